@@ -1,0 +1,156 @@
+"""Speech to feature rows, a whole clip at once or as it arrives.
+
+Both ways run the same code: :func:`extract_features` pushes blocks of :data:`BLOCK_FRAMES` frames through a
+:class:`StreamingExtractor`. Every step of it works on one frame at a time or adds in an order that does not
+depend on the number of frames, so the rows are the same bits however the samples were cut.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from aether_lite.errors import AetherError
+from aether_lite.features import bark, correlation, layout, pitch
+from aether_lite.features.layout import FRAME, NUM_ALL, Float32, Float64, Int64
+from aether_lite.features.lpc import lpc_from_cepstrum
+
+BLOCK_FRAMES = 500  # 5 s: bounds the memory of a long clip
+
+
+def int16_scale(samples: ArrayLike) -> Float64:
+    """Samples as float64 on the int16 scale.
+
+    Args:
+        samples: ``[N]`` int16, or floating point with full scale 1 (multiplied by 32768, not rounded).
+
+    Raises:
+        AetherError: not one-dimensional, another type, or a value that is not finite.
+    """
+    given = np.asarray(samples)
+    if given.ndim != 1:
+        raise AetherError(f"samples must be one channel [N], not {given.shape}")
+    if given.dtype == np.int16:
+        return given.astype(np.float64)
+    if not np.issubdtype(given.dtype, np.floating):
+        raise AetherError(f"samples must be int16 or floating point in [-1, 1], not {given.dtype}")
+    scaled = given.astype(np.float64) * layout.INT16_SCALE
+    if not np.isfinite(scaled).all():
+        raise AetherError(f"sample {int(np.argmin(np.isfinite(scaled)))} is not finite")
+    return scaled
+
+
+class StreamingExtractor:
+    """Feature rows of speech that arrives in pieces of any size.
+
+    Row t is ready when sample ``160 (t + 1 + TRACKER_LOOKAHEAD_FRAMES)`` has come. Memory is constant.
+
+    Example:
+        >>> extractor = StreamingExtractor()
+        >>> rows = [extractor.push(np.zeros(400, np.int16)), extractor.flush()]
+        >>> np.concatenate(rows).shape
+        (2, 36)
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: the next sample is the first of a new stream."""
+        self._waiting: NDArray[np.float64] = np.zeros(0)  # less than a frame of samples
+        self._last_sample = 0.0
+        self._emphasised = np.zeros((1, FRAME))
+        self._residual = np.zeros((1, FRAME))
+        self._lowpassed = np.zeros((correlation.HISTORY_ROWS, FRAME))
+        self._tracker = pitch.PitchTracker()
+        self._held_rows: Float64 = np.zeros((0, NUM_ALL))
+        self._held_pieces: Float64 = np.zeros((0, (correlation.HISTORY_ROWS + 1) * FRAME))
+        self._held_scores: Float64 = np.zeros((0, pitch.NUM_LAGS))
+
+    def push(self, samples: ArrayLike) -> Float32:
+        """Take samples ``[n]`` (as :func:`int16_scale`), return the rows ready now ``[f, 36] float32``."""
+        given = int16_scale(samples)
+        joined = np.concatenate([self._waiting, given]) if len(self._waiting) else given
+        whole = len(joined) // FRAME * FRAME
+        self._waiting = joined[whole:].copy()
+        ready = [
+            self._analyse(joined[start : min(start + BLOCK_FRAMES * FRAME, whole)])
+            for start in range(0, whole, BLOCK_FRAMES * FRAME)
+        ]
+        return np.concatenate(ready) if ready else np.zeros((0, NUM_ALL), np.float32)
+
+    def flush(self) -> Float32:
+        """End the stream: the rows held back ``[f, 36]``. Samples short of a frame are dropped.
+
+        The extractor is then as new.
+        """
+        rows = self._decide(self._tracker.flush())
+        self.reset()
+        return rows
+
+    def _analyse(self, samples: Float64) -> Float32:
+        """Whole frames of samples to the rows that are now decided."""
+        delayed = np.concatenate([[self._last_sample], samples[:-1]])
+        self._last_sample = float(samples[-1])
+        emphasised = (samples - layout.PREEMPHASIS * delayed).reshape(-1, FRAME)
+        frames = len(emphasised)
+        emphasised = np.concatenate([self._emphasised, emphasised])
+        windows = np.concatenate([emphasised[:-1], emphasised[1:]], axis=1)
+        rows = np.zeros((frames, NUM_ALL))
+        energies = bark.band_energies(windows)
+        rows[:, layout.CEPSTRA] = cepstra = bark.cepstrum_from_bands(bark.limited_log(energies))
+        rows[:, layout.LPC] = coefficients = lpc_from_cepstrum(cepstra)
+
+        errors = np.concatenate([self._residual, correlation.residual(windows, coefficients)])
+        lowpassed = np.concatenate([self._lowpassed, correlation.lowpass(errors[:-1], errors[1:])])
+        pieces = np.concatenate([lowpassed[:-2], lowpassed[1:-1], lowpassed[2:]], axis=1)
+        scores = pitch.lag_scores(pieces)
+        self._emphasised, self._residual = emphasised[-1:].copy(), errors[-1:].copy()
+        self._lowpassed = lowpassed[-correlation.HISTORY_ROWS :].copy()
+
+        self._held_rows = np.concatenate([self._held_rows, rows])
+        self._held_pieces = np.concatenate([self._held_pieces, pieces])
+        self._held_scores = np.concatenate([self._held_scores, scores])
+        steps = [self._tracker.step(score) for score in pitch.state_scores(scores)]
+        return self._decide([state for state in steps if state is not None])
+
+    def _decide(self, decided: list[int]) -> Float32:
+        """Rows of the oldest frames held, given their pitch states."""
+        count = len(decided)
+        if count == 0:
+            return np.zeros((0, NUM_ALL), np.float32)
+        states: Int64 = np.array(decided, dtype=np.int64)
+        rows = self._held_rows[:count]
+        period = pitch.refine_period(self._held_scores[:count], states)
+        # Rounded to float32 first: the lag must follow from the pitch that is written.
+        value = layout.pitch_from_period(period).clip(layout.PITCH_MIN, layout.PITCH_MAX)
+        value = value.astype(np.float32).astype(np.float64)
+        rows[:, layout.PITCH] = value
+        rows[:, layout.VOICING] = correlation.frame_correlation(self._held_pieces[:count], value)
+        self._held_rows = self._held_rows[count:].copy()
+        self._held_pieces = self._held_pieces[count:].copy()
+        self._held_scores = self._held_scores[count:].copy()
+        return rows.astype(np.float32)
+
+
+def extract_features(samples: ArrayLike) -> Float32:
+    """Feature rows of a clip.
+
+    Args:
+        samples: ``[N]`` mono at 16 kHz: int16, or floating point with full scale 1 (multiplied by 32768, not
+            rounded).
+
+    Returns:
+        ``[floor(N / 160), 36] float32`` rows as in :mod:`aether_lite.features.layout`. Row t is centred on
+        sample ``160 t``.
+
+    Raises:
+        AetherError: samples of another shape or type, or not finite.
+    """
+    given = np.asarray(samples)
+    extractor = StreamingExtractor()
+    if given.ndim != 1:
+        return extractor.push(given)  # raises
+    step = BLOCK_FRAMES * FRAME
+    rows = [extractor.push(given[start : start + step]) for start in range(0, len(given), step)]
+    return np.concatenate([*rows, extractor.flush()])

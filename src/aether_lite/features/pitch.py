@@ -1,0 +1,161 @@
+"""Fundamental frequency: a smooth track defined on every frame, and hard YIN.
+
+The tracker works on the low-passed prediction residual (:mod:`aether_lite.features.correlation`), on the
+160 samples of the frame against the 160 samples one lag earlier. With energies E0 and E_lag and the
+difference function ``d(lag) = sum (a[n] - a[n - lag])^2``, its score is YIN's difference by energy::
+
+    score(lag) = 1 - d / (1 + E0 + E_lag) ~ 2 <a, b> / (1 + E0 + E_lag)
+
+States are :data:`STATES_PER_OCTAVE` periods an octave over 32..256 samples. A path pays :data:`STEP_COST` per
+octave it moves between frames, at most :data:`JUMP_COST`, so that where nothing is periodic it holds its
+course; :data:`OCTAVE_BIAS` prefers the shortest of equally good lags. Frame t is decided
+:data:`TRACKER_LOOKAHEAD_FRAMES` frames later and refined between samples by a parabola.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aether_lite.features.layout import FRAME, LAG_MAX, LAG_MIN, Float64, Int64
+
+TRACKER_LOOKAHEAD_FRAMES = 1  # frames of 10 ms
+ROW_LOOKAHEAD_SAMPLES = FRAME + FRAME * TRACKER_LOOKAHEAD_FRAMES  # newest sample row t needs, minus 160 t
+STATES_PER_OCTAVE = 40
+STEP_COST = 0.5  # score per octave moved in one frame
+STEP_REACH = 0.25  # octaves a path moves in one frame without a jump
+JUMP_COST = 0.5  # score
+OCTAVE_BIAS = 0.05  # score per octave, in favour of short periods
+
+_OCTAVES = 3  # 32 .. 256 samples
+_NUM_STATES = _OCTAVES * STATES_PER_OCTAVE + 1
+_GUARD = 2  # lags beyond the range, for interpolation at its ends
+_FIRST_LAG, _LAST_LAG = LAG_MIN - _GUARD, LAG_MAX + _GUARD
+_LAGS: Int64 = np.arange(_FIRST_LAG, _LAST_LAG + 1)
+NUM_LAGS = len(_LAGS)
+_SEGMENT = FRAME + _LAST_LAG  # samples a frame and its largest lag span
+_SCORE_FFT = 432  # >= _SEGMENT, and a product of small primes
+STATE_PERIODS: Float64 = LAG_MAX / np.exp2(np.arange(_NUM_STATES) / STATES_PER_OCTAVE)
+
+
+def lag_scores(pieces: Float64) -> Float64:
+    """Normalised correlation of each frame with one lag earlier.
+
+    Args:
+        pieces: ``[F, 480]`` low-passed residual: the two rows before each frame, then its own.
+
+    Returns:
+        ``[F, 229]`` scores in (-1, 1] of the lags 30..258 samples.
+    """
+    segment = pieces[:, -_SEGMENT:]
+    current = pieces[:, -FRAME:]
+    cross = np.fft.rfft(segment, _SCORE_FFT, axis=-1)
+    cross *= np.conj(np.fft.rfft(current, _SCORE_FFT, axis=-1))
+    product = np.fft.irfft(cross, _SCORE_FFT, axis=-1)[:, : len(_LAGS)][:, ::-1]
+    energy = np.zeros((len(pieces), _SEGMENT + 1))
+    np.cumsum(segment * segment, axis=-1, out=energy[:, 1:])
+    start = _LAST_LAG - _LAGS
+    earlier = energy[:, start + FRAME] - energy[:, start]
+    own = np.sum(current * current, axis=-1)
+    return np.asarray(2.0 * product / (1.0 + own[:, None] + earlier))
+
+
+def _state_lags() -> Int64:
+    """``[S, m]`` indices into the lags: the integer lags within half a state, repeated to equal number."""
+    half = 2.0 ** (0.5 / STATES_PER_OCTAVE)
+    rows = []
+    for period in STATE_PERIODS:
+        inside = np.flatnonzero((period / half <= _LAGS) & (period * half >= _LAGS))
+        rows.append(inside if len(inside) else np.array([round(period) - _FIRST_LAG]))
+    widest = max(len(row) for row in rows)
+    return np.array([np.resize(row, widest) for row in rows], dtype=np.int64)
+
+
+_STATE_LAGS = _state_lags()
+_FLOOR: Int64 = np.floor(STATE_PERIODS).astype(np.int64)
+_FRACTION: Float64 = STATE_PERIODS - _FLOOR
+
+
+def state_scores(scores: Float64) -> Float64:
+    """Best of the lag scores ``[F, 229]`` near each state's period, with the octave bias: ``[F, 121]``."""
+    below = scores[:, _FLOOR - _FIRST_LAG]
+    best = below + _FRACTION * (scores[:, _FLOOR + 1 - _FIRST_LAG] - below)
+    for column in range(_STATE_LAGS.shape[1]):
+        np.maximum(best, scores[:, _STATE_LAGS[:, column]], out=best)
+    return best + OCTAVE_BIAS * np.arange(_NUM_STATES) / STATES_PER_OCTAVE
+
+
+def refine_period(scores: Float64, states: Int64) -> Float64:
+    """Real-valued periods ``[F]`` [samples, 32..256] near the decided states ``[F]``.
+
+    The best integer lag within a state and a half is refined by a parabola if it is a local maximum;
+    otherwise the state's own period stands.
+    """
+    period = STATE_PERIODS[states]
+    width = 2.0 ** (1.0 / STATES_PER_OCTAVE)
+    low = np.ceil(period / width - 0.5)
+    high = np.floor(period * width + 0.5)
+    inside = (low[:, None] <= _LAGS) & (high[:, None] >= _LAGS)
+    inside[:, [0, -1]] = False
+    peak = np.argmax(np.where(inside, scores, -np.inf), axis=-1)
+    frame = np.arange(len(scores))
+    left, middle, right = scores[frame, peak - 1], scores[frame, peak], scores[frame, peak + 1]
+    curvature = left - 2.0 * middle + right
+    is_peak = (middle >= left) & (middle >= right) & (curvature < 0)
+    shift = 0.5 * (left - right) / np.where(is_peak, curvature, 1.0)
+    return np.asarray(np.clip(np.where(is_peak, _LAGS[peak] + shift, period), LAG_MIN, LAG_MAX))
+
+
+_REACH = round(STEP_REACH * STATES_PER_OCTAVE)
+_STEP_COSTS: Float64 = STEP_COST * np.abs(np.arange(-_REACH, _REACH + 1)) / STATES_PER_OCTAVE
+_STATE_INDEX: Int64 = np.arange(_NUM_STATES)
+
+
+class PitchTracker:
+    """Viterbi search with decisions a fixed number of frames late.
+
+    Frames go in one at a time (:meth:`step`); memory and time per frame are constant.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._gain: Float64 | None = None  # best path's score per state, relative to the best of all
+        self._padded = np.full(_NUM_STATES + 2 * _REACH, -np.inf)
+        self._moves = np.lib.stride_tricks.sliding_window_view(self._padded, 2 * _REACH + 1)
+        self._origins: list[Int64] = []  # where each of the last frames' states came from
+
+    def step(self, state_score: Float64) -> int | None:
+        """Take one frame's scores ``[121]``; returns the state of the frame that is now due, if any."""
+        if self._gain is None:
+            self._gain = state_score - state_score.max()
+            self._origins = [_STATE_INDEX]
+        else:
+            self._padded[_REACH : _REACH + _NUM_STATES] = self._gain
+            moved = self._moves - _STEP_COSTS
+            choice = moved.argmax(axis=1)
+            gain = moved[_STATE_INDEX, choice]
+            best = int(self._gain.argmax())
+            jump = self._gain[best] - JUMP_COST
+            self._origins.append(np.where(gain < jump, best, _STATE_INDEX + choice - _REACH))
+            gain = np.maximum(gain, jump) + state_score
+            self._gain = gain - gain.max()
+        if len(self._origins) <= TRACKER_LOOKAHEAD_FRAMES:
+            return None
+        state = self._path()[0]
+        self._origins.pop(0)
+        return state
+
+    def flush(self) -> list[int]:
+        """States of the frames still held back, decided without look-ahead; the tracker starts anew."""
+        states = self._path() if self._origins else []
+        self.reset()
+        return states
+
+    def _path(self) -> list[int]:
+        assert self._gain is not None
+        path = [int(self._gain.argmax())]
+        for origin in self._origins[:0:-1]:
+            path.append(int(origin[path[-1]]))
+        return path[::-1]
