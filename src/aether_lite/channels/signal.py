@@ -17,6 +17,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from aether_lite.errors import AetherError
+
 FRAMES_PER_SECOND = 100
 SLOT_SECONDS = 0.020
 SUBCARRIER_HZ = 50.0
@@ -68,6 +70,11 @@ class Symbols:
         return torch.arange(n, device=self.values.device) < uses[:, None, None]
 
     @property
+    def seconds(self) -> float:
+        """Length of the clip [s]: K tokens of ``token_frames`` frames."""
+        return self.values.shape[1] * self.token_frames / FRAMES_PER_SECOND
+
+    @property
     def rates(self) -> Tensor:
         """``[B] float32``: uses/s of every item."""
         return torch.as_tensor(self.rate, device=self.values.device, dtype=torch.float32).expand(
@@ -80,6 +87,26 @@ class Symbols:
         _, tokens, _ = self.values.shape
         start = torch.arange(tokens, device=slot.device) * (self.token_frames / FRAMES_PER_SECOND)
         return start[None, :, None] + slot * SLOT_SECONDS
+
+    def token_start(self) -> Tensor:
+        """``[K] float64``: the time [s] at which each token begins, from the clip's start."""
+        tokens = torch.arange(self.values.shape[1], device=self.values.device, dtype=torch.float64)
+        return tokens * (self.token_frames / FRAMES_PER_SECOND)
+
+    def slot_offset(self) -> Tensor:
+        """``[B, n] float64``: the time [s] of each symbol's slot from its token's start (OFDM-like grid)."""
+        slot, _ = self._grid()
+        return slot[:, 0, :].double() * SLOT_SECONDS
+
+    def serial_offset(self) -> Tensor:
+        """``[B, n] float64``: j / rate, the time [s] of symbol j from its token's start when symbols are sent
+        one after another."""
+        index = torch.arange(self.values.shape[2], device=self.values.device, dtype=torch.float64)
+        return index / self.rates.double()[:, None]
+
+    def serial_time(self) -> Tensor:
+        """``[B, K, n] float64``: each symbol's time [s] in serial transmission, from the clip's start."""
+        return self.token_start()[None, :, None] + self.serial_offset()[:, None, :]
 
     def frequency(self) -> Tensor:
         """``[B, K, n] float32``: the subcarrier frequency [Hz] of each symbol, from 0."""
@@ -99,7 +126,7 @@ class ChannelState:
     """What the receiver knows of the channel; every entry could be had by a real receiver.
 
     Attributes:
-        gain: ``[B, K, n] complex64``, the receiver's estimate of the complex gain h of each symbol, or None when
+        gain: ``[B, K, n] complex64``, the receiver's estimate of each symbol's complex gain h, or None when
             it is withheld (the decoder then takes h = 1).
         noise_variance: ``[B, K] float32``, the receiver's estimate of N0, or None when withheld.
         erased: ``[B, K] bool``, tokens that the link layer marks as lost.
@@ -125,3 +152,31 @@ class Received:
     rate: int | Tensor
     state: ChannelState
     token_frames: int = 8
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 3 or not self.values.is_complex():
+            raise ValueError(
+                "received values must be complex [B, K, n], "
+                f"not {self.values.dtype} {tuple(self.values.shape)}"
+            )
+        for name, known, shape in (
+            ("gain", self.state.gain, self.values.shape),
+            ("noise_variance", self.state.noise_variance, self.values.shape[:2]),
+            ("erased", self.state.erased, self.values.shape[:2]),
+        ):
+            if known is not None and known.shape != shape:
+                raise ValueError(f"channel state {name} must be {tuple(shape)}, not {tuple(known.shape)}")
+
+    def validate(self) -> None:
+        """Check what the shapes cannot tell (reads every value).
+
+        Raises:
+            AetherError: a value is not finite, a noise variance is negative, or an erased token is not zero.
+        """
+        if not bool(torch.isfinite(torch.view_as_real(self.values)).all()):
+            raise AetherError("received values are not all finite")
+        noise = self.state.noise_variance
+        if noise is not None and not bool(((noise >= 0) & torch.isfinite(noise)).all()):
+            raise AetherError("noise_variance must be finite and not negative")
+        if bool((self.values != 0).any(dim=-1).logical_and(self.state.erased).any()):
+            raise AetherError("received values of erased tokens must be zero")

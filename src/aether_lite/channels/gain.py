@@ -1,0 +1,125 @@
+"""Random complex gains as functions of time, each with E|h|^2 = 1.
+
+Times are given in two parts, ``start [K]`` of the tokens and ``offset [B, n]`` within a token, both float64
+[s]; symbol (b, k, j) is at ``start[k] + offset[b, j]``. The split keeps sums of sinusoids cheap: with M
+sinusoids e^{i w (start + offset)} = e^{i w start} e^{i w offset}, the whole clip is one product ``[K, M] @
+[M, n]``.
+
+Sums of sinusoids (Clarke 1968, "A statistical theory of mobile-radio reception"; Jakes 1974, "Microwave
+Mobile Communications", ch. 1)::
+
+    h(t) = 1/sqrt(M) * sum_m exp(i (2 pi f_m t + phi_m)),    phi_m uniform in [0, 2 pi)
+
+with f_m drawn from the Doppler spectrum, one from each of M slices of equal probability. Over the ensemble
+the autocorrelation is exactly that of the spectrum; in one realisation the power, averaged over a long time,
+is 1.
+
+=========  ===============================  ==========================================================
+Jakes      f = f_d cos(pi u)                E[h(t + T) h*(t)] = J0(2 pi f_d T)
+Gaussian   f ~ N(0, sigma^2)                E[h(t + T) h*(t)] = exp(-2 (pi sigma T)^2)
+=========  ===============================  ==========================================================
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from aether_lite.channels.randomness import Draws
+
+Spectrum = Literal["jakes", "gaussian"]
+
+SINUSOIDS = 64  # E|h|^4 = 2 - 1/64 against 2 of a complex Gaussian
+_BOUNDARY = 1e-9  # blocks; keeps a symbol exactly on a block's edge out of the block before
+
+
+def block_gain(
+    start: Tensor,
+    offset: Tensor,
+    duration_s: float,
+    block_s: float,
+    draws: Draws,
+    dtype: torch.dtype = torch.complex64,
+) -> Tensor:
+    """h ~ CN(0, 1), constant over each block of time and independent between blocks.
+
+    Symbol at time t lies in block floor(t / block_s). Each item has its own gains.
+
+    Args:
+        start: ``[K] float64`` [s].
+        offset: ``[B, n] float64`` [s].
+        duration_s: length of the clip [s]; every time that matters is below it.
+        block_s: length of a block [s].
+        draws: random numbers.
+        dtype: of the result.
+
+    Returns:
+        ``[B, K, n] complex``.
+    """
+    time = start[None, :, None] + offset[:, None, :]
+    blocks = max(1, math.ceil(duration_s / block_s - _BOUNDARY))
+    index = (time / block_s + _BOUNDARY).floor_().long().clamp_(max=blocks - 1)
+    gains = draws.complex_normal(blocks, dtype=dtype)
+    return gains.gather(1, index.flatten(1)).view(index.shape)
+
+
+def doppler_gain(
+    start: Tensor,
+    offset: Tensor,
+    spectrum: Spectrum,
+    width_hz: float,
+    draws: Draws,
+    dtype: torch.dtype = torch.complex64,
+    sinusoids: int = SINUSOIDS,
+) -> Tensor:
+    """A gain whose Doppler spectrum is Jakes' or Gaussian: a sum of sinusoids, E|h|^2 = 1.
+
+    Args:
+        start: ``[K] float64`` [s].
+        offset: ``[B, n] float64`` [s].
+        spectrum: ``jakes`` or ``gaussian``.
+        width_hz: maximum Doppler shift f_d for ``jakes``, standard deviation sigma for ``gaussian`` [Hz].
+        draws: random numbers.
+        dtype: of the result.
+        sinusoids: M.
+
+    Returns:
+        ``[B, K, n] complex``.
+    """
+    slices = torch.arange(sinusoids, dtype=torch.float64, device=offset.device)
+    quantile = (slices + draws.uniform(sinusoids)) / sinusoids
+    phase = 2 * math.pi * draws.uniform(sinusoids)
+    if spectrum == "jakes":
+        frequency = width_hz * torch.cos(math.pi * quantile)
+    else:
+        inside = (2 * quantile - 1).clamp(-1 + 1e-12, 1 - 1e-12)
+        frequency = width_hz * math.sqrt(2) * torch.erfinv(inside)
+    omega = 2 * math.pi * frequency
+    by_token = _rotation(omega[:, None, :] * start[:, None] + phase[:, None, :], dtype)
+    by_offset = _rotation(omega[:, :, None] * offset[:, None, :], dtype)
+    return torch.bmm(by_token, by_offset) / math.sqrt(sinusoids)
+
+
+def line_of_sight(
+    start: Tensor, offset: Tensor, shift_hz: float, draws: Draws, dtype: torch.dtype = torch.complex64
+) -> Tensor:
+    """exp(i (2 pi f t + phi)), phi uniform for each item: ``[B, K, n] complex`` of modulus 1.
+
+    Args:
+        start: ``[K] float64`` [s].
+        offset: ``[B, n] float64`` [s].
+        shift_hz: Doppler shift f of the line of sight [Hz].
+        draws: random numbers.
+        dtype: of the result.
+    """
+    phase = 2 * math.pi * draws.uniform(1)
+    by_token = _rotation(2 * math.pi * shift_hz * start + phase, dtype)
+    by_offset = _rotation(2 * math.pi * shift_hz * offset, dtype)
+    return by_token[:, :, None] * by_offset[:, None, :]
+
+
+def _rotation(phase: Tensor, dtype: torch.dtype) -> Tensor:
+    return torch.polar(torch.ones_like(phase), phase).to(dtype)
