@@ -15,7 +15,7 @@ from aether_lite.features import bark, correlation, layout, pitch
 from aether_lite.features.layout import FRAME, NUM_ALL, Float32, Float64, Int64
 from aether_lite.features.lpc import lpc_from_cepstrum
 
-BLOCK_FRAMES = 500  # 5 s: bounds the memory of a long clip
+BLOCK_FRAMES = 100  # 1 s: bounds the memory of a long clip; its arrays fit the cache
 
 
 def int16_scale(samples: ArrayLike) -> Float64:
@@ -111,7 +111,7 @@ class StreamingExtractor:
         self._held_rows = np.concatenate([self._held_rows, rows])
         self._held_pieces = np.concatenate([self._held_pieces, pieces])
         self._held_scores = np.concatenate([self._held_scores, scores])
-        steps = [self._tracker.step(score) for score in pitch.state_scores(scores)]
+        steps = [self._tracker.step(gains) for gains in pitch.state_gains(scores)]
         return self._decide([state for state in steps if state is not None])
 
     def _decide(self, decided: list[int]) -> Float32:

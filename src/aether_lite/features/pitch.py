@@ -6,10 +6,15 @@ difference function ``d(lag) = sum (a[n] - a[n - lag])^2``, its score is YIN's d
 
     score(lag) = 1 - d / (1 + E0 + E_lag) ~ 2 <a, b> / (1 + E0 + E_lag)
 
-States are :data:`STATES_PER_OCTAVE` periods an octave over 32..256 samples. A path pays :data:`STEP_COST` per
-octave it moves between frames, at most :data:`JUMP_COST`, so that where nothing is periodic it holds its
-course; :data:`OCTAVE_BIAS` prefers the shortest of equally good lags. Frame t is decided
+States are :data:`STATES_PER_OCTAVE` periods an octave over 32..256 samples. A state gains q = score^3 (0
+where negative), so that frames without periodicity weigh little and the path holds its course there; less
+:data:`MULTIPLE_PENALTY` of the q at a half and a third of its lag, since a multiple of the period scores as
+well as the period; times ``1 +`` :data:`OCTAVE_BIAS` for each octave above 62.5 Hz. A path pays
+:data:`STEP_COST` per octave it moves between frames, at most :data:`JUMP_COST`. Frame t is decided
 :data:`TRACKER_LOOKAHEAD_FRAMES` frames later and refined between samples by a parabola.
+
+The constants were chosen on 43 clips of 20 speakers against a probabilistic YIN: with a look-ahead of 0, 1, 2
+frames 1.3, 1.0, 0.9 % of its voiced frames are an octave off, and 0.5, 0.3, 0.2 % of its voiced steps jump.
 """
 
 from __future__ import annotations
@@ -21,10 +26,11 @@ from aether_lite.features.layout import FRAME, LAG_MAX, LAG_MIN, Float64, Int64
 TRACKER_LOOKAHEAD_FRAMES = 1  # frames of 10 ms
 ROW_LOOKAHEAD_SAMPLES = FRAME + FRAME * TRACKER_LOOKAHEAD_FRAMES  # newest sample row t needs, minus 160 t
 STATES_PER_OCTAVE = 40
-STEP_COST = 0.5  # score per octave moved in one frame
+STEP_COST = 1.0  # gain per octave moved in one frame
 STEP_REACH = 0.25  # octaves a path moves in one frame without a jump
-JUMP_COST = 0.5  # score
-OCTAVE_BIAS = 0.05  # score per octave, in favour of short periods
+JUMP_COST = 1.0  # gain
+OCTAVE_BIAS = 0.3  # share of the gain per octave, in favour of short periods
+MULTIPLE_PENALTY = 0.3  # share of the gain at a half or a third of the lag
 
 _OCTAVES = 3  # 32 .. 256 samples
 _NUM_STATES = _OCTAVES * STATES_PER_OCTAVE + 1
@@ -75,13 +81,25 @@ _FLOOR: Int64 = np.floor(STATE_PERIODS).astype(np.int64)
 _FRACTION: Float64 = STATE_PERIODS - _FLOOR
 
 
-def state_scores(scores: Float64) -> Float64:
-    """Best of the lag scores ``[F, 229]`` near each state's period, with the octave bias: ``[F, 121]``."""
+_OCTAVE_WEIGHT: Float64 = 1.0 + OCTAVE_BIAS * np.arange(_NUM_STATES) / STATES_PER_OCTAVE
+_HALF, _THIRD = (
+    STATES_PER_OCTAVE,
+    round(np.log2(3.0) * STATES_PER_OCTAVE),
+)  # states up to half, third of a lag
+
+
+def state_gains(scores: Float64) -> Float64:
+    """What each state gains ``[F, 121]`` by lag scores ``[F, 229]``; in 0 .. 1.9."""
     below = scores[:, _FLOOR - _FIRST_LAG]
     best = below + _FRACTION * (scores[:, _FLOOR + 1 - _FIRST_LAG] - below)
     for column in range(_STATE_LAGS.shape[1]):
         np.maximum(best, scores[:, _STATE_LAGS[:, column]], out=best)
-    return best + OCTAVE_BIAS * np.arange(_NUM_STATES) / STATES_PER_OCTAVE
+    np.maximum(best, 0.0, out=best)
+    gains = best * best * best
+    shorter = np.zeros_like(gains)
+    shorter[:, :-_HALF] = gains[:, _HALF:]
+    np.maximum(shorter[:, :-_THIRD], gains[:, _THIRD:], out=shorter[:, :-_THIRD])
+    return np.maximum(gains - MULTIPLE_PENALTY * shorter, 0.0) * _OCTAVE_WEIGHT
 
 
 def refine_period(scores: Float64, states: Int64) -> Float64:
@@ -121,26 +139,26 @@ class PitchTracker:
 
     def reset(self) -> None:
         """Forget everything."""
-        self._gain: Float64 | None = None  # best path's score per state, relative to the best of all
+        self._total: Float64 = np.zeros(0)  # gain of the best path to each state, relative to the best of all
+        self._best = 0  # where the best of all ends
         self._padded = np.full(_NUM_STATES + 2 * _REACH, -np.inf)
         self._moves = np.lib.stride_tricks.sliding_window_view(self._padded, 2 * _REACH + 1)
-        self._origins: list[Int64] = []  # where each of the last frames' states came from
+        self._origins: list[Int64] = []  # where the states of each frame not yet decided came from
 
-    def step(self, state_score: Float64) -> int | None:
-        """Take one frame's scores ``[121]``; returns the state of the frame that is now due, if any."""
-        if self._gain is None:
-            self._gain = state_score - state_score.max()
-            self._origins = [_STATE_INDEX]
+    def step(self, gains: Float64) -> int | None:
+        """Take one frame's gains ``[121]``; returns the state of the frame that is now due, if any."""
+        if len(self._total) == 0:
+            total = gains
+            self._origins.append(_STATE_INDEX)
         else:
-            self._padded[_REACH : _REACH + _NUM_STATES] = self._gain
+            self._padded[_REACH : _REACH + _NUM_STATES] = self._total
             moved = self._moves - _STEP_COSTS
             choice = moved.argmax(axis=1)
-            gain = moved[_STATE_INDEX, choice]
-            best = int(self._gain.argmax())
-            jump = self._gain[best] - JUMP_COST
-            self._origins.append(np.where(gain < jump, best, _STATE_INDEX + choice - _REACH))
-            gain = np.maximum(gain, jump) + state_score
-            self._gain = gain - gain.max()
+            total = moved[_STATE_INDEX, choice]
+            self._origins.append(np.where(total < -JUMP_COST, self._best, _STATE_INDEX + (choice - _REACH)))
+            total = np.maximum(total, -JUMP_COST) + gains
+        self._best = int(total.argmax())
+        self._total = total - total[self._best]
         if len(self._origins) <= TRACKER_LOOKAHEAD_FRAMES:
             return None
         state = self._path()[0]
@@ -154,8 +172,8 @@ class PitchTracker:
         return states
 
     def _path(self) -> list[int]:
-        assert self._gain is not None
-        path = [int(self._gain.argmax())]
+        """The best path's states in the frames not yet decided, oldest first."""
+        path = [self._best]
         for origin in self._origins[:0:-1]:
             path.append(int(origin[path[-1]]))
         return path[::-1]
