@@ -1,0 +1,39 @@
+"""Sizes of the codec."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aether_lite.errors import AetherError
+
+
+@dataclass(frozen=True)
+class CodecConfig:
+    """Everything that fixes the shape of a codec's weights.
+
+    Attributes:
+        width: token width.
+        channels: feature maps of the convolutional pyramid: stem and three levels.
+        encoder_blocks, decoder_blocks: sequence blocks over tokens.
+        token_frames: frames of 10 ms per token.
+    """
+
+    width: int
+    channels: tuple[int, int, int, int]
+    encoder_blocks: int
+    decoder_blocks: int
+    token_frames: int = 8
+
+
+PRESETS: dict[str, CodecConfig] = {
+    "tiny": CodecConfig(width=40, channels=(4, 8, 16, 24), encoder_blocks=1, decoder_blocks=1),
+    "small": CodecConfig(width=144, channels=(16, 32, 48, 80), encoder_blocks=2, decoder_blocks=3),
+    "base": CodecConfig(width=264, channels=(32, 64, 96, 128), encoder_blocks=3, decoder_blocks=4),
+}
+
+
+def preset(name: str) -> CodecConfig:
+    """The named preset; an unknown name is a stated error."""
+    if name not in PRESETS:
+        raise AetherError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
+    return PRESETS[name]

@@ -1,0 +1,83 @@
+"""Speech image to tokens: a causal 2-D convolutional pyramid, then a causal sequence model.
+
+    image [B, T, 20] -> 20 x T -> 10 x T/2 -> 5 x T/4 -> 3 x T/8 -> (+ linear patch) -> blocks -> tokens [B, T/8, d]
+
+Each level halves time and Bark resolution. For shorter tokens the last levels keep the time resolution.
+Nothing looks past the end of its token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from aether_lite.spi.image import NUM_ROWS
+from aether_lite.spi.layers import CausalConv2d, ResidualConv, State, TokenBlock
+
+PYRAMID_ROWS = (20, 10, 5, 3)  # Bark rows after the stem and after each level
+
+
+def time_strides(token_frames: int) -> tuple[int, int, int]:
+    """Frame strides of the three pyramid levels so that their product is ``token_frames`` (2, 4 or 8)."""
+    strides = {8: (2, 2, 2), 4: (2, 2, 1), 2: (2, 1, 1)}
+    if token_frames not in strides:
+        raise ValueError(f"a token covers 2, 4 or 8 frames, not {token_frames}")
+    return strides[token_frames]
+
+
+class SpiEncoder(nn.Module):
+    """Normalised speech image to tokens.
+
+    Args:
+        width: token width d.
+        channels: feature maps of the stem and the three pyramid levels.
+        blocks: sequence blocks over tokens.
+        token_frames: frames per token.
+    """
+
+    def __init__(self, width: int, channels: Sequence[int], blocks: int, token_frames: int) -> None:
+        super().__init__()
+        self.token_frames = token_frames
+        stem, *levels = channels
+        self.stem = CausalConv2d(1, stem, (3, 3))
+        self.row_bias = nn.Parameter(torch.zeros(stem, NUM_ROWS, 1))
+        strides = time_strides(token_frames)
+        down: list[nn.Module] = []
+        residual: list[nn.Module] = []
+        incoming = stem
+        for level, (outgoing, stride) in enumerate(zip(levels, strides, strict=True)):
+            rows = 3 if level == 2 else 4  # 5 rows to 3 needs an odd kernel
+            down.append(CausalConv2d(incoming, outgoing, (rows, 2 * stride), (2, stride)))
+            residual.append(ResidualConv(outgoing))
+            incoming = outgoing
+        self.down = nn.ModuleList(down)
+        self.residual = nn.ModuleList(residual)
+        self.project = nn.Linear(incoming * PYRAMID_ROWS[-1], width)
+        self.patch = nn.Linear(NUM_ROWS * token_frames, width)
+        self.blocks = nn.ModuleList(TokenBlock(width) for _ in range(blocks))
+        self.norm = nn.RMSNorm(width)
+
+    def forward(self, image: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """``image [B, T, 20]``, T a multiple of the token -> tokens ``[B, T / token_frames, d]`` and new state."""
+        batch, frames, _ = image.shape
+        if frames % self.token_frames:
+            raise ValueError(f"{frames} frames are not whole tokens of {self.token_frames}")
+        old: Iterator[Tensor | None] = iter(state if state is not None else ())
+        new: list[Tensor] = []
+        x, s = self.stem(image.transpose(1, 2)[:, None], next(old, None))
+        new.append(s)
+        x = F.silu(x + self.row_bias)
+        for down, residual in zip(self.down, self.residual, strict=True):
+            x, s = down(x, next(old, None))
+            new.append(s)
+            x, s = residual(x, next(old, None))
+            new.append(s)
+        tokens = self.project(F.silu(x).permute(0, 3, 1, 2).flatten(2))
+        tokens = tokens + self.patch(image.reshape(batch, frames // self.token_frames, -1))
+        for block in self.blocks:
+            tokens, s = block(tokens, next(old, None))
+            new.append(s)
+        return self.norm(tokens), tuple(new)

@@ -1,0 +1,98 @@
+"""The speech image: the time-Bark plane of a clip, as the codec sees it.
+
+Rows 0..17 are the log10 energies of the 18 Bark bands (the inverse orthonormal DCT-II of the cepstrum, with the 4
+that the features subtract from c0 added back), row 18 is the pitch feature [octaves], row 19 the frame
+correlation ("voicing"); columns are frames of 10 ms. The mapping is linear and invertible. Rows are normalised
+with constants that are part of the model, never with statistics of the clip.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+NUM_BANDS = 18
+NUM_ROWS = 20
+PITCH_ROW = 18
+VOICING_ROW = 19
+CEPSTRUM_OFFSET = 4.0  # the features hold c0 - 4
+PITCH_LIMIT = 1.5  # octaves: periods 32..256 samples
+VOICING_LIMIT = 0.5
+
+
+def dct_matrix() -> Tensor:
+    """Orthonormal DCT-II ``[18, 18] float64``: cepstrum = matrix @ log band energies."""
+    i = torch.arange(NUM_BANDS, dtype=torch.float64)
+    matrix = torch.cos(math.pi / NUM_BANDS * (i[None, :] + 0.5) * i[:, None]) * math.sqrt(2 / NUM_BANDS)
+    matrix[0] *= math.sqrt(0.5)
+    return matrix
+
+
+def bounded_pitch(x: Tensor) -> Tensor:
+    """Map any real number smoothly into the pitch feature's range (-1.5, 1.5) octaves."""
+    return PITCH_LIMIT * torch.tanh(x / PITCH_LIMIT)
+
+
+def bounded_voicing(x: Tensor) -> Tensor:
+    """Map any real number smoothly into the correlation feature's range (-0.5, 0.5)."""
+    return VOICING_LIMIT * torch.tanh(x / VOICING_LIMIT)
+
+
+class SpeechImage(nn.Module):
+    """Features to normalised speech image and back; holds the normalisation constants.
+
+    Buffers ``mean`` and ``scale``, each ``[20] float32``, are set once from training data by :meth:`set_constants`
+    and travel with the checkpoint.
+    """
+
+    mean: Tensor
+    scale: Tensor
+    dct: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(NUM_ROWS))
+        self.register_buffer("scale", torch.ones(NUM_ROWS))
+        self.register_buffer("dct", dct_matrix().float(), persistent=False)
+
+    def set_constants(self, features: Tensor) -> None:
+        """Take mean and standard deviation of every row from ``features [F, 20]`` (training data)."""
+        rows = self.rows(features).double()
+        self.mean.copy_(rows.mean(0))
+        self.scale.copy_(rows.std(0))
+
+    def rows(self, features: Tensor) -> Tensor:
+        """Physical rows ``[..., F, 20]`` (log10 band energies, octaves, correlation) of features ``[..., F, 20]``."""
+        if features.shape[-1] != NUM_ROWS:
+            raise ValueError(f"features must have 20 values a frame, not {tuple(features.shape)}")
+        cepstrum = torch.cat((features[..., :1] + CEPSTRUM_OFFSET, features[..., 1:NUM_BANDS]), dim=-1)
+        return torch.cat((cepstrum @ self.dct, features[..., NUM_BANDS:]), dim=-1)
+
+    def from_rows(self, rows: Tensor) -> Tensor:
+        """Inverse of :meth:`rows`."""
+        cepstrum = rows[..., :NUM_BANDS] @ self.dct.T
+        return torch.cat((cepstrum[..., :1] - CEPSTRUM_OFFSET, cepstrum[..., 1:], rows[..., NUM_BANDS:]), dim=-1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Normalised image ``[B, F, 20]`` of features ``[B, F, 20]``."""
+        return (self.rows(features) - self.mean) / self.scale
+
+    def to_features(self, image: Tensor, *, bounded: bool = True) -> Tensor:
+        """Features ``[B, F, 20]`` of a normalised image ``[B, F, 20]``.
+
+        With ``bounded`` (for a network's output) pitch and voicing go through a smooth bound to their ranges;
+        without it the map is the exact inverse of :meth:`forward`.
+        """
+        rows = image * self.scale + self.mean
+        if bounded:
+            rows = torch.cat(
+                (
+                    rows[..., :NUM_BANDS],
+                    bounded_pitch(rows[..., PITCH_ROW : PITCH_ROW + 1]),
+                    bounded_voicing(rows[..., VOICING_ROW:]),
+                ),
+                dim=-1,
+            )
+        return self.from_rows(rows)

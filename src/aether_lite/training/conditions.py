@@ -1,0 +1,134 @@
+"""What a training step draws at random: rate, SNR, channel and the receiver's knowledge, item by item.
+
+Every draw is a function of (seed, step, item). Noise is on from the first step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from aether_lite.channels import apply_channel, erase
+from aether_lite.channels.signal import ChannelState, Received, Symbols, uses_per_token
+from aether_lite.jscc import RATES
+
+_CONDITION_STREAM = 0xC4A2
+
+
+@dataclass(frozen=True)
+class ConditionRanges:
+    """Ranges the draws come from.
+
+    Attributes:
+        snr_db: Es/N0 range [dB], uniform.
+        rates: payload rates [uses/s], uniform.
+        channels: share of each channel, drawn for every item.
+        erasure_share: share of the items that ask for token losses; a channel's items share the greatest.
+        erasure_probability: greatest token loss probability drawn.
+        withheld: probability that an item's decoder is told nothing of the channel.
+        targeted: probability that an item's encoder is told the SNR (otherwise it encodes blind).
+    """
+
+    snr_db: tuple[float, float] = (-6.0, 22.0)
+    rates: tuple[int, ...] = RATES
+    channels: Mapping[str, float] = field(
+        default_factory=lambda: {"awgn": 0.6, "rayleigh": 0.15, "rician": 0.05, "mpp": 0.15, "mpd": 0.05}
+    )
+    erasure_share: float = 0.03
+    erasure_probability: float = 0.3
+    withheld: float = 0.03
+    targeted: float = 0.1
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """One batch's draws: ``rate [B] int64``, ``snr_db [B]``, ``target_snr_db [B]`` (NaN: blind) and the rest."""
+
+    rate: Tensor
+    snr_db: Tensor
+    target_snr_db: Tensor
+    channel: tuple[str, ...]
+    erasure: tuple[float, ...]
+    withheld: Tensor
+    seeds: tuple[int, ...]
+
+    def transmit(self, symbols: Symbols) -> Received:
+        """Send every item through its own channel; items of one channel go together."""
+        groups = [
+            torch.tensor([i for i, other in enumerate(self.channel) if other == name])
+            for name in sorted(set(self.channel))
+        ]
+        order = torch.argsort(torch.cat(groups))
+        parts = [self._transmit_group(symbols, group) for group in groups]
+        states = [part.state for part in parts]
+        gain = torch.cat([_known(state.gain) for state in states])[order]
+        noise = torch.cat([_known(state.noise_variance) for state in states])[order]
+        state = ChannelState(
+            gain=torch.where(self.withheld[:, None, None], torch.ones_like(gain), gain),
+            noise_variance=torch.where(self.withheld[:, None], torch.full_like(noise, torch.nan), noise),
+            erased=torch.cat([state.erased for state in states])[order],
+        )
+        values = torch.cat([part.values for part in parts])[order]
+        return Received(values, symbols.rate, state, symbols.token_frames)
+
+    def _transmit_group(self, symbols: Symbols, group: Tensor) -> Received:
+        """Items of one channel; their values stay as wide as the whole batch's."""
+        rate = self.rate[group]
+        n = symbols.values.shape[2]
+        widest = int(torch.as_tensor(uses_per_token(rate, symbols.token_frames)).max())
+        part = Symbols(symbols.values[group, :, :widest], rate, symbols.token_frames)
+        seeds = [self.seeds[int(i)] for i in group]
+        name = self.channel[int(group[0])]
+        received = apply_channel(name, part, self.snr_db[group], seed=seeds)
+        probability = max(self.erasure[int(i)] for i in group)
+        if probability > 0:
+            received = erase(received, probability, seed=[seed + 1 for seed in seeds])
+        state = received.state
+        return Received(
+            F.pad(received.values, (0, n - widest)),
+            rate,
+            ChannelState(F.pad(_known(state.gain), (0, n - widest)), state.noise_variance, state.erased),
+            symbols.token_frames,
+        )
+
+
+def _known(value: Tensor | None) -> Tensor:
+    if value is None:
+        raise RuntimeError("a training channel must state what the receiver knows")
+    return value
+
+
+def draw(ranges: ConditionRanges, seed: int, step: int, items: Sequence[int]) -> Conditions:
+    """Conditions of the given items of a step."""
+    names, shares = list(ranges.channels), np.array(list(ranges.channels.values()))
+    rows = []
+    for item in items:
+        rng = np.random.default_rng((_CONDITION_STREAM, seed, step, item))
+        snr = rng.uniform(*ranges.snr_db)
+        loss = rng.uniform(0, ranges.erasure_probability) if rng.random() < ranges.erasure_share else 0.0
+        rows.append(
+            (
+                int(rng.choice(ranges.rates)),
+                snr,
+                snr if rng.random() < ranges.targeted else np.nan,
+                str(rng.choice(names, p=shares / shares.sum())),
+                loss,
+                rng.random() < ranges.withheld,
+                int(rng.integers(2**62)),
+            )
+        )
+    rate, snr_db, target, channel, erasure, withheld, seeds = zip(*rows, strict=True)
+    return Conditions(
+        torch.tensor(rate),
+        torch.tensor(snr_db, dtype=torch.float32),
+        torch.tensor(target, dtype=torch.float32),
+        tuple(channel),
+        tuple(erasure),
+        torch.tensor(withheld),
+        tuple(seeds),
+    )
