@@ -23,11 +23,11 @@ def checked_number(name: str, value: float, low: float, high: float) -> float:
         AetherError: it is not such a number.
     """
     try:
-        number = float(value)
+        number = math.nan if isinstance(value, str) else float(value)
     except (TypeError, ValueError, RuntimeError):
-        raise AetherError(f"{name} must be a number, not {value!r}") from None
+        number = math.nan
     if not (math.isfinite(number) and low <= number <= high):
-        raise AetherError(f"{name} must be in {low:g}..{high:g}, not {number:g}")
+        raise AetherError(f"{name} must be in {low:g}..{high:g}, not {value!r}")
     return number
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
+from typing import SupportsIndex
 
 import torch
 from torch import Tensor
 
 from aether_lite.errors import AetherError
 
-Seed = int | Sequence[int] | None
-"""One seed for the batch, or one per item."""
+Seed = int | Sequence[int] | Tensor | None
+"""One seed for the batch, or one per item (a sequence, or ``[B] int64``)."""
 
 _STREAM_STEP = 0x9E3779B97F4A7C15  # 2^64 / golden ratio (Steele, Lea, Flood 2014, SplitMix64)
 
@@ -45,6 +47,10 @@ class Draws:
         self._device = device
         self._shared = generator
         self._items: list[torch.Generator] | None = None
+        if generator is not None and not isinstance(generator, torch.Generator):
+            raise AetherError(f"generator must be a torch.Generator, not {generator!r}")
+        if isinstance(seed, Tensor):
+            seed = seed.tolist()
         if isinstance(seed, Sequence) and not isinstance(seed, str):
             if len(seed) != batch:
                 raise AetherError(
@@ -90,7 +96,7 @@ class Draws:
         return torch.rand(shape, generator=generator, dtype=torch.float64, device=origin).to(self._device)
 
 
-def _seeded(seed: int, stream: int) -> torch.Generator:
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+def _seeded(seed: SupportsIndex | None, stream: int) -> torch.Generator:
+    if isinstance(seed, bool) or not isinstance(seed, SupportsIndex) or not 0 <= index(seed) < 2**63:
         raise AetherError(f"seed must be an integer in 0..2^63-1, not {seed!r}")
-    return torch.Generator().manual_seed((seed + stream * _STREAM_STEP) % 2**63)
+    return torch.Generator().manual_seed((index(seed) + stream * _STREAM_STEP) % 2**63)

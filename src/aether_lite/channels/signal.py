@@ -128,7 +128,8 @@ class ChannelState:
     Attributes:
         gain: ``[B, K, n] complex64``, the receiver's estimate of each symbol's complex gain h, or None when
             it is withheld (the decoder then takes h = 1).
-        noise_variance: ``[B, K] float32``, the receiver's estimate of N0, or None when withheld.
+        noise_variance: ``[B, K] float32``, the receiver's estimate of N0, or None when withheld (NaN
+            where it is withheld for some items of a batch only).
         erased: ``[B, K] bool``, tokens that the link layer marks as lost.
     """
 
@@ -171,12 +172,13 @@ class Received:
         """Check what the shapes cannot tell (reads every value).
 
         Raises:
-            AetherError: a value is not finite, a noise variance is negative, or an erased token is not zero.
+            AetherError: a value is not finite, a noise variance is negative or infinite, or an erased token
+                is not zero.
         """
         if not bool(torch.isfinite(torch.view_as_real(self.values)).all()):
             raise AetherError("received values are not all finite")
         noise = self.state.noise_variance
-        if noise is not None and not bool(((noise >= 0) & torch.isfinite(noise)).all()):
+        if noise is not None and bool(((noise < 0) | torch.isinf(noise)).any()):
             raise AetherError("noise_variance must be finite and not negative")
         if bool((self.values != 0).any(dim=-1).logical_and(self.state.erased).any()):
             raise AetherError("received values of erased tokens must be zero")

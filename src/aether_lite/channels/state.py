@@ -90,11 +90,11 @@ def estimated_noise_variance(n0: Tensor, symbols: Symbols, pilot_spacing: int, d
     pilots = torch.round(uses / pilot_spacing).long().clamp(min=1)
     widest = int(pilots.max()) if batch else 1
     residual = draws.complex_normal(
-        tokens + window - 1, widest, dtype=symbols.values.dtype, widths=pilots.tolist()
+        tokens + window, widest, dtype=symbols.values.dtype, widths=pilots.tolist()
     )
     sent = torch.arange(widest, device=n0.device) < pilots[:, None, None]
     power = (residual.abs().square() * sent).sum(dim=-1) / pilots[:, None]
-    return n0[:, None] * power.unfold(1, window, 1).mean(dim=-1)[:, :tokens]
+    return n0[:, None] * power.unfold(1, window, 1).mean(dim=-1)[:, 1:]
 
 
 def channel_state(
