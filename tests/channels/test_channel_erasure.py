@@ -20,9 +20,7 @@ def mean_burst(lost: torch.Tensor) -> float:
     return float(lost.sum() / (began.sum() + lost[:, 0].sum()))
 
 
-@pytest.mark.parametrize(
-    ("probability", "burst"), [(0.1, 3.0), (0.1, 1.0), (0.5, 1.0), (0.6, 1.6), (0.3, 10.0)]
-)
+@pytest.mark.parametrize(("probability", "burst"), [(0.1, 3.0), (0.1, 1.0), (0.5, 1.0), (0.6, 1.6), (0.3, 10.0)])
 def test_bursts_have_the_given_rate_and_mean_length(probability, burst):
     lost = erasure_pattern(20_000, probability, burst, Draws(20, CPU, 1))
     assert float(lost.double().mean()) == pytest.approx(probability, rel=0.03)

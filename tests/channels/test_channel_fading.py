@@ -67,9 +67,7 @@ def test_line_of_sight_has_a_random_phase_per_item_and_the_given_shift():
     assert torch.allclose(still, still[:, :, :1].expand_as(still), atol=0.01)
 
 
-@pytest.mark.parametrize(
-    ("rate", "block_ms"), [(1000, 40.0), (700, 40.0), (150, 20.0), (1200, 100.0), (300, 7)]
-)
+@pytest.mark.parametrize(("rate", "block_ms"), [(1000, 40.0), (700, 40.0), (150, 20.0), (1200, 100.0), (300, 7)])
 def test_gain_is_constant_over_a_block_and_changes_at_its_edge(rate, block_ms):
     n = rate * 8 // 100
     symbols = Symbols(torch.ones(2, 25, n, dtype=torch.complex64), rate)

@@ -129,9 +129,7 @@ def test_gradient_passes_to_the_symbols(make_symbols, name, options):
     template = make_symbols(batch=2, tokens=2, rate=torch.tensor([50, 100]), dtype=torch.complex128)
 
     def send(values: Tensor) -> Tensor:
-        return apply_channel(
-            name, dataclasses.replace(template, values=values), 3.0, seed=1, **options
-        ).values
+        return apply_channel(name, dataclasses.replace(template, values=values), 3.0, seed=1, **options).values
 
     values = template.values.clone().requires_grad_()
     assert torch.autograd.gradcheck(send, (values,))

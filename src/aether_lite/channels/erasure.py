@@ -50,8 +50,7 @@ def erasure_pattern(tokens: int, probability: float, burst_tokens: float | None,
     burst = checked_number("burst_tokens", burst_tokens, 1.0, MAX_BURST_TOKENS)
     if p > burst * (1 - p):
         raise AetherError(
-            f"bursts of {burst:g} tokens cannot lose a share of {p:g}: "
-            "burst_tokens must be at least p / (1 - p)"
+            f"bursts of {burst:g} tokens cannot lose a share of {p:g}: burst_tokens must be at least p / (1 - p)"
         )
     leave = 1 / burst
     enter = leave * p / (1 - p)
@@ -128,7 +127,5 @@ def erasure(
     if snr_db is None:
         received = clean(symbols, state=state, pilot_spacing=pilot_spacing)
     else:
-        received = awgn(
-            symbols, snr_db, state=state, seed=seed, generator=generator, pilot_spacing=pilot_spacing
-        )
+        received = awgn(symbols, snr_db, state=state, seed=seed, generator=generator, pilot_spacing=pilot_spacing)
     return erase(received, probability, burst_tokens, seed=seed, generator=generator)

@@ -53,9 +53,7 @@ class Draws:
             seed = seed.tolist()
         if isinstance(seed, Sequence) and not isinstance(seed, str):
             if len(seed) != batch:
-                raise AetherError(
-                    f"seed must be one integer or one per item: {len(seed)} seeds, {batch} items"
-                )
+                raise AetherError(f"seed must be one integer or one per item: {len(seed)} seeds, {batch} items")
             self._items = [_seeded(item, stream) for item in seed]
         elif seed is not None:
             self._shared = _seeded(seed, stream)
@@ -85,9 +83,7 @@ class Draws:
             drawn[item] = self._uniform(generator, shape)
         return drawn
 
-    def _normal(
-        self, generator: torch.Generator | None, shape: tuple[int, ...], dtype: torch.dtype
-    ) -> Tensor:
+    def _normal(self, generator: torch.Generator | None, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         origin = self._device if generator is None else generator.device
         return torch.randn(shape, generator=generator, dtype=dtype, device=origin).to(self._device)
 

@@ -47,9 +47,7 @@ class Symbols:
 
     def __post_init__(self) -> None:
         if self.values.ndim != 3 or not self.values.is_complex():
-            raise ValueError(
-                f"symbols must be complex [B, K, n], not {self.values.dtype} {tuple(self.values.shape)}"
-            )
+            raise ValueError(f"symbols must be complex [B, K, n], not {self.values.dtype} {tuple(self.values.shape)}")
         widest = int(torch.as_tensor(self.uses).max()) if self.values.shape[0] else self.values.shape[2]
         if widest != self.values.shape[2]:
             raise ValueError(
@@ -77,9 +75,7 @@ class Symbols:
     @property
     def rates(self) -> Tensor:
         """``[B] float32``: uses/s of every item."""
-        return torch.as_tensor(self.rate, device=self.values.device, dtype=torch.float32).expand(
-            self.values.shape[0]
-        )
+        return torch.as_tensor(self.rate, device=self.values.device, dtype=torch.float32).expand(self.values.shape[0])
 
     def time(self) -> Tensor:
         """``[B, K, n] float32``: the time [s] at which each symbol's slot begins, from the clip's start."""
@@ -157,8 +153,7 @@ class Received:
     def __post_init__(self) -> None:
         if self.values.ndim != 3 or not self.values.is_complex():
             raise ValueError(
-                "received values must be complex [B, K, n], "
-                f"not {self.values.dtype} {tuple(self.values.shape)}"
+                f"received values must be complex [B, K, n], not {self.values.dtype} {tuple(self.values.shape)}"
             )
         for name, known, shape in (
             ("gain", self.state.gain, self.values.shape),

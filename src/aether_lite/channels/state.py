@@ -89,9 +89,7 @@ def estimated_noise_variance(n0: Tensor, symbols: Symbols, pilot_spacing: int, d
     uses = torch.as_tensor(symbols.uses, device=n0.device).expand(batch)
     pilots = torch.round(uses / pilot_spacing).long().clamp(min=1)
     widest = int(pilots.max()) if batch else 1
-    residual = draws.complex_normal(
-        tokens + window, widest, dtype=symbols.values.dtype, widths=pilots.tolist()
-    )
+    residual = draws.complex_normal(tokens + window, widest, dtype=symbols.values.dtype, widths=pilots.tolist())
     sent = torch.arange(widest, device=n0.device) < pilots[:, None, None]
     power = (residual.abs().square() * sent).sum(dim=-1) / pilots[:, None]
     return n0[:, None] * power.unfold(1, window, 1).mean(dim=-1)[:, 1:]
