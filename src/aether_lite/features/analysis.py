@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aether_lite.errors import AetherError
-from aether_lite.features import bark, correlation, layout, pitch
+from aether_lite.features import correlation, layout, pitch
+from aether_lite.features.bark import cepstra_of_windows
 from aether_lite.features.layout import FRAME, NUM_ALL, Float32, Float64, Int64
 from aether_lite.features.lpc import lpc_from_cepstrum
 
@@ -40,6 +41,40 @@ def int16_scale(samples: ArrayLike) -> Float64:
     return scaled
 
 
+class FrameAnalyser:
+    """What needs no pitch, frame after frame: cepstra, LPC and the low-passed residual (20 ms of history)."""
+
+    def __init__(self) -> None:
+        self._last_sample = 0.0
+        self._emphasised = np.zeros((1, FRAME))
+        self._residual = np.zeros((1, FRAME))
+        self._lowpassed = np.zeros((correlation.HISTORY_ROWS, FRAME))
+
+    def analyse(self, samples: Float64) -> tuple[Float64, Float64]:
+        """The next whole frames.
+
+        Args:
+            samples: ``[160 F]`` on the int16 scale, F >= 1.
+
+        Returns:
+            ``[F, 36]`` rows, columns 18 and 19 still zero, and ``[F, 480]`` pieces of low-passed residual:
+            the two rows before each frame, then its own (see :func:`correlation.frame_correlation`).
+        """
+        delayed = np.concatenate([[self._last_sample], samples[:-1]])
+        emphasised = (samples - layout.PREEMPHASIS * delayed).reshape(-1, FRAME)
+        emphasised = np.concatenate([self._emphasised, emphasised])
+        windows = np.concatenate([emphasised[:-1], emphasised[1:]], axis=1)
+        rows = np.zeros((len(windows), NUM_ALL))
+        rows[:, layout.CEPSTRA] = cepstra = cepstra_of_windows(windows)
+        rows[:, layout.LPC] = coefficients = lpc_from_cepstrum(cepstra)
+        errors = np.concatenate([self._residual, correlation.residual(windows, coefficients)])
+        lowpassed = np.concatenate([self._lowpassed, correlation.lowpass(errors[:-1], errors[1:])])
+        self._last_sample = float(samples[-1])
+        self._emphasised, self._residual = emphasised[-1:].copy(), errors[-1:].copy()
+        self._lowpassed = lowpassed[-correlation.HISTORY_ROWS :].copy()
+        return rows, np.concatenate([lowpassed[:-2], lowpassed[1:-1], lowpassed[2:]], axis=1)
+
+
 class StreamingExtractor:
     """Feature rows of speech that arrives in pieces of any size.
 
@@ -58,10 +93,7 @@ class StreamingExtractor:
     def reset(self) -> None:
         """Forget everything: the next sample is the first of a new stream."""
         self._waiting: NDArray[np.float64] = np.zeros(0)  # less than a frame of samples
-        self._last_sample = 0.0
-        self._emphasised = np.zeros((1, FRAME))
-        self._residual = np.zeros((1, FRAME))
-        self._lowpassed = np.zeros((correlation.HISTORY_ROWS, FRAME))
+        self._frames = FrameAnalyser()
         self._tracker = pitch.PitchTracker()
         self._held_rows: Float64 = np.zeros((0, NUM_ALL))
         self._held_pieces: Float64 = np.zeros((0, (correlation.HISTORY_ROWS + 1) * FRAME))
@@ -90,24 +122,8 @@ class StreamingExtractor:
 
     def _analyse(self, samples: Float64) -> Float32:
         """Whole frames of samples to the rows that are now decided."""
-        delayed = np.concatenate([[self._last_sample], samples[:-1]])
-        self._last_sample = float(samples[-1])
-        emphasised = (samples - layout.PREEMPHASIS * delayed).reshape(-1, FRAME)
-        frames = len(emphasised)
-        emphasised = np.concatenate([self._emphasised, emphasised])
-        windows = np.concatenate([emphasised[:-1], emphasised[1:]], axis=1)
-        rows = np.zeros((frames, NUM_ALL))
-        energies = bark.band_energies(windows)
-        rows[:, layout.CEPSTRA] = cepstra = bark.cepstrum_from_bands(bark.limited_log(energies))
-        rows[:, layout.LPC] = coefficients = lpc_from_cepstrum(cepstra)
-
-        errors = np.concatenate([self._residual, correlation.residual(windows, coefficients)])
-        lowpassed = np.concatenate([self._lowpassed, correlation.lowpass(errors[:-1], errors[1:])])
-        pieces = np.concatenate([lowpassed[:-2], lowpassed[1:-1], lowpassed[2:]], axis=1)
+        rows, pieces = self._frames.analyse(samples)
         scores = pitch.lag_scores(pieces)
-        self._emphasised, self._residual = emphasised[-1:].copy(), errors[-1:].copy()
-        self._lowpassed = lowpassed[-correlation.HISTORY_ROWS :].copy()
-
         self._held_rows = np.concatenate([self._held_rows, rows])
         self._held_pieces = np.concatenate([self._held_pieces, pieces])
         self._held_scores = np.concatenate([self._held_scores, scores])
@@ -154,3 +170,29 @@ def extract_features(samples: ArrayLike) -> Float32:
     step = BLOCK_FRAMES * FRAME
     rows = [extractor.push(given[start : start + step]) for start in range(0, len(given), step)]
     return np.concatenate([*rows, extractor.flush()])
+
+
+def frame_correlations(samples: ArrayLike, pitch_track: ArrayLike) -> Float32:
+    """Column 19 of a clip for a pitch track that is given, not tracked.
+
+    Args:
+        samples: ``[N]`` as in :func:`extract_features`.
+        pitch_track: ``[floor(N / 160)]`` pitch feature [octaves] of every frame.
+
+    Returns:
+        ``[floor(N / 160)] float32`` frame correlation in [-0.5, 0.5].
+
+    Raises:
+        AetherError: unusable samples, or a track of another length.
+    """
+    given, track = int16_scale(samples), np.asarray(pitch_track, dtype=np.float64)
+    frames = len(given) // FRAME
+    if track.shape != (frames,):
+        raise AetherError(f"the pitch track must be [{frames}], one value per frame, not {track.shape}")
+    analyser = FrameAnalyser()
+    values = [np.zeros(0)]
+    for start in range(0, frames, BLOCK_FRAMES):
+        end = min(start + BLOCK_FRAMES, frames)
+        _, pieces = analyser.analyse(given[start * FRAME : end * FRAME])
+        values.append(correlation.frame_correlation(pieces, track[start:end]))
+    return np.concatenate(values).astype(np.float32)

@@ -97,3 +97,8 @@ def bands_from_cepstrum(cepstra: Float64) -> Float64:
     shifted = np.array(cepstra, dtype=np.float64)
     shifted[:, 0] += C0_OFFSET
     return row_sum(shifted, DCT)
+
+
+def cepstra_of_windows(windows: Float64) -> Float64:
+    """Cepstra ``[F, 18]`` of ``[F, 320]`` pre-emphasised samples on the int16 scale."""
+    return cepstrum_from_bands(limited_log(band_energies(windows)))

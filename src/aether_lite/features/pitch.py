@@ -29,6 +29,7 @@ STATES_PER_OCTAVE = 40
 STEP_COST = 1.0  # gain per octave moved in one frame
 STEP_REACH = 0.25  # octaves a path moves in one frame without a jump
 JUMP_COST = 1.0  # gain
+REFINE_STATES = 1  # how far from a decided state its peak may lie
 OCTAVE_BIAS = 0.3  # share of the gain per octave, in favour of short periods
 MULTIPLE_PENALTY = 0.3  # share of the gain at a half or a third of the lag
 
@@ -105,22 +106,23 @@ def state_gains(scores: Float64) -> Float64:
 def refine_period(scores: Float64, states: Int64) -> Float64:
     """Real-valued periods ``[F]`` [samples, 32..256] near the decided states ``[F]``.
 
-    The best integer lag within a state and a half is refined by a parabola if it is a local maximum;
-    otherwise the state's own period stands.
+    The highest local maximum among the lags within :data:`REFINE_STATES` of the state is refined by a parabola;
+    where there is none the state's own period stands.
     """
     period = STATE_PERIODS[states]
-    width = 2.0 ** (1.0 / STATES_PER_OCTAVE)
+    width = 2.0 ** (REFINE_STATES / STATES_PER_OCTAVE)
     low = np.ceil(period / width - 0.5)
     high = np.floor(period * width + 0.5)
-    inside = (low[:, None] <= _LAGS) & (high[:, None] >= _LAGS)
-    inside[:, [0, -1]] = False
-    peak = np.argmax(np.where(inside, scores, -np.inf), axis=-1)
+    middle = scores[:, 1:-1]
+    is_peak = (middle >= scores[:, :-2]) & (middle >= scores[:, 2:])
+    is_peak &= (low[:, None] <= _LAGS[1:-1]) & (high[:, None] >= _LAGS[1:-1])
+    at = 1 + np.argmax(np.where(is_peak, middle, -np.inf), axis=-1)
     frame = np.arange(len(scores))
-    left, middle, right = scores[frame, peak - 1], scores[frame, peak], scores[frame, peak + 1]
-    curvature = left - 2.0 * middle + right
-    is_peak = (middle >= left) & (middle >= right) & (curvature < 0)
-    shift = 0.5 * (left - right) / np.where(is_peak, curvature, 1.0)
-    return np.asarray(np.clip(np.where(is_peak, _LAGS[peak] + shift, period), LAG_MIN, LAG_MAX))
+    left, top, right = scores[frame, at - 1], scores[frame, at], scores[frame, at + 1]
+    curvature = left - 2.0 * top + right
+    usable = is_peak[frame, at - 1] & (curvature < 0)
+    shift = 0.5 * (left - right) / np.where(usable, curvature, 1.0)
+    return np.asarray(np.clip(np.where(usable, _LAGS[at] + shift, period), LAG_MIN, LAG_MAX))
 
 
 _REACH = round(STEP_REACH * STATES_PER_OCTAVE)

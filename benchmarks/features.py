@@ -1,0 +1,83 @@
+"""Real-time factor of feature extraction on one core, by part and as a whole.
+
+OMP_NUM_THREADS=1 python benchmarks/features.py [SECONDS]
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from importlib.resources import files
+
+import numpy as np
+import soundfile
+
+from aether_lite.features import StreamingExtractor, analysis, bark, correlation, lpc, pitch, yin
+from aether_lite.features.layout import FRAME, SAMPLE_RATE
+
+REPEATS = 3
+
+
+def speech(seconds: float) -> np.ndarray:
+    """Bundled speech, repeated: ``[N] float64`` on the int16 scale."""
+    with (files("aether_lite") / "assets" / "samples" / "en_f_queue.flac").open("rb") as file:
+        clip, _ = soundfile.read(file, dtype="int16")
+    return np.resize(clip, int(seconds * SAMPLE_RATE) // FRAME * FRAME)
+
+
+def best_time(run: Callable[[], object]) -> float:
+    """Shortest of a few runs [s]."""
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def main(seconds: float = 60.0) -> None:
+    """Print seconds of speech handled per second, for each part."""
+    pcm = speech(seconds)
+    block = pcm[: analysis.BLOCK_FRAMES * FRAME].astype(np.float64)
+    frames = block.reshape(-1, FRAME)
+    windows = np.concatenate([np.vstack([np.zeros((1, FRAME)), frames[:-1]]), frames], axis=1)
+    cepstra = bark.cepstra_of_windows(windows)
+    coefficients = lpc.lpc_from_cepstrum(cepstra)
+    errors = correlation.residual(windows, coefficients)
+    _, pieces = analysis.FrameAnalyser().analyse(block)
+    scores = pitch.lag_scores(pieces)
+    gains = pitch.state_gains(scores)
+    states = np.zeros(len(gains), dtype=np.int64)
+
+    def track() -> None:
+        tracker = pitch.PitchTracker()
+        for row in gains:
+            tracker.step(row)
+
+    def stream() -> None:
+        extractor = StreamingExtractor()
+        for start in range(0, len(block), FRAME):
+            extractor.push(block[start : start + FRAME] / 32_768)
+
+    parts: dict[str, Callable[[], object]] = {
+        "cepstra": lambda: bark.cepstra_of_windows(windows),
+        "LPC": lambda: lpc.lpc_from_cepstrum(cepstra),
+        "residual": lambda: correlation.residual(windows, coefficients),
+        "low-pass": lambda: correlation.lowpass(errors, errors),
+        "lag scores": lambda: pitch.lag_scores(pieces),
+        "state gains": lambda: pitch.state_gains(scores),
+        "tracker": track,
+        "refinement": lambda: pitch.refine_period(scores, states),
+        "frame correlation": lambda: correlation.frame_correlation(pieces, np.zeros(len(pieces))),
+        "streaming, 10 ms at a time": stream,
+    }
+    block_seconds = len(block) / SAMPLE_RATE
+    for name, run in parts.items():
+        print(f"{name:28s} {block_seconds / best_time(run):9.0f} x real time")
+    print(f"{'hard YIN':28s} {seconds / best_time(lambda: yin(pcm)):9.0f} x real time")
+    print(f"{'whole extractor':28s} {seconds / best_time(lambda: analysis.extract_features(pcm)):9.0f} x real time")
+
+
+if __name__ == "__main__":
+    main(*map(float, sys.argv[1:2]))
