@@ -1,4 +1,4 @@
-"""Fundamental frequency: a smooth track defined on every frame, and hard YIN.
+"""Fundamental frequency: a smooth track defined on every frame, voiced or not.
 
 The tracker works on the low-passed prediction residual (:mod:`aether_lite.features.correlation`), on the
 160 samples of the frame against the 160 samples one lag earlier. With energies E0 and E_lag and the
@@ -13,8 +13,9 @@ well as the period; times ``1 +`` :data:`OCTAVE_BIAS` for each octave above 62.5
 :data:`STEP_COST` per octave it moves between frames, at most :data:`JUMP_COST`. Frame t is decided
 :data:`TRACKER_LOOKAHEAD_FRAMES` frames later and refined between samples by a parabola.
 
-The constants were chosen on 41 clips of 24 speakers against a probabilistic YIN: with a look-ahead of 0, 1, 2
-frames 1.3, 1.0, 0.9 % of its voiced frames are an octave off, and 0.5, 0.3, 0.2 % of its voiced steps jump.
+The constants were chosen on 41 clips of speech against a probabilistic YIN: with a look-ahead of 0, 1, 2
+frames 1.3, 1.0, 0.9 % of its voiced frames are an octave off, and 0.5, 0.3, 0.2 % of its voiced steps jump
+(means over clips).
 """
 
 from __future__ import annotations
