@@ -28,7 +28,7 @@ class ConditionRanges:
         snr_db: Es/N0 range [dB], uniform.
         rates: payload rates [uses/s], uniform.
         channels: share of each channel, drawn for every item.
-        erasure_share: share of the items that ask for token losses; a channel's items share the greatest.
+        erasure_share: share of the items that lose tokens too.
         erasure_probability: greatest token loss probability drawn.
         withheld: probability that an item's decoder is told nothing of the channel.
         targeted: probability that an item's encoder is told the SNR (otherwise it encodes blind).
@@ -39,7 +39,7 @@ class ConditionRanges:
     channels: Mapping[str, float] = field(
         default_factory=lambda: {"awgn": 0.6, "rayleigh": 0.15, "rician": 0.05, "mpp": 0.15, "mpd": 0.05}
     )
-    erasure_share: float = 0.03
+    erasure_share: float = 0.1
     erasure_probability: float = 0.3
     withheld: float = 0.03
     targeted: float = 0.1
@@ -58,11 +58,9 @@ class Conditions:
     seeds: tuple[int, ...]
 
     def transmit(self, symbols: Symbols) -> Received:
-        """Send every item through its own channel; items of one channel go together."""
-        groups = [
-            torch.tensor([i for i, other in enumerate(self.channel) if other == name])
-            for name in sorted(set(self.channel))
-        ]
+        """Send every item through its own channel; items of one channel and loss probability go together."""
+        kinds = list(zip(self.channel, self.erasure, strict=True))
+        groups = [torch.tensor([i for i, other in enumerate(kinds) if other == kind]) for kind in sorted(set(kinds))]
         order = torch.argsort(torch.cat(groups))
         parts = [self._transmit_group(symbols, group) for group in groups]
         states = [part.state for part in parts]
@@ -77,7 +75,7 @@ class Conditions:
         return Received(values, symbols.rate, state, symbols.token_frames)
 
     def _transmit_group(self, symbols: Symbols, group: Tensor) -> Received:
-        """Items of one channel; their values stay as wide as the whole batch's."""
+        """Items of one kind; their values stay as wide as the whole batch's."""
         rate = self.rate[group]
         n = symbols.values.shape[2]
         widest = int(torch.as_tensor(uses_per_token(rate, symbols.token_frames)).max())
@@ -85,9 +83,9 @@ class Conditions:
         seeds = [self.seeds[int(i)] for i in group]
         name = self.channel[int(group[0])]
         received = apply_channel(name, part, self.snr_db[group], seed=seeds)
-        probability = max(self.erasure[int(i)] for i in group)
+        probability = self.erasure[int(group[0])]
         if probability > 0:
-            received = erase(received, probability, seed=[seed + 1 for seed in seeds])
+            received = erase(received, probability, seed=seeds)
         state = received.state
         return Received(
             F.pad(received.values, (0, n - widest)),
