@@ -1,1 +1,28 @@
-"""Package."""
+"""FARGAN vocoder: from 20 features every 10 ms to speech at 16 kHz."""
+
+from aether_lite.vocoder.checkpoint import (
+    default_vocoder_path,
+    load_fargan,
+    save_fargan_safetensors,
+    save_public_checkpoint,
+)
+from aether_lite.vocoder.emphasis import deemphasize
+from aether_lite.vocoder.fargan import FARGAN, SubframeState, periods_from_features
+from aether_lite.vocoder.realtime import FusedFargan
+from aether_lite.vocoder.synthesis import DELAY_SAMPLES, LOOKAHEAD_FRAMES, StreamingVocoder, synthesize
+
+__all__ = [
+    "DELAY_SAMPLES",
+    "FARGAN",
+    "LOOKAHEAD_FRAMES",
+    "FusedFargan",
+    "StreamingVocoder",
+    "SubframeState",
+    "deemphasize",
+    "default_vocoder_path",
+    "load_fargan",
+    "periods_from_features",
+    "save_fargan_safetensors",
+    "save_public_checkpoint",
+    "synthesize",
+]

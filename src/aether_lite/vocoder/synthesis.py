@@ -1,0 +1,173 @@
+"""Speech from features: a whole file, or row by row as the features arrive.
+
+Feature row ``t`` is centred on sample ``160 t`` and its frame covers samples ``[160 t - 80, 160 t + 80)``.
+The network starts from silence, primed with the first row; after the last row, that row is repeated. The
+half frames that stick out at both ends are cut, so ``F`` rows give ``160 F`` samples that line up with the
+analysed speech.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aether_lite.errors import AetherError
+from aether_lite.features.layout import FRAME, NUM_ALL, NUM_FREE
+from aether_lite.vocoder.fargan import FARGAN
+from aether_lite.vocoder.realtime import FrameState, FusedFargan
+
+LOOKAHEAD_FRAMES = 1
+"""Rows beyond its own that a frame needs: samples of frame ``t`` come with row ``t + 1``."""
+
+DELAY_SAMPLES = FRAME + FRAME // 2
+"""Samples from the oldest sample that comes with row ``r`` (``160 r - 240``) to the row's centre (``160 r``).
+
+A receiver that gets row ``r`` at the time of its centre plays with this delay (15 ms). How long after its
+centre a row is known is up to the analysis (160 samples for the extractor of this package: 25 ms in all)."""
+
+BLOCK_FRAMES = 100  # frames rendered at a time: bounds memory, costs nothing in speed
+
+
+class StreamingVocoder:
+    """Rows in, samples out, in pieces of any size; the pieces together equal :func:`synthesize`.
+
+    The first row gives no samples, the second 80, each later one 160, and :meth:`flush` the last 240.
+
+    Args:
+        vocoder: a :class:`FARGAN` (frozen as it is now) or a :class:`FusedFargan`.
+    """
+
+    def __init__(self, vocoder: FARGAN | FusedFargan) -> None:
+        self._vocoder = vocoder if isinstance(vocoder, FusedFargan) else FusedFargan(vocoder)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything pushed so far."""
+        self._state: FrameState | None = None
+        self._cut = FRAME // 2  # samples of the first frame that lie before the start
+        self._rows = 0
+        self._single = False
+
+    @torch.inference_mode()
+    def push(self, features: Tensor) -> Tensor:
+        """Samples that become known with new rows.
+
+        Args:
+            features: ``[n, 20 or 36]``, or ``[B, n, 20 or 36]`` for B streams side by side; n may be 0. The
+                shape apart from n must stay the same until :meth:`flush`.
+
+        Returns:
+            ``[m] float32`` or ``[B, m]`` in [-1, 1].
+
+        Raises:
+            AetherError: wrong shape or a value that is not finite; the message counts rows from 0.
+        """
+        batch = _checked(features, self._rows)
+        if self._state is not None and self._state.rows.shape[0] != batch.shape[0]:
+            raise AetherError(
+                f"features: {batch.shape[0]} streams after {self._state.rows.shape[0]}; flush before changing"
+            )
+        pieces = []
+        if self._state is None and batch.shape[1]:
+            self._state = self._vocoder.prime(batch[:, 0].to(self._vocoder.gain_weight))
+            self._single = features.ndim == 2
+            self._rows, batch = 1, batch[:, 1:]
+        self._rows += batch.shape[1]
+        for block in torch.split(batch, BLOCK_FRAMES, dim=1) if batch.shape[1] else ():
+            pieces.append(self._render(block))
+        if not pieces:
+            return features.new_zeros((*features.shape[:-2], 0), dtype=torch.float32)
+        samples = torch.cat(pieces, dim=1)
+        return samples[0] if features.ndim == 2 else samples
+
+    @torch.inference_mode()
+    def flush(self) -> Tensor:
+        """The last 240 samples (none if no row came); the next :meth:`push` starts anew."""
+        if self._state is None:
+            return torch.zeros(0)
+        last = self._state.rows[:, -1:].expand(-1, 1 + LOOKAHEAD_FRAMES, -1)
+        samples = self._render(last)[:, : -FRAME // 2]
+        single = self._single
+        self.reset()
+        return samples[0] if single else samples
+
+    def _render(self, rows: Tensor) -> Tensor:
+        assert self._state is not None
+        samples, self._state = self._vocoder.render(rows, self._state)
+        samples = samples[:, self._cut :].clamp(-1.0, 1.0).to(torch.float32)
+        self._cut = 0
+        return samples
+
+
+@overload
+def synthesize(
+    features: Tensor, vocoder: FARGAN | FusedFargan, progress: Callable[[int], None] | None = None
+) -> Tensor: ...
+@overload
+def synthesize(
+    features: NDArray[np.floating],
+    vocoder: FARGAN | FusedFargan,
+    progress: Callable[[int], None] | None = None,
+) -> NDArray[np.float32]: ...
+def synthesize(
+    features: Tensor | NDArray[np.floating],
+    vocoder: FARGAN | FusedFargan,
+    progress: Callable[[int], None] | None = None,
+) -> Tensor | NDArray[np.float32]:
+    """Speech from features.
+
+    Memory beyond features and output does not grow with the length.
+
+    Args:
+        features: ``[F, 20 or 36]`` or ``[B, F, 20 or 36]``, tensor or array; see
+            :mod:`aether_lite.features.layout`. Items of a batch that end early are padded by repeating their
+            last row; the first ``160 F_i`` samples are then those of the item alone.
+        vocoder: on any device.
+        progress: called after each second or so of speech with the number of rows done so far.
+
+    Returns:
+        ``[160 F] float32`` or ``[B, 160 F]`` in [-1, 1], 16 kHz, aligned with the analysed speech; an array
+        for an array. A tensor lies on the vocoder's device.
+
+    Raises:
+        AetherError: wrong shape or a value that is not finite.
+    """
+    if not isinstance(features, Tensor):
+        return synthesize(torch.as_tensor(np.asarray(features)), vocoder, progress).numpy(force=True)
+    rows = features.shape[-2] if features.ndim >= 2 else 0
+    _checked(features[..., :0, :] if features.ndim >= 2 else features, 0)
+    fused = vocoder if isinstance(vocoder, FusedFargan) else FusedFargan(vocoder)
+    stream = StreamingVocoder(fused)
+    output = fused.gain_weight.new_empty((*features.shape[:-2], rows * FRAME), dtype=torch.float32)
+    position = 0
+    for start in range(0, rows, BLOCK_FRAMES):
+        block = features[..., start : start + BLOCK_FRAMES, :]
+        samples = stream.push(block)
+        output[..., position : position + samples.shape[-1]] = samples
+        position += samples.shape[-1]
+        if progress is not None:
+            progress(start + block.shape[-2])
+    if rows:
+        output[..., position:] = stream.flush()
+    return output
+
+
+def _checked(features: Tensor, first_row: int) -> Tensor:
+    """The 20 columns the vocoder reads, ``[B, n, 20]``; ``first_row`` is the number of row 0 in messages."""
+    if features.ndim not in (2, 3) or features.shape[-1] not in (NUM_FREE, NUM_ALL):
+        raise AetherError(
+            f"features must have the shape [rows, {NUM_FREE} or {NUM_ALL}] or [batch, rows, ...], "
+            f"not {list(features.shape)}"
+        )
+    batch = features[..., :NUM_FREE]
+    batch = batch[None] if features.ndim == 2 else batch
+    bad = (~torch.isfinite(batch)).any(dim=2).any(dim=0)
+    if bad.any():
+        row = first_row + int(bad.nonzero()[0])
+        raise AetherError(f"features: row {row} holds a value that is not finite")
+    return batch
