@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from aether_lite.codec.model import SpiJscc
 from aether_lite.codec.presets import CodecConfig
@@ -54,7 +54,7 @@ def save_codec(model: SpiJscc, path: Path, provenance: dict[str, Any]) -> None:
         "provenance": json.dumps(provenance, sort_keys=True),
     }
     with atomic_path(path) as partial:
-        save_file(tensors, partial, metadata=metadata)
+        partial.write_bytes(save(tensors, metadata))
 
 
 def load_codec(path: Path) -> tuple[SpiJscc, dict[str, Any]]:

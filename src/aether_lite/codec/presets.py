@@ -27,7 +27,7 @@ class CodecConfig:
 
 PRESETS: dict[str, CodecConfig] = {
     "tiny": CodecConfig(width=40, channels=(4, 8, 16, 24), encoder_blocks=1, decoder_blocks=1),
-    "small": CodecConfig(width=144, channels=(16, 32, 48, 80), encoder_blocks=2, decoder_blocks=3),
+    "small": CodecConfig(width=144, channels=(16, 32, 48, 72), encoder_blocks=2, decoder_blocks=3),
     "base": CodecConfig(width=264, channels=(32, 64, 96, 128), encoder_blocks=3, decoder_blocks=4),
 }
 

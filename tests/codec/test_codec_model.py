@@ -1,0 +1,134 @@
+"""The learned codec: causal, streamable, bounded, with gradient everywhere."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aether_lite.channels import awgn, clean
+from aether_lite.channels.signal import ChannelState, Received
+from aether_lite.codec import PRESETS, SpiJscc, preset
+from aether_lite.errors import AetherError
+from aether_lite.training.conditions import ConditionRanges, draw
+from aether_lite.training.objective import FeatureWeights, balance, feature_objective
+
+
+def parameters(model: torch.nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize(("name", "limit"), [("tiny", 200_000), ("small", 2_000_000), ("base", 8_000_000)])
+def test_presets_keep_their_size(name: str, limit: int) -> None:
+    assert parameters(SpiJscc(preset(name))) <= limit
+
+
+def test_unknown_preset_is_a_stated_error() -> None:
+    with pytest.raises(AetherError, match="tiny, small, base"):
+        preset("huge")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_changing_a_frame_changes_nothing_before_its_token(name: str, speech_features: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    model = SpiJscc(preset(name)).eval()
+    x = speech_features[:1, :160]
+    y = x.clone()
+    y[:, 83] += 1.0
+    token = 83 // 8
+    with torch.no_grad():
+        a, _ = model.encode(x, 1000)
+        b, _ = model.encode(y, 1000)
+        assert torch.equal(a.values[:, :token], b.values[:, :token])
+        assert not torch.allclose(a.values[:, token], b.values[:, token])
+        da, _ = model.decode(clean(a))
+        db, _ = model.decode(clean(b))
+    assert torch.equal(da[:, : 8 * token], db[:, : 8 * token])
+    assert not torch.allclose(da[:, 8 * token], db[:, 8 * token])
+
+
+@settings(max_examples=10, deadline=None)
+@given(cuts=st.lists(st.integers(1, 59), max_size=6, unique=True))
+def test_streaming_equals_offline(tiny: SpiJscc, speech_features: torch.Tensor, cuts: list[int]) -> None:
+    whole, _ = tiny.encode(speech_features, 500)
+    offline, _ = tiny.decode(awgn(whole, 5.0, seed=0, state="exact"))
+    received = awgn(whole, 5.0, seed=0, state="exact")
+    edges = [0, *sorted(cuts), 60]
+    sent_state = heard_state = None
+    sent, heard = [], []
+    for a, b in zip(edges[:-1], edges[1:], strict=True):
+        symbols, sent_state = tiny.encode(speech_features[:, 8 * a : 8 * b], 500, None, sent_state)
+        sent.append(symbols.values)
+        state = received.state
+        assert state.gain is not None
+        assert state.noise_variance is not None
+        part = Received(
+            received.values[:, a:b],
+            500,
+            ChannelState(state.gain[:, a:b], state.noise_variance[:, a:b], state.erased[:, a:b]),
+        )
+        features, heard_state = tiny.decode(part, heard_state)
+        heard.append(features)
+    torch.testing.assert_close(torch.cat(sent, 1), whole.values, atol=1e-5, rtol=0)
+    torch.testing.assert_close(torch.cat(heard, 1), offline, atol=1e-5, rtol=0)
+
+
+def test_decoded_features_stay_in_their_ranges(tiny: SpiJscc, speech_features: torch.Tensor) -> None:
+    symbols, _ = tiny.encode(speech_features, 150)
+    loud = awgn(symbols, -20.0, seed=0, state="withheld")
+    decoded, _ = tiny.decode(loud)
+    assert torch.isfinite(decoded).all()
+    assert decoded[..., 18].abs().max() <= 1.5
+    assert decoded[..., 19].abs().max() <= 0.5
+
+
+def test_same_input_same_bits(tiny: SpiJscc, speech_features: torch.Tensor) -> None:
+    results = [tiny.decode(awgn(tiny.encode(speech_features, 300)[0], 3.0, seed=5))[0] for _ in range(2)]
+    assert torch.equal(*results)
+
+
+TERMS = ("feature", "image", "voicing", "semantic")
+MODULES = ("spi_encoder", "jscc_encoder", "jscc_decoder", "spi_decoder")
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_every_loss_term_reaches_every_module(term: str, speech_features: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    model = SpiJscc(preset("tiny"))
+    model.image.set_constants(speech_features.flatten(0, 1))
+    x = speech_features.repeat(4, 1, 1)[:, :96]
+    conditions = draw(ConditionRanges(withheld=0.0), 0, 0, range(8))
+    sent = model(x, conditions.rate, conditions.transmit, conditions.target_snr_db)
+    _, parts = feature_objective(sent, x, balance(conditions.rate, conditions.snr_db), FeatureWeights())
+    assert set(parts) == set(TERMS)
+    parts[term].backward()
+    for name in MODULES:
+        gradients = [p.grad for p in getattr(model, name).parameters() if p.grad is not None]
+        total = sum(float(g.abs().sum()) for g in gradients)
+        assert total > 0, f"{term} does not reach {name}"
+        assert all(torch.isfinite(g).all() for g in gradients)
+
+
+def test_noise_is_on_and_told_from_the_first_step(tiny: SpiJscc, speech_features: torch.Tensor) -> None:
+    x = speech_features.repeat(16, 1, 1)[:, :96]
+    conditions = draw(ConditionRanges(erasure_share=0.0, withheld=0.0), 0, 0, range(32))
+    tokens, _ = tiny.spi_encoder(tiny.image(x))
+    symbols = tiny.jscc_encoder(tokens, conditions.rate)
+    received = conditions.transmit(symbols)
+    assert received.state.gain is not None
+    assert received.state.noise_variance is not None
+    fading = torch.tensor([name not in ("awgn",) for name in conditions.channel])
+    assert fading.any()
+    assert (~fading).any()
+    noise = (received.values - symbols.values)[~fading]
+    used = symbols.used[~fading].expand(noise.shape)
+    measured = torch.stack([n[u].abs().square().mean() for n, u in zip(noise, used, strict=True)])
+    expected = 10 ** (-conditions.snr_db[~fading] / 10)
+    torch.testing.assert_close(measured.log10(), expected.log10(), atol=0.15, rtol=0)
+    # the gain told belongs to the realisation that acted: it explains the received symbols
+    strong = fading & (conditions.snr_db > 10)
+    for i in torch.nonzero(strong).flatten().tolist():
+        u = symbols.used[i].expand(symbols.values.shape[1:])
+        y, told = received.values[i][u], (received.state.gain * symbols.values)[i][u]
+        assert (y - told).abs().square().mean() < 0.5 * y.abs().square().mean()

@@ -1,0 +1,43 @@
+"""Real speech and small models shared by the tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from aether_lite.codec import Codec, SpiJscc, preset
+from aether_lite.features.layout import NUM_ALL, NUM_FREE
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="session")
+def speech_features() -> torch.Tensor:
+    """``[2, 480, 20]`` features of two speakers."""
+    rows = [np.fromfile(DATA / f"{name}.f32", "<f4").reshape(-1, NUM_ALL) for name in ("en_f_intro", "it_m_intro")]
+    return torch.from_numpy(np.stack([r[40:520, :NUM_FREE] for r in rows]))
+
+
+@pytest.fixture(scope="session")
+def speech() -> np.ndarray:
+    """``[2, 48000] float32`` speech of the same two speakers."""
+    clips = [np.fromfile(DATA / f"{name}.pcm", "<i2")[16000:64000] for name in ("en_f_intro", "it_m_intro")]
+    return np.stack(clips).astype(np.float32) / 32768
+
+
+@pytest.fixture(scope="session")
+def tiny(speech_features: torch.Tensor) -> SpiJscc:
+    """An untrained ``tiny`` codec with the image constants of real speech; not to be changed."""
+    torch.manual_seed(0)
+    model = SpiJscc(preset("tiny"))
+    model.image.set_constants(speech_features.flatten(0, 1))
+    return model.eval()
+
+
+@pytest.fixture(scope="session")
+def tiny_codec(tiny: SpiJscc) -> Codec:
+    """Speech to speech around the untrained codec."""
+    return Codec(tiny)
