@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -57,7 +59,7 @@ def test_streaming_equals_offline(tiny: SpiJscc, speech_features: torch.Tensor, 
     edges = [0, *sorted(cuts), 60]
     sent_state = heard_state = None
     sent, heard = [], []
-    for a, b in zip(edges[:-1], edges[1:], strict=True):
+    for a, b in itertools.pairwise(edges):
         symbols, sent_state = tiny.encode(speech_features[:, 8 * a : 8 * b], 500, None, sent_state)
         sent.append(symbols.values)
         state = received.state
