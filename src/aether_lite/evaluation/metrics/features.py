@@ -1,0 +1,41 @@
+"""Distances between the spectral envelopes of decoded and original features."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from aether_lite.evaluation.metrics.active import active_frames, band_levels, check_features, frame_mean
+from aether_lite.features.layout import CEPSTRA
+from aether_lite.losses.feature import feature_loss
+
+
+def clip_feature_loss(decoded: Tensor, original: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Feature loss ``[...]`` of each clip, >= 0, lower is better; about 0.3 is the limit of usable speech.
+
+    Args:
+        decoded: ``[..., F, 20]``.
+        original: ``[..., F, 20]``.
+        mask: ``[..., F] bool``, frames that belong to the clip.
+    """
+    return feature_loss(decoded, original, check_features(decoded, original, mask))
+
+
+def cepstral_rmse(decoded: Tensor, original: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Root mean square error ``[...]`` of the 18 cepstra over all frames, >= 0, lower is better.
+
+    Shapes as in :func:`clip_feature_loss`.
+    """
+    mask = check_features(decoded, original, mask)
+    error = decoded[..., CEPSTRA] - original[..., CEPSTRA]
+    return frame_mean(error.square().mean(dim=-1), mask).sqrt()
+
+
+def lsd_active(decoded: Tensor, original: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Log spectral distance ``[...]`` [dB], >= 0, lower is better: mean over active frames of the rms over bands.
+
+    Per frame, the root mean square over the 18 Bark bands of 10 (L - L'), L the log10 band energy. Shapes as in
+    :func:`clip_feature_loss`.
+    """
+    mask = check_features(decoded, original, mask)
+    difference = band_levels(decoded) - band_levels(original)
+    return frame_mean(difference.square().mean(dim=-1).sqrt(), active_frames(original, mask))
