@@ -25,13 +25,15 @@ import soxr
 from numpy.typing import ArrayLike, NDArray
 
 from aether_lite.errors import AetherError
+from aether_lite.features.layout import SAMPLE_RATE
 from aether_lite.files import DISK_FULL, atomic_path
+
+__all__ = ["SAMPLE_RATE", "read_audio", "write_audio"]
 
 Float32 = NDArray[np.float32]
 Int16 = NDArray[np.int16]
 Floating = NDArray[np.floating[Any]]
 
-SAMPLE_RATE = 16_000  # [Hz], of everything behind this module
 SHORTEST_SAMPLES = 160  # 10 ms: one feature frame
 FULL_SCALE = 32_768  # of int16: a sample of 1.0
 LOUDEST = 100.0  # [full scale]; beyond +40 dB the samples were never scaled to [-1, 1]
@@ -74,9 +76,7 @@ def read_audio(source: str | Path) -> Float32:
                 return _collect(_decoded_blocks(sound, name, counted), sound.samplerate, name)
         except soundfile.LibsndfileError as error:
             reason = error.error_string.strip().rstrip(".")
-            raise AetherError(
-                f"{name}: cannot be read as audio ({reason}); give a complete {READABLE} file"
-            ) from error
+            raise AetherError(f"{name}: cannot be read as audio ({reason}); give a complete {READABLE} file") from error
 
 
 def write_audio(destination: str | Path, samples: ArrayLike, sample_rate: int = SAMPLE_RATE) -> None:
