@@ -1,0 +1,68 @@
+"""What the commands say on standard error: summaries and progress."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+LONG_SECONDS = 20.0  # of speech, from which on progress is shown
+
+
+def console(quiet: bool = False) -> Console:
+    """Standard error."""
+    from rich.console import Console
+
+    return Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+
+
+def number(value: float | None, digits: int = 3, unit: str = "") -> str:
+    """A number for a table, ``-`` where it is not defined."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    return f"{value:.{digits}f}{f' {unit}' if unit else ''}"
+
+
+def summary(out: Console, title: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Two columns, what and how much."""
+    from rich.text import Text
+
+    width = max(len(name) for name, _ in rows)
+    out.print(Text(title, style="bold"))
+    for name, value in rows:
+        out.print(Text.assemble((f"{name:<{width}}  ", "dim"), value))
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Reports progress: ``begin`` names a step, ``advance`` tells how much of its ``total`` is done."""
+
+    begin: Callable[[str], None]
+    advance: Callable[[int, int], None]
+
+
+@contextmanager
+def steps(out: Console, seconds: float) -> Iterator[Steps]:
+    """A progress bar for the steps of a long job; nothing for a short one or off a terminal.
+
+    Args:
+        out: where it is drawn.
+        seconds: speech to be handled.
+    """
+    if seconds < LONG_SECONDS or not out.is_terminal or out.quiet:
+        yield Steps(lambda step: None, lambda done, total: None)
+        return
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description:<16}"), BarColumn())
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=out, transient=True) as bar:
+        task = bar.add_task("reading", total=None)
+        yield Steps(
+            lambda step: bar.update(task, description=step, total=None, completed=0),
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )

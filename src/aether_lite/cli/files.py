@@ -1,0 +1,130 @@
+"""Files that the commands read and write: audio or features by suffix, checked before the work begins."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aether_lite.errors import AetherError
+from aether_lite.files import atomic_path
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from aether_lite.features.layout import Float32
+
+STANDARD = "-"  # standard input or output
+FEATURES = ".f32"
+AUDIO_OUT = (".wav", ".flac", ".ogg", ".pcm")
+
+
+def suffix_of(path: str) -> str:
+    """Suffix in lower case; that of a wav for standard input and output."""
+    return ".wav" if path == STANDARD else Path(path).suffix.lower()
+
+
+def check_output(path: str, suffixes: Iterable[str] | None = None) -> None:
+    """Refuse, before any work, a file that could not be written.
+
+    Args:
+        path: the file to be written later; it is left as it is. ``-`` passes.
+        suffixes: those allowed; None for any.
+
+    Raises:
+        AetherError: another suffix, or a folder that is missing or not writable.
+    """
+    allowed = None if suffixes is None else list(suffixes)
+    if allowed is not None and suffix_of(path) not in allowed:
+        raise AetherError(f"{path}: unknown suffix {suffix_of(path)!r} for output; give {', '.join(allowed)}")
+    if path == STANDARD:
+        return
+    try:
+        with atomic_path(path) as partial:
+            if not partial.exists():
+                partial.touch()
+            raise _RehearsalError
+    except _RehearsalError:
+        pass
+
+
+class _RehearsalError(Exception):
+    """Ends a trial of writing; the temporary file is then removed."""
+
+
+def check_distinct(outputs: Iterable[str | None]) -> None:
+    """Refuse two results in one place.
+
+    Raises:
+        AetherError: the name is given twice.
+    """
+    seen: set[str] = set()
+    for path in outputs:
+        if path is None:
+            continue
+        place = path if path == STANDARD else str(Path(path).resolve())
+        if place in seen:
+            name = "standard output" if path == STANDARD else path
+            raise AetherError(f"{name}: two results cannot go to one place; give different names")
+        seen.add(place)
+
+
+def read_features(path: str) -> Float32:
+    """Rows ``[F, 36]`` of a feature file.
+
+    Raises:
+        AetherError: it cannot be read, or is not a feature file.
+    """
+    from aether_lite.features import read_f32
+
+    try:
+        return read_f32(path)
+    except OSError as error:  # a folder, or no permission
+        raise AetherError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def write_features(path: str, rows: ArrayLike, columns: int = 36) -> None:
+    """Write feature rows ``[F, 20 or 36]``, whole or not at all; LPC follow from the cepstra where missing."""
+    from aether_lite.features import write_f32
+
+    with atomic_path(path) as partial:
+        write_f32(partial, rows, columns)
+
+
+def write_json(path: str, record: dict[str, Any]) -> None:
+    """Write a record as JSON, ``-`` for standard output; what is not a number becomes null."""
+    text = json.dumps(_plain(record), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    if path == STANDARD:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    with atomic_path(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def sha256(path: str | Path) -> str:
+    """SHA-256 of a file, in hexadecimal.
+
+    Raises:
+        AetherError: it cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise AetherError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON knows."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,123 @@
+"""``aether-lite info``: what is in the package and in a codec file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from aether_lite.cli import files
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from aether_lite.codec import Codec
+
+POWER = "mean |x|^2 = 1 over every token sent (one gain per token, never over a clip)"
+
+
+def info(
+    model: Annotated[
+        str | None, typer.Argument(metavar="[MODEL]", help="Released codec by name, or a codec file.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the released weights; show size, rates, latency and origin of a codec."""
+    from aether_lite import __version__
+    from aether_lite.codec.loading import DEFAULT_CODEC, released_codecs
+
+    record: dict[str, Any] = {"version": __version__, "released": released()}
+    if model is not None or DEFAULT_CODEC in released_codecs():
+        record["model"] = described(model or DEFAULT_CODEC)
+    if json:
+        files.write_json(files.STANDARD, record)
+        return
+    from rich.console import Console
+
+    out = Console(highlight=False, soft_wrap=True)
+    _print_released(out, record["released"])
+    if "model" in record:
+        _print_model(out, record["model"])
+
+
+def released() -> list[dict[str, Any]]:
+    """Weights that come with the package: kind, name, file and size [bytes]."""
+    from aether_lite.codec.loading import released_codecs
+    from aether_lite.vocoder import default_vocoder_path
+
+    found = [("codec", name, path) for name, path in released_codecs().items()]
+    found.append(("vocoder", default_vocoder_path().stem, default_vocoder_path()))
+    return [{"kind": kind, "name": name, "file": path.name, "bytes": path.stat().st_size} for kind, name, path in found]
+
+
+def described(name: str) -> dict[str, Any]:
+    """Everything about one codec.
+
+    Raises:
+        AetherError: no such codec.
+    """
+    from dataclasses import asdict
+
+    from aether_lite.channels import uses_per_token
+    from aether_lite.codec import load
+    from aether_lite.codec.loading import codec_path
+    from aether_lite.jscc import RATES
+
+    codec = load(name)
+    path = codec_path(name)
+    latency = codec.latency
+    parts = parameters(codec)
+    return {
+        "name": name,
+        "file": path.name,
+        "sha256": files.sha256(path),
+        "config": asdict(codec.model.config),
+        "parameters": {**parts, "total": sum(parts.values())},
+        "token_ms": 10 * codec.token_frames,
+        "uses_per_token": {str(rate): int(uses_per_token(rate, codec.token_frames)) for rate in RATES},
+        "latency_samples": {**asdict(latency), "total": latency.samples},
+        "latency_ms": latency.milliseconds,
+        "power_constraint": POWER,
+        "provenance": codec.provenance,
+    }
+
+
+def parameters(codec: Codec) -> dict[str, int]:
+    """Number of parameters of each part of the learned codec."""
+    return {
+        name: sum(weight.numel() for weight in part.parameters())
+        for name, part in codec.model.named_children()
+        if any(True for _ in part.parameters())
+    }
+
+
+def _print_released(out: Console, found: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, title="Released weights", title_justify="left", title_style="bold", pad_edge=False)
+    for name in ("kind", "name", "file"):
+        table.add_column(name)
+    table.add_column("size", justify="right")
+    for entry in found:
+        table.add_row(entry["kind"], entry["name"], entry["file"], f"{entry['bytes'] / 1e6:.1f} MB")
+    out.print(table)
+
+
+def _print_model(out: Console, model: dict[str, Any]) -> None:
+    from aether_lite.cli.console import summary
+
+    samples = model["latency_samples"]
+    parts = ", ".join(f"{name} {1000 * count / 16_000:.0f}" for name, count in samples.items() if name != "total")
+    rows = [
+        ("file", model["file"]),
+        ("sha256", model["sha256"]),
+        *((f"parameters, {name}", f"{count:,}") for name, count in model["parameters"].items()),
+        ("token", f"{model['token_ms']} ms"),
+        ("rates", ", ".join(f"{rate} ({uses})" for rate, uses in model["uses_per_token"].items())
+         + " uses/s (uses per token)"),
+        ("latency", f"{model['latency_ms']:.0f} ms: {parts}"),
+        ("power", model["power_constraint"]),
+        *((f"origin, {name}", str(value)) for name, value in model["provenance"].items()),
+    ]  # fmt: skip
+    out.print()
+    summary(out, f"Codec {model['name']}", rows)

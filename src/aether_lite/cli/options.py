@@ -1,0 +1,31 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def use_one_core() -> None:
+    """Compute on one core: real-time factors are of one core, and no bit depends on how many there are.
+
+    The products are too small to gain from more, and lose much where cores are busy.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+
+
+CHANNEL_NAMES = "awgn, rayleigh, rician, mpg, mpp, mpd, erasure or clean"
+DEFAULT_MODEL = "small"
+
+Model = Annotated[str, typer.Option(help="Released codec by name, or a codec file.", metavar="NAME|FILE")]
+Vocoder = Annotated[
+    str | None,
+    typer.Option(
+        "--vocoder", "--fargan-ckpt", help="FARGAN weights, .pth or .safetensors; else the released ones.",
+        metavar="FILE", show_default=False,
+    ),
+]  # fmt: skip
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]

@@ -1,0 +1,112 @@
+"""The other commands: features, vocode, info, demo, help."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from aether_lite.evaluation.demonstration import together
+from aether_lite.features import extract_features, read_f32, write_f32
+
+
+@pytest.mark.parametrize("columns", [36, 20])
+def test_features_are_those_of_the_extractor(wav, run, columns):
+    assert run("features", wav, "out.f32", "--columns", columns).code == 0
+    assert wav.with_name("out.f32").stat().st_size == 100 * columns * 4
+    samples = soundfile.read(wav, dtype="int16")[0]
+    np.testing.assert_allclose(read_f32("out.f32"), extract_features(samples), atol=1e-5)
+
+
+@pytest.mark.parametrize("arguments", [("in.wav", "out.wav"), ("in.wav", "out.f32", "--columns", 35)])
+def test_features_refuses_other_outputs(wav, run, arguments):
+    assert run("features", *arguments).code in (1, 2)
+    assert not wav.with_name(arguments[1]).exists()
+
+
+def test_vocode_speaks_every_frame(folder, run, speech_features):
+    write_f32("in.f32", speech_features[0, :50].numpy())
+    assert run("vocode", "in.f32", "out.wav", "--quiet").code == 0
+    speech, rate = soundfile.read("out.wav")
+    assert (len(speech), rate) == (8000, 16_000)
+    assert np.abs(speech).max() > 0.01
+
+
+def test_info_describes_a_codec(run, codec_file, tiny):
+    record = json.loads(run("info", codec_file, "--json").out)
+    model = record["model"]
+    assert model["parameters"]["total"] == sum(weight.numel() for weight in tiny.parameters())
+    assert model["uses_per_token"] == {
+        "150": 12, "300": 24, "500": 40, "600": 48, "700": 56, "1000": 80, "1200": 96,
+    }  # fmt: skip
+    assert model["latency_ms"] == 105
+    assert sum(count for part, count in model["latency_samples"].items() if part != "total") == 1680
+    assert record["released"]
+    shown = run("info", codec_file).out
+    for words in ("spi_encoder", "1000 (80)", "105 ms", "mean |x|^2", "untrained", model["sha256"]):
+        assert words in shown
+
+
+def test_demo_writes_sounds_pictures_and_a_table(folder, run, codec_file):
+    result = run("demo", "--quick", "--out", "heard", "--rates", "300,1000", "--snrs", "10", "--model", codec_file)
+    assert result.code == 0
+    assert "Listen to" in result.out
+    written = {path.name for path in (folder / "heard").iterdir()}
+    for label in ("original", "vocoder_only", "300uses_10dB", "1000uses_10dB"):
+        assert f"en_f_intro_{label}.wav" in written
+        assert soundfile.info(folder / "heard" / f"it_m_intro_{label}.wav").frames == 4 * 16_000
+    assert {"en_f_intro_300uses_10dB.png", "rate_snr.png", "table.md", "table.json"} <= written
+    rows = json.loads((folder / "heard" / "table.json").read_text())["rows"]
+    assert [row["system"] for row in rows] == ["Aether-lite", "Aether-lite", "vocoder only", "original"]
+    assert rows[0]["snr_3k_db"] == pytest.approx(0)
+    assert rows[2]["estoi"] > 0.8
+    assert "| vocoder only |" in (folder / "heard" / "table.md").read_text()
+
+
+def test_demo_without_pystoi_says_what_to_install(folder, run, codec_file, monkeypatch):
+    for module in ("evaluation.metrics", "evaluation.demonstration"):
+        monkeypatch.setattr(f"aether_lite.{module}.estoi_available", lambda: False)
+    options = ("--rates", "150", "--channel", "clean", "--model", codec_file)
+    assert run("demo", "--quick", *options).code == 0
+    table = (folder / "demo_out" / "table.md").read_text()
+    assert "pip install aether-lite[eval]" in table
+    assert (folder / "demo_out" / "en_f_intro_150uses_clean.wav").exists()
+
+
+@pytest.mark.parametrize("options", [("--rates", "fast"), ("--snrs", "1;2")])
+def test_demo_refuses_lists_of_something_else(folder, run, options):
+    assert run("demo", *options).code == 2
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [("--rates", "250"), ("--channel", "smoke"), ("--snrs", "nan")])
+def test_demo_refuses_unknown_conditions_before_writing(folder, run, options):
+    assert run("demo", *options).code == 1
+    assert list(folder.iterdir()) == []
+
+
+def test_over_clips_f0_correlation_takes_the_median_and_skips_what_is_undefined():
+    assert together("f0_correlation", [0.1, 0.9, 0.8]) == 0.8
+    assert together("feature_loss", [0.1, 0.3, float("nan")]) == pytest.approx(0.2)
+    assert np.isnan(together("estoi", [float("nan")]))
+
+
+def test_help_loads_neither_torch_nor_numpy():
+    code = (
+        "import sys\nfrom aether_lite.cli.main import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit as stopped:\n    assert not stopped.code\n"
+        "heavy = {'torch', 'numpy', 'matplotlib', 'soundfile'} & set(sys.modules)\nassert not heavy, heavy\n"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+    for command in ("demo", "transmit", "features", "vocode", "info", "train"):
+        assert command in shown.stdout
+
+
+def test_reader_that_leaves_early_is_no_error(wav, codec_file):
+    command = f"{sys.executable} -m aether_lite.cli.main info {codec_file} | head -n 1"
+    shown = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert "Traceback" not in shown.stderr
+    assert "Released" in shown.stdout
