@@ -1,4 +1,8 @@
-"""Checkpoints: everything a killed run needs to go on exactly, in files that load without running code."""
+"""Checkpoints: everything a killed run needs to go on exactly, in files that load without running code.
+
+A run's folder holds ``step_NNNNNNNN.pth`` (the newest few) and ``best.pth``. Every file is written under another name
+and renamed, so that whatever is found under its own name is whole.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,9 @@ import torch
 
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
+
+BEST = "best.pth"
+_PATTERN = "step_????????.pth"
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
@@ -24,8 +31,25 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise AetherError(f"{path}: no such checkpoint") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise AetherError(f"{path}: not a checkpoint of this project ({type(error).__name__})") from error
-    if not isinstance(content, dict) or "model" not in content:
-        raise AetherError(f"{path}: not a checkpoint of this project (no model in it)")
+    if not isinstance(content, dict) or not {"model", "step", "config"} <= content.keys():
+        raise AetherError(f"{path}: not a checkpoint of this project (no model, step and config in it)")
     return content
+
+
+def step_path(folder: Path, step: int) -> Path:
+    """Name of the checkpoint taken after ``step`` steps."""
+    return folder / f"step_{step:08d}.pth"
+
+
+def newest(folder: Path) -> Path | None:
+    """The checkpoint with the most steps, if there is one."""
+    found = sorted(folder.glob(_PATTERN))
+    return found[-1] if found else None
+
+
+def keep_newest(folder: Path, count: int) -> None:
+    """Delete all but the newest ``count`` checkpoints (``best.pth`` is not touched)."""
+    for path in sorted(folder.glob(_PATTERN))[:-count]:
+        path.unlink()

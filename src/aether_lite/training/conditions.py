@@ -6,7 +6,7 @@ Every draw is a function of (seed, step, item). Noise is on from the first step.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -56,6 +56,11 @@ class Conditions:
     erasure: tuple[float, ...]
     withheld: Tensor
     seeds: tuple[int, ...]
+
+    def to(self, device: torch.device) -> Conditions:
+        """The same draws with the tensors on a device."""
+        moved = {name: getattr(self, name).to(device) for name in ("rate", "snr_db", "target_snr_db", "withheld")}
+        return replace(self, **moved)
 
     def transmit(self, symbols: Symbols) -> Received:
         """Send every item through its own channel; items of one channel and loss probability go together."""

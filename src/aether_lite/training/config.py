@@ -1,41 +1,213 @@
-"""Options of a training run."""
+"""Options of a training run: one dataclass, from which the command line, YAML files and ``--help`` follow."""
+
+# ruff: noqa: RUF009  (`option` makes dataclass fields)
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from aether_lite.errors import AetherError
+from aether_lite.jscc import RATES
 
 
-@dataclass(frozen=True)
+def option(default: Any, text: str, **extra: Any) -> Any:
+    """A field with its ``--help`` text; a list or dict default is copied for every instance."""
+    if isinstance(default, list | dict):
+        return field(default_factory=lambda: type(default)(default), metadata={"help": text, **extra})
+    return field(default=default, metadata={"help": text, **extra})
+
+
+@dataclass
 class TrainConfig:
     """Everything that, with the data and the code, fixes the result of a run.
 
-    Attributes:
-        preset: size of the codec.
-        steps: length of the run; the learning rate falls to ``final_rate`` of its peak at the end.
-        batch: items a step.
-        frames: frames of 10 ms an item.
-        learning_rate: AdamW's peak.
-        warmup: steps in which the rate rises.
-        final_rate: learning rate at the end, as a share of its peak.
-        weight_decay: decoupled weight decay.
-        gradient_norm: gradients are scaled down to this norm.
-        average: decay of the running average of the weights that is validated and released.
-        seed: of weights, crops, conditions and noise.
+    The help text of every field says what it means; units are in brackets.
     """
 
-    preset: str = "small"
-    steps: int = 8000
-    batch: int = 24
-    frames: int = 256
-    learning_rate: float = 2e-3
-    warmup: int = 100
-    final_rate: float = 0.02
-    weight_decay: float = 0.01
-    gradient_norm: float = 1.0
-    average: float = 0.998
-    seed: int = 0
+    # data
+    data_root: list[str] = option([], "folders of NAME.f32/NAME.pcm pairs to train on")
+    data_weight: list[float] = option([], "share of each data root in the samples; default: by hours")
+    valid_root: list[str] = option([], "folders of pairs to validate on; default: a tenth of the training clips")
+    batch: int = option(24, "items a step, over all processes together")
+    frames: int = option(256, "frames of 10 ms an item")
+    augment_share: float = option(0.0, "share of items with gain, polarity, filter and noise augmentation")
+    workers: int = option(0, "processes that prepare batches ahead; 0 prepares them in line")
+    # model
+    preset: str = option("small", "size of the codec", choices=("tiny", "small", "base"))
+    codec: str = option("", "codec weights to start from (.safetensors); default: random")
+    fargan_ckpt: str = option("", "vocoder weights (.pth or .safetensors); default: the released vocoder")
+    # curriculum
+    steps: int = option(8000, "length of the run")
+    stage_borders: list[int] = option(
+        [1000, 3000, 5000], "steps at which audio_weak_gan, progressive_gan and end_to_end begin"
+    )
+    lambda_spi: float = option(1.0, "weight of the SPI terms: feature and semantic losses")
+    lambda_wave: float = option(0.1, "weight of the audio terms: log-mel, F0 and, if asked for, STFT losses")
+    lambda_adv: float = option(0.02, "weight of the GAN terms; 0 switches the GAN off for good")
+    use_stft_loss: bool = option(False, "add the multi-resolution STFT loss to the audio terms")
+    gan_loss: str = option("least-squares", "form of the GAN loss", choices=("least-squares", "hinge"))
+    gan_ratio: float = option(0.5, "greatest norm of the GAN's gradient at the waveform, relative to the audio terms'")
+    audio_items: int = option(8, "items of the batch that are vocoded for the audio terms, over all processes")
+    audio_frames: int = option(60, "frames of each that are vocoded")
+    # channel
+    snr_db: list[float] = option([-6.0, 22.0], "range of Es/N0, uniform [dB]")
+    rates: list[int] = option(list(RATES), "payload rates, drawn uniformly [uses/s]")
+    channels: dict[str, float] = option(
+        {"awgn": 0.6, "rayleigh": 0.15, "rician": 0.05, "mpp": 0.15, "mpd": 0.05},
+        "share of each channel, as NAME=SHARE",
+    )
+    erasure_share: float = option(0.1, "share of the items that lose tokens too")
+    erasure_probability: float = option(0.3, "greatest token loss probability drawn")
+    withheld: float = option(0.03, "share of items whose decoder is told nothing of the channel")
+    targeted: float = option(0.1, "share of items whose encoder is told the SNR; the others encode blind")
+    # optimiser
+    learning_rate: float = option(2e-3, "peak learning rate of the codec")
+    vocoder_rate: float = option(0.1, "learning rate of the unfrozen vocoder, relative to the codec's")
+    critic_rate: float = option(2e-4, "learning rate of the discriminators")
+    warmup: int = option(100, "steps in which the learning rate rises")
+    final_rate: float = option(0.02, "learning rate at the end, relative to its peak")
+    weight_decay: float = option(0.01, "decoupled weight decay of matrices")
+    gradient_norm: float = option(1.0, "gradients are scaled down to this norm")
+    average: float = option(0.998, "decay of the running average of the weights that is validated and exported")
+    precision: str = option("float32", "arithmetic of the codec", choices=("float32", "bf16"))
+    seed: int = option(0, "of weights, crops, conditions and noise")
+    # run
+    out: str = option("runs/codec", "folder of the run: checkpoints, log, pictures")
+    resume: str = option("auto", "auto (continue OUT if it holds a checkpoint), none, or a checkpoint file")
+    save_every: int = option(200, "steps between checkpoints")
+    keep: int = option(3, "checkpoints kept besides the best")
+    validate_every: int = option(500, "steps between validations")
+    estoi_clips: int = option(4, "clips vocoded for ESTOI at a validation; 0 for none")
+    save_visualization: bool = option(False, "write PNG pages at every validation")
+    tensorboard: bool = option(True, "write TensorBoard scalars, audio and pictures")
+    wandb: bool = option(False, "log to Weights & Biases too")
+    stop_on_collapse: bool = option(False, "end the run when a collapse monitor fires")
+    distributed: bool = option(False, "one of several processes started by torchrun")
+    device: str = option("auto", "cpu, cuda or auto")
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for checkpoints and cards."""
+        """Plain values, for checkpoints and YAML."""
         return asdict(self)
+
+
+FREE_TO_CHANGE = frozenset(
+    {
+        "out", "resume", "save_every", "keep", "validate_every", "estoi_clips", "save_visualization", "tensorboard",
+        "wandb", "stop_on_collapse", "distributed", "device", "workers", "steps", "data_root", "valid_root",
+    }
+)  # fmt: skip
+"""Options that may differ between a checkpoint and the run that continues it."""
+
+
+def parser(prog: str) -> argparse.ArgumentParser:
+    """Command line of :class:`TrainConfig`; options are accepted with - and with _ in their names."""
+    result = argparse.ArgumentParser(
+        prog,
+        description="Train the codec in the four Anti-Buzz stages. Ctrl-C saves; the same command continues.",
+        allow_abbrev=False,
+    )
+    result.add_argument("--config", metavar="FILE.yaml", help="options from a YAML file; the command line wins")
+    hints, defaults = get_type_hints(TrainConfig), TrainConfig()
+    for item in fields(TrainConfig):
+        names = [f"--{item.name.replace('_', '-')}"]
+        if "_" in item.name:
+            names.append(f"--{item.name}")
+        default = getattr(defaults, item.name)
+        text = f"{item.metadata['help']} (default: {_shown(default)})".replace("%", "%%")
+        kind = hints[item.name]
+        common: dict[str, Any] = {"dest": item.name, "default": argparse.SUPPRESS, "help": text}
+        if kind is bool:
+            result.add_argument(*names, action=argparse.BooleanOptionalAction, **common)
+        elif kind == dict[str, float]:
+            result.add_argument(*names, nargs="+", metavar="NAME=SHARE", **common)
+        elif get_args(kind):
+            result.add_argument(*names, nargs="+", type=get_args(kind)[0], metavar=item.name.upper(), **common)
+        else:
+            choices = item.metadata.get("choices")
+            metavar = None if choices else item.name.upper()
+            result.add_argument(*names, type=kind, choices=choices, metavar=metavar, **common)
+    return result
+
+
+def parse(arguments: Sequence[str], prog: str = "aether-lite train") -> TrainConfig:
+    """Options from a YAML file, if one is named, and the command line, which wins.
+
+    Raises:
+        AetherError: a value is out of range, or the YAML file names an unknown option.
+        SystemExit: usage error (2) or ``--help`` (0).
+    """
+    given = vars(parser(prog).parse_args(list(arguments)))
+    path = given.pop("config", None)
+    values: dict[str, Any] = read_yaml(Path(path)) if path else {}
+    if "channels" in given:
+        given["channels"] = _shares(given["channels"])
+    return checked(TrainConfig(**{**values, **given}))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Options in a YAML file; unknown names and wrong types are stated errors."""
+    try:
+        import yaml
+    except ImportError as error:
+        raise AetherError("YAML files need PyYAML: pip install aether-lite[train]") from error
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise AetherError(f"{path}: not a readable YAML file ({type(error).__name__})") from error
+    if not isinstance(content, Mapping):
+        raise AetherError(f"{path}: must be a list of OPTION: VALUE lines")
+    hints = get_type_hints(TrainConfig)
+    values = {str(name).replace("-", "_"): value for name, value in content.items()}
+    for name, value in values.items():
+        if name not in hints:
+            raise AetherError(f"{path}: unknown option {name!r}")
+        if hints[name] is float and isinstance(value, int) and not isinstance(value, bool):
+            values[name] = float(value)
+        elif not isinstance(value, getattr(hints[name], "__origin__", hints[name])):
+            raise AetherError(f"{path}: {name} must be {hints[name]}, not {value!r}")
+    return values
+
+
+def checked(config: TrainConfig) -> TrainConfig:
+    """The same options; one that is out of range is a stated error."""
+    borders = config.stage_borders
+    rules = [
+        (len(borders) == 3 and sorted(borders) == list(borders) and borders[0] >= 0, "stage_borders: three steps"),
+        (len(config.snr_db) == 2 and config.snr_db[0] <= config.snr_db[1], "snr_db: lowest and highest value"),
+        (set(config.rates) <= set(RATES) and len(config.rates) > 0, f"rates: of {', '.join(map(str, RATES))}"),
+        (config.lambda_adv == 0 or config.lambda_wave > 0, "lambda_adv: needs lambda_wave above 0 to be balanced by"),
+        (config.batch >= 1, "batch: at least 1"),
+        (config.steps >= 1, "steps: at least 1"),
+        (config.frames >= 8 and config.frames % 8 == 0, "frames: a multiple of 8"),
+        (1 <= config.audio_items <= config.batch, "audio_items: 1 to the batch"),
+        (24 <= config.audio_frames <= config.frames, "audio_frames: 24 to frames"),
+        (min(config.channels.values(), default=0) >= 0 < sum(config.channels.values()), "channels: shares above 0"),
+        (min(config.lambda_spi, config.lambda_wave, config.lambda_adv) >= 0, "lambda_*: at least 0"),
+        (min(config.save_every, config.validate_every, config.keep) >= 1, "save_every, validate_every, keep: from 1"),
+        (len(config.data_weight) in (0, len(config.data_root)), "data_weight: one for each data_root"),
+        (all(0 <= v <= 1 for v in (config.erasure_share, config.erasure_probability, config.withheld,
+                                   config.targeted, config.augment_share)), "shares and probabilities: 0 to 1"),
+    ]  # fmt: skip
+    for holds, rule in rules:
+        if not holds:
+            raise AetherError(f"option out of range: {rule}")
+    return config
+
+
+def _shares(items: Sequence[str]) -> dict[str, float]:
+    try:
+        return {name: float(share) for name, share in (item.split("=") for item in items)}
+    except ValueError as error:
+        raise AetherError(f"channels: write NAME=SHARE, not {' '.join(items)!r}") from error
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{k}={v}" for k, v in value.items())
+    if isinstance(value, list):
+        return " ".join(map(str, value)) or "none"
+    return str(value) or "none"

@@ -1,34 +1,33 @@
-"""The feature-stage objective: what one pass through the channel costs."""
+"""The SPI terms: what the codec does to features and semantics."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from aether_lite.codec import Transmission
-from aether_lite.losses.feature import feature_loss
-from aether_lite.losses.semantic import normalised_energy, semantic_loss, voicing_loss
+from aether_lite.losses.f0 import f0_correlation_loss, f0_spread_loss
+from aether_lite.losses.feature import delta_feature_loss, feature_loss
+from aether_lite.losses.reduction import Reduce, alone
+from aether_lite.losses.semantic import normalised_energy, semantic_loss
+from aether_lite.losses.silence import silence_loss
+from aether_lite.losses.voicing import voicing_loss
 
-
-@dataclass(frozen=True)
-class FeatureWeights:
-    """Weights of the terms beside the feature loss (weight 1).
-
-    Attributes:
-        image: L1 distance of the normalised images.
-        voicing: cross-entropy of the decoded voicing decision.
-        semantic: read-outs on the encoder's and the decoder's tokens.
-    """
-
-    image: float = 0.1
-    voicing: float = 0.05
-    semantic: float = 0.02
+SPI_WEIGHTS: dict[str, float] = {
+    "feature": 1.0,  # the public feature loss
+    "delta": 0.05,  # the same on first differences over time
+    "image": 0.1,  # L1 of the normalised speech images
+    "voicing": 0.05,  # cross-entropy of the decoded voicing decision
+    "semantic": 0.02,  # read-outs on the encoder's and the decoder's tokens
+    "f0_contour": 0.02,  # 1 - correlation of the F0 contour
+    "f0_spread": 0.05,  # spread of F0 below 0.9 of the original's
+    "silence": 0.02,  # decoded energy where the original is silent
+}
+"""Weight of each SPI term relative to the feature loss."""
 
 
 def expected_loss(rate: Tensor, snr_db: Tensor) -> Tensor:
-    """Rough feature loss ``[B]`` to expect at a rate [uses/s] and Es/N0 [dB]: a + b / C^0.7, C the capacity [bit/s].
+    """Rough feature loss ``[B]`` to expect at a rate [uses/s] and Es/N0 [dB]: a + b / C^0.7, C = capacity [bit/s].
 
     Fitted by eye to the loss of early models over rates 150..1200 and -6..20 dB. It only balances conditions.
     """
@@ -41,23 +40,34 @@ def balance(rate: Tensor, snr_db: Tensor) -> Tensor:
     return (expected_loss(rate, snr_db) / 0.15) ** -0.5
 
 
-def feature_objective(
-    sent: Transmission, features: Tensor, weight: Tensor, weights: FeatureWeights
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Weighted total and its unweighted parts, each a scalar.
+def spi_terms(sent: Transmission, features: Tensor, weight: Tensor, reduce: Reduce = alone) -> dict[str, Tensor]:
+    """Every SPI term, a scalar each, items weighted, not yet multiplied by :data:`SPI_WEIGHTS`.
 
     Args:
         features: true features ``[B, F, 20]``.
         weight: weight of each item ``[B]``, see :func:`balance`.
+        reduce: sum over ranks, see :mod:`aether_lite.losses.reduction`.
     """
     energy = normalised_energy(sent.target_image)
-    parts = {
+    items = {
         "feature": feature_loss(sent.features, features),
+        "delta": delta_feature_loss(sent.features, features),
         "image": (sent.image - sent.target_image).abs().mean((-1, -2)),
         "voicing": voicing_loss(sent.features, features),
         "semantic": semantic_loss(sent.encoder_semantics, features, energy)
         + semantic_loss(sent.decoder_semantics, features, energy),
     }
-    scale = {"feature": 1.0, "image": weights.image, "voicing": weights.voicing, "semantic": weights.semantic}
-    total = sum((scale[name] * value for name, value in parts.items()), torch.zeros_like(weight))
-    return (weight * total).mean(), {name: value.mean() for name, value in parts.items()}
+    return {
+        **{name: (weight * value).mean() for name, value in items.items()},
+        "f0_contour": f0_correlation_loss(sent.features, features, weight=weight, reduce=reduce),
+        "f0_spread": f0_spread_loss(sent.features, features, weight=weight, reduce=reduce),
+        "silence": silence_loss(sent.features, features, weight=weight, reduce=reduce),
+    }
+
+
+def weighted_sum(terms: dict[str, Tensor], weights: dict[str, float], like: Tensor) -> Tensor:
+    """Sum of the terms that have a weight."""
+    total = like.new_zeros(())
+    for name, value in terms.items():
+        total = total + weights[name] * value
+    return total

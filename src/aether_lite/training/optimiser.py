@@ -1,4 +1,4 @@
-"""AdamW and its learning-rate schedule."""
+"""AdamW and its learning-rate schedule; the vocoder and the critic have their own rates."""
 
 from __future__ import annotations
 
@@ -10,17 +10,27 @@ from torch import nn
 from aether_lite.training.config import TrainConfig
 
 ADAMW_BETAS = (0.9, 0.98)
+CRITIC_BETAS = (0.8, 0.99)
 
 
-def make_optimiser(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW over all parameters; vectors and biases are not decayed."""
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
-    vectors = [p for p in model.parameters() if p.ndim < 2]
+def make_optimiser(codec: nn.Module, vocoder: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """AdamW over codec and vocoder; vectors and biases are not decayed.
+
+    The vocoder's group is there from the start. While the vocoder is frozen it has no gradients, so AdamW leaves it
+    and its state alone; unfreezing changes nothing else.
+    """
+    rate, decay = config.learning_rate, config.weight_decay
     groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
+        {"params": [p for p in codec.parameters() if p.ndim >= 2], "weight_decay": decay, "peak": rate},
+        {"params": [p for p in codec.parameters() if p.ndim < 2], "weight_decay": 0.0, "peak": rate},
+        {"params": list(vocoder.parameters()), "weight_decay": 0.0, "peak": rate * config.vocoder_rate},
     ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=ADAMW_BETAS)
+    return torch.optim.AdamW(groups, lr=rate, betas=ADAMW_BETAS)
+
+
+def make_critic_optimiser(critic: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """AdamW over the discriminators, at a constant rate."""
+    return torch.optim.AdamW(critic.parameters(), lr=config.critic_rate, betas=CRITIC_BETAS, weight_decay=0.0)
 
 
 def rate_factor(step: int, config: TrainConfig) -> float:
@@ -28,3 +38,9 @@ def rate_factor(step: int, config: TrainConfig) -> float:
     rise = min(1.0, (step + 1) / max(config.warmup, 1))
     progress = min(step / max(config.steps, 1), 1.0)
     return rise * (config.final_rate + (1 - config.final_rate) * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def set_rates(optimiser: torch.optim.Optimizer, factor: float) -> None:
+    """Scale every group's peak learning rate."""
+    for group in optimiser.param_groups:
+        group["lr"] = group["peak"] * factor

@@ -1,145 +1,239 @@
-"""The training loop: resumable to the bit, interruptible at any step.
+"""The training loop: four stages, any number of processes, resumable to the bit.
 
-Crops, conditions and noise are functions of (seed, step, item), so a checkpoint needs only weights, the optimiser, the
-running average and the step.
+Crops, conditions and noise are functions of (seed, step, item), so a checkpoint needs weights, optimisers, the running
+average and the step, and nothing else.
 """
 
 from __future__ import annotations
 
 import copy
-import json
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
-from torch import Tensor
-from tqdm import tqdm
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from aether_lite.codec import SpiJscc, preset
+from aether_lite.codec.loading import load_codec, save_codec
 from aether_lite.errors import AetherError
-from aether_lite.training.checkpoint import load_checkpoint, save_checkpoint
+from aether_lite.losses.adversarial import GanLoss
+from aether_lite.training.batches import Batch, batches
+from aether_lite.training.checkpoint import BEST, keep_newest, load_checkpoint, newest, save_checkpoint, step_path
 from aether_lite.training.conditions import ConditionRanges, draw
-from aether_lite.training.config import TrainConfig
+from aether_lite.training.config import FREE_TO_CHANGE, TrainConfig
+from aether_lite.training.critic import Critic, critic_step
+from aether_lite.training.curriculum import Stage, position
 from aether_lite.training.data import Corpus
-from aether_lite.training.objective import FeatureWeights, balance, feature_objective
-from aether_lite.training.optimiser import make_optimiser, rate_factor
-from aether_lite.training.validate import validate, validation_features
+from aether_lite.training.distributed import Team, check_share
+from aether_lite.training.loader import Loader
+from aether_lite.training.optimiser import make_critic_optimiser, make_optimiser, rate_factor, set_rates
+from aether_lite.training.passes import PassOutput, TrainingPass
+from aether_lite.training.provenance import data_hash, provenance
+from aether_lite.training.reporting import Reporter
+from aether_lite.vocoder import load_fargan, save_fargan_safetensors
 
 CONSTANTS_STREAM = 1  # crops of this seed offset give the image's normalisation constants
 CONSTANTS_CROPS = 512
-LATEST = "latest.pth"
 
 
 class Trainer:
-    """One run in one folder: ``latest.pth``, ``log.jsonl``.
+    """One run in one folder.
 
     Args:
         config: options.
-        train, valid: data.
-        out: folder of the run; made if missing.
+        corpus: training clips.
+        team: this process among all.
+        reporter: progress, pictures and validation; None in the processes that do not write.
     """
 
-    def __init__(self, config: TrainConfig, train: Corpus, valid: Corpus, out: Path) -> None:
-        self.config, self.train, self.out = config, train, out
-        out.mkdir(parents=True, exist_ok=True)
-        self.valid = validation_features(valid)
-        self.ranges, self.weights = ConditionRanges(), FeatureWeights()
+    def __init__(self, config: TrainConfig, corpus: Corpus, team: Team, reporter: Reporter | None = None) -> None:
+        check_share(team, config.batch, config.audio_items)
+        if config.batch % config.audio_items:
+            raise AetherError(f"audio_items {config.audio_items} must divide the batch of {config.batch}")
+        self.config, self.team, self.reporter = config, team, reporter
+        self.out = Path(config.out)
+        self.ranges = ConditionRanges(
+            snr_db=(config.snr_db[0], config.snr_db[1]),
+            rates=tuple(config.rates),
+            channels=config.channels,
+            erasure_share=config.erasure_share,
+            erasure_probability=config.erasure_probability,
+            withheld=config.withheld,
+            targeted=config.targeted,
+        )
         torch.manual_seed(config.seed)
-        self.model = SpiJscc(preset(config.preset))
-        crops = train.batch(config.seed + CONSTANTS_STREAM, 0, range(CONSTANTS_CROPS), config.frames)
-        self.model.image.set_constants(crops.flatten(0, 1))
-        self.average = copy.deepcopy(self.model).requires_grad_(False)
-        self.optimiser = make_optimiser(self.model, config)
-        self.step = 0
+        self.codec = _codec(config, corpus).to(team.device)
+        self.vocoder = load_fargan(Path(config.fargan_ckpt) if config.fargan_ckpt else None).to(team.device).eval()
+        self.critic = Critic().to(team.device) if config.lambda_adv > 0 else None
+        self.average = copy.deepcopy(self.codec).requires_grad_(False)
+        self.optimiser = make_optimiser(self.codec, self.vocoder, config)
+        self.critic_optimiser = make_critic_optimiser(self.critic, config) if self.critic else None
+        self.data_hash = data_hash(corpus)
+        self.step, self.best = 0, float("inf")
+        self.stage: Stage | None = None
         self.stopping = False
+        self.corpus = corpus
+        self.loader: Loader[Batch] | None = None
 
-    def resume(self, path: Path) -> None:
-        """Continue from a checkpoint of a run with the same options."""
-        content = load_checkpoint(path)
-        theirs = {**content["config"], "steps": self.config.steps}
-        if theirs != self.config.as_dict():
-            changed = [k for k, v in self.config.as_dict().items() if theirs.get(k) != v]
-            raise AetherError(f"{path}: is of a run with other options ({', '.join(changed)})")
-        self.model.load_state_dict(content["model"])
-        self.average.load_state_dict(content["average"])
-        self.optimiser.load_state_dict(content["optimiser"])
-        self.step = content["step"]
-
-    def save(self) -> None:
-        """Write ``latest.pth``."""
-        content: dict[str, Any] = {
-            "model": self.model.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "step": self.step,
-            "config": self.config.as_dict(),
-        }
-        save_checkpoint(self.out / LATEST, content)
+    def enter(self, stage: Stage) -> None:
+        """Freeze or unfreeze the vocoder and wrap the pass for this stage; the optimiser keeps its state."""
+        self.stage = stage
+        self.vocoder.requires_grad_(stage.trains_vocoder)
+        whole = TrainingPass(self.codec, self.vocoder, self.critic, self.config, self.team.total)
+        self.wrapped: nn.Module = whole
+        if self.team.size > 1:
+            devices = [self.team.device] if self.team.device.type == "cuda" else None
+            # a stage's unused parts (the vocoder before audio, the encoder's SNR input) get no gradient
+            self.wrapped = DistributedDataParallel(whole, device_ids=devices, find_unused_parameters=True)
 
     def train_step(self) -> dict[str, Tensor]:
-        """One step; returns the loss parts."""
-        config = self.config
-        for group in self.optimiser.param_groups:
-            group["lr"] = config.learning_rate * rate_factor(self.step, config)
-        items = range(config.batch)
-        features = self.train.batch(config.seed, self.step, items, config.frames)
-        conditions = draw(self.ranges, config.seed, self.step, items)
-        sent = self.model(features, conditions.rate, conditions.transmit, conditions.target_snr_db)
-        weight = balance(conditions.rate, conditions.snr_db)
-        total, parts = feature_objective(sent, features, weight, self.weights)
-        if not torch.isfinite(total):
+        """One step of all networks; returns the loss parts."""
+        config, place = self.config, position(self.step, self.config.stage_borders)
+        if place.stage is not self.stage:
+            self.enter(place.stage)
+        set_rates(self.optimiser, rate_factor(self.step, config))
+        if self.loader is None:
+            self.loader = batches(self.corpus, config, self.team, self.step)
+        batch = next(self.loader).to(self.team.device)
+        conditions = draw(self.ranges, config.seed, self.step, batch.items).to(self.team.device)
+        output: PassOutput = self.wrapped(batch, conditions, place, self.step)
+        if not torch.isfinite(self.team.total(output.total)):
             raise AetherError(f"the loss is not finite at step {self.step}: lower the learning rate")
-        total.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.gradient_norm)
+        output.total.backward()  # type: ignore[no-untyped-call]
+        trained = [p for group in self.optimiser.param_groups for p in group["params"]]
+        norm = torch.nn.utils.clip_grad_norm_(trained, config.gradient_norm)
         self.optimiser.step()
         self.optimiser.zero_grad()
+        parts = {"total": output.total.detach(), "gradient": norm, **output.parts}
+        if self.critic is not None and self.critic_optimiser is not None and place.adv > 0:
+            assert output.made is not None
+            assert output.real is not None
+            parts["critic"] = critic_step(
+                self.critic, self.critic_optimiser, output.real, output.made, GanLoss(config.gan_loss), self.team
+            )
         self._average_weights()
         self.step += 1
-        return {"total": total.detach(), "gradient": norm, **{k: v.detach() for k, v in parts.items()}}
+        return parts
 
-    def run(self, *, save_every: int = 200, validate_every: int = 500) -> dict[str, float]:
-        """Train to the end (or a signal), saving on the way; returns the last validation."""
+    def run(self) -> None:
+        """Train to the end or to a signal, saving on the way and at the end."""
         previous = {s: signal.signal(s, self._stop) for s in (signal.SIGINT, signal.SIGTERM)}
-        losses: dict[str, float] = {}
-        began, first = time.monotonic(), self.step
         try:
-            with tqdm(total=self.config.steps, initial=self.step, unit="step", dynamic_ncols=True) as bar:
-                while self.step < self.config.steps and not self.stopping:
-                    parts = self.train_step()
-                    bar.update()
-                    if self.step % 20 == 0:
-                        bar.set_postfix({k: f"{float(v):.3f}" for k, v in parts.items()})
-                    last = self.step == self.config.steps
-                    if last or self.step % validate_every == 0:
-                        losses = validate(self.average, self.valid)
-                        speed = (self.step - first) / (time.monotonic() - began)
-                        self._log({k: round(float(v), 4) for k, v in parts.items()}, losses, speed, bar.write)
-                    if last or self.step % save_every == 0:
-                        self.save()
+            while self.step < self.config.steps and not self.team.agree(self.stopping):
+                parts = self._guarded_step()
+                self._after(parts)
         finally:
+            if self.loader is not None:
+                self.loader.close()
             for which, handler in previous.items():
                 signal.signal(which, handler)
-        self.save()
-        return losses
+        if self.team.leads:
+            self.save()
+            self.export()
+        self.team.wait()
+
+    def _guarded_step(self) -> dict[str, Tensor]:
+        try:
+            return self.train_step()
+        except RuntimeError as error:
+            if self.team.size > 1 and any(word in str(error).lower() for word in ("gloo", "nccl", "connection closed")):
+                raise AetherError(
+                    f"process {self.team.rank}: another process of this job has stopped at step {self.step}; "
+                    "the same command continues from the last checkpoint"
+                ) from error
+            raise
+
+    def _after(self, parts: dict[str, Tensor]) -> None:
+        """Report, validate and save as due. Only the leading process writes; the others wait for it."""
+        config = self.config
+        last = self.step == config.steps
+        stop = False
+        if self.reporter is not None:
+            self.reporter.progress(self.step, parts, self.stage, self.loader.waited if self.loader else 0.0)
+            if last or self.step % config.validate_every == 0:
+                report = self.reporter.validate(self.step, self.average, self.vocoder)
+                stop = bool(report.alarms) and config.stop_on_collapse
+                if report.score < self.best:
+                    self.best = report.score
+                    save_checkpoint(self.out / BEST, self.content())
+        if self.team.leads and (last or self.step % config.save_every == 0):
+            self.save()
+        if last or self.step % config.validate_every == 0:
+            self.stopping = self.team.agree(stop) or self.stopping
+
+    def content(self) -> dict[str, Any]:
+        """All that a checkpoint holds."""
+        return {
+            "model": self.codec.state_dict(),
+            "average": self.average.state_dict(),
+            "vocoder": self.vocoder.state_dict(),
+            "critic": self.critic.state_dict() if self.critic else {},
+            "optimiser": self.optimiser.state_dict(),
+            "critic_optimiser": self.critic_optimiser.state_dict() if self.critic_optimiser else {},
+            "step": self.step,
+            "stage": self.stage.name if self.stage else "",
+            "best": self.best,
+            "config": self.config.as_dict(),
+            "data": self.data_hash,
+        }
+
+    def save(self) -> None:
+        """Write the checkpoint of this step and delete the oldest beyond ``keep``."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        save_checkpoint(step_path(self.out, self.step), self.content())
+        keep_newest(self.out, self.config.keep)
+
+    def export(self) -> None:
+        """Write the averaged codec, and the vocoder once it has been trained, as release files."""
+        origin = provenance(self.config, self.step, self.data_hash)
+        save_codec(self.average, self.out / f"codec_{self.config.preset}.safetensors", origin)
+        if self.step > self.config.stage_borders[-1]:
+            save_fargan_safetensors(self.vocoder, self.out / "vocoder.safetensors", {"step": str(self.step)})
+
+    def resume(self, choice: str) -> Path | None:
+        """Continue from ``auto`` (the newest in the run's folder), a checkpoint file, or nothing (``none``)."""
+        path = newest(self.out) if choice == "auto" else None if choice == "none" else Path(choice)
+        if path is None:
+            return None
+        content = load_checkpoint(path)
+        ours, theirs = self.config.as_dict(), content["config"]
+        changed = sorted(name for name in ours if name not in FREE_TO_CHANGE and theirs.get(name) != ours[name])
+        if changed:
+            raise AetherError(f"{path}: is of a run with other options ({', '.join(changed)}); use another --out")
+        if content["data"] != self.data_hash:
+            raise AetherError(f"{path}: was trained on other data than {', '.join(self.config.data_root)}")
+        self.codec.load_state_dict(content["model"])
+        self.average.load_state_dict(content["average"])
+        self.vocoder.load_state_dict(content["vocoder"])
+        self.optimiser.load_state_dict(content["optimiser"])
+        if self.critic is not None and self.critic_optimiser is not None:
+            self.critic.load_state_dict(content["critic"])
+            self.critic_optimiser.load_state_dict(content["critic_optimiser"])
+        self.step, self.best = content["step"], content["best"]
+        return path
 
     def _average_weights(self) -> None:
         """Running average with a warm-up: early weights are forgotten fast."""
         decay = min(self.config.average, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            for mean, now in zip(self.average.parameters(), self.model.parameters(), strict=True):
+            for mean, now in zip(self.average.parameters(), self.codec.parameters(), strict=True):
                 mean.lerp_(now, 1 - decay)
-
-    def _log(
-        self, parts: dict[str, float], losses: dict[str, float], speed: float, write: Callable[[str], None]
-    ) -> None:
-        row = {"step": self.step, "steps_per_second": round(speed, 3), "train": parts, "valid": losses}
-        with (self.out / "log.jsonl").open("a") as log:
-            log.write(json.dumps(row) + "\n")
-        write(f"step {self.step}: " + ", ".join(f"{k} {v:.4f}" for k, v in losses.items()))
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
         self.stopping = True
+
+
+def _codec(config: TrainConfig, corpus: Corpus) -> SpiJscc:
+    """The codec to start from: given weights, or random ones with the image constants of the training data."""
+    if config.codec:
+        model, _ = load_codec(Path(config.codec))
+        if model.config != preset(config.preset):
+            raise AetherError(f"{config.codec}: is not of preset {config.preset}")
+        return model.train().requires_grad_(True)
+    model = SpiJscc(preset(config.preset))
+    crops = corpus.batch(config.seed + CONSTANTS_STREAM, 0, range(CONSTANTS_CROPS), config.frames)
+    model.image.set_constants(crops.flatten(0, 1))
+    return model

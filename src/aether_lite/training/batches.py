@@ -1,0 +1,61 @@
+"""A process's share of every step's batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from aether_lite.training.config import TrainConfig
+from aether_lite.training.curriculum import position
+from aether_lite.training.data import Corpus
+from aether_lite.training.distributed import Team
+from aether_lite.training.loader import Loader
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Crops of one step.
+
+    Attributes:
+        items: numbers of the crops within the step, over all processes.
+        features: ``[B, F, 20] float32``.
+        audio: ``[B, 160 F] float32``, speech aligned with the features; None in stages without audio.
+    """
+
+    items: tuple[int, ...]
+    features: Tensor
+    audio: Tensor | None
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on a device."""
+        audio = None if self.audio is None else self.audio.to(device, non_blocking=True)
+        return Batch(self.items, self.features.to(device, non_blocking=True), audio)
+
+
+@dataclass(frozen=True)
+class MakeBatch:
+    """Batch of a step; picklable, and a function of the step alone."""
+
+    corpus: Corpus
+    seed: int
+    items: Sequence[int]
+    frames: int
+    borders: Sequence[int]
+
+    def __call__(self, step: int) -> Batch:
+        place = self.corpus, self.seed, step, self.items, self.frames
+        if position(step, self.borders).stage.hears:
+            features, audio = Corpus.batch_with_audio(*place)
+            return Batch(tuple(self.items), features, audio)
+        return Batch(tuple(self.items), Corpus.batch(*place), None)
+
+
+def batches(corpus: Corpus, config: TrainConfig, team: Team, first: int) -> Loader[Batch]:
+    """This process's batches from step ``first`` to the end, prepared ahead by ``config.workers`` processes."""
+    items = tuple(team.items(config.batch))
+    make = MakeBatch(corpus, config.seed, items, config.frames, tuple(config.stage_borders))
+    cuda = team.device.type == "cuda"
+    return Loader(make, range(first, config.steps), workers=config.workers, pin_memory=cuda)

@@ -1,0 +1,91 @@
+"""The Anti-Buzz curriculum: four stages with fixed names, and all that each of them switches on.
+
+====================  ===========  ==============================================================
+stage                 from step    what trains, and on what
+====================  ===========  ==============================================================
+``feature_focus``     0            codec; features and semantics; no audio, no GAN
+``audio_weak_gan``    1000         codec; audio terms through the frozen vocoder; a weak GAN
+``progressive_gan``   3000         codec; the GAN's weight rises to full
+``end_to_end``        5000         codec and vocoder, the vocoder at a tenth of the rate
+====================  ===========  ==============================================================
+
+:data:`STAGES` is the whole truth: the trainer reads it and holds no other switch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SPI_LOSSES = ("feature", "delta", "image", "voicing", "semantic", "f0_contour", "f0_spread", "silence")
+WAVE_LOSSES = ("log_mel", "audio_f0", "stft")
+GAN_LOSSES = ("adversarial", "feature_matching")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the curriculum.
+
+    Attributes:
+        name: fixed name.
+        losses: terms that count.
+        spi, wave: factors on ``lambda_spi`` and ``lambda_wave``.
+        adv: factor on ``lambda_adv`` at the stage's first and last step; linear between.
+        trains_vocoder: whether the vocoder learns (otherwise it is frozen, gradients pass through it).
+    """
+
+    name: str
+    losses: tuple[str, ...]
+    spi: float
+    wave: float
+    adv: tuple[float, float]
+    trains_vocoder: bool
+
+    @property
+    def hears(self) -> bool:
+        """Whether the stage makes audio."""
+        return self.wave > 0 or max(self.adv) > 0
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage("feature_focus", SPI_LOSSES, 1.0, 0.0, (0.0, 0.0), trains_vocoder=False),
+    Stage("audio_weak_gan", SPI_LOSSES + WAVE_LOSSES + GAN_LOSSES, 1.0, 1.0, (0.1, 0.1), trains_vocoder=False),
+    Stage("progressive_gan", SPI_LOSSES + WAVE_LOSSES + GAN_LOSSES, 1.0, 1.0, (0.1, 1.0), trains_vocoder=False),
+    Stage("end_to_end", SPI_LOSSES + WAVE_LOSSES + GAN_LOSSES, 1.0, 1.0, (1.0, 1.0), trains_vocoder=True),
+)
+DEFAULT_BORDERS = (1000, 3000, 5000)
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a step lies in the curriculum.
+
+    Attributes:
+        stage: the stage of the step.
+        adv: the GAN factor at the step.
+    """
+
+    stage: Stage
+    adv: float
+
+
+def position(step: int, borders: Sequence[int] = DEFAULT_BORDERS) -> Position:
+    """Stage and GAN factor of a step (counted from 0); ``borders`` are the first steps of stages 2 to 4."""
+    index = sum(step >= border for border in borders)
+    stage = STAGES[index]
+    first, last = stage.adv
+    if first == last or index in (0, len(STAGES) - 1):
+        return Position(stage, last)
+    length = max(borders[index] - borders[index - 1], 1)
+    return Position(stage, first + (last - first) * (step - borders[index - 1]) / length)
+
+
+def table(borders: Sequence[int], end: int) -> list[tuple[str, str, str, str, str, str]]:
+    """Rows (stage, steps, SPI factor, audio factor, GAN factor, vocoder) for people to read."""
+    edges = [0, *borders, max(end, borders[-1])]
+    rows = []
+    for stage, first, last in zip(STAGES, edges[:-1], edges[1:], strict=True):
+        adv = f"{stage.adv[0]:g}" if stage.adv[0] == stage.adv[1] else f"{stage.adv[0]:g} to {stage.adv[1]:g}"
+        vocoder = "trained" if stage.trains_vocoder else "frozen" if stage.hears else "unused"
+        rows.append((stage.name, f"{first}-{last}", f"{stage.spi:g}", f"{stage.wave:g}", adv, vocoder))
+    return rows

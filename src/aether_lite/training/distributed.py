@@ -1,0 +1,100 @@
+"""One process or many: started by ``torchrun``, joined through NCCL (GPU) or gloo (CPU)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from aether_lite.errors import AetherError
+
+
+@dataclass(frozen=True)
+class Team:
+    """This process among all that train together.
+
+    Attributes:
+        rank: 0 .. size - 1; rank 0 writes.
+        size: number of processes.
+        device: where this process computes.
+    """
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes files and talks."""
+        return self.rank == 0
+
+    def items(self, count: int) -> range:
+        """This process's share of ``count`` items of a step; the shares are equal and in rank order."""
+        share = count // self.size
+        return range(self.rank * share, (self.rank + 1) * share)
+
+    def total(self, value: Tensor) -> Tensor:
+        """Sum of a tensor over all processes, without gradient."""
+        result = value.detach().clone()
+        if self.size > 1:
+            dist.all_reduce(result)
+        return result
+
+    def wait(self) -> None:
+        """Return when every process has come here."""
+        if self.size > 1:
+            dist.barrier()
+
+    def agree(self, flag: bool) -> bool:
+        """True everywhere if ``flag`` is true anywhere."""
+        return bool(self.total(torch.tensor(float(flag), device=self.device)) > 0)
+
+
+def pick_device(name: str, local_rank: int) -> torch.device:
+    """Device by option: ``cpu``, ``cuda`` or ``auto``."""
+    if name not in ("auto", "cpu", "cuda"):
+        raise AetherError(f"device must be auto, cpu or cuda, not {name!r}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise AetherError("device cuda was asked for, but torch finds no GPU: use --device cpu")
+    if name == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    if local_rank >= torch.cuda.device_count():
+        raise AetherError(f"process {local_rank} has no GPU: there are {torch.cuda.device_count()}")
+    return torch.device("cuda", local_rank)
+
+
+@contextmanager
+def team(distributed: bool, device: str = "auto") -> Iterator[Team]:
+    """Join the processes that torchrun started, or be alone; leaves the group at the end.
+
+    Raises:
+        AetherError: several processes without ``--distributed``, or the reverse.
+    """
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world > 1 and not distributed:
+        raise AetherError(f"torchrun started {world} processes: add --distributed")
+    if not distributed:
+        yield Team(0, 1, pick_device(device, 0))
+        return
+    if "RANK" not in os.environ:
+        raise AetherError("--distributed needs torchrun: torchrun --nproc_per_node=N training/spi_jscc_train.py ...")
+    chosen = pick_device(device, int(os.environ.get("LOCAL_RANK", "0")))
+    if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)
+    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    try:
+        yield Team(dist.get_rank(), dist.get_world_size(), chosen)
+    finally:
+        dist.destroy_process_group()
+
+
+def check_share(team: Team, batch: int, audio_items: int) -> None:
+    """Every process must get the same number of items, at least one."""
+    for name, count in (("batch", batch), ("audio_items", audio_items)):
+        if count % team.size:
+            raise AetherError(f"{name} {count} cannot be shared evenly by {team.size} processes: use a multiple")

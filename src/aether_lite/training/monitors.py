@@ -1,0 +1,137 @@
+"""Validation: what the codec does to unseen speech, and alarms for the ways in which it can collapse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from aether_lite.channels import Received, Symbols, awgn
+from aether_lite.codec import SpiJscc
+from aether_lite.evaluation.metrics import FEATURE_METRICS, voiced
+from aether_lite.evaluation.metrics.pitch import CENTS_PER_OCTAVE
+from aether_lite.features.layout import PITCH
+from aether_lite.training.data import Clip, Corpus, read_frames
+
+VALIDATION_POINTS = ((1000, 10.0), (1000, 0.0), (300, 6.0))
+"""(uses/s, Es/N0 dB) at which a run is watched; the first decides which checkpoint is best."""
+MAX_CLIPS = 64
+MAX_FRAMES = 640
+SPIKE_BIN_CENTS = 5.0
+SPIKE_SMOOTHING_BINS = 11  # the original's histogram is smoothed over this many bins
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where a monitor calls a collapse."""
+
+    spread_ratio: float = 0.5
+    vuv_error: float = 0.35
+    pitch_spike: float = 5.0
+
+
+@dataclass(frozen=True)
+class ValidationSet:
+    """Clips of different lengths side by side.
+
+    Attributes:
+        features: ``[C, F, 20]``; shorter clips repeat their last row.
+        mask: ``[C, F] bool``, frames that belong to the clip.
+    """
+
+    features: Tensor
+    mask: Tensor
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One validation point: numbers, and the tensors that pictures and audio are made of."""
+
+    numbers: dict[str, float]
+    decoded: Tensor
+    symbols: Symbols
+    received: Received
+
+
+def chosen_clips(corpus: Corpus, clips: int = MAX_CLIPS) -> list[Clip]:
+    """Clips spread evenly over the corpus, in name order."""
+    stride = max(len(corpus.clips) / clips, 1.0)
+    return [corpus.clips[int(i * stride)] for i in range(min(clips, len(corpus.clips)))]
+
+
+def validation_set(corpus: Corpus, token_frames: int, clips: int = MAX_CLIPS) -> ValidationSet:
+    """The chosen clips, at most 6.4 s of each."""
+    rows = [
+        torch.from_numpy(read_frames(clip, 0, min(clip.frames, MAX_FRAMES))) for clip in chosen_clips(corpus, clips)
+    ]
+    longest = max(len(r) for r in rows)
+    longest += -longest % token_frames
+    features = torch.stack([torch.cat((r, r[-1:].expand(longest - len(r), -1))) for r in rows])
+    mask = torch.arange(longest) < torch.tensor([len(r) for r in rows])[:, None]
+    return ValidationSet(features, mask)
+
+
+@torch.no_grad()
+def validate_at(model: SpiJscc, data: ValidationSet, rate: int, snr_db: float, seed: int = 0) -> Outcome:
+    """Send the clips over AWGN and measure the decoded features (definitions: ``evaluation.metrics``)."""
+    was_training = model.training
+    model.eval()
+    symbols, _ = model.encode(data.features, rate)
+    received = awgn(symbols, snr_db, seed=seed)
+    decoded, _ = model.decode(received)
+    model.train(was_training)
+    numbers = {
+        name: float(over_clips(name, metric(decoded, data.features, data.mask), data.mask))
+        for name, metric in FEATURE_METRICS.items()
+    }
+    numbers["pitch_spike"] = pitch_spike(decoded, data.features, data.mask)
+    numbers["symbol_power"] = float(symbols.values.abs().square().mean())
+    return Outcome(numbers, decoded, symbols, received)
+
+
+def over_clips(name: str, values: Tensor, mask: Tensor) -> Tensor:
+    """One number of a metric's values ``[C]``: the mean over frames for the feature loss, the median over clips for
+    F0 correlation and spread, the mean over clips for the others; clips on which it is not defined do not count."""
+    if name == "feature_loss":
+        frames = mask.sum(-1).to(values.dtype)
+        return (values * frames).sum() / frames.sum()
+    return values.nanmedian() if name.startswith("f0_") else values.nanmean()
+
+
+def pitch_spike(decoded: Tensor, original: Tensor, mask: Tensor) -> float:
+    """How far the decoded pitch heaps up: greatest share of a 5-cent bin relative to the original's.
+
+    Each side counts its own voiced frames. The original's histogram is averaged over 11 bins and floored at the share
+    of a flat histogram over three octaves, so that an empty bin is not divided by.
+
+    Args:
+        decoded, original: ``[..., F, 20]``.
+        mask: ``[..., F] bool``.
+    """
+    bins = round(3 * CENTS_PER_OCTAVE / SPIKE_BIN_CENTS)
+    shares = []
+    for features in (decoded, original):
+        pitch = features[..., PITCH][mask & voiced(features)]
+        if pitch.numel() == 0:
+            return 0.0
+        histogram = torch.histc(pitch.float(), bins, -1.5, 1.5)
+        shares.append(histogram / histogram.sum())
+    window = torch.ones(1, 1, SPIKE_SMOOTHING_BINS) / SPIKE_SMOOTHING_BINS
+    smooth = torch.nn.functional.conv1d(shares[1][None, None].cpu(), window, padding=SPIKE_SMOOTHING_BINS // 2)
+    return float((shares[0].cpu() / smooth[0, 0].clamp_min(1 / bins)).max())
+
+
+def alarms(numbers: dict[str, float], limits: Limits | None = None) -> Sequence[str]:
+    """What looks collapsed in one validation's numbers, in words."""
+    limit = limits or Limits()
+    found = []
+    spread, vuv, spike = (numbers[name] for name in ("f0_spread_ratio", "vuv_error", "pitch_spike"))
+    if spread < limit.spread_ratio:
+        found.append(f"F0 spread ratio {spread:.2f} is below {limit.spread_ratio}: the voice is monotone")
+    if vuv > limit.vuv_error:
+        found.append(f"V/UV error {vuv:.2f} is above {limit.vuv_error}: voicing is lost")
+    if spike > limit.pitch_spike:
+        found.append(f"pitch spike {spike:.1f} is above {limit.pitch_spike}: the pitch sticks to one value")
+    return found

@@ -1,0 +1,158 @@
+"""One differentiable pass through the whole chain, with every loss: the module that DDP wraps.
+
+    features -> codec -> channel -> codec -> features' -> vocoder -> audio'
+                  |                             |                     |
+              semantics                     SPI losses          audio and GAN losses
+
+Everything that carries gradient happens in :meth:`TrainingPass.forward`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from aether_lite.codec import SpiJscc
+from aether_lite.features.layout import FRAME, PITCH, PREEMPHASIS
+from aether_lite.losses.adversarial import GanLoss, balanced_gradient, feature_matching_loss, generator_loss
+from aether_lite.losses.reduction import Reduce
+from aether_lite.losses.soft_yin import f0_audio_loss
+from aether_lite.losses.spectral import log_mel_loss, stft_losses
+from aether_lite.losses.voicing import voiced_frames
+from aether_lite.training.batches import Batch
+from aether_lite.training.conditions import Conditions
+from aether_lite.training.config import TrainConfig
+from aether_lite.training.critic import Critic
+from aether_lite.training.curriculum import Position
+from aether_lite.training.objective import SPI_WEIGHTS, balance, spi_terms, weighted_sum
+from aether_lite.vocoder import FARGAN, deemphasize, periods_from_features
+from aether_lite.vocoder.fargan import CONTEXT_ROWS
+
+WAVE_WEIGHTS: dict[str, float] = {
+    "log_mel": 1.0,  # nepers
+    "audio_f0": 2.0,  # octaves, on voiced frames, by soft YIN
+    "stft": 1.0,  # sum of the root, log and convergence forms; only with use_stft_loss
+}
+"""Weight of each audio term relative to the log-mel distance."""
+MATCHING_WEIGHT = 1.0  # of feature matching beside the GAN loss
+FIRST_ROW = 3  # feature row that the vocoder's first frame belongs to
+WARM_UP_FRAMES = 6  # frames in which the vocoder starts from silence; no loss sees them
+_CROP_STREAM = 0xB0C5  # separates this random stream from others of the same seed
+
+
+@dataclass
+class PassOutput:
+    """Losses of one pass.
+
+    Attributes:
+        total: what is minimised.
+        parts: its terms, without gradient, unweighted.
+        made, real: vocoded and original pre-emphasised audio ``[A, N]`` without gradient, for the critic; None in
+            stages without audio.
+    """
+
+    total: Tensor
+    parts: dict[str, Tensor]
+    made: Tensor | None = None
+    real: Tensor | None = None
+
+
+class TrainingPass(nn.Module):
+    """Codec and vocoder with their losses.
+
+    Args:
+        codec: trains in every stage.
+        vocoder: runs without training noise; whether it learns is a matter of ``requires_grad``.
+        critic: gives the GAN loss; not trained here, and not part of this module.
+        config: options.
+        reduce: sum of a tensor over processes, without gradient.
+    """
+
+    def __init__(
+        self, codec: SpiJscc, vocoder: FARGAN, critic: Critic | None, config: TrainConfig, reduce: Reduce
+    ) -> None:
+        super().__init__()
+        self.codec, self.vocoder = codec, vocoder
+        self._critic = (critic,)  # a tuple: the critic's parameters are not this module's
+        self.config, self.reduce = config, reduce
+
+    def forward(self, batch: Batch, conditions: Conditions, place: Position, step: int) -> PassOutput:
+        """All losses of this process's items at a place in the curriculum."""
+        config, features = self.config, batch.features
+        device = features.device.type
+        with torch.autocast(device, torch.bfloat16, enabled=config.precision == "bf16"):
+            sent = self.codec(features, conditions.rate, conditions.transmit, conditions.target_snr_db)
+        terms = spi_terms(sent, features, balance(conditions.rate, conditions.snr_db), self.reduce)
+        spi = place.stage.spi * config.lambda_spi * weighted_sum(terms, SPI_WEIGHTS, features)
+        parts = {name: value.detach() for name, value in terms.items()}
+        parts["spi"] = spi.detach()
+        if not place.stage.hears or batch.audio is None or max(config.lambda_wave, config.lambda_adv) == 0:
+            return PassOutput(spi, parts)
+        made, real, rows = self._vocode(sent.features, batch, step)
+        wave_terms = self._wave_terms(made, real, rows)
+        wave = place.stage.wave * config.lambda_wave * weighted_sum(wave_terms, WAVE_WEIGHTS, features)
+        parts |= {name: value.detach() for name, value in wave_terms.items()}
+        parts["wave"] = wave.detach()
+        critic = self._critic[0]
+        if critic is None or place.adv == 0:
+            return PassOutput(spi + wave, parts, made.detach(), real)
+        adversarial = place.adv * config.lambda_adv * self._adversarial(critic, made, real)
+        gradient, scale = balanced_gradient(wave, adversarial, made, config.gan_ratio, self.reduce)
+        parts["adv"], parts["adv_scale"] = scale * adversarial.detach(), scale
+        # the same value as spi + wave + adv, and below the audio the balanced gradient
+        heard = (made * gradient).sum()
+        total = spi + heard + (parts["wave"] + parts["adv"] - heard.detach())
+        return PassOutput(total, parts, made.detach(), real)
+
+    def _vocode(self, decoded: Tensor, batch: Batch, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Audio of crops of every n-th item, the original beside it, and the original's feature rows of its frames."""
+        config = self.config
+        assert batch.audio is not None
+        stride = config.batch // config.audio_items
+        chosen = [i for i, item in enumerate(batch.items) if item % stride == 0]
+        length = config.audio_frames
+        made_rows, true_rows, real = [], [], []
+        for i in chosen:
+            rng = np.random.default_rng((_CROP_STREAM, config.seed, step, batch.items[i]))
+            start = int(rng.integers(config.frames - length + 1))
+            made_rows.append(decoded[i, start : start + length])
+            true_rows.append(batch.features[i, start : start + length])
+            real.append(_emphasised_frames(batch.audio[i], start + FIRST_ROW, length - CONTEXT_ROWS))
+        rows = torch.stack(made_rows)
+        made = self.vocoder(rows, periods_from_features(rows), length - CONTEXT_ROWS)
+        true = torch.stack(true_rows)[:, FIRST_ROW : FIRST_ROW + length - CONTEXT_ROWS]
+        skip = WARM_UP_FRAMES
+        return made[:, skip * FRAME :], torch.stack(real)[:, skip * FRAME :], true[:, skip:]
+
+    def _wave_terms(self, made: Tensor, real: Tensor, rows: Tensor) -> dict[str, Tensor]:
+        """Audio terms, a scalar each, unweighted."""
+        terms = {
+            "log_mel": log_mel_loss(made, real, self.reduce),
+            "audio_f0": f0_audio_loss(deemphasize(made), rows[..., PITCH], voiced_frames(rows), reduce=self.reduce),
+        }
+        if self.config.use_stft_loss:
+            stft = stft_losses(made, real, reduce=self.reduce)
+            terms["stft"] = stft.root + stft.log + stft.convergence
+        return terms
+
+    def _adversarial(self, critic: Critic, made: Tensor, real: Tensor) -> Tensor:
+        """GAN loss plus feature matching; only its gradient at ``made`` is used."""
+        judged = critic(made)
+        with torch.no_grad():
+            truth = critic(real)
+        gan = generator_loss(judged, GanLoss(self.config.gan_loss), self.reduce)
+        return gan + MATCHING_WEIGHT * feature_matching_loss(truth, judged, self.reduce)
+
+
+def _emphasised_frames(speech: Tensor, row: int, frames: int) -> Tensor:
+    """Pre-emphasised speech ``[160 frames]`` of the vocoder frames that belong to rows from ``row`` on.
+
+    Row t's frame is ``[160 t - 80, 160 t + 80)``; ``speech [N]`` starts at row 0's centre.
+    """
+    first = row * FRAME - FRAME // 2
+    piece = F.pad(speech, (1, FRAME))[first : first + frames * FRAME + 1]
+    return piece[1:] - PREEMPHASIS * piece[:-1]

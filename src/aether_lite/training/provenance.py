@@ -1,0 +1,50 @@
+"""Where weights come from: enough to train them again."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import aether_lite
+from aether_lite.training.config import FREE_TO_CHANGE, TrainConfig
+from aether_lite.training.data import Corpus
+
+
+def data_hash(corpus: Corpus) -> str:
+    """Hash of the names and lengths of all clips, in sampling order."""
+    digest = hashlib.sha256()
+    for clip in corpus.clips:
+        digest.update(f"{clip.path.name}\t{clip.frames}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def commit() -> str:
+    """Commit of the package's source tree, ``+`` added if it was changed; empty where there is none."""
+    folder = Path(aether_lite.__file__).parent
+    answers = []
+    for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", "."]):
+        try:
+            done = subprocess.run(["git", "-C", str(folder), *command], capture_output=True, text=True, check=False)
+        except FileNotFoundError:  # no git on this machine
+            return ""
+        if done.returncode:
+            return ""
+        answers.append(done.stdout.strip())
+    return answers[0] + ("+" if answers[1] else "")
+
+
+def provenance(config: TrainConfig, step: int, data: str) -> dict[str, Any]:
+    """Options, steps, data hash, code version and commit, as plain values."""
+    options = {k: v for k, v in config.as_dict().items() if k not in FREE_TO_CHANGE - {"steps"}}
+    return {
+        "options": {**options, "data_root": [Path(root).name for root in config.data_root]},
+        "steps_done": step,
+        "data_hash": data,
+        "version": aether_lite.__version__,
+        "torch": torch.__version__,
+        "commit": commit(),
+    }

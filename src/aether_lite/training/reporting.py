@@ -1,0 +1,208 @@
+"""What a run tells people: progress bar, log, TensorBoard, pictures, validation."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+from tqdm import tqdm
+
+from aether_lite.codec import SpiJscc
+from aether_lite.errors import AetherError
+from aether_lite.evaluation.metrics import estoi, estoi_available
+from aether_lite.evaluation.pictures import transmission_picture
+from aether_lite.features.layout import FRAME, SAMPLE_RATE
+from aether_lite.files import atomic_path
+from aether_lite.training.config import TrainConfig
+from aether_lite.training.curriculum import Stage, table
+from aether_lite.training.monitors import VALIDATION_POINTS, Outcome, ValidationSet, alarms, validate_at
+from aether_lite.vocoder import FARGAN, synthesize
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+LOG = "log.jsonl"
+SHOWN = ("total", "spi", "wave", "adv")
+BAR_EVERY = 10  # steps between updates of the bar's numbers, and of the scalars
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Result of one validation: the number that decides which checkpoint is best, and alarms in words."""
+
+    score: float
+    alarms: list[str]
+
+
+class Reporter:
+    """Voice of the leading process.
+
+    Args:
+        config: options.
+        valid: clips to validate on.
+        speech: their audio, ``[C, N]``, for ESTOI and pictures.
+        first: step the run begins or continues at.
+    """
+
+    def __init__(self, config: TrainConfig, valid: ValidationSet, speech: Tensor, first: int) -> None:
+        self.config, self.valid, self.speech = config, valid, speech
+        self.out = Path(config.out)
+        self.out.mkdir(parents=True, exist_ok=True)
+        self.bar = tqdm(total=config.steps, initial=first, unit="step", dynamic_ncols=True)
+        self.began, self.first = time.monotonic(), first
+        self.writer = _tensorboard(self.out) if config.tensorboard else None
+        self.wandb = _wandb(config) if config.wandb else None
+        self.bar.write(f"{'stage':18}{'steps':>14}{'SPI':>6}{'audio':>7}{'GAN':>10}  vocoder")
+        for name, steps, spi, wave, adv, vocoder in table(config.stage_borders, config.steps):
+            self.bar.write(f"{name:18}{steps:>14}{spi:>6}{wave:>7}{adv:>10}  {vocoder}")
+
+    def progress(self, step: int, parts: Mapping[str, Tensor], stage: Stage | None, waited: float) -> None:
+        """One step is done."""
+        self.bar.update()
+        if step % BAR_EVERY and step != self.config.steps:
+            return
+        numbers = {name: float(value) for name, value in parts.items()}
+        elapsed = max(time.monotonic() - self.began, 1e-9)
+        if stage is not None:
+            self.bar.set_description(f"{stage.name} FARGAN {'unfrozen' if stage.trains_vocoder else 'frozen'}")
+        shown = {name: f"{numbers[name]:.3f}" for name in SHOWN if name in numbers}
+        self.bar.set_postfix({**shown, "data": f"{waited / elapsed:.0%}"})
+        self._scalars("train", {**numbers, "steps_per_second": (step - self.first) / elapsed}, step)
+        self._log({"step": step, "stage": stage.name if stage else "", **numbers, "data_wait": waited / elapsed})
+
+    def validate(self, step: int, codec: SpiJscc, vocoder: FARGAN) -> Validation:
+        """Measure the codec at fixed rates and SNRs; write numbers, pictures and audio."""
+        outcomes = {point: validate_at(codec, self.valid, *point) for point in VALIDATION_POINTS}
+        first = outcomes[VALIDATION_POINTS[0]]
+        heard = self._heard(first, vocoder)
+        if heard is not None and estoi_available():
+            first.numbers["estoi"] = float(estoi(heard, self.speech[: len(heard), : heard.shape[1]]).nanmean())
+        for (rate, snr_db), outcome in outcomes.items():
+            name = f"{rate}@{snr_db:g}dB"
+            self._scalars(f"valid {name}", outcome.numbers, step)
+            self._log({"step": step, "valid": name, **outcome.numbers})
+        losses = ", ".join(f"{r}@{s:g}dB {o.numbers['feature_loss']:.4f}" for (r, s), o in outcomes.items())
+        rest = ", ".join(
+            f"{name} {first.numbers[name]:.3f}"
+            for name in ("vuv_error", "f0_correlation", "f0_spread_ratio", "pitch_spike", "estoi")
+            if name in first.numbers
+        )
+        self.bar.write(f"step {step}: feature loss {losses}; {rest}")
+        found = list(alarms(first.numbers))
+        for alarm in found:
+            self.bar.write(f"step {step}: WARNING, {alarm}")
+        if heard is not None:
+            self._show(step, codec, first, heard)
+        return Validation(first.numbers["feature_loss"], found)
+
+    def close(self) -> None:
+        """End the bar and the writers."""
+        self.bar.close()
+        if self.writer is not None:
+            self.writer.close()
+        if self.wandb is not None:
+            self.wandb.finish()
+
+    def _heard(self, outcome: Outcome, vocoder: FARGAN) -> Tensor | None:
+        """Audio ``[n, N]`` of the first clips, or None if none is to be vocoded."""
+        count = min(self.config.estoi_clips, len(self.valid.features))
+        if count == 0:
+            return None
+        frames = int(self.valid.mask[:count].sum(-1).max())
+        device = next(vocoder.parameters()).device
+        return synthesize(outcome.decoded[:count, :frames].to(device), vocoder).cpu()
+
+    def _show(self, step: int, codec: SpiJscc, outcome: Outcome, heard: Tensor) -> None:
+        """A PNG page of the first clip, and its audio."""
+        frames = int(self.valid.mask[0].sum())
+        if self.writer is not None:
+            self.writer.add_audio("valid/received", heard[0, : frames * FRAME], step, SAMPLE_RATE)
+        if not self.config.save_visualization:
+            return
+        rate, snr_db = VALIDATION_POINTS[0]
+        tokens = frames // codec.config.token_frames
+        path = self.out / f"transmission_{step:08d}.png"
+        transmission_picture(
+            path,
+            original_image=codec.image.rows(self.valid.features[0, :frames]).cpu().numpy(),
+            received_image=codec.image.rows(outcome.decoded[0, :frames]).cpu().numpy(),
+            original_audio=self.speech[0, : frames * FRAME].numpy(),
+            received_audio=heard[0, : frames * FRAME].numpy(),
+            symbols=outcome.symbols.values[0, :tokens].flatten().cpu().numpy(),
+            received_symbols=outcome.received.values[0, :tokens].flatten().cpu().numpy(),
+            title=f"Step {step}: {rate} uses/s, AWGN, Es/N0 {snr_db:g} dB",
+        )
+        curves(self.out / LOG, self.out / "losses.png")
+        if self.writer is not None:
+            from matplotlib.image import imread
+
+            self.writer.add_image("valid/transmission", imread(path), step, dataformats="HWC")
+
+    def _scalars(self, group: str, numbers: Mapping[str, float], step: int) -> None:
+        if self.writer is not None:
+            for name, value in numbers.items():
+                self.writer.add_scalar(f"{group}/{name}", value, step)
+        if self.wandb is not None:
+            self.wandb.log({f"{group}/{name}": value for name, value in numbers.items()}, step=step)
+
+    def _log(self, row: Mapping[str, Any]) -> None:
+        with (self.out / LOG).open("a") as log:
+            rounded = {k: float(f"{v:.5g}") if isinstance(v, float) else v for k, v in row.items()}
+            log.write(json.dumps(rounded) + "\n")
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Rows of a run's ``log.jsonl``; steps done again after a resume count once, the last time."""
+    rows: dict[tuple[int, str], dict[str, Any]] = {}
+    for line in path.read_text().splitlines():
+        row = json.loads(line)
+        rows[row["step"], row.get("valid", "")] = row
+    return [rows[key] for key in sorted(rows)]
+
+
+def curves(log: Path, picture: Path) -> None:
+    """Draw the loss terms and the validated feature losses of a run over its steps."""
+    from matplotlib.figure import Figure
+
+    rows = read_log(log)
+    train = [row for row in rows if "valid" not in row]
+    figure = Figure(figsize=(10, 7), dpi=120, layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    names = [n for n in train[-1] if n not in ("step", "stage", "data_wait", "gradient", "adv_scale")] if train else []
+    for name in names:
+        points = [(row["step"], row[name]) for row in train if row.get(name, 0) > 0]
+        if points:
+            upper.plot(*zip(*points, strict=True), label=name, linewidth=1)
+    for point in sorted({row["valid"] for row in rows if "valid" in row}):
+        chosen = [(row["step"], row["feature_loss"]) for row in rows if row.get("valid") == point]
+        lower.plot(*zip(*chosen, strict=True), marker="o", label=point)
+    upper.set(yscale="log", ylabel="training terms")
+    lower.set(yscale="log", ylabel="feature loss, validation", xlabel="step")
+    for axes in (upper, lower):
+        if axes.get_lines():
+            axes.legend(fontsize=7, ncols=3)
+        axes.grid(alpha=0.3)
+    with atomic_path(picture) as partial:
+        figure.savefig(partial)
+
+
+def _tensorboard(out: Path) -> SummaryWriter | None:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        tqdm.write("no TensorBoard here: pip install aether-lite[train] for scalars, audio and pictures")
+        return None
+    return SummaryWriter(str(out / "tensorboard"))
+
+
+def _wandb(config: TrainConfig) -> Any:
+    try:
+        import wandb
+    except ImportError as error:
+        raise AetherError("--wandb needs the package: pip install wandb") from error
+    return wandb.init(project="aether-lite", dir=config.out, config=config.as_dict())

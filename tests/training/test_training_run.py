@@ -1,0 +1,203 @@
+"""Whole runs of the tiny codec: four stages, resume, failures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from aether_lite.codec import load_codec
+from aether_lite.errors import AetherError
+from aether_lite.training.checkpoint import load_checkpoint, newest
+from aether_lite.training.config import TrainConfig
+from aether_lite.training.curriculum import position
+from aether_lite.training.distributed import Team
+from aether_lite.training.run import corpora, run
+from aether_lite.training.trainer import Trainer
+
+ALONE = Team(0, 1, torch.device("cpu"))
+
+
+def options(data_root: Path, out: Path, **changes: object) -> TrainConfig:
+    values: dict[str, object] = {
+        "data_root": [str(data_root)],
+        "valid_root": [],
+        "out": str(out),
+        "preset": "tiny",
+        "steps": 12,
+        "stage_borders": [3, 6, 9],
+        "batch": 4,
+        "frames": 48,
+        "audio_items": 2,
+        "audio_frames": 24,
+        "warmup": 2,
+        "save_every": 1,
+        "keep": 20,
+        "validate_every": 100,
+        "estoi_clips": 0,
+        "tensorboard": False,
+    }
+    return TrainConfig(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def trained(data_root: Path, out: Path, steps: int | None = None, **changes: object) -> Trainer:
+    config = options(data_root, out, **changes)
+    trainer = Trainer(config, corpora(config)[0], ALONE)
+    trainer.resume(config.resume)
+    for _ in range(steps if steps is not None else config.steps):
+        trainer.train_step()
+        trainer.save()
+    return trainer
+
+
+def test_a_run_goes_through_all_four_stages_and_writes_what_it_promises(data_root: Path, tmp_path: Path) -> None:
+    config = options(
+        data_root,
+        tmp_path,
+        use_stft_loss=True,
+        save_visualization=True,
+        validate_every=6,
+        estoi_clips=1,
+        tensorboard=True,
+    )
+    run(config)
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert {row["valid"] for row in rows if "valid" in row} == {"1000@10dB", "1000@0dB", "300@6dB"}
+    assert all("symbol_power" in row and abs(row["symbol_power"] - 1) < 0.01 for row in rows if "valid" in row)
+    assert rows[-4]["stage"] == "end_to_end"
+    assert {"log_mel", "audio_f0", "stft", "adv", "critic"} <= rows[-4].keys()
+    for name in ("best.pth", "codec_tiny.safetensors", "vocoder.safetensors", "config.json", "losses.png"):
+        assert (tmp_path / name).stat().st_size > 100
+    assert (tmp_path / "transmission_00000012.png").exists()
+    assert list((tmp_path / "tensorboard").iterdir())
+    model, provenance = load_codec(tmp_path / "codec_tiny.safetensors")
+    assert provenance["steps_done"] == 12
+    assert model.config.token_frames == 8
+
+
+def test_each_stage_trains_what_its_table_says(data_root: Path, tmp_path: Path) -> None:
+    config = options(data_root, tmp_path)
+    trainer = Trainer(config, corpora(config)[0], ALONE)
+    for step in range(config.steps):
+        place = position(step, config.stage_borders)
+        before = {
+            name: [p.clone() for p in module.parameters()]
+            for name, module in (("codec", trainer.codec), ("vocoder", trainer.vocoder), ("critic", trainer.critic))
+            if module is not None
+        }
+        parts = trainer.train_step()
+        now = {"codec": trainer.codec, "vocoder": trainer.vocoder, "critic": trainer.critic}
+        changed = {
+            name: any(not torch.equal(a, b) for a, b in zip(old, now[name].parameters(), strict=True))  # type: ignore[union-attr]
+            for name, old in before.items()
+        }
+        assert changed == {"codec": True, "vocoder": place.stage.trains_vocoder, "critic": place.adv > 0}
+        assert ("log_mel" in parts) == place.stage.hears
+        assert ("adv" in parts) == (place.adv > 0)
+        assert "stft" not in parts
+
+
+def test_lambda_adv_0_switches_the_gan_off_for_good(data_root: Path, tmp_path: Path) -> None:
+    trainer = trained(data_root, tmp_path, lambda_adv=0.0, stage_borders=[0, 0, 0], steps=1)
+    assert trainer.critic is None
+    assert "adv" not in trainer.train_step()
+
+
+@pytest.fixture(scope="module")
+def whole(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Trainer:
+    """A run that was not interrupted."""
+    return trained(data_root, tmp_path_factory.mktemp("whole"))
+
+
+@pytest.mark.parametrize("killed_after", [2, 10])
+def test_a_killed_run_continues_to_the_same_bits(
+    data_root: Path, tmp_path: Path, whole: Trainer, killed_after: int
+) -> None:
+    trained(data_root, tmp_path / "killed", steps=killed_after)
+    half_written = tmp_path / "killed" / ".step_00000099.abc.partial.pth"
+    half_written.write_bytes(b"what SIGKILL leaves")
+    continued = trained(data_root, tmp_path / "killed", steps=12 - killed_after)
+    assert continued.step == whole.step == 12
+    for ours, theirs in (
+        (whole.codec, continued.codec),
+        (whole.vocoder, continued.vocoder),
+        (whole.average, continued.average),
+    ):
+        for a, b in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True):
+            assert torch.equal(a, b)
+
+
+def test_data_workers_change_nothing(data_root: Path, tmp_path: Path) -> None:
+    inline = trained(data_root, tmp_path / "a", steps=4)
+    ahead = trained(data_root, tmp_path / "b", steps=4, workers=1)
+    assert ahead.loader is not None
+    ahead.loader.close()
+    for a, b in zip(inline.codec.parameters(), ahead.codec.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_unfreezing_keeps_the_optimisers_state_and_uses_its_own_rate(data_root: Path, tmp_path: Path) -> None:
+    trained(data_root, tmp_path, steps=10)
+    again = trained(data_root, tmp_path, steps=0)
+    assert again.step == 10
+    again.train_step()
+    vocoder = again.optimiser.param_groups[2]
+    assert vocoder["lr"] == pytest.approx(0.1 * again.optimiser.param_groups[0]["lr"])
+    states = [int(again.optimiser.state[p]["step"]) for p in vocoder["params"]]
+    assert set(states) == {2}  # step 9 before the resume, step 10 after it
+    codec_states = {int(again.optimiser.state[p]["step"]) for p in again.optimiser.param_groups[0]["params"]}
+    assert codec_states == {11}
+
+
+def test_sigterm_saves_and_ends(data_root: Path, tmp_path: Path) -> None:
+    config = options(data_root, tmp_path, save_every=1000, steps=500)
+    trainer = Trainer(config, corpora(config)[0], ALONE)
+    import os
+    import signal
+
+    step = trainer.train_step
+
+    def interrupted() -> dict[str, torch.Tensor]:
+        if trainer.step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step()
+
+    trainer.train_step = interrupted  # type: ignore[method-assign]
+    trainer.run()
+    path = newest(tmp_path)
+    assert path is not None
+    assert load_checkpoint(path)["step"] == 3
+
+
+def test_only_the_newest_checkpoints_are_kept(data_root: Path, tmp_path: Path) -> None:
+    trained(data_root, tmp_path, steps=5, keep=2)
+    assert sorted(p.name for p in tmp_path.glob("step_*.pth")) == ["step_00000004.pth", "step_00000005.pth"]
+
+
+def test_collapse_stops_the_run_if_asked(data_root: Path, tmp_path: Path) -> None:
+    run(options(data_root, tmp_path, steps=6, validate_every=2, stop_on_collapse=True, stage_borders=[9, 9, 9]))
+    path = newest(tmp_path)
+    assert path is not None
+    assert load_checkpoint(path)["step"] == 2  # an untrained codec has no voice to speak of
+
+
+def test_bad_input_is_stated_before_the_first_step(data_root: Path, tmp_path: Path) -> None:
+    with pytest.raises(AetherError, match="no training data"):
+        run(options(data_root, tmp_path, data_root=[]))
+    with pytest.raises(AetherError, match="no such data folder"):
+        run(options(tmp_path / "absent", tmp_path))
+    other = options(data_root, tmp_path / "a", steps=1)
+    run(other)
+    with pytest.raises(AetherError, match=r"other options \(batch\)"):
+        run(options(data_root, tmp_path / "a", batch=8))
+    with pytest.raises(AetherError, match="no such checkpoint"):
+        run(options(data_root, tmp_path / "b", resume=str(tmp_path / "absent.pth")))
+    text = tmp_path / "text.pth"
+    text.write_text("hello")
+    with pytest.raises(AetherError, match="not a checkpoint"):
+        run(options(data_root, tmp_path / "b", resume=str(text)))
+    config = options(data_root, tmp_path / "c", batch=6, audio_items=6)
+    with pytest.raises(AetherError, match="cannot be shared evenly by 4 processes"):
+        Trainer(config, corpora(config)[0], Team(0, 4, torch.device("cpu")))
