@@ -7,10 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aether_lite.features.layout import PITCH, VOICING
+from aether_lite.losses.voicing import voiced_frames
 from aether_lite.spi import Semantics
-
-VOICED_ABOVE = 0.1  # frame correlation of a voiced frame
-VOICING_SLOPE = 10.0  # log-odds per unit of correlation, for decoded correlation taken as a decision
 
 
 def pitch_weight(features: Tensor) -> Tensor:
@@ -28,22 +26,9 @@ def semantic_loss(read: Semantics, features: Tensor, energy: Tensor) -> Tensor:
         energy: true normalised energy ``[B, F]``.
     """
     pitch = (read.pitch - features[..., PITCH]).abs() * pitch_weight(features)
-    voiced = (features[..., VOICING] > VOICED_ABOVE).to(read.voicing_logit.dtype)
+    voiced = voiced_frames(features).to(read.voicing_logit.dtype)
     voicing = F.binary_cross_entropy_with_logits(read.voicing_logit, voiced, reduction="none")
     return (pitch + voicing + (read.energy - energy).abs()).mean(-1)
-
-
-def voicing_loss(decoded: Tensor, features: Tensor) -> Tensor:
-    """Cross-entropy [nats] of the decision v > 0.1 that the decoded correlation stands for, mean of each item ``[B]``.
-
-    The public feature loss barely sees voicing; this is what a listener hears of it.
-
-    Args:
-        decoded, features: ``[B, F, 20]``.
-    """
-    voiced = (features[..., VOICING] > VOICED_ABOVE).to(decoded.dtype)
-    logit = VOICING_SLOPE * (decoded[..., VOICING] - VOICED_ABOVE)
-    return F.binary_cross_entropy_with_logits(logit, voiced, reduction="none").mean(-1)
 
 
 def normalised_energy(image: Tensor) -> Tensor:

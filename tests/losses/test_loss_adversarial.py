@@ -1,0 +1,124 @@
+"""Adversarial losses with known scores, their gradients, and the balance."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from aether_lite.losses.adversarial import (
+    GanLoss,
+    balanced_gradient,
+    discriminator_loss,
+    feature_matching_loss,
+    generator_loss,
+    gradient_balance,
+)
+from aether_lite.vocoder.discriminators import PeriodDiscriminators, SpectrogramDiscriminators, Verdict
+
+
+def verdicts(*scores: float, level: float = 0.0) -> list[Verdict]:
+    """One discriminator a score, each with two maps of one level."""
+    return [
+        Verdict(torch.full((2, 1, 3, 4), score), (torch.full((2, 5, 3, 4), level), torch.full((2, 7, 3, 2), level)))
+        for score in scores
+    ]
+
+
+def test_least_squares_of_known_scores() -> None:
+    assert discriminator_loss(verdicts(1.0, 1.0), verdicts(0.0, 0.0)) == 0
+    assert discriminator_loss(verdicts(0.5, 1.0), verdicts(0.5, 1.0)).item() == pytest.approx((0.25 + 0.5) / 2)
+    assert generator_loss(verdicts(0.5, 1.0)).item() == pytest.approx(0.125)
+
+
+def test_hinge_of_known_scores() -> None:
+    hinge = GanLoss.HINGE
+    assert discriminator_loss(verdicts(1.5, 1.0), verdicts(-1.0, -2.0), hinge) == 0
+    assert discriminator_loss(verdicts(0.0), verdicts(0.5), hinge).item() == pytest.approx(2.5)
+    assert generator_loss(verdicts(0.5, -2.0), hinge).item() == pytest.approx(0.75)
+
+
+def test_feature_matching_weighs_every_map_alike() -> None:
+    real, fake = verdicts(0.0, 0.0, 0.0, level=1.0), verdicts(0.0, 0.0, 0.0, level=1.25)
+    assert feature_matching_loss(real, fake).item() == pytest.approx(4 * 0.25)
+    fake[0] = Verdict(fake[0].score, (real[0].hidden[0], real[0].hidden[1] + 3.0))
+    assert feature_matching_loss(real, fake).item() == pytest.approx(4 / (3 * 2) * (3.0 + 4 * 0.25))
+
+
+@pytest.mark.parametrize("kind", list(GanLoss))
+def test_gradients_reach_whom_they_should(kind: GanLoss) -> None:
+    torch.manual_seed(0)
+    networks = [
+        SpectrogramDiscriminators((64, 2048), bounded=kind is GanLoss.LEAST_SQUARES),
+        PeriodDiscriminators((2, 5)),
+    ]
+    speech = 0.1 * torch.randn(2, 1600)
+    output = (0.1 * torch.randn(2, 1600)).requires_grad_()
+
+    def judge(audio: Tensor) -> list[Verdict]:
+        return [verdict for network in networks for verdict in network(audio)]
+
+    discriminator_loss(judge(speech), judge(output.detach()), kind).backward()
+    assert output.grad is None
+    for network in networks:
+        for name, parameter in network.named_parameters():
+            assert parameter.grad is not None, name
+            assert torch.isfinite(parameter.grad).all(), name
+            if not name.endswith("bias"):  # the hinge's pulls on the last bias cancel where no score saturates
+                assert parameter.grad.abs().sum() > 0, name
+    for loss in (generator_loss(judge(output), kind), feature_matching_loss(judge(speech), judge(output))):
+        gradient = torch.autograd.grad(loss, output)[0]
+        assert torch.isfinite(gradient).all()
+        assert (gradient != 0).float().mean() > 0.9
+
+
+def test_discriminators_learn_to_tell_tone_from_noise() -> None:
+    torch.manual_seed(0)
+    network = PeriodDiscriminators((2, 3))
+    optimiser = torch.optim.Adam(network.parameters(), lr=2e-3)
+    time = torch.arange(1600) / 16000
+    for _ in range(25):
+        real = 0.3 * torch.cos(2 * math.pi * 200 * time + 6.3 * torch.rand(4, 1))
+        loss = discriminator_loss(network(real), network(0.2 * torch.randn(4, 1600)))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert loss < 0.25
+
+
+def test_balance_limits_the_adversarial_gradient() -> None:
+    own, other = torch.tensor([3.0, 4.0]), torch.tensor([0.0, 100.0])
+    assert gradient_balance(own, other, 0.5).item() == pytest.approx(0.025)
+    assert gradient_balance(own, other / 100, 0.5) == 1
+    assert gradient_balance(0 * own, other, 0.5) == 0
+    assert gradient_balance(own, 0 * other, 0.5) == 1
+    assert gradient_balance(own, other, 0.0) == 0
+    with pytest.raises(ValueError, match="must agree"):
+        gradient_balance(own, torch.zeros(3), 0.5)
+
+
+def test_balanced_gradient_is_what_two_passes_would_give() -> None:
+    torch.manual_seed(0)
+    weight = torch.randn(50, requires_grad=True)
+    output = torch.tanh(weight * torch.linspace(0.1, 1, 50))
+
+    def losses(at: Tensor) -> tuple[Tensor, Tensor]:
+        return (at - 0.3).square().sum(), 40 * at.sin().sum()
+
+    gradient, scale = balanced_gradient(*losses(output), output, 0.7)
+    assert weight.grad is None
+    own, other = (torch.autograd.grad(loss, output, retain_graph=True)[0] for loss in losses(output))
+    assert (scale * other).norm().item() == pytest.approx(0.7 * own.norm().item(), rel=1e-5)
+    reconstruction, adversarial = losses(output)
+    expected = torch.autograd.grad(reconstruction + scale * adversarial, weight, retain_graph=True)[0]
+    output.backward(gradient)
+    assert torch.allclose(weight.grad, expected, rtol=1e-5)
+
+
+def test_as_many_verdicts_on_each_side() -> None:
+    with pytest.raises(ValueError, match="not 2 and 1"):
+        discriminator_loss(verdicts(1.0, 1.0), verdicts(0.0))
+    with pytest.raises(ValueError, match="at least one"):
+        generator_loss([])
