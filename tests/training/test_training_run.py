@@ -185,7 +185,7 @@ def test_collapse_stops_the_run_if_asked(data_root: Path, tmp_path: Path) -> Non
 
 def test_bad_input_is_stated_before_the_first_step(data_root: Path, tmp_path: Path) -> None:
     with pytest.raises(AetherError, match="no training data"):
-        run(options(data_root, tmp_path, data_root=[]))
+        run(TrainConfig(out=str(tmp_path)))
     with pytest.raises(AetherError, match="no such data folder"):
         run(options(tmp_path / "absent", tmp_path))
     other = options(data_root, tmp_path / "a", steps=1)

@@ -31,7 +31,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise AetherError(f"{path}: no such checkpoint") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError) as error:
         raise AetherError(f"{path}: not a checkpoint of this project ({type(error).__name__})") from error
     if not isinstance(content, dict) or not {"model", "step", "config"} <= content.keys():
         raise AetherError(f"{path}: not a checkpoint of this project (no model, step and config in it)")

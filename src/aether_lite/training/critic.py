@@ -11,11 +11,15 @@ from aether_lite.vocoder.discriminators import PeriodDiscriminators, Spectrogram
 
 
 class Critic(nn.Module):
-    """Multi-resolution spectrogram and multi-period discriminators of pre-emphasised audio."""
+    """Multi-resolution spectrogram and multi-period discriminators of pre-emphasised audio.
 
-    def __init__(self) -> None:
+    Args:
+        kind: of GAN loss; the hinge needs scores without bounds.
+    """
+
+    def __init__(self, kind: GanLoss = GanLoss.LEAST_SQUARES) -> None:
         super().__init__()
-        self.spectrograms = SpectrogramDiscriminators()
+        self.spectrograms = SpectrogramDiscriminators(bounded=kind is not GanLoss.HINGE)
         self.periods = PeriodDiscriminators()
 
     def forward(self, audio: Tensor) -> list[Verdict]:

@@ -67,7 +67,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.codec = _codec(config, corpus).to(team.device)
         self.vocoder = load_fargan(Path(config.fargan_ckpt) if config.fargan_ckpt else None).to(team.device).eval()
-        self.critic = Critic().to(team.device) if config.lambda_adv > 0 else None
+        self.critic = Critic(GanLoss(config.gan_loss)).to(team.device) if config.lambda_adv > 0 else None
         self.average = copy.deepcopy(self.codec).requires_grad_(False)
         self.optimiser = make_optimiser(self.codec, self.vocoder, config)
         self.critic_optimiser = make_critic_optimiser(self.critic, config) if self.critic else None
