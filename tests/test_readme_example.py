@@ -31,4 +31,4 @@ def test_readme_example_writes_speech_of_the_same_length(tmp_path, monkeypatch):
     exec(compile(code, "README.md", "exec"), {"__name__": "__main__"})
     heard = soundfile.info("out.wav")
     assert heard.samplerate == 16_000
-    assert 0 <= heard.frames - len(speech) < 1280 or heard.frames == len(speech)
+    assert 0 <= heard.frames - len(speech) < 1280  # whole tokens, or trimmed

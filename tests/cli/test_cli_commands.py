@@ -105,6 +105,12 @@ def test_help_loads_neither_torch_nor_numpy():
         assert command in shown.stdout
 
 
+def test_train_has_its_own_options(run):
+    result = run("train", "--help")
+    assert result.code == 0
+    assert "--preset" in result.out
+
+
 def test_reader_that_leaves_early_is_no_error(wav, codec_file):
     command = f"{sys.executable} -m aether_lite.cli.main info {codec_file} | head -n 1"
     shown = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)

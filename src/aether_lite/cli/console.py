@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-LONG_SECONDS = 20.0  # of speech, from which on progress is shown
-
 
 def console(quiet: bool = False) -> Console:
     """Standard error."""
@@ -47,14 +45,9 @@ class Steps:
 
 
 @contextmanager
-def steps(out: Console, seconds: float) -> Iterator[Steps]:
-    """A progress bar for the steps of a long job; nothing for a short one or off a terminal.
-
-    Args:
-        out: where it is drawn.
-        seconds: speech to be handled.
-    """
-    if seconds < LONG_SECONDS or not out.is_terminal or out.quiet:
+def steps(out: Console) -> Iterator[Steps]:
+    """A progress bar for the steps of a job, gone when they are done; nothing off a terminal."""
+    if not out.is_terminal or out.quiet:
         yield Steps(lambda step: None, lambda done, total: None)
         return
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn

@@ -49,7 +49,7 @@ def vocode(
     voice = FusedFargan(load_fargan(vocoder))
     rows = files.read_features(source)
     out = console(quiet)
-    with steps(out, len(rows) / 100) as progress:
+    with steps(out) as progress:
         progress.begin("vocoder")
         speech = synthesize(rows, voice, lambda done: progress.advance(done, len(rows)))
     write_audio(destination, speech)

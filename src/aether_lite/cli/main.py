@@ -6,8 +6,11 @@ Heavy imports happen inside the commands, so that ``--help`` answers at once.
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 import typer
@@ -41,18 +44,16 @@ def _root() -> None:
 )
 def _train(context: typer.Context) -> None:
     """Train a codec (its options: aether-lite train --help)."""
-    # Its options are those of the training configuration, which imports torch: so only when it is asked for.
-    from aether_lite.cli import train
+    from aether_lite.cli.train import train
 
-    command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    command.command()(train.train)
-    command(args=context.args, prog_name="aether-lite train")
+    train(context.args)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; a stated error is one line on standard error and exit code 1."""
     try:
-        app(args=list(arguments) if arguments is not None else None)
+        with _interruptible():
+            app(args=list(arguments) if arguments is not None else None)
     except AetherError as error:
         if isinstance(error.__cause__, BrokenPipeError):
             _leave_pipe()
@@ -62,6 +63,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _leave_pipe()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C becomes KeyboardInterrupt, also where an import that it cuts short ends in another error."""
+    pressed = False
+
+    def press(*_: object) -> None:
+        nonlocal pressed
+        pressed = True
+        raise KeyboardInterrupt
+
+    # Not where it is ignored or somebody's own; and only the main thread may set it.
+    main_thread = threading.current_thread() is threading.main_thread()
+    usual = main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if usual:
+        signal.signal(signal.SIGINT, press)
+    try:
+        yield
+    except Exception as error:
+        if pressed:
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        if usual:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _leave_pipe() -> NoReturn:

@@ -143,9 +143,9 @@ class Transmission:
         from aether_lite.audio import write_audio
         from aether_lite.evaluation.transmission import deliver
 
-        given = self._read()
         heard, vocoder_s = None, None
-        with steps(self.out, given.samples / SAMPLE_RATE) as progress:
+        with steps(self.out) as progress:
+            given = self._read(progress)
             delivery = deliver(self.codec, given.features, self.link, given.frames, given.extraction_s, progress.begin)
             if "vocoder" in self.weights:
                 heard, vocoder_s = self._voice(delivery, given.samples, progress)
@@ -160,7 +160,7 @@ class Transmission:
             files.write_json(self.job.json, record)
         _summarise(self.out, record)
 
-    def _read(self) -> Input:
+    def _read(self, progress: Steps) -> Input:
         import torch
 
         from aether_lite.audio import read_audio
@@ -171,6 +171,7 @@ class Transmission:
             rows = torch.from_numpy(files.read_features(self.job.source)[:, :NUM_FREE])
             return Input(rows, len(rows), FRAME * len(rows))
         speech = read_audio(self.job.source)
+        progress.begin("features")
         start = time.perf_counter()
         rows, frames = input_features(self.codec, speech)
         seconds = time.perf_counter() - start

@@ -1,0 +1,71 @@
+# Aether-lite: `make demo` on a fresh machine; `make help` for the rest.
+#
+# Everything lives in .venv. It is made and filled when it is missing or when pyproject.toml or constraints.txt
+# has changed, otherwise left alone. Nothing asks a question.
+
+PYTHON ?= python3
+DEMO_ARGS ?=
+TEST_ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip
+# PyTorch's builds without GPU code; asked only if the indexes that pip knows do not have the one we want.
+TORCH_INDEX := https://download.pytorch.org/whl/cpu
+# One thread for each process: the products are small, and two processes share the cores.
+ONE_THREAD := OMP_NUM_THREADS=1
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench
+.DELETE_ON_ERROR:
+
+help: ## Show this list.
+	@echo "Aether-lite. Commands:"
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-13s %s\n", $$1, $$2}'
+	@echo
+	@echo "  DEMO_ARGS, TEST_ARGS: options passed on, such as  make demo DEMO_ARGS=\"--quick --channel mpp\""
+	@echo "  PYTHON: the interpreter, 3.11 or newer, such as   make test PYTHON=python3.12"
+
+demo: $(VENV)/.demo ## Set up, then send the bundled speech over noisy channels: sounds, pictures, a table.
+	@echo "== Demo: bundled speech through the whole chain (about a minute; --quick is shorter)"
+	$(BIN)/aether-lite demo $(DEMO_ARGS)
+
+test: lint ## Set up, then check style, types and behaviour (some minutes on two cores).
+	@echo "== Tests"
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 $(TEST_ARGS)
+
+lint: $(VENV)/.dev ## Check style and types only.
+	@echo "== Style"
+	$(BIN)/ruff check .
+	@echo "== Types"
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev ## Measure speed and memory.
+	@for script in benchmarks/*.py; do \
+	    echo "== $$script"; \
+	    $(ONE_THREAD) $(BIN)/python $$script || exit 1; \
+	done
+
+$(VENV)/.demo: pyproject.toml constraints.txt
+	$(call install,.[eval])
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt
+	$(call install,.[dev])
+	@touch $(VENV)/.demo $@
+
+# $(call install,REQUIREMENT): the environment if it is missing, torch for the CPU, then this package.
+define install
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "Python 3.11 or newer is needed, but $(PYTHON) is: $$($(PYTHON) --version 2>&1 | head -n 1)." >&2; \
+	    echo "Install one and name it: make $(or $(MAKECMDGOALS),demo) PYTHON=python3.12" >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "== Making the environment $(VENV)"; $(PYTHON) -m venv $(VENV); } || { \
+	    echo "Python's venv module does not work (Debian, Ubuntu: apt install python3-venv)." >&2; exit 1; }
+	@echo "== Installing PyTorch for the CPU (about 200 MB to download the first time)"
+	@$(PIP) install -c constraints.txt torch 2>/dev/null \
+	    || $(PIP) install -c constraints.txt --extra-index-url $(TORCH_INDEX) torch
+	@echo "== Installing $(1) and what it needs"
+	@$(PIP) install -c constraints.txt -e "$(1)"
+endef
