@@ -1,0 +1,190 @@
+"""``aether-lite prepare`` and ``aether-lite check``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aether_lite.errors import AetherError
+
+if TYPE_CHECKING:
+    from aether_lite.training.check import RootReport
+    from aether_lite.training.prepare import Task
+
+MOST_LINES = 20  # of bad files that are printed
+Jobs = Annotated[int | None, typer.Option(min=1, help="Processes at work; by default one for each core.")]
+ValidRoot = Annotated[
+    Path | None, typer.Option("--valid-root", "--valid_root", help="Second data root, to validate on.")
+]
+
+
+def prepare(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SRC... DATA_ROOT",
+            help="Audio files, folders or .txt lists of files (one path a line), then the folder to fill. "
+            "With --manifest no SRC is needed.",
+            show_default=False,
+        ),
+    ],
+    jobs: Jobs = None,
+    min_seconds: Annotated[
+        float, typer.Option("--min-seconds", "--min_seconds", min=0.0, help="Shorter files are left out.")
+    ] = 0.16,
+    max_seconds: Annotated[
+        float | None,
+        typer.Option("--max-seconds", "--max_seconds", help="Only so much from the start of each file."),
+    ] = None,
+    manifest: Annotated[
+        Path | None,
+        typer.Option(help="Tab-separated table of files: columns path (relative to it), split, speaker."),
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Take only the manifest's files of this split.")] = None,
+    valid_share: Annotated[
+        float,
+        typer.Option("--valid-share", "--valid_share", help="Share of the speakers that go to --valid-root instead."),
+    ] = 0.0,
+    valid_root: ValidRoot = None,
+    strict: Annotated[
+        bool, typer.Option("--strict/--no-strict", help="Stop at the first file that cannot be used.")
+    ] = False,
+) -> None:
+    """Make training data from audio: NAME.f32 (features) and NAME.pcm (16 kHz) below DATA_ROOT.
+
+    Any rate, mono or not; wav, flac, ogg, opus, mp3. A run that was stopped continues with the same command. Who is
+    validated on is decided by a hash of the speaker: the manifest's column, else the folder a file is in.
+    """
+    from tqdm import tqdm
+
+    from aether_lite.training.prepare import Summary
+    from aether_lite.training.prepare import prepare as run
+
+    tasks = _tasks(paths, manifest, split, valid_share, valid_root, min_seconds, max_seconds)
+    sizes = {task: task.source.path.stat().st_size if task.source.path.is_file() else 0 for task in tasks}
+    summary = Summary()
+    try:
+        with tqdm(total=sum(sizes.values()), unit="B", unit_scale=True, dynamic_ncols=True, disable=None) as bar:
+            for number, outcome in enumerate(run(tasks, jobs, strict=strict), 1):
+                summary.add(outcome)
+                bar.set_postfix_str(f"{number}/{len(tasks)} files, {len(summary.failed)} bad", refresh=False)
+                bar.update(sizes[outcome.task])
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command continues", err=True)
+        raise typer.Exit(130) from None
+    for line in sorted(summary.failed)[:MOST_LINES]:
+        typer.echo(f"left out: {line}", err=True)
+    if len(summary.failed) > MOST_LINES:
+        typer.echo(f"left out: {len(summary.failed) - MOST_LINES} more", err=True)
+    typer.echo(
+        f"{summary.made} pairs made, {summary.reused} already there, {summary.hours:.2f} h in all; "
+        f"{summary.short} files too short, {len(summary.failed)} bad"
+    )
+    if summary.made + summary.reused == 0:
+        raise AetherError(f"{paths[-1]}: none of {len(tasks)} files could be used")
+
+
+def check(
+    roots: Annotated[list[Path], typer.Argument(metavar="DATA_ROOT...", help="Folders of pairs.", show_default=False)],
+    jobs: Jobs = None,
+    valid_root: ValidRoot = None,
+) -> None:
+    """Verify every pair of a data root, and print what is in it.
+
+    With --valid-root that root is checked too, and that it shares no file and no speaker with the others.
+    """
+    from tqdm import tqdm
+
+    from aether_lite.training.check import RootReport, check_pairs, find_tasks
+
+    reports = []
+    for root in [*roots, *([valid_root] if valid_root is not None else [])]:
+        report = RootReport(root)
+        pairs, alone = find_tasks(root)
+        for one in alone:
+            report.add(one)
+        for one in tqdm(check_pairs(pairs, jobs), total=len(pairs), unit="pair", dynamic_ncols=True, disable=None):
+            report.add(one)
+        report.finish()
+        reports.append(report)
+    _print_table(reports)
+    broken = [line for report in reports for line in report.broken]
+    for line in broken[:MOST_LINES]:
+        typer.echo(f"broken: {line}", err=True)
+    if broken:
+        more = f", {len(broken) - MOST_LINES} not shown" if len(broken) > MOST_LINES else ""
+        raise AetherError(f"{len(broken)} broken in {', '.join(str(r.root) for r in reports if r.broken)}{more}")
+    if valid_root is not None:
+        from aether_lite.training.data import Corpus
+        from aether_lite.training.disjoint import check_disjoint
+
+        check_disjoint(Corpus(roots), Corpus([valid_root]))
+
+
+def _tasks(
+    paths: list[Path],
+    manifest: Path | None,
+    split: str | None,
+    valid_share: float,
+    valid_root: Path | None,
+    min_seconds: float,
+    max_seconds: float | None,
+) -> list[Task]:
+    """What to make, in which root."""
+    from aether_lite.training.index import read_index
+    from aether_lite.training.prepare import Task, split_speakers
+    from aether_lite.training.sources import find_sources
+
+    *sources, root = paths
+    if not sources and manifest is None:
+        raise typer.BadParameter("give audio files or folders, then the folder to fill")
+    if (valid_share > 0) != (valid_root is not None):
+        raise typer.BadParameter("--valid-share and --valid-root go together")
+    trained, validated = read_index(root), read_index(valid_root) if valid_root is not None else {}
+    names = {entry.source: entry.name for entry in [*trained.values(), *validated.values()]}
+    found = find_sources(sources, manifest, split, names)
+    if valid_root is None:
+        return [Task(source, root, min_seconds, max_seconds) for source in found]
+    train, valid = split_speakers(found, valid_share)
+    for side, other, there in ((valid, trained, root), (train, validated, valid_root)):
+        moved = {str(source.path) for source in side} & {entry.source for entry in other.values()}
+        if moved:
+            raise AetherError(
+                f"{there}: holds {len(moved)} files that now belong to the other side ({min(moved)}); "
+                "keep --valid-share, or fill new folders"
+            )
+    return [Task(s, root, min_seconds, max_seconds) for s in train] + [
+        Task(s, valid_root, min_seconds, max_seconds) for s in valid
+    ]
+
+
+def _print_table(reports: list[RootReport]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    columns = [_cells(report) for report in reports]
+    table = Table("", *(str(report.root) for report in reports))
+    for name in columns[0]:
+        table.add_row(name, *(cells[name] for cells in columns))
+    Console().print(table)
+
+
+def _cells(report: RootReport) -> dict[str, str]:
+    """What the table says of one root."""
+    levels = ", ".join(f"{report.level_dbfs(quantile):.0f}" for quantile in (0.05, 0.5, 0.95))
+    copies = report.duplicates
+    example = f" ({copies[0][0].name} = {copies[0][1].name})" if copies else ""
+    return {
+        "pairs": f"{report.pairs}" + (f" ({report.short} too short to be sampled)" if report.short else ""),
+        "speech": f"{report.hours:.2f} h",
+        "features a frame": ", ".join(str(columns) for columns in sorted(report.columns)) or "-",
+        "pcm": ", ".join(sorted(report.kinds)) or "-",
+        "level of 5, 50, 95 % of frames": f"{levels} dBFS",
+        "peak": f"{report.peak:.3f} of full scale",
+        "clipped samples": f"{100 * report.clipped_share:.4f} %",
+        "silence (below -60 dBFS)": f"{100 * report.silence_share:.1f} % of frames",
+        "duplicates": f"{sum(len(group) - 1 for group in copies)}{example}",
+        "broken": f"{len(report.broken)}",
+    }

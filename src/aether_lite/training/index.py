@@ -1,0 +1,75 @@
+"""What a data root was made from: ``prepare.jsonl``, one line a pair, the last line of a name counts.
+
+Lines are appended as pairs are finished, so a killed run loses at most the pairs it was writing.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from aether_lite.errors import AetherError
+
+INDEX_NAME = "prepare.jsonl"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One pair.
+
+    Attributes:
+        name: below the data root, without suffix.
+        source: path of the audio file.
+        size, mtime_ns: of the audio file when it was read [bytes, ns].
+        max_seconds: longest part that was asked for [s], or None.
+        speaker: who speaks, as far as known.
+        frames: length of the pair.
+    """
+
+    name: str
+    source: str
+    size: int
+    mtime_ns: int
+    max_seconds: float | None
+    speaker: str
+    frames: int
+
+
+def read_index(root: Path) -> dict[str, Entry]:
+    """Entries of a data root by name; empty if it was not made by ``prepare``. A line cut by a kill is dropped."""
+    path = root / INDEX_NAME
+    if not path.exists():
+        return {}
+    entries = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            entry = Entry(**json.loads(line))
+        except (json.JSONDecodeError, TypeError):
+            continue
+        entries[entry.name] = entry
+    return entries
+
+
+class IndexWriter:
+    """Appends to the index of a data root; close it in the end."""
+
+    def __init__(self, root: Path) -> None:
+        self.path = root / INDEX_NAME
+        try:
+            self._file = self.path.open("a+b")
+        except OSError as error:
+            raise AetherError(f"{self.path}: cannot be written ({error.strerror})") from error
+        if self._file.tell() > 0:
+            self._file.seek(-1, 2)
+            if self._file.read(1) != b"\n":  # a line cut by a kill
+                self._file.write(b"\n")
+
+    def add(self, entry: Entry) -> None:
+        """Append a finished pair."""
+        self._file.write(json.dumps(asdict(entry), ensure_ascii=False).encode() + b"\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """End writing."""
+        self._file.close()

@@ -1,0 +1,145 @@
+"""Batches made ahead of their step, in order, by other processes."""
+
+from __future__ import annotations
+
+import atexit
+import signal
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from aether_lite.errors import AetherError
+
+Batch = TypeVar("Batch")
+
+
+class Loader(Generic[Batch]):
+    """The batches of a range of steps.
+
+    ``make(step)`` must depend on nothing but the step, and be picklable (a function of a module, a bound method, a
+    ``functools.partial`` of one); its batches are then the same for any number of workers.
+
+    Args:
+        make: gives the batch of a step.
+        steps: which steps, in which order.
+        workers: processes that prepare batches ahead; 0 makes each when it is asked for, in this process.
+        ahead: batches that each worker keeps ready.
+        pin_memory: hand out tensors in page-locked memory, for a GPU.
+
+    Example:
+        >>> make = functools.partial(corpus.batch, seed, items=range(24), frames=256)  # doctest: +SKIP
+        >>> with Loader(make, range(first, last), workers=2) as batches:  # doctest: +SKIP
+        ...     for features in batches:
+        ...         train(features)
+        >>> print(batches.waited)  # seconds  # doctest: +SKIP
+
+    Raises:
+        AetherError: stated errors of ``make``, as they are, at their step; a worker that was killed.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[int], Batch],
+        steps: range,
+        *,
+        workers: int = 0,
+        ahead: int = 2,
+        pin_memory: bool = False,
+    ) -> None:
+        if workers < 0 or ahead < 1:
+            raise AetherError(f"a loader needs 0 workers or more and 1 batch ahead or more, not {workers} and {ahead}")
+        self.waited = 0.0  #: seconds in which the caller waited for data
+        self._loader: DataLoader[Any] = DataLoader(
+            _Steps(make, steps),
+            batch_size=None,
+            collate_fn=_as_it_is,
+            num_workers=workers,
+            prefetch_factor=ahead if workers else None,
+            multiprocessing_context="spawn" if workers else None,  # a fork would copy the GPU's and threads' state
+            worker_init_fn=_start_worker,
+            pin_memory=pin_memory,
+            generator=torch.Generator(),  # its seed is not used; the default one must not move
+        )
+        self._iterator: Iterator[Any] | None = None
+        self._closed = False
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self
+
+    def __next__(self) -> Batch:
+        if self._closed:
+            raise StopIteration
+        began, failed = time.perf_counter(), True
+        try:
+            if self._iterator is None:
+                self._iterator = iter(self._loader)
+                atexit.register(self.close)  # before multiprocessing's own, which would wait for the workers
+            batch = next(self._iterator)
+            failed = False
+        except RuntimeError as error:
+            if "DataLoader worker" in str(error):
+                raise AetherError("a data worker was killed (out of memory?): use fewer workers") from error
+            raise
+        finally:
+            self.waited += time.perf_counter() - began
+            if failed:
+                self.close()
+        if isinstance(batch, _Failure):
+            self.close()
+            raise AetherError(batch.message)
+        made: Batch = batch
+        return made
+
+    def close(self) -> None:
+        """End the workers; no batch follows."""
+        self._closed = True
+        atexit.unregister(self.close)
+        # Not left to the garbage collector: a traceback may hold the iterator, and the workers ignore signals.
+        shut_down = getattr(self._iterator, "_shutdown_workers", None)
+        self._iterator = None
+        if shut_down is not None:
+            shut_down()
+
+    def __enter__(self) -> Loader[Batch]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Failure:
+    """A stated error on its way from a worker: its message must stay one line."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+
+
+class _Steps(Dataset[Any]):
+    def __init__(self, make: Callable[[int], Any], steps: range) -> None:
+        self._make, self._steps = make, steps
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __getitem__(self, index: int) -> Any:
+        try:
+            return self._make(self._steps[index])
+        except AetherError as error:
+            return _Failure(str(error))
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+def _start_worker(_: int) -> None:
+    """One thread a worker; the trainer alone decides what an interrupt means, and ends its workers itself."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

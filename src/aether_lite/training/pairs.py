@@ -1,0 +1,195 @@
+"""Pairs of NAME.f32 and NAME.pcm, found once and read in place.
+
+``NAME.f32`` holds 36 or 20 float32 a frame, ``NAME.pcm`` int16 samples at 16 kHz, 160 a frame: the speech itself, or
+pre-emphasised and delayed by 80 samples (:class:`aether_lite.features.PcmKind`). A folder with one ``.f32`` and one
+``.pcm`` is a pair whatever their names.
+
+Row t of the features is centred on sample ``160 t`` of the speech; frames ``[a, b)`` of a clip are rows ``[a, b)`` and
+samples ``[160 a, 160 b)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aether_lite.errors import AetherError
+from aether_lite.features import PcmKind, detect_pcm_kind, f32_columns
+from aether_lite.features.files import PREEMPHASIS_DELAY
+from aether_lite.features.layout import FRAME, INT16_SCALE, NUM_ALL, NUM_FREE, PREEMPHASIS, Float32, Float64
+
+LENGTH_TOLERANCE = 4  # frames that the two files of a pair may differ by; the slack that the Opus loader leaves
+MIN_CLIP_FRAMES = 16  # shorter clips are not sampled
+BYTES_PER_PCM_FRAME = 2 * FRAME
+_DEEMPHASIS_STAGES = 8  # the de-emphasis remembers 2^8 samples; 0.85^256 = 9e-19
+_WARM_UP = 2**_DEEMPHASIS_STAGES  # samples
+_PROBED_CLIPS = 5  # of a root, to tell its kind of pcm
+_SILENT_C0 = -12.4  # c0 of digital silence is -12.485
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One pair: its features, its samples, the frames both have, and the float32 a frame of the features."""
+
+    path: Path
+    frames: int
+    pcm: Path
+    columns: int = NUM_ALL
+
+
+def find_clips(root: Path) -> list[Clip]:
+    """Pairs below ``root`` in name order, long enough to train on.
+
+    Raises:
+        AetherError: no such folder, a file without its partner, lengths that differ, or nothing to train on.
+    """
+    pairs, alone = find_pairs(root)
+    for path, reason in alone:
+        raise AetherError(f"{path}: {reason}")
+    clips = [open_clip(path, pcm) for path, pcm in pairs]
+    clips = [clip for clip in clips if clip.frames >= MIN_CLIP_FRAMES]
+    if not clips:
+        raise AetherError(f"{root}: holds no .f32 file of {MIN_CLIP_FRAMES} frames or more")
+    return clips
+
+
+def find_pairs(root: Path) -> tuple[list[tuple[Path, Path]], list[tuple[Path, str]]]:
+    """The pairs (``.f32``, ``.pcm``) below ``root`` in name order, and the files without a partner with the reason.
+
+    Raises:
+        AetherError: no such folder.
+    """
+    if not root.is_dir():
+        raise AetherError(f"{root}: no such data folder; make one with `aether-lite prepare SRC {root}`")
+    features = [path for path in sorted(root.rglob("*.f32")) if not path.name.startswith(".")]
+    samples = {path for path in root.rglob("*.pcm") if not path.name.startswith(".")}
+    pairs = [(path, path.with_suffix(".pcm")) for path in features if path.with_suffix(".pcm") in samples]
+    single = _by_folder([path for path in features if path.with_suffix(".pcm") not in samples])
+    single_pcm = _by_folder(sorted(samples - {pcm for _, pcm in pairs}))
+    paired = {path.parent for path, _ in pairs}
+    alone = []
+    for folder in sorted({*single, *single_pcm}):
+        here, pcm = single.get(folder, []), single_pcm.get(folder, [])
+        if len(here) == len(pcm) == 1 and folder not in paired:
+            pairs.append((here[0], pcm[0]))
+            continue
+        alone += [(path, f"has no {path.stem}.pcm beside it; prepare it again or remove it") for path in here]
+        alone += [(path, f"has no {path.stem}.f32 beside it; prepare it again or remove it") for path in pcm]
+    return sorted(pairs), alone
+
+
+def open_clip(path: Path, pcm: Path) -> Clip:
+    """Look at the sizes of a pair.
+
+    Raises:
+        AetherError: an empty file, a size that is no number of frames or samples, or lengths that differ by more than
+            :data:`LENGTH_TOLERANCE` frames.
+    """
+    size, pcm_size = path.stat().st_size, pcm.stat().st_size
+    if pcm_size == 0:
+        raise AetherError(f"{pcm}: empty; it must hold the samples of {path.name}")
+    if pcm_size % 2:
+        raise AetherError(f"{pcm}: {pcm_size} bytes are no whole number of int16 samples")
+    heard = pcm_size // BYTES_PER_PCM_FRAME
+    fits = [columns for columns in (NUM_ALL, NUM_FREE) if size % (4 * columns) == 0]
+    agrees = [columns for columns in fits if abs(size // (4 * columns) - heard) <= LENGTH_TOLERANCE]
+    # The samples usually settle what a size that fits both is, without a look into the file.
+    columns = agrees[0] if len(agrees) == 1 and size > 0 else f32_columns(path)
+    rows = size // (4 * columns)
+    if abs(rows - heard) > LENGTH_TOLERANCE:
+        raise AetherError(f"{path}: has {rows} frames but {pcm.name} has {heard}; make the pair again")
+    return Clip(path, min(rows, heard), pcm, columns)
+
+
+def read_frames(clip: Clip, start: int, frames: int) -> Float32:
+    """``[frames, 20] float32`` of a clip, from frame ``start``."""
+    width = clip.columns
+    rows = np.fromfile(clip.path, "<f4", frames * width, offset=start * 4 * width)
+    if len(rows) != frames * width:
+        raise AetherError(f"{clip.path}: ends before frame {start + frames}; was it cut since training began?")
+    values = rows.reshape(frames, width)[:, :NUM_FREE]
+    if not np.isfinite(values).all():
+        raise AetherError(f"{clip.path}: a value near frame {start} is not finite")
+    return np.ascontiguousarray(values, dtype=np.float32)
+
+
+def read_speech(clip: Clip, kind: PcmKind, start: int, frames: int) -> Float32:
+    """Speech of frames ``[start, start + frames)``: ``[160 frames] float32``, full scale 1.
+
+    Pre-emphasis and delay are undone. The last 80 samples of a clip are not in a pre-emphasised file; they fade out
+    (0.85 a sample) from the last one that is.
+    """
+    first, count = start * FRAME, frames * FRAME
+    if kind is PcmKind.PLAIN:
+        return _read_pcm(clip, first, count) / np.float32(INT16_SCALE)
+    begin = max(0, first + PREEMPHASIS_DELAY - _WARM_UP)
+    end = first + PREEMPHASIS_DELAY + count
+    there = min(end, clip.frames * FRAME)
+    speech = np.zeros(end - begin)
+    speech[: there - begin] = _read_pcm(clip, begin, there - begin)
+    _deemphasise(speech)
+    return (speech[first + PREEMPHASIS_DELAY - begin :] / INT16_SCALE).astype(np.float32)
+
+
+def mapped(clip: Clip) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The pair as memory maps: ``[frames, 36 or 20] float32`` and ``[160 frames] int16``."""
+    rows = np.memmap(clip.path, "<f4", "r", shape=(clip.frames, clip.columns))
+    return rows, np.memmap(clip.pcm, "<i2", "r", shape=(clip.frames * FRAME,))
+
+
+def clip_kind(clip: Clip) -> PcmKind | None:
+    """Whether the samples of a clip are plain or pre-emphasised; None if it is silent or too short to tell.
+
+    Raises:
+        AetherError: the samples do not belong to the features.
+    """
+    rows, pcm = mapped(clip)
+    if clip.frames < 4 or rows[:: max(1, clip.frames // 2000), 0].max() < _SILENT_C0:
+        return None
+    try:
+        return detect_pcm_kind(rows, pcm)
+    except AetherError as error:
+        raise AetherError(f"{clip.path}: {error}") from error
+
+
+def common_kind(clips: Sequence[Clip]) -> PcmKind:
+    """The kind of pcm of a root, by a few of its clips.
+
+    Raises:
+        AetherError: the clips differ.
+    """
+    probed = [clips[i] for i in np.unique(np.linspace(0, len(clips) - 1, _PROBED_CLIPS).astype(int))]
+    kinds = {kind: clip for clip in probed if (kind := clip_kind(clip)) is not None}
+    if len(kinds) > 1:
+        plain, other = kinds[PcmKind.PLAIN].pcm, kinds[PcmKind.EMPHASISED].pcm
+        raise AetherError(f"{other}: is pre-emphasised but {plain} is plain; give them as two data roots")
+    return next(iter(kinds), PcmKind.PLAIN)
+
+
+def _read_pcm(clip: Clip, first: int, count: int) -> Float32:
+    samples = np.fromfile(clip.pcm, "<i2", count, offset=2 * first)
+    if len(samples) != count:
+        raise AetherError(f"{clip.pcm}: ends before sample {first + count}; was it cut since training began?")
+    return samples.astype(np.float32)
+
+
+def _deemphasise(signal: Float64) -> None:
+    """``out[n] = signal[n] + 0.85 out[n-1]`` in place, as ``1 / (1 - a/z) = (1 + a/z)(1 + a^2/z^2)(1 + a^4/z^4)...``.
+
+    Bits do not depend on the number of threads, as those of a matrix product may.
+    """
+    for stage in range(_DEEMPHASIS_STAGES):
+        lag = 2**stage
+        signal[lag:] += PREEMPHASIS**lag * signal[:-lag]
+
+
+def _by_folder(paths: Sequence[Path]) -> dict[Path, list[Path]]:
+    folders: dict[Path, list[Path]] = {}
+    for path in paths:
+        folders.setdefault(path.parent, []).append(path)
+    return folders

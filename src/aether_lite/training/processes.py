@@ -1,0 +1,88 @@
+"""Work on many files by several processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import TypeVar
+
+from aether_lite.errors import AetherError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+_WAITING_TASKS = 4  # handed out ahead for each process
+
+
+def available_cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_parallel(function: Callable[[Task], Result], tasks: Sequence[Task], jobs: int) -> Generator[Result, None, None]:
+    """``function(task)`` of every task, each as soon as it is done, in no particular order.
+
+    Args:
+        function: of a module, without state, so that the results do not depend on ``jobs``.
+        tasks: picklable.
+        jobs: processes, of one thread each; 1 works in this process, in order.
+
+    Raises:
+        AetherError: a process was killed. Exceptions of ``function`` pass unchanged.
+    """
+    jobs = min(jobs, len(tasks))
+    if jobs <= 1:
+        yield from map(function, tasks)
+        return
+    context = multiprocessing.get_context("spawn")
+    waiting = list(reversed(tasks))
+    running: set[Future[Result]] = set()
+    with _one_thread_each(), ProcessPoolExecutor(jobs, context, _start_worker) as pool:
+        try:
+            while waiting or running:
+                while waiting and len(running) < jobs * _WAITING_TASKS:
+                    running.add(pool.submit(function, waiting.pop()))
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+        except BrokenProcessPool as error:
+            raise AetherError(
+                "a worker process was killed (out of memory?): run the same command again, with fewer --jobs"
+            ) from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Numeric libraries of processes started meanwhile use one thread."""
+    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _start_worker() -> None:
+    """Leave Ctrl-C to the parent, and end with it: a worker whose parent was killed would wait for ever."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+
+
+def _follow(parent: multiprocessing.process.BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
