@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from aether_lite.errors import AetherError
 from aether_lite.features import PcmKind, layout
 from aether_lite.features.files import PITCH_TOLERANCE
-from aether_lite.features.layout import FRAME, SAMPLE_RATE, Float32
+from aether_lite.features.layout import FRAME, SAMPLE_RATE
 from aether_lite.training.pairs import MIN_CLIP_FRAMES, Clip, clip_kind, find_pairs, mapped, open_clip, read_speech
 from aether_lite.training.processes import available_cores, run_parallel
 
@@ -151,8 +151,8 @@ def check_pair(pair: tuple[Path, Path]) -> PairReport:
     """Read both files of a pair to their ends."""
     try:
         clip = open_clip(*pair)
-        kind = clip_kind(clip)
-        return _measure(clip, kind)
+        _check_values(clip)
+        return _measure(clip, clip_kind(clip))
     except AetherError as error:
         return PairReport(pair[0], str(error))
     except OSError as error:
@@ -160,14 +160,12 @@ def check_pair(pair: tuple[Path, Path]) -> PairReport:
 
 
 def _measure(clip: Clip, kind: PcmKind | None) -> PairReport:
-    rows, pcm = mapped(clip)
     digest = hashlib.blake2b(digest_size=16)
     levels = np.zeros(1 - LOWEST_DBFS, np.int64)
     peak, clipped = 0.0, 0
     for start in range(0, clip.frames, BLOCK_FRAMES):
         frames = min(BLOCK_FRAMES, clip.frames - start)
-        _check_values(np.asarray(rows[start : start + frames], np.float32), start, clip.path)
-        stored = np.asarray(pcm[start * FRAME : (start + frames) * FRAME])
+        stored = np.array(mapped(clip)[1][start * FRAME : (start + frames) * FRAME])
         digest.update(stored.tobytes())
         clipped += int(np.count_nonzero((stored >= CLIPPED) | (stored <= -CLIPPED)))
         speech = read_speech(clip, kind or PcmKind.PLAIN, start, frames).reshape(frames, FRAME)
@@ -189,21 +187,23 @@ def _measure(clip: Clip, kind: PcmKind | None) -> PairReport:
     )
 
 
-def _check_values(rows: Float32, start: int, path: Path) -> None:
-    """Refuse rows ``[F, 36 or 20]`` with values that no speech has; ``start`` is the number of the first.
+def _check_values(clip: Clip) -> None:
+    """Refuse features that no speech has.
 
     Raises:
         AetherError: names the frame, the column and the value.
     """
-    low, high = np.full(rows.shape[1], -np.inf), np.full(rows.shape[1], np.inf)
+    low, high = np.full(clip.columns, -np.inf), np.full(clip.columns, np.inf)
     low[layout.CEPSTRA], high[layout.CEPSTRA] = -CEPSTRUM_LIMIT, CEPSTRUM_LIMIT
     low[0], high[0] = C0_RANGE
     low[layout.PITCH], high[layout.PITCH] = layout.PITCH_MIN - PITCH_TOLERANCE, layout.PITCH_MAX + PITCH_TOLERANCE
     low[layout.VOICING] = layout.CORRELATION_MIN - CORRELATION_TOLERANCE
     high[layout.VOICING] = layout.CORRELATION_MAX + CORRELATION_TOLERANCE
-    good = (low <= rows) & (rows <= high) & np.isfinite(rows)
-    if not good.all():
-        frame, column = np.unravel_index(int(np.argmin(good)), good.shape)
-        value, limits = rows[frame, column], f"[{low[column]:g}, {high[column]:g}]"
-        what = f"outside {limits}" if np.isfinite(value) else "not a finite number"
-        raise AetherError(f"{path}: frame {start + frame}, column {column} is {value:g}, {what}")
+    for start in range(0, clip.frames, BLOCK_FRAMES):
+        rows = np.array(mapped(clip)[0][start : start + BLOCK_FRAMES])  # mapped anew: lets go of what was read
+        good = (low <= rows) & (rows <= high) & np.isfinite(rows)
+        if not good.all():
+            frame, column = np.unravel_index(int(np.argmin(good)), good.shape)
+            value, limits = rows[frame, column], f"[{low[column]:g}, {high[column]:g}]"
+            what = f"outside {limits}" if np.isfinite(value) else "not a finite number"
+            raise AetherError(f"{clip.path}: frame {start + frame}, column {column} is {value:g}, {what}")
