@@ -10,17 +10,14 @@ from torch import Tensor
 
 from aether_lite.channels import Received, Symbols, awgn
 from aether_lite.codec import SpiJscc
-from aether_lite.evaluation.metrics import FEATURE_METRICS, voiced
-from aether_lite.evaluation.metrics.pitch import CENTS_PER_OCTAVE
-from aether_lite.features.layout import PITCH
+from aether_lite.evaluation.metrics import FEATURE_METRICS
+from aether_lite.evaluation.pitch_spike import pitch_spike
 from aether_lite.training.data import Clip, Corpus, read_frames
 
 VALIDATION_POINTS = ((1000, 10.0), (1000, 0.0), (300, 6.0))
 """(uses/s, Es/N0 dB) at which a run is watched; the first decides which checkpoint is best."""
 MAX_CLIPS = 64
 MAX_FRAMES = 640
-SPIKE_BIN_CENTS = 5.0
-SPIKE_SMOOTHING_BINS = 11  # the original's histogram is smoothed over this many bins
 
 
 @dataclass(frozen=True)
@@ -98,29 +95,6 @@ def over_clips(name: str, values: Tensor, mask: Tensor) -> Tensor:
         frames = mask.sum(-1).to(values.dtype)
         return (values * frames).sum() / frames.sum()
     return values.nanmedian() if name.startswith("f0_") else values.nanmean()
-
-
-def pitch_spike(decoded: Tensor, original: Tensor, mask: Tensor) -> float:
-    """How far the decoded pitch heaps up: greatest share of a 5-cent bin relative to the original's.
-
-    Each side counts its own voiced frames. The original's histogram is averaged over 11 bins and floored at the share
-    of a flat histogram over three octaves, so that an empty bin is not divided by.
-
-    Args:
-        decoded, original: ``[..., F, 20]``.
-        mask: ``[..., F] bool``.
-    """
-    bins = round(3 * CENTS_PER_OCTAVE / SPIKE_BIN_CENTS)
-    shares = []
-    for features in (decoded, original):
-        pitch = features[..., PITCH][mask & voiced(features)]
-        if pitch.numel() == 0:
-            return 0.0
-        histogram = torch.histc(pitch.float(), bins, -1.5, 1.5)
-        shares.append(histogram / histogram.sum())
-    window = torch.ones(1, 1, SPIKE_SMOOTHING_BINS) / SPIKE_SMOOTHING_BINS
-    smooth = torch.nn.functional.conv1d(shares[1][None, None].cpu(), window, padding=SPIKE_SMOOTHING_BINS // 2)
-    return float((shares[0].cpu() / smooth[0, 0].clamp_min(1 / bins)).max())
 
 
 def alarms(numbers: dict[str, float], limits: Limits | None = None) -> Sequence[str]:
