@@ -25,7 +25,6 @@ from aether_lite.training.data import Corpus
 from aether_lite.training.disjoint import check_disjoint
 from aether_lite.training.index import INDEX_NAME, read_index
 from aether_lite.training.prepare import Task, make_pair, prepare, split_speakers
-from aether_lite.training.processes import run_parallel
 from aether_lite.training.sources import find_sources
 
 app = typer.Typer()
@@ -289,15 +288,6 @@ if __name__ == "__main__":
         assert time.monotonic() - began < 20
     assert run(sources, tmp_path / "out").exit_code == 0
     assert content(tmp_path / "out") == expected
-
-
-def die(_: int) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_a_killed_worker_is_an_error():
-    with pytest.raises(AetherError, match="worker process was killed"):
-        list(run_parallel(die, [1, 2], 2))
 
 
 def test_a_folder_that_cannot_be_made(tmp_path, sources):
