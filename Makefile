@@ -9,8 +9,6 @@ TEST_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
-# PyTorch's builds without GPU code; asked only if the indexes that pip knows do not have the one we want.
-TORCH_INDEX := https://download.pytorch.org/whl/cpu
 # One thread for each process: the products are small, and two processes share the cores.
 ONE_THREAD := OMP_NUM_THREADS=1
 
@@ -64,8 +62,9 @@ define install
 	@test -x $(BIN)/python || { echo "== Making the environment $(VENV)"; $(PYTHON) -m venv $(VENV); } || { \
 	    echo "Python's venv module does not work (Debian, Ubuntu: apt install python3-venv)." >&2; exit 1; }
 	@echo "== Installing PyTorch for the CPU (about 200 MB to download the first time)"
-	@$(PIP) install -c constraints.txt torch 2>/dev/null \
-	    || $(PIP) install -c constraints.txt --extra-index-url $(TORCH_INDEX) torch
+	@$(PIP) install -c constraints.txt torch || { \
+	    echo "pip found no CPU build of torch. Name PyTorch's index of CPU builds (its installation page has it):" >&2; \
+	    echo "  PIP_EXTRA_INDEX_URL=... make $(or $(MAKECMDGOALS),demo)" >&2; exit 1; }
 	@echo "== Installing $(1) and what it needs"
 	@$(PIP) install -c constraints.txt -e "$(1)"
 endef

@@ -1,7 +1,7 @@
 """Run the whole Anti-Buzz curriculum on a folder of speech and show what the stages bring.
 
     python examples/curriculum.py SPEECH_FOLDER OUT
-    python examples/curriculum.py SPEECH_FOLDER OUT --manifest SPEECH_FOLDER/manifest.tsv --steps 600 --borders 100 250 400
+    python examples/curriculum.py SPEECH OUT --manifest SPEECH/manifest.tsv --steps 600 --borders 100 250 400
 
 Prepares the data, trains twice for the same number of steps from the same start (all four stages; feature_focus
 only), measures both on validation speech, and writes OUT/report.md with pictures. Every part continues where it was
@@ -23,7 +23,7 @@ from aether_lite.features.layout import SAMPLE_RATE
 from aether_lite.training.config import TrainConfig, parse
 from aether_lite.training.data import Corpus
 from aether_lite.training.monitors import chosen_clips
-from aether_lite.training.pairs import read_speech
+from aether_lite.training.pairs import common_kind, read_speech
 from aether_lite.training.run import run
 from aether_lite.vocoder import load_fargan
 
@@ -72,7 +72,7 @@ def measured(folder: Path, valid: Path, fargan_ckpt: str) -> tuple[Aliveness, Al
     vocoder = load_fargan(own if own.exists() else Path(fargan_ckpt) if fargan_ckpt else None).eval()
     corpus = Corpus([valid])
     corpus.clips = [clip for clip in corpus.clips if clip.frames >= 100 * SHORTEST_SECONDS]
-    clips = [read_speech(clip, corpus.kinds[0], 0, min(clip.frames, 600)) for clip in chosen_clips(corpus, CLIPS)]
+    clips = [read_speech(clip, common_kind([clip]), 0, min(clip.frames, 600)) for clip in chosen_clips(corpus, CLIPS)]
     print(f"{folder.name}: {len(clips)} clips, {sum(map(len, clips)) / SAMPLE_RATE:.0f} s")
     return measure(codec, vocoder, clips, RATE, SNR_DB)
 

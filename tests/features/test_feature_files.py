@@ -103,8 +103,8 @@ def test_a_missing_file_is_a_stated_error(tmp_path):
 
 
 def test_a_failed_write_leaves_nothing_behind(tmp_path, vector):
-    (tmp_path / "clip.f32").mkdir()  # the rename fails
-    with pytest.raises(OSError, match=r"clip\.f32"):
+    (tmp_path / "clip.f32").mkdir()
+    with pytest.raises(AetherError, match=r"clip\.f32: is a folder"):
         write_f32(tmp_path / "clip.f32", vector.rows[:3])
     assert [entry.name for entry in tmp_path.iterdir()] == ["clip.f32"]
 

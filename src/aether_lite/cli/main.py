@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import typer
 
-from aether_lite.cli import convert, demo, info, transmit
+from aether_lite.cli import convert, demo, info, prepare, transmit
 from aether_lite.errors import AetherError
 
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
@@ -32,6 +32,8 @@ app.command()(transmit.transmit)
 app.command()(convert.features)
 app.command()(convert.vocode)
 app.command()(info.info)
+app.command()(prepare.prepare)
+app.command()(prepare.check)
 
 
 @app.callback()

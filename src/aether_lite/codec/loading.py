@@ -71,12 +71,15 @@ def load_codec(path: Path) -> tuple[SpiJscc, dict[str, Any]]:
         raise AetherError(f"{path}: not a codec file of this project ({error})") from error
     if metadata.get("format") != FORMAT:
         raise AetherError(f"{path}: not a codec file of this project (format {metadata.get('format')!r})")
-    values = json.loads(metadata["config"])
-    model = SpiJscc(CodecConfig(**{**values, "channels": tuple(values["channels"])}))
+    try:
+        values, provenance = (json.loads(metadata[name]) for name in ("config", "provenance"))
+        model = SpiJscc(CodecConfig(**{**values, "channels": tuple(values["channels"])}))
+    except (KeyError, TypeError, ValueError) as error:
+        raise AetherError(f"{path}: its configuration cannot be read ({error})") from error
     expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in tensors.items()}
     wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
     if wrong:
         raise AetherError(f"{path}: missing, unexpected or misshapen weights: {', '.join(wrong)}")
     model.load_state_dict(tensors)
-    return model.eval().requires_grad_(False), json.loads(metadata["provenance"])
+    return model.eval().requires_grad_(False), provenance

@@ -18,6 +18,7 @@ from aether_lite.features import layout
 from aether_lite.features.bark import cepstra_of_windows
 from aether_lite.features.layout import FRAME, NUM_ALL, NUM_FREE, Float32, Float64
 from aether_lite.features.lpc import lpc_from_cepstrum
+from aether_lite.files import atomic_path
 
 PITCH_TOLERANCE = 1e-3  # octaves beyond the range that a file may hold
 LPC_TOLERANCE = 0.02  # recomputed LPC of files made with an approximate logarithm differ by up to 1.3e-3
@@ -217,12 +218,6 @@ def _size(path: str | Path) -> int:
 
 
 def _write_whole(path: Path, values: NDArray[Any]) -> None:
-    """Write to ``NAME.partial`` beside ``path``, then rename; on failure the partial file is removed."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(values.tobytes())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    """Write an array's bytes; the file appears whole or not at all."""
+    with atomic_path(path) as partial, partial.open("wb") as file:
+        file.write(values.tobytes())

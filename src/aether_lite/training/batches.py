@@ -29,6 +29,11 @@ class Batch:
     features: Tensor
     audio: Tensor | None
 
+    def pin_memory(self) -> Batch:
+        """The same batch in page-locked memory (called by the loader)."""
+        audio = None if self.audio is None else self.audio.pin_memory()
+        return Batch(self.items, self.features.pin_memory(), audio)
+
     def to(self, device: torch.device) -> Batch:
         """The same batch on a device."""
         audio = None if self.audio is None else self.audio.to(device, non_blocking=True)

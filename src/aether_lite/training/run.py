@@ -15,7 +15,7 @@ from aether_lite.training.data import Corpus
 from aether_lite.training.disjoint import check_disjoint
 from aether_lite.training.distributed import Team, team
 from aether_lite.training.monitors import ValidationSet, chosen_clips, validation_set
-from aether_lite.training.pairs import read_speech
+from aether_lite.training.pairs import common_kind, read_speech
 from aether_lite.training.reporting import Reporter
 from aether_lite.training.trainer import Trainer
 
@@ -70,6 +70,6 @@ def _reporter(config: TrainConfig, trainer: Trainer, valid: Corpus, here: Team) 
     speech = torch.zeros(len(clips), data.features.shape[1] * FRAME)
     for row, clip in zip(speech, clips, strict=True):
         frames = min(clip.frames, data.features.shape[1])
-        row[: frames * FRAME] = torch.from_numpy(read_speech(clip, valid.kinds[0], 0, frames))
+        row[: frames * FRAME] = torch.from_numpy(read_speech(clip, common_kind([clip]), 0, frames))
     moved = ValidationSet(data.features.to(here.device), data.mask.to(here.device))
     return Reporter(config, moved, speech, trainer.step)
