@@ -12,9 +12,9 @@ from aether_lite.evaluation.metrics import (
     gross_pitch_error,
     pitch_fine_rms_cents,
     pitch_median_cents,
-    voiced,
     vuv_error,
 )
+from aether_lite.features.tensors import voiced_frames
 
 OCTAVES_PER_SEMITONE = 1 / 12
 
@@ -31,7 +31,7 @@ def sung(frames: int = 100, voiced_frames: int = 60) -> torch.Tensor:
 def test_voicing_is_decided_at_a_correlation_of_a_tenth():
     features = torch.zeros(4, 20)
     features[:, 19] = torch.tensor([0.0999, 0.1, 0.1001, 0.5])
-    assert voiced(features).tolist() == [False, False, True, True]
+    assert voiced_frames(features).tolist() == [False, False, True, True]
 
 
 def test_f0_is_62_hertz_and_a_half_at_the_lowest_pitch():

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from aether_lite.features import extract_features
+from aether_lite.features.tensors import log_bands
 from aether_lite.losses.f0 import (
     LEAST_SPREAD,
     SPREAD_KEPT,
@@ -20,7 +21,7 @@ from aether_lite.losses.f0 import (
     f0_spread_loss,
 )
 from aether_lite.losses.feature import delta_feature_loss, delta_feature_loss_parts, feature_loss
-from aether_lite.losses.silence import frame_level, log_bands, silence_loss
+from aether_lite.losses.silence import frame_level, silence_loss
 from aether_lite.losses.voicing import voicing_loss
 
 

@@ -21,12 +21,12 @@ from aether_lite.evaluation.metrics import (
     f0_correlation,
     f0_hz,
     f0_spread_ratio,
-    voiced,
     vuv_error,
 )
 from aether_lite.evaluation.pitch_spike import pitch_spike
 from aether_lite.features import extract_features
 from aether_lite.features.layout import FRAME, NUM_FREE, Float32
+from aether_lite.features.tensors import voiced_frames
 from aether_lite.losses.silence import SILENT_BELOW, frame_level
 from aether_lite.vocoder import FARGAN, FusedFargan, synthesize
 
@@ -63,7 +63,7 @@ class Aliveness:
 
 def pooled_spread(clips: Sequence[Tensor]) -> float:
     """Standard deviation of F0 [Hz] over the voiced frames of all clips ``[F, 20]``."""
-    return float(torch.cat([f0_hz(clip)[voiced(clip)] for clip in clips]).double().std())
+    return float(torch.cat([f0_hz(clip)[voiced_frames(clip)] for clip in clips]).double().std())
 
 
 def compare(decoded: Sequence[Tensor], original: Sequence[Tensor], intelligibility: float = float("nan")) -> Aliveness:
@@ -71,7 +71,9 @@ def compare(decoded: Sequence[Tensor], original: Sequence[Tensor], intelligibili
     pairs = list(zip(decoded, original, strict=True))
     frames = torch.tensor([len(y) for _, y in pairs], dtype=torch.float64)
     losses = torch.stack([clip_feature_loss(x, y).double() for x, y in pairs])
-    own = [float(f0_hz(y)[voiced(y)].double().std()) if int(voiced(y).sum()) > 1 else 0.0 for _, y in pairs]
+    own = [
+        float(f0_hz(y)[voiced_frames(y)].double().std()) if int(voiced_frames(y).sum()) > 1 else 0.0 for _, y in pairs
+    ]
     lively = [(x, y) for (x, y), spread in zip(pairs, own, strict=True) if spread >= LIVELY_HZ]
     joined, truth = torch.cat(list(decoded)), torch.cat(list(original))
     silent = frame_level(truth) < SILENT_BELOW

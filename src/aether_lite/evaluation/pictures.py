@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aether_lite.errors import AetherError
-from aether_lite.features.layout import NUM_BANDS, NUM_FREE, PITCH, SAMPLE_RATE, VOICING, f0_from_pitch
+from aether_lite.features.layout import NUM_BANDS, NUM_FREE, PITCH, SAMPLE_RATE, VOICED_ABOVE, VOICING, f0_from_pitch
 from aether_lite.files import atomic_path
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ FRAME_SECONDS = 0.01
 LONGEST_SECONDS = 12.0  # of a longer clip the beginning is drawn
 RANGE_DB = 60.0  # from the darkest to the brightest colour
 MOST_SYMBOLS = 2000  # points of a constellation
-VOICED_ABOVE = 0.1  # frame correlation
 USABLE_LOSS = 0.3  # feature loss at the limit of usable speech
 BAND_HZ = (0, 200, 400, 600, 800, 1000, 1200, 1400, 1600, 2000, 2400, 2800, 3200, 4000, 4800, 5600, 6800, 8000)
 F0_TICKS = (75, 100, 150, 200, 300, 400)  # [Hz]

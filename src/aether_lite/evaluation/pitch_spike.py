@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from aether_lite.evaluation.metrics.pitch import CENTS_PER_OCTAVE, voiced
+from aether_lite.evaluation.metrics.pitch import CENTS_PER_OCTAVE
 from aether_lite.features.layout import PITCH
+from aether_lite.features.tensors import voiced_frames
 
 BIN_CENTS = 5.0
 SMOOTHING_BINS = 11  # the original's histogram is smoothed over this many bins
@@ -25,7 +26,7 @@ def pitch_spike(decoded: Tensor, original: Tensor, mask: Tensor) -> float:
     bins = round(3 * CENTS_PER_OCTAVE / BIN_CENTS)
     shares = []
     for features in (decoded, original):
-        pitch = features[..., PITCH][mask & voiced(features)]
+        pitch = features[..., PITCH][mask & voiced_frames(features)]
         if pitch.numel() == 0:
             return 0.0
         histogram = torch.histc(pitch.float(), bins, -1.5, 1.5)

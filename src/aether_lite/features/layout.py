@@ -37,6 +37,7 @@ NUM_ALL = 36
 
 PITCH_MIN, PITCH_MAX = -1.5, 1.5  # octaves, column 18
 CORRELATION_MIN, CORRELATION_MAX = -0.5, 0.5  # column 19
+VOICED_ABOVE = 0.1  # column 19: a frame is called voiced
 LAG_MIN, LAG_MAX = 32, 256  # samples: 500 Hz, 62.5 Hz
 PERIOD_MAX = 255  # samples; the longest period the vocoder accepts
 

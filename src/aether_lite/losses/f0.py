@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from aether_lite.features.layout import NUM_FREE, PITCH
+from aether_lite.features.tensors import voiced_frames
 from aether_lite.losses.reduction import Reduce, alone, joined_mean
-from aether_lite.losses.voicing import voiced_frames
 
 FEWEST_VOICED = 10  # frames (100 ms) an item needs to have a contour
 LEAST_SPREAD = 0.03  # octaves (36 cents): below it a contour is flat

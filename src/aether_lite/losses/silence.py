@@ -18,8 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aether_lite.features.bark import BAND_BINS, C0_OFFSET, DCT, FALLING, NUM_BINS, RISING, WINDOW_LENGTH
-from aether_lite.features.layout import CEPSTRA, INT16_SCALE, NUM_BANDS, PREEMPHASIS, Float64
+from aether_lite.features.bark import BAND_BINS, FALLING, NUM_BINS, RISING, WINDOW_LENGTH
+from aether_lite.features.layout import INT16_SCALE, NUM_BANDS, PREEMPHASIS, Float64
+from aether_lite.features.tensors import log_bands
 from aether_lite.losses.reduction import Reduce, alone, joined_mean
 
 SILENT_BELOW = -60.0  # dBFS
@@ -40,14 +41,6 @@ def _inverse_gain() -> Float64:
 
 
 _INVERSE_GAIN = _inverse_gain()
-
-
-def log_bands(features: Tensor) -> Tensor:
-    """Log10 band energies ``[..., 18]`` (int16 scale) of features ``[..., >= 18]``: the inverse DCT of the cepstrum."""
-    cepstrum = features[..., CEPSTRA]
-    shifted = torch.cat((cepstrum[..., :1] + C0_OFFSET, cepstrum[..., 1:]), dim=-1)
-    levels: Tensor = shifted @ torch.as_tensor(DCT, dtype=features.dtype, device=features.device)
-    return levels
 
 
 def frame_level(features: Tensor) -> Tensor:

@@ -9,15 +9,10 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-from aether_lite.features.layout import VOICING
+from aether_lite.features.layout import VOICED_ABOVE, VOICING
+from aether_lite.features.tensors import voiced_frames
 
-VOICED_ABOVE = 0.1  # frame correlation of a voiced frame
 VOICING_SLOPE = 10.0  # log-odds per unit of correlation, for decoded correlation taken as a decision
-
-
-def voiced_frames(features: Tensor) -> Tensor:
-    """``[..., F] bool``: frames of features ``[..., F, 20]`` that are voiced."""
-    return features[..., VOICING] > VOICED_ABOVE
 
 
 def voicing_loss(decoded: Tensor, features: Tensor) -> Tensor:

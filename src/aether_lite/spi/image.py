@@ -8,36 +8,23 @@ with constants that are part of the model, never with statistics of the clip.
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
-NUM_BANDS = 18
-NUM_ROWS = 20
-PITCH_ROW = 18
-VOICING_ROW = 19
-CEPSTRUM_OFFSET = 4.0  # the features hold c0 - 4
-PITCH_LIMIT = 1.5  # octaves: periods 32..256 samples
-VOICING_LIMIT = 0.5
+from aether_lite.features.bark import C0_OFFSET, DCT
+from aether_lite.features.layout import CORRELATION_MAX, NUM_BANDS, NUM_FREE, PITCH, PITCH_MAX, VOICING
 
-
-def dct_matrix() -> Tensor:
-    """Orthonormal DCT-II ``[18, 18] float64``: cepstrum = matrix @ log band energies."""
-    i = torch.arange(NUM_BANDS, dtype=torch.float64)
-    matrix = torch.cos(math.pi / NUM_BANDS * (i[None, :] + 0.5) * i[:, None]) * math.sqrt(2 / NUM_BANDS)
-    matrix[0] *= math.sqrt(0.5)
-    return matrix
+NUM_ROWS = NUM_FREE
 
 
 def bounded_pitch(x: Tensor) -> Tensor:
     """Map any real number smoothly into the pitch feature's range (-1.5, 1.5) octaves."""
-    return PITCH_LIMIT * torch.tanh(x / PITCH_LIMIT)
+    return PITCH_MAX * torch.tanh(x / PITCH_MAX)
 
 
 def bounded_voicing(x: Tensor) -> Tensor:
     """Map any real number smoothly into the correlation feature's range (-0.5, 0.5)."""
-    return VOICING_LIMIT * torch.tanh(x / VOICING_LIMIT)
+    return CORRELATION_MAX * torch.tanh(x / CORRELATION_MAX)
 
 
 class SpeechImage(nn.Module):
@@ -55,7 +42,7 @@ class SpeechImage(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(NUM_ROWS))
         self.register_buffer("scale", torch.ones(NUM_ROWS))
-        self.register_buffer("dct", dct_matrix().float(), persistent=False)
+        self.register_buffer("dct", torch.from_numpy(DCT).float(), persistent=False)
 
     def set_constants(self, features: Tensor) -> None:
         """Take mean and standard deviation of every row from ``features [F, 20]`` (training data)."""
@@ -67,13 +54,13 @@ class SpeechImage(nn.Module):
         """Physical rows ``[..., F, 20]`` (log10 band energies, octaves, correlation) of features ``[..., F, 20]``."""
         if features.shape[-1] != NUM_ROWS:
             raise ValueError(f"features must have 20 values a frame, not {tuple(features.shape)}")
-        cepstrum = torch.cat((features[..., :1] + CEPSTRUM_OFFSET, features[..., 1:NUM_BANDS]), dim=-1)
+        cepstrum = torch.cat((features[..., :1] + C0_OFFSET, features[..., 1:NUM_BANDS]), dim=-1)
         return torch.cat((cepstrum @ self.dct, features[..., NUM_BANDS:]), dim=-1)
 
     def from_rows(self, rows: Tensor) -> Tensor:
         """Inverse of :meth:`rows`."""
         cepstrum = rows[..., :NUM_BANDS] @ self.dct.T
-        return torch.cat((cepstrum[..., :1] - CEPSTRUM_OFFSET, cepstrum[..., 1:], rows[..., NUM_BANDS:]), dim=-1)
+        return torch.cat((cepstrum[..., :1] - C0_OFFSET, cepstrum[..., 1:], rows[..., NUM_BANDS:]), dim=-1)
 
     def forward(self, features: Tensor) -> Tensor:
         """Normalised image ``[B, F, 20]`` of features ``[B, F, 20]``."""
@@ -90,8 +77,8 @@ class SpeechImage(nn.Module):
             rows = torch.cat(
                 (
                     rows[..., :NUM_BANDS],
-                    bounded_pitch(rows[..., PITCH_ROW : PITCH_ROW + 1]),
-                    bounded_voicing(rows[..., VOICING_ROW:]),
+                    bounded_pitch(rows[..., PITCH : PITCH + 1]),
+                    bounded_voicing(rows[..., VOICING:]),
                 ),
                 dim=-1,
             )

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from aether_lite.codec import SpiJscc
 from aether_lite.features.layout import FRAME, PITCH, PREEMPHASIS
+from aether_lite.features.tensors import voiced_frames
 from aether_lite.losses.adversarial import GanLoss, balanced_gradient, feature_matching_loss, generator_loss
 from aether_lite.losses.reduction import Reduce
 from aether_lite.losses.soft_yin import f0_audio_loss
 from aether_lite.losses.spectral import log_mel_loss, stft_losses
-from aether_lite.losses.voicing import voiced_frames
 from aether_lite.training.batches import Batch
 from aether_lite.training.conditions import Conditions
 from aether_lite.training.config import TrainConfig

@@ -28,7 +28,6 @@ from aether_lite.evaluation.metrics.pitch import (
     gross_pitch_error,
     pitch_fine_rms_cents,
     pitch_median_cents,
-    voiced,
     vuv_error,
 )
 
@@ -64,6 +63,5 @@ __all__ = [
     "lsd_active",
     "pitch_fine_rms_cents",
     "pitch_median_cents",
-    "voiced",
     "vuv_error",
 ]

@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from aether_lite.features.bark import C0_OFFSET, DCT
-from aether_lite.features.layout import CEPSTRA, NUM_FREE
+from aether_lite.features.layout import NUM_FREE
+from aether_lite.features.tensors import log_bands
 
 ACTIVE_RANGE_DB = 40.0
 REFERENCE_QUANTILE = 0.95
@@ -36,8 +36,7 @@ def check_features(decoded: Tensor, original: Tensor, mask: Tensor | None = None
 
 def band_levels(features: Tensor) -> Tensor:
     """Band energies ``[..., 18]`` [dB, on the int16 scale] of features ``[..., >= 18]``: 10 L, L = iDCT(c)."""
-    matrix = torch.as_tensor(DCT, dtype=features.dtype, device=features.device)
-    return 10 * (features[..., CEPSTRA] @ matrix + C0_OFFSET * matrix[0])
+    return 10 * log_bands(features)
 
 
 def frame_levels(features: Tensor) -> Tensor:

@@ -16,18 +16,13 @@ from aether_lite.evaluation.metrics.active import (
     frame_mean,
     frame_quantile,
 )
-from aether_lite.features.layout import PITCH, VOICING
+from aether_lite.features.layout import PITCH
+from aether_lite.features.tensors import voiced_frames
 
-VOICED_ABOVE = 0.1  # frame correlation
 GROSS_CENTS = 316.0  # beyond it an error is gross: a factor of 1.2
 CENTS_PER_OCTAVE = 1200.0
 LOWEST_F0 = 62.5  # [Hz], at pitch -1.5
 FEWEST_FRAMES = 2  # for a correlation or a spread
-
-
-def voiced(features: Tensor) -> Tensor:
-    """``[..., F] bool``: frames of features ``[..., F, 20]`` that are voiced."""
-    return features[..., VOICING] > VOICED_ABOVE
 
 
 def f0_hz(features: Tensor) -> Tensor:
@@ -44,7 +39,7 @@ def vuv_error(decoded: Tensor, original: Tensor, mask: Tensor | None = None) -> 
         mask: ``[..., F] bool``, frames that belong to the clip.
     """
     mask = check_features(decoded, original, mask)
-    flipped = (voiced(decoded) != voiced(original)).to(original.dtype)
+    flipped = (voiced_frames(decoded) != voiced_frames(original)).to(original.dtype)
     return frame_mean(flipped, active_frames(original, mask))
 
 
@@ -71,7 +66,7 @@ def f0_correlation(decoded: Tensor, original: Tensor, mask: Tensor | None = None
 
     NaN where fewer than two frames are voiced in both, or one of the contours is flat. Shapes as above.
     """
-    mask = check_features(decoded, original, mask) & voiced(decoded) & voiced(original)
+    mask = check_features(decoded, original, mask) & voiced_frames(decoded) & voiced_frames(original)
     x, y = (_centred(features[..., PITCH].double(), mask) for features in (decoded, original))
     power = frame_mean(x.square(), mask) * frame_mean(y.square(), mask)
     defined = (mask.sum(dim=-1) >= FEWEST_FRAMES) & (power > 1e-24)
@@ -88,7 +83,7 @@ def f0_spread_ratio(decoded: Tensor, original: Tensor, mask: Tensor | None = Non
     mask = check_features(decoded, original, mask)
     spreads = []
     for features in (decoded, original):
-        own = mask & voiced(features)
+        own = mask & voiced_frames(features)
         spread = frame_mean(_centred(f0_hz(features).double(), own).square(), own).sqrt()
         spreads.append(torch.where(own.sum(dim=-1) >= FEWEST_FRAMES, spread, NAN))
     return torch.where(spreads[1] > 1e-6, spreads[0] / spreads[1], NAN).to(original.dtype)
@@ -98,7 +93,7 @@ def _pitch_errors(decoded: Tensor, original: Tensor, mask: Tensor | None) -> tup
     """Absolute pitch error ``[..., F]`` [cents], and the frames on which it counts."""
     mask = check_features(decoded, original, mask)
     cents = CENTS_PER_OCTAVE * (decoded[..., PITCH] - original[..., PITCH]).abs()
-    return cents, active_frames(original, mask) & voiced(original)
+    return cents, active_frames(original, mask) & voiced_frames(original)
 
 
 def _centred(values: Tensor, mask: Tensor) -> Tensor:
