@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +19,7 @@ from aether_lite.codec import SpiJscc, preset
 from aether_lite.errors import AetherError
 from aether_lite.losses.adversarial import GanLoss
 from aether_lite.training.batches import Batch
+from aether_lite.training.checkpoint import load_checkpoint
 from aether_lite.training.conditions import ConditionRanges, draw
 from aether_lite.training.config import TrainConfig
 from aether_lite.training.critic import Critic, critic_step
@@ -77,6 +82,48 @@ def test_processes_give_the_gradients_of_the_joined_batch(data_root: Path, tmp_p
     for name, value in ours.items():
         scale = max(float(value.abs().max()), 1e-6)
         assert float((theirs[name] - value).abs().max()) <= 1e-6 * scale, name
+
+
+KILLED_ONCE = """
+import os, signal, sys
+from aether_lite.cli.main import main
+from aether_lite.training.trainer import Trainer
+
+step = Trainer.train_step
+
+def fragile(self):
+    if os.environ["TORCHELASTIC_RESTART_COUNT"] == "0" and self.team.rank == 1 and self.step == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self)
+
+Trainer.train_step = fragile
+main(["train", *sys.argv[1:]])
+"""
+
+
+def test_torchrun_continues_after_a_killed_worker(data_root: Path, tmp_path: Path) -> None:
+    script = tmp_path / "fragile.py"
+    script.write_text(KILLED_ONCE)
+    out = tmp_path / "run"
+    options = f"""--distributed --data_root {data_root} --out {out} --preset tiny --steps 5 --save_every 1 --keep 9
+        --stage_borders 9 9 9 --batch 4 --frames 48 --audio_items 2 --audio_frames 24 --lambda_adv 0 --estoi_clips 0
+        --no-tensorboard --device cpu"""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--max_restarts=1"]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    done = subprocess.run(
+        [*torchrun, f"--master_port={port}", str(script), *options.split()],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "another process of this job has stopped at step 3" in done.stderr
+    assert f"continuing {out / 'step_00000003.pth'} at step 3" in done.stdout
+    assert load_checkpoint(out / "step_00000005.pth")["step"] == 5
 
 
 def test_processes_draw_different_noise_and_items() -> None:

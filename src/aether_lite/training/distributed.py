@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
 
 from aether_lite.errors import AetherError
 
@@ -86,7 +87,12 @@ def team(distributed: bool, device: str = "auto") -> Iterator[Team]:
     chosen = pick_device(device, int(os.environ.get("LOCAL_RANK", "0")))
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
-    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    store, rank, size = next(rendezvous("env://"))
+    # After a restart torchrun's store still holds the addresses of the processes that have died.
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    backend = "nccl" if chosen.type == "cuda" else "gloo"
+    fresh = dist.PrefixStore(f"attempt {attempt}", store)  # type: ignore[attr-defined]
+    dist.init_process_group(backend, store=fresh, rank=rank, world_size=size)
     try:
         yield Team(dist.get_rank(), dist.get_world_size(), chosen)
     finally:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 LOG = "log.jsonl"
-SHOWN = ("total", "spi", "wave", "adv")
+SHOWN = {"total": "total", "wave": "recon", "adv": "adv", "spi": "spi"}  # term: name in the bar
 BAR_EVERY = 10  # steps between updates of the bar's numbers, and of the scalars
 
 
@@ -70,10 +70,11 @@ class Reporter:
         elapsed = max(time.monotonic() - self.began, 1e-9)
         if stage is not None:
             self.bar.set_description(f"{stage.name} FARGAN {'unfrozen' if stage.trains_vocoder else 'frozen'}")
-        shown = {name: f"{numbers[name]:.3f}" for name in SHOWN if name in numbers}
+        shown = {label: f"{numbers[name]:.3f}" for name, label in SHOWN.items() if name in numbers}
         self.bar.set_postfix({**shown, "data": f"{waited / elapsed:.0%}"})
-        self._scalars("train", {**numbers, "steps_per_second": (step - self.first) / elapsed}, step)
-        self._log({"step": step, "stage": stage.name if stage else "", **numbers, "data_wait": waited / elapsed})
+        self._scalars("train", numbers, step)
+        speed = {"steps_per_second": (step - self.first) / elapsed, "data_wait": waited / elapsed}
+        self._log({"step": step, "stage": stage.name if stage else "", **numbers, **speed})
 
     def validate(self, step: int, codec: SpiJscc, vocoder: FARGAN) -> Validation:
         """Measure the codec at fixed rates and SNRs; write numbers, pictures and audio."""
@@ -173,7 +174,11 @@ def curves(log: Path, picture: Path) -> None:
     train = [row for row in rows if "valid" not in row]
     figure = Figure(figsize=(10, 7), dpi=120, layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True)
-    names = [n for n in train[-1] if n not in ("step", "stage", "data_wait", "gradient", "adv_scale")] if train else []
+    names = (
+        [n for n in train[-1] if n not in ("step", "stage", "data_wait", "steps_per_second", "gradient", "adv_scale")]
+        if train
+        else []
+    )
     for name in names:
         points = [(row["step"], row[name]) for row in train if row.get(name, 0) > 0]
         if points:
