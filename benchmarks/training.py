@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from aether_lite.cli.main import main as aether_lite
+from aether_lite.cli.prepare import prepare
 from aether_lite.training.config import TrainConfig
 from aether_lite.training.curriculum import STAGES
 from aether_lite.training.distributed import Team, pick_device
@@ -84,12 +84,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = chosen.data_root or Path(folder) / "pairs"
         if chosen.data_root is None:
-            aether_lite(["prepare", str(files("aether_lite") / "assets" / "samples"), str(root)])
+            prepare([Path(str(files("aether_lite") / "assets" / "samples")), root])
         base = TrainConfig()
-        print(
-            f"{chosen.preset}, batch {base.batch} x {base.frames} frames, of which {base.audio_items} x {base.audio_frames} "
-            f"vocoded, {torch.get_num_threads()} threads, {pick_device('auto', 0)}"
-        )
+        shape = f"batch {base.batch} x {base.frames} frames, {base.audio_items} x {base.audio_frames} vocoded"
+        print(f"{chosen.preset}, {shape}, {torch.get_num_threads()} threads, {pick_device('auto', 0)}")
         for number, stage in enumerate(STAGES):
             speed, waiting = stage_speed(root, chosen.preset, chosen.steps, number)
             print(f"{stage.name:18} {speed:6.2f} steps/s, {waiting:5.1%} waiting for data")

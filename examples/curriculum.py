@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from aether_lite.cli.main import main as aether_lite
+from aether_lite.cli.prepare import prepare
 from aether_lite.codec import load_codec
 from aether_lite.evaluation.anti_buzz import Aliveness, measure
 from aether_lite.features.layout import SAMPLE_RATE
@@ -43,14 +43,14 @@ COLUMNS = {
 }
 
 
-def prepare(speech: Path, out: Path, manifest: Path | None) -> tuple[Path, Path]:
+def prepared(speech: Path, out: Path, manifest: Path | None) -> tuple[Path, Path]:
     """Data roots to train and to validate on."""
     train, valid = out / "data" / "train", out / "data" / "valid"
     if manifest is None:
-        aether_lite(["prepare", str(speech), str(train), "--valid-share", "0.05", "--valid-root", str(valid)])
+        prepare([speech, train], valid_share=0.05, valid_root=valid)
     else:
         for split, root in (("train", train), ("valid", valid)):
-            aether_lite(["prepare", str(root), "--manifest", str(manifest), "--split", split])
+            prepare([root], manifest=manifest, split=split)
     return train, valid
 
 
@@ -102,7 +102,7 @@ def main() -> None:
     parser.add_argument("--borders", type=int, nargs=3, default=[1000, 3000, 5000])
     parser.add_argument("--fargan_ckpt", default="")
     known, rest = parser.parse_known_args()
-    roots = prepare(known.speech, known.out, known.manifest)
+    roots = prepared(known.speech, known.out, known.manifest)
     rest += ["--fargan_ckpt", known.fargan_ckpt] if known.fargan_ckpt else []
     never = [known.steps] * 3
     results = {}
