@@ -34,7 +34,8 @@ def check_disjoint(train: Corpus, valid: Corpus, *, speakers: bool = True) -> No
             what = {"path": "is also trained on", "source": "is made from the same audio as"}
             same = what.get(key[0], f"has the speaker {key[1]} of")
             raise AetherError(f"{clip.path}: {same} {other.path}; validate on other speech")
-    by_probe = {_probe(clip): clip for clip in train.clips if clip.frames in {clip.frames for clip in valid.clips}}
+    lengths = {clip.frames for clip in valid.clips}
+    by_probe = {_probe(clip): clip for clip in train.clips if clip.frames in lengths}
     for clip in valid.clips:
         other = by_probe.get(_probe(clip))
         if other is not None and filecmp.cmp(clip.path, other.path, shallow=False):
