@@ -28,10 +28,12 @@ def test_every_flag_can_be_switched_off() -> None:
         dashed = name.replace("_", "-")
         assert getattr(parse([f"--{dashed}"]), name) is True
         assert getattr(parse([f"--{dashed}", f"--no-{dashed}"]), name) is False
+        assert getattr(parse([f"--{name}", f"--no_{name}"]), name) is False
 
 
 def test_dashes_and_underscores_mean_the_same() -> None:
-    assert parse(["--audio_items", "2"]) == parse(["--audio-items", "2"])
+    assert parse(["--audio_items", "2"]) == parse(["--audio-items", "2"]) == parse(["--audio_items=2"])
+    assert parse(["--out=my_run"]).out == "my_run"
 
 
 def test_help_lists_every_option_with_its_default() -> None:

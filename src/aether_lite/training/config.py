@@ -107,29 +107,28 @@ def parser(prog: str) -> argparse.ArgumentParser:
     """Command line of :class:`TrainConfig`; options are accepted with - and with _ in their names."""
     result = argparse.ArgumentParser(
         prog,
-        description="Train the codec in the four Anti-Buzz stages. Ctrl-C saves; the same command continues.",
+        description="Train the codec in the four Anti-Buzz stages. Ctrl-C saves; the same command continues. "
+        "Options may be written with - or _ in their names.",
         allow_abbrev=False,
     )
     result.add_argument("--config", metavar="FILE.yaml", help="options from a YAML file; the command line wins")
     hints, defaults = get_type_hints(TrainConfig), TrainConfig()
     for item in fields(TrainConfig):
-        names = [f"--{item.name.replace('_', '-')}"]
-        if "_" in item.name:
-            names.append(f"--{item.name}")
+        flag = f"--{item.name.replace('_', '-')}"
         default = getattr(defaults, item.name)
         text = f"{item.metadata['help']} (default: {_shown(default)})".replace("%", "%%")
         kind = hints[item.name]
         common: dict[str, Any] = {"dest": item.name, "default": argparse.SUPPRESS, "help": text}
         if kind is bool:
-            result.add_argument(*names, action=argparse.BooleanOptionalAction, **common)
+            result.add_argument(flag, action=argparse.BooleanOptionalAction, **common)
         elif kind == dict[str, float]:
-            result.add_argument(*names, nargs="+", metavar="NAME=SHARE", **common)
+            result.add_argument(flag, nargs="+", metavar="NAME=SHARE", **common)
         elif get_args(kind):
-            result.add_argument(*names, nargs="+", type=get_args(kind)[0], metavar=item.name.upper(), **common)
+            result.add_argument(flag, nargs="+", type=get_args(kind)[0], metavar=item.name.upper(), **common)
         else:
             choices = item.metadata.get("choices")
             metavar = None if choices else item.name.upper()
-            result.add_argument(*names, type=kind, choices=choices, metavar=metavar, **common)
+            result.add_argument(flag, type=kind, choices=choices, metavar=metavar, **common)
     return result
 
 
@@ -140,7 +139,7 @@ def parse(arguments: Sequence[str], prog: str = "aether-lite train") -> TrainCon
         AetherError: a value is out of range, or the YAML file names an unknown option.
         SystemExit: usage error (2) or ``--help`` (0).
     """
-    given = vars(parser(prog).parse_args(list(arguments)))
+    given = vars(parser(prog).parse_args([_dashed(argument) for argument in arguments]))
     path = given.pop("config", None)
     values: dict[str, Any] = read_yaml(Path(path)) if path else {}
     if "channels" in given:
@@ -196,6 +195,14 @@ def checked(config: TrainConfig) -> TrainConfig:
         if not holds:
             raise AetherError(f"option out of range: {rule}")
     return config
+
+
+def _dashed(argument: str) -> str:
+    """An option's name with dashes; values stay as they are."""
+    if not argument.startswith("--"):
+        return argument
+    name, separator, value = argument.partition("=")
+    return name.replace("_", "-") + separator + value
 
 
 def _shares(items: Sequence[str]) -> dict[str, float]:

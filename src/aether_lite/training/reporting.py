@@ -47,9 +47,13 @@ class Reporter:
         valid: clips to validate on.
         speech: their audio, ``[C, N]``, for ESTOI and pictures.
         first: step the run begins or continues at.
+        epoch_steps: steps in which as many frames are drawn as the training data has.
     """
 
-    def __init__(self, config: TrainConfig, valid: ValidationSet, speech: Tensor, first: int) -> None:
+    def __init__(
+        self, config: TrainConfig, valid: ValidationSet, speech: Tensor, first: int, epoch_steps: float
+    ) -> None:
+        self.epoch_steps = epoch_steps
         self.config, self.valid, self.speech = config, valid, speech
         self.out = Path(config.out)
         self.out.mkdir(parents=True, exist_ok=True)
@@ -71,7 +75,8 @@ class Reporter:
         if stage is not None:
             self.bar.set_description(f"{stage.name} FARGAN {'unfrozen' if stage.trains_vocoder else 'frozen'}")
         shown = {label: f"{numbers[name]:.3f}" for name, label in SHOWN.items() if name in numbers}
-        self.bar.set_postfix({**shown, "data": f"{waited / elapsed:.0%}"})
+        epoch = f"{step / self.epoch_steps:.2f}"
+        self.bar.set_postfix({"epoch": epoch, **shown, "data": f"{waited / elapsed:.0%}"})
         self._scalars("train", numbers, step)
         speed = {"steps_per_second": (step - self.first) / elapsed, "data_wait": waited / elapsed}
         self._log({"step": step, "stage": stage.name if stage else "", **numbers, **speed})
