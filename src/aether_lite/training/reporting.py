@@ -173,12 +173,14 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 def curves(log: Path, picture: Path) -> None:
     """Draw the loss terms and the validated feature losses of a run over its steps."""
+    from matplotlib import colormaps
     from matplotlib.figure import Figure
 
     rows = read_log(log)
     train = [row for row in rows if "valid" not in row]
     figure = Figure(figsize=(10, 7), dpi=120, layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True)
+    upper.set_prop_cycle(color=[colormaps["tab20"](i % 20) for i in range(20)])
     names = (
         [n for n in train[-1] if n not in ("step", "stage", "data_wait", "steps_per_second", "gradient", "adv_scale")]
         if train
@@ -195,7 +197,7 @@ def curves(log: Path, picture: Path) -> None:
     lower.set(yscale="log", ylabel="feature loss, validation", xlabel="step")
     for axes in (upper, lower):
         if axes.get_lines():
-            axes.legend(fontsize=7, ncols=3)
+            axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
         axes.grid(alpha=0.3)
     with atomic_path(picture) as partial:
         figure.savefig(partial)
