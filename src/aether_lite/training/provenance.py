@@ -40,8 +40,9 @@ def commit() -> str:
 def provenance(config: TrainConfig, step: int, data: str) -> dict[str, Any]:
     """Options, steps, data hash, code version and commit, as plain values."""
     options = {k: v for k, v in config.as_dict().items() if k not in FREE_TO_CHANGE - {"steps"}}
+    names = {name: Path(options[name]).name for name in ("codec", "fargan_ckpt")}
     return {
-        "options": {**options, "data_root": [Path(root).name for root in config.data_root]},
+        "options": {**options, **names, "data_root": [Path(root).name for root in config.data_root]},
         "steps_done": step,
         "data_hash": data,
         "version": aether_lite.__version__,
