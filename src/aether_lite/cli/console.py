@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def console(quiet: bool = False) -> Console:
-    """Standard error."""
+    """Standard error; what is printed is taken as it is (a folder may be called "[bold]")."""
     from rich.console import Console
 
-    return Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+    return Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True, markup=False)
 
 
 def number(value: float | None, digits: int = 3, unit: str = "") -> str:

@@ -75,7 +75,7 @@ class Demonstration:
         self.codec, self.links, self.folder = codec, links, folder
         self.count = QUICK_CLIPS if quick else None
         self.seconds = QUICK_SECONDS if quick else None
-        self.console = Console(highlight=False)
+        self.console = Console(highlight=False, markup=False)
 
     def run(self) -> None:
         """Send, write, print."""

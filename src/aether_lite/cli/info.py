@@ -34,7 +34,7 @@ def info(
         return
     from rich.console import Console
 
-    out = Console(highlight=False, soft_wrap=True)
+    out = Console(highlight=False, soft_wrap=True, markup=False)
     _print_released(out, record["released"])
     if "model" in record:
         _print_model(out, record["model"])

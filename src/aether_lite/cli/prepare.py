@@ -168,7 +168,7 @@ def _print_table(reports: list[RootReport]) -> None:
     table = Table("", *(str(report.root) for report in reports))
     for name in columns[0]:
         table.add_row(name, *(cells[name] for cells in columns))
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 def _cells(report: RootReport) -> dict[str, str]:
