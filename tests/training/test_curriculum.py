@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from aether_lite.training.curriculum import DEFAULT_BORDERS, STAGES, position, table
+from aether_lite.training.objective import SPI_WEIGHTS, weighted_sum
+from aether_lite.training.passes import WAVE_WEIGHTS
 
 
 def test_names_and_default_borders_are_fixed() -> None:
@@ -55,3 +58,11 @@ def test_table_lists_every_stage() -> None:
     rows = table(DEFAULT_BORDERS, 8000)
     assert [row[1] for row in rows] == ["0-1000", "1000-3000", "3000-5000", "5000-8000"]
     assert [row[-1] for row in rows] == ["unused", "frozen", "frozen", "trained"]
+
+
+def test_the_table_decides_which_terms_count() -> None:
+    assert set(STAGES[0].losses) == set(SPI_WEIGHTS)
+    assert set(STAGES[1].losses) == set(SPI_WEIGHTS) | set(WAVE_WEIGHTS) | {"adversarial", "feature_matching"}
+    terms = {name: torch.ones(()) for name in WAVE_WEIGHTS}
+    assert float(weighted_sum(terms, WAVE_WEIGHTS, STAGES[0].losses, torch.zeros(1))) == 0
+    assert float(weighted_sum(terms, WAVE_WEIGHTS, STAGES[1].losses, torch.zeros(1))) == sum(WAVE_WEIGHTS.values())

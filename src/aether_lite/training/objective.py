@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 import torch
 from torch import Tensor
 
@@ -65,9 +67,10 @@ def spi_terms(sent: Transmission, features: Tensor, weight: Tensor, reduce: Redu
     }
 
 
-def weighted_sum(terms: dict[str, Tensor], weights: dict[str, float], like: Tensor) -> Tensor:
-    """Sum of the terms that have a weight."""
+def weighted_sum(terms: dict[str, Tensor], weights: dict[str, float], counted: Container[str], like: Tensor) -> Tensor:
+    """Weighted sum of the terms that the stage counts."""
     total = like.new_zeros(())
     for name, value in terms.items():
-        total = total + weights[name] * value
+        if name in counted:
+            total = total + weights[name] * value
     return total

@@ -87,14 +87,16 @@ class TrainingPass(nn.Module):
         with torch.autocast(device, torch.bfloat16, enabled=config.precision == "bf16"):
             sent = self.codec(features, conditions.rate, conditions.transmit, conditions.target_snr_db)
         terms = spi_terms(sent, features, balance(conditions.rate, conditions.snr_db), self.reduce)
-        spi = place.stage.spi * config.lambda_spi * weighted_sum(terms, SPI_WEIGHTS, features)
+        spi = place.stage.spi * config.lambda_spi * weighted_sum(terms, SPI_WEIGHTS, place.stage.losses, features)
         parts = {name: value.detach() for name, value in terms.items()}
         parts["spi"] = spi.detach()
         if not place.stage.hears or batch.audio is None or max(config.lambda_wave, config.lambda_adv) == 0:
             return PassOutput(spi, parts)
         made, real, rows = self._vocode(sent.features, batch, step)
         wave_terms = self._wave_terms(made, real, rows)
-        wave = place.stage.wave * config.lambda_wave * weighted_sum(wave_terms, WAVE_WEIGHTS, features)
+        wave = (
+            place.stage.wave * config.lambda_wave * weighted_sum(wave_terms, WAVE_WEIGHTS, place.stage.losses, features)
+        )
         parts |= {name: value.detach() for name, value in wave_terms.items()}
         parts["wave"] = wave.detach()
         critic = self._critic[0]
