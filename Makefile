@@ -47,7 +47,7 @@ bench: $(VENV)/.dev ## Measure speed and memory.
 	done
 
 $(VENV)/.demo: pyproject.toml constraints.txt
-	$(call install,.[eval])
+	$(call install,.[demo])
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt
