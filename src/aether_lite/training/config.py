@@ -1,24 +1,20 @@
-"""Options of a training run: one dataclass, from which the command line, YAML files and ``--help`` follow."""
+"""Options of a training run of the codec."""
 
 # ruff: noqa: RUF009  (`option` makes dataclass fields)
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from aether_lite.errors import AetherError
 from aether_lite.jscc import RATES
+from aether_lite.training import options
+from aether_lite.training.options import option
 
-
-def option(default: Any, text: str, **extra: Any) -> Any:
-    """A field with its ``--help`` text; a list or dict default is copied for every instance."""
-    if isinstance(default, list | dict):
-        return field(default_factory=lambda: type(default)(default), metadata={"help": text, **extra})
-    return field(default=default, metadata={"help": text, **extra})
+DESCRIPTION = "Train the codec in the four Anti-Buzz stages. Ctrl-C saves; the same command continues."
 
 
 @dataclass
@@ -104,32 +100,8 @@ FREE_TO_CHANGE = frozenset(
 
 
 def parser(prog: str) -> argparse.ArgumentParser:
-    """Command line of :class:`TrainConfig`; options are accepted with - and with _ in their names."""
-    result = argparse.ArgumentParser(
-        prog,
-        description="Train the codec in the four Anti-Buzz stages. Ctrl-C saves; the same command continues. "
-        "Options may be written with - or _ in their names.",
-        allow_abbrev=False,
-    )
-    result.add_argument("--config", metavar="FILE.yaml", help="options from a YAML file; the command line wins")
-    hints, defaults = get_type_hints(TrainConfig), TrainConfig()
-    for item in fields(TrainConfig):
-        flag = f"--{item.name.replace('_', '-')}"
-        default = getattr(defaults, item.name)
-        text = f"{item.metadata['help']} (default: {_shown(default)})".replace("%", "%%")
-        kind = hints[item.name]
-        common: dict[str, Any] = {"dest": item.name, "default": argparse.SUPPRESS, "help": text}
-        if kind is bool:
-            result.add_argument(flag, action=argparse.BooleanOptionalAction, **common)
-        elif kind == dict[str, float]:
-            result.add_argument(flag, nargs="+", metavar="NAME=SHARE", **common)
-        elif get_args(kind):
-            result.add_argument(flag, nargs="+", type=get_args(kind)[0], metavar=item.name.upper(), **common)
-        else:
-            choices = item.metadata.get("choices")
-            metavar = None if choices else item.name.upper()
-            result.add_argument(flag, type=kind, choices=choices, metavar=metavar, **common)
-    return result
+    """Command line of :class:`TrainConfig`."""
+    return options.parser(TrainConfig, prog, DESCRIPTION)
 
 
 def parse(arguments: Sequence[str], prog: str = "aether-lite train") -> TrainConfig:
@@ -139,36 +111,7 @@ def parse(arguments: Sequence[str], prog: str = "aether-lite train") -> TrainCon
         AetherError: a value is out of range, or the YAML file names an unknown option.
         SystemExit: usage error (2) or ``--help`` (0).
     """
-    given = vars(parser(prog).parse_args([_dashed(argument) for argument in arguments]))
-    path = given.pop("config", None)
-    values: dict[str, Any] = read_yaml(Path(path)) if path else {}
-    if "channels" in given:
-        given["channels"] = _shares(given["channels"])
-    return checked(TrainConfig(**{**values, **given}))
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Options in a YAML file; unknown names and wrong types are stated errors."""
-    try:
-        import yaml
-    except ImportError as error:
-        raise AetherError("YAML files need PyYAML: pip install aether-lite[train]") from error
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise AetherError(f"{path}: not a readable YAML file ({type(error).__name__})") from error
-    if not isinstance(content, Mapping):
-        raise AetherError(f"{path}: must be a list of OPTION: VALUE lines")
-    hints = get_type_hints(TrainConfig)
-    values = {str(name).replace("-", "_"): value for name, value in content.items()}
-    for name, value in values.items():
-        if name not in hints:
-            raise AetherError(f"{path}: unknown option {name!r}")
-        if hints[name] is float and isinstance(value, int) and not isinstance(value, bool):
-            values[name] = float(value)
-        elif not isinstance(value, getattr(hints[name], "__origin__", hints[name])):
-            raise AetherError(f"{path}: {name} must be {hints[name]}, not {value!r}")
-    return values
+    return checked(options.parse(TrainConfig, arguments, prog, DESCRIPTION))
 
 
 def checked(config: TrainConfig) -> TrainConfig:
@@ -195,26 +138,3 @@ def checked(config: TrainConfig) -> TrainConfig:
         if not holds:
             raise AetherError(f"option out of range: {rule}")
     return config
-
-
-def _dashed(argument: str) -> str:
-    """An option's name with dashes; values stay as they are."""
-    if not argument.startswith("--"):
-        return argument
-    name, separator, value = argument.partition("=")
-    return name.replace("_", "-") + separator + value
-
-
-def _shares(items: Sequence[str]) -> dict[str, float]:
-    try:
-        return {name: float(share) for name, share in (item.split("=") for item in items)}
-    except ValueError as error:
-        raise AetherError(f"channels: write NAME=SHARE, not {' '.join(items)!r}") from error
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, dict):
-        return " ".join(f"{k}={v}" for k, v in value.items())
-    if isinstance(value, list):
-        return " ".join(map(str, value)) or "none"
-    return str(value) or "none"
