@@ -1,0 +1,80 @@
+"""Systems by name.
+
+A new system (a digital mode, say) is a class with the attributes and methods of
+:class:`~aether_lite.evaluation.systems.system.System` in a file of this folder, and one entry here::
+
+    SYSTEMS["hash-small"] = partial(HashMode, "small")
+
+Its factory raises :class:`MissingTool` where a package or program is absent, so that the benchmark can leave the
+system out with a line that says what to install.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from aether_lite.codec.loading import released_codecs
+from aether_lite.errors import AetherError
+from aether_lite.evaluation.systems.analogue import AnalogueCodec, VocoderOnly
+from aether_lite.evaluation.systems.missing import MissingTool
+from aether_lite.evaluation.systems.system import System
+
+CODEC_FILE = "codec:"  # prefix of a codec given as a file
+
+SYSTEMS: dict[str, Callable[[], System]] = {
+    **{f"codec-{name}": partial(AnalogueCodec, name, f"codec-{name}") for name in released_codecs()},
+    "vocoder-only": VocoderOnly,
+}
+"""Name -> factory. Making a system is cheap; what is heavy is loaded when it first transmits."""
+
+
+def system_names() -> list[str]:
+    """Names that :func:`make_system` knows, whether or not their tools are installed; ``codec:PATH`` comes on top."""
+    return list(SYSTEMS)
+
+
+def make_system(name: str) -> System:
+    """A system by name.
+
+    Args:
+        name: a key of :data:`SYSTEMS`, or ``codec:PATH`` for a codec file, whose name in the results is
+            ``codec-STEM`` in lower case.
+
+    Raises:
+        MissingTool: a package or program that it needs is absent; the message says what to install.
+        AetherError: no such system, or a codec file that cannot be used.
+    """
+    if name.startswith(CODEC_FILE):
+        path = Path(name.removeprefix(CODEC_FILE))
+        key = "codec-" + path.stem.removeprefix("codec_").lower().replace(" ", "-")
+        if key in SYSTEMS:
+            key += "-file"
+        return AnalogueCodec(path, key)
+    if name not in SYSTEMS:
+        raise AetherError(f"unknown system {name!r}; known: {', '.join(SYSTEMS)}, {CODEC_FILE}PATH")
+    return SYSTEMS[name]()
+
+
+def available_systems(names: Sequence[str] | None = None) -> tuple[list[str], list[str]]:
+    """Those systems whose tools are installed.
+
+    Args:
+        names: what to look at; None for all of :func:`system_names`.
+
+    Returns:
+        names that can be made, and one line for every other: its name and what to install.
+
+    Raises:
+        AetherError: an unknown name, or a codec file that cannot be used.
+    """
+    present, absent = [], []
+    for name in system_names() if names is None else names:
+        try:
+            make_system(name)
+        except MissingTool as error:
+            absent.append(f"{name}: {error}")
+        else:
+            present.append(name)
+    return present, absent
