@@ -1,6 +1,6 @@
 """Systems that the benchmark compares, by name."""
 
-from aether_lite.evaluation.systems.missing import MissingTool
+from aether_lite.evaluation.digital.missing import MissingToolError
 from aether_lite.evaluation.systems.registry import SYSTEMS, available_systems, make_system, system_names
 from aether_lite.evaluation.systems.system import Clip, Condition, Facts, Outcome, System
 
@@ -9,7 +9,7 @@ __all__ = [
     "Clip",
     "Condition",
     "Facts",
-    "MissingTool",
+    "MissingToolError",
     "Outcome",
     "System",
     "available_systems",

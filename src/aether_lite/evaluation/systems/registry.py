@@ -5,7 +5,7 @@ A new system (a digital mode, say) is a class with the attributes and methods of
 
     SYSTEMS["hash-small"] = partial(HashMode, "small")
 
-Its factory raises :class:`MissingTool` where a package or program is absent, so that the benchmark can leave the
+Its factory raises :class:`MissingToolError` where a package or program is absent, so that the benchmark can leave the
 system out with a line that says what to install.
 """
 
@@ -17,8 +17,8 @@ from pathlib import Path
 
 from aether_lite.codec.loading import released_codecs
 from aether_lite.errors import AetherError
+from aether_lite.evaluation.digital.missing import MissingToolError
 from aether_lite.evaluation.systems.analogue import AnalogueCodec, VocoderOnly
-from aether_lite.evaluation.systems.missing import MissingTool
 from aether_lite.evaluation.systems.system import System
 
 CODEC_FILE = "codec:"  # prefix of a codec given as a file
@@ -43,7 +43,7 @@ def make_system(name: str) -> System:
             ``codec-STEM`` in lower case.
 
     Raises:
-        MissingTool: a package or program that it needs is absent; the message says what to install.
+        MissingToolError: a package or program that it needs is absent; the message says what to install.
         AetherError: no such system, or a codec file that cannot be used.
     """
     if name.startswith(CODEC_FILE):
@@ -73,7 +73,7 @@ def available_systems(names: Sequence[str] | None = None) -> tuple[list[str], li
     for name in system_names() if names is None else names:
         try:
             make_system(name)
-        except MissingTool as error:
+        except MissingToolError as error:
             absent.append(f"{name}: {error}")
         else:
             present.append(name)

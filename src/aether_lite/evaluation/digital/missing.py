@@ -8,12 +8,12 @@ import shutil
 from aether_lite.errors import AetherError
 
 
-class MissingTool(AetherError):
+class MissingToolError(AetherError):
     """A package or program is absent; the message says how to install it."""
 
 
 def require_package(module: str, package: str, what: str) -> None:
-    """Raise MissingTool where a Python module of the extra ``eval`` cannot be found.
+    """Raise MissingToolError where a Python module of the extra ``eval`` cannot be found.
 
     Args:
         module: what is imported.
@@ -21,11 +21,11 @@ def require_package(module: str, package: str, what: str) -> None:
         what: that needs it, in words.
     """
     if importlib.util.find_spec(module) is None:
-        raise MissingTool(f"{what} needs the package {package}: pip install aether-lite[eval]")
+        raise MissingToolError(f"{what} needs the package {package}: pip install aether-lite[eval]")
 
 
 def require_programs(programs: tuple[str, ...], package: str, what: str) -> None:
-    """Raise MissingTool where a program is not on the path.
+    """Raise MissingToolError where a program is not on the path.
 
     Args:
         programs: their names.
@@ -34,4 +34,4 @@ def require_programs(programs: tuple[str, ...], package: str, what: str) -> None
     """
     for program in programs:
         if shutil.which(program) is None:
-            raise MissingTool(f"{what} needs the program {program}: apt install {package} (or its like elsewhere)")
+            raise MissingToolError(f"{what} needs the program {program}: apt install {package} (or its like elsewhere)")
