@@ -1,15 +1,12 @@
-"""Objective measures of decoded speech, as plain functions.
+"""Objective measures of decoded speech: plain functions, and a registry that says what each of them is.
 
-Those of :data:`FEATURE_METRICS` share one signature, ``metric(decoded [..., F, 20], original [..., F, 20],
-mask [..., F] or None) -> [...]``: one number for each clip, NaN where it is not defined (no voiced frame, say).
-How clips are put together (mean, median) is the caller's choice.
+Functions are batch first and give one number for each clip, NaN where it is not defined (no voiced frame, say):
+``[..., F, 20]`` features or ``[..., N]`` audio -> ``[...]``. :data:`METRICS` holds each with its unit, range and
+source; calling a :class:`Metric` is calling its function. :class:`MetricAverage` is the class form: one for any metric,
+with ``update``, ``compute`` and ``reset`` over batches of clips.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
-
-from torch import Tensor
 
 from aether_lite.evaluation.metrics.active import (
     active_frames,
@@ -19,8 +16,18 @@ from aether_lite.evaluation.metrics.active import (
     frame_mean,
     frame_quantile,
 )
-from aether_lite.evaluation.metrics.audio import estoi, estoi_available
-from aether_lite.evaluation.metrics.features import cepstral_rmse, clip_feature_loss, lsd_active
+from aether_lite.evaluation.metrics.features import (
+    cepstral_rmse,
+    clip_feature_loss,
+    loss_of_cepstrum,
+    loss_of_correlation,
+    loss_of_pitch,
+    lsd_active,
+)
+from aether_lite.evaluation.metrics.intelligibility import estoi, estoi_available
+from aether_lite.evaluation.metrics.metric import Metric, MetricAverage, Needs, Pooling
+from aether_lite.evaluation.metrics.mos import Dnsmos, dnsmos, dnsmos_bak, dnsmos_ovrl, dnsmos_p808, dnsmos_sig
+from aether_lite.evaluation.metrics.perceptual import pesq_wb
 from aether_lite.evaluation.metrics.pitch import (
     f0_correlation,
     f0_hz,
@@ -30,29 +37,46 @@ from aether_lite.evaluation.metrics.pitch import (
     pitch_median_cents,
     vuv_error,
 )
-
-FEATURE_METRICS: dict[str, Callable[[Tensor, Tensor, Tensor | None], Tensor]] = {
-    "feature_loss": clip_feature_loss,
-    "ceps_rmse": cepstral_rmse,
-    "lsd_active_db": lsd_active,
-    "pitch_median_cents": pitch_median_cents,
-    "gpe": gross_pitch_error,
-    "pitch_fine_rms_cents": pitch_fine_rms_cents,
-    "vuv_error": vuv_error,
-    "f0_correlation": f0_correlation,
-    "f0_spread_ratio": f0_spread_ratio,
-}
-"""Column name of a results table -> metric."""
+from aether_lite.evaluation.metrics.recognition import character_error_rate, plain_words, word_error_rate
+from aether_lite.evaluation.metrics.registry import (
+    AUDIO_METRICS,
+    FEATURE_METRICS,
+    METRICS,
+    SYMBOL_METRICS,
+    available,
+    evaluate_audio,
+    missing_line,
+)
+from aether_lite.evaluation.metrics.speaker import speaker_similarity
+from aether_lite.evaluation.metrics.spectral import log_mel_distance, log_spectral_distance, multi_resolution_stft
+from aether_lite.evaluation.metrics.symbols import clip_papr_db, per_second, symbol_power
 
 __all__ = [
+    "AUDIO_METRICS",
     "FEATURE_METRICS",
+    "METRICS",
+    "SYMBOL_METRICS",
+    "Dnsmos",
+    "Metric",
+    "MetricAverage",
+    "Needs",
+    "Pooling",
     "active_frames",
+    "available",
     "band_levels",
     "cepstral_rmse",
+    "character_error_rate",
     "check_features",
     "clip_feature_loss",
+    "clip_papr_db",
+    "dnsmos",
+    "dnsmos_bak",
+    "dnsmos_ovrl",
+    "dnsmos_p808",
+    "dnsmos_sig",
     "estoi",
     "estoi_available",
+    "evaluate_audio",
     "f0_correlation",
     "f0_hz",
     "f0_spread_ratio",
@@ -60,8 +84,21 @@ __all__ = [
     "frame_mean",
     "frame_quantile",
     "gross_pitch_error",
+    "log_mel_distance",
+    "log_spectral_distance",
+    "loss_of_cepstrum",
+    "loss_of_correlation",
+    "loss_of_pitch",
     "lsd_active",
+    "missing_line",
+    "multi_resolution_stft",
+    "per_second",
+    "pesq_wb",
     "pitch_fine_rms_cents",
     "pitch_median_cents",
+    "plain_words",
+    "speaker_similarity",
+    "symbol_power",
     "vuv_error",
+    "word_error_rate",
 ]

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from aether_lite.evaluation.metrics.active import active_frames, band_levels, check_features, frame_mean
 from aether_lite.features.layout import CEPSTRA
-from aether_lite.losses.feature import feature_loss
+from aether_lite.losses.feature import feature_loss, feature_loss_parts
 
 
 def clip_feature_loss(decoded: Tensor, original: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -39,3 +39,21 @@ def lsd_active(decoded: Tensor, original: Tensor, mask: Tensor | None = None) ->
     mask = check_features(decoded, original, mask)
     difference = band_levels(decoded) - band_levels(original)
     return frame_mean(difference.square().mean(dim=-1).sqrt(), active_frames(original, mask))
+
+
+def loss_of_cepstrum(decoded: Tensor, original: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Cepstral part ``[...]`` of the feature loss, >= 0: mean square error of the 18 cepstra.
+
+    Arguments as :func:`clip_feature_loss`; the three parts add up to it.
+    """
+    return feature_loss_parts(decoded, original, check_features(decoded, original, mask)).cepstrum
+
+
+def loss_of_pitch(decoded: Tensor, original: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Pitch part ``[...]`` of the feature loss, >= 0; as :func:`loss_of_cepstrum`."""
+    return feature_loss_parts(decoded, original, check_features(decoded, original, mask)).pitch
+
+
+def loss_of_correlation(decoded: Tensor, original: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Part ``[...]`` of the feature loss that the frame correlation costs, >= 0; as :func:`loss_of_cepstrum`."""
+    return feature_loss_parts(decoded, original, check_features(decoded, original, mask)).voicing

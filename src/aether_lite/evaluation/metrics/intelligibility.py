@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 
 import torch
 from torch import Tensor
 
-from aether_lite.errors import AetherError
+from aether_lite.evaluation.metrics.clips import Float32, check_audio, each_clip
+from aether_lite.evaluation.metrics.packages import installed, require
 from aether_lite.features.layout import SAMPLE_RATE
 
+ESTOI_PACKAGES = ("pystoi",)
 SHORTEST_SECONDS = (29 * 128 + 256) / 10_000  # 30 frames of the measure, at its 10 kHz
 
 
 def estoi_available() -> bool:
     """Whether :func:`estoi` can run, that is whether ``pystoi`` is installed."""
-    return importlib.util.find_spec("pystoi") is not None
+    return installed(ESTOI_PACKAGES)
 
 
 def estoi(decoded: Tensor, original: Tensor, sample_rate: int = SAMPLE_RATE) -> Tensor:
@@ -36,23 +37,20 @@ def estoi(decoded: Tensor, original: Tensor, sample_rate: int = SAMPLE_RATE) -> 
 
     Raises:
         AetherError: ``pystoi`` is not installed.
-        ValueError: the shapes differ.
+        ValueError: the shapes differ, or samples that are not finite.
     """
-    if not estoi_available():
-        raise AetherError("ESTOI needs the package pystoi, which is not installed: pip install aether-lite[eval]")
-    if decoded.shape != original.shape or decoded.ndim < 1:
-        raise ValueError(f"audio must both be [..., N], not {tuple(decoded.shape)} and {tuple(original.shape)}")
+    require("ESTOI", ESTOI_PACKAGES)
+    check_audio(decoded, original)
     if decoded.shape[-1] < SHORTEST_SECONDS * sample_rate:  # pystoi fails on a clip of less than one frame
         return torch.full(decoded.shape[:-1], float("nan"))
     from pystoi import stoi
 
-    pairs = [signal.detach().double().cpu().reshape(-1, signal.shape[-1]).numpy() for signal in (original, decoded)]
-    scores = []
-    for clean, processed in zip(*pairs, strict=True):
+    def score(processed: Float32, clean: Float32) -> float:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "Not enough STFT frames", RuntimeWarning)
             try:
-                scores.append(float(stoi(clean, processed, sample_rate, extended=True)))
+                return float(stoi(clean.astype(float), processed.astype(float), sample_rate, extended=True))
             except RuntimeWarning:
-                scores.append(float("nan"))
-    return torch.tensor(scores).reshape(decoded.shape[:-1])
+                return float("nan")
+
+    return each_clip(score, decoded, original)

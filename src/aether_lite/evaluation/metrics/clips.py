@@ -1,0 +1,80 @@
+"""Batches of audio, one clip at a time, for measures that packages take of one clip."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Float32 = NDArray[np.float32]
+Result = TypeVar("Result")
+
+REMEMBERED_CLIPS = 4096
+
+
+def check_audio(*signals: Tensor) -> None:
+    """Refuse what is not aligned audio.
+
+    Raises:
+        ValueError: signals that are not all ``[..., N]`` of one shape, of real finite numbers.
+    """
+    first = signals[0]
+    if first.ndim < 1 or any(signal.shape != first.shape for signal in signals):
+        raise ValueError(
+            f"audio must be [..., N] of one shape, not {' and '.join(str(tuple(s.shape)) for s in signals)}"
+        )
+    for signal in signals:
+        if not signal.is_floating_point():
+            raise ValueError(f"audio must be of floating point on the scale +-1, not {signal.dtype}")
+        if not signal.isfinite().all():
+            raise ValueError("audio must be finite: there are NaN or infinite samples")
+
+
+def each_clip(measure: Callable[..., float], *signals: Tensor) -> Tensor:
+    """Measure every clip.
+
+    Args:
+        measure: takes one ``[N] float32`` array of each signal.
+        signals: ``[..., N]``, checked by :func:`check_audio`.
+
+    Returns:
+        ``[...] float32`` on the CPU.
+    """
+    check_audio(*signals)
+    rows = [signal.detach().float().cpu().reshape(-1, signal.shape[-1]).numpy() for signal in signals]
+    values = [measure(*clips) for clips in zip(*rows, strict=True)]
+    return torch.tensor(values, dtype=torch.float32).reshape(signals[0].shape[:-1])
+
+
+class ClipMemory(Generic[Result]):
+    """A function of one clip that is worked out once for each clip: originals come back at every condition.
+
+    Args:
+        measure: takes a clip ``[N] float32``.
+        clips: how many results are kept; the one not asked for longest goes first.
+    """
+
+    def __init__(self, measure: Callable[[Float32], Result], clips: int = REMEMBERED_CLIPS) -> None:
+        self._measure = measure
+        self._clips = clips
+        self._known: OrderedDict[bytes, Result] = OrderedDict()
+
+    def __call__(self, audio: Float32) -> Result:
+        key = hashlib.sha256(np.ascontiguousarray(audio, np.float32).data).digest()
+        if key not in self._known:
+            self._known[key] = self._measure(audio)
+            if len(self._known) > self._clips:
+                self._known.popitem(last=False)
+        self._known.move_to_end(key)
+        return self._known[key]
+
+
+def silent(audio: NDArray[Any]) -> bool:
+    """Whether a clip is digital silence (or empty)."""
+    return not audio.any()
