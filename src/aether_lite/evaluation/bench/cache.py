@@ -1,0 +1,94 @@
+"""Results that were computed once: ``results.jsonl``, one line a result, found again by the hash of what made it.
+
+Lines are appended when a result is there, so that a killed run loses at most the work that was running; a line cut by
+a kill is dropped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from aether_lite.errors import AetherError
+
+CACHE_NAME = "results.jsonl"
+Record = dict[str, float]
+"""Column -> number; a missing or undefined one is NaN."""
+
+
+def key_of(**parts: Any) -> str:
+    """Hash of everything a result depends on: plain values, any order."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+class ResultCache:
+    """The results below a folder; a context manager.
+
+    Args:
+        folder: made if it is missing.
+
+    Raises:
+        AetherError: the folder or the file in it cannot be used.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / CACHE_NAME
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("a+b")
+            self._file.seek(0)
+            lines = self._file.read().split(b"\n")
+            if lines[-1]:  # cut by a kill
+                self._file.write(b"\n")
+        except OSError as error:
+            raise AetherError(f"{self.path}: cannot be used as a cache ({error.strerror})") from error
+        self._records: dict[str, Record] = {}
+        for line in lines:
+            self._take(line)
+
+    def __enter__(self) -> ResultCache:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def get(self, key: str) -> Record | None:
+        """The result of a key, if it was computed."""
+        return self._records.get(key)
+
+    def add(self, key: str, record: Record) -> None:
+        """Keep a result.
+
+        Raises:
+            AetherError: it cannot be written (disk full).
+        """
+        plain = {name: value if math.isfinite(value) else None for name, value in record.items()}
+        line = json.dumps({"key": key, "record": plain}, allow_nan=False)
+        try:
+            self._file.write(line.encode() + b"\n")
+            self._file.flush()
+        except OSError as error:
+            raise AetherError(f"{self.path}: cannot be written ({error.strerror})") from error
+        self._take(line.encode())  # as it will be read: a resumed run then equals an unbroken one
+
+    def _take(self, line: bytes) -> None:
+        try:
+            entry = json.loads(line)
+            record = {str(name): _number(value) for name, value in entry["record"].items()}
+            self._records[str(entry["key"])] = record
+        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError):
+            return  # cut by a kill; it will be computed again
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)

@@ -1,0 +1,136 @@
+"""The results of a benchmark as tables of numbers: ``results.csv``, a line for each system, clip and condition."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aether_lite.errors import AetherError
+from aether_lite.evaluation.bench.cache import Record
+from aether_lite.evaluation.systems import Condition
+from aether_lite.evaluation.transmission import snr_3k_db
+from aether_lite.files import atomic_path
+
+RESULTS_NAME = "results.csv"
+DIGITS = 7  # significant, of a number in a file
+ABSENT = "-"
+KEYS = ("system", "clip", "language", "channel", "options", "rate", "snr_db", "snr_3k_db")
+"""Columns that say what a line is of; the others are numbers."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One result.
+
+    Attributes:
+        system: name.
+        clip: name.
+        language: code or empty.
+        condition: where it was measured; a system without a channel has one condition, without noise.
+        record: its numbers by column.
+    """
+
+    system: str
+    clip: str
+    language: str
+    condition: Condition
+    record: Record
+
+
+def options_text(condition: Condition) -> str:
+    """The further options of a channel in one cell, such as ``state=exact``."""
+    return " ".join(f"{name}={value}" for name, value in condition.options)
+
+
+def keys_of(condition: Condition) -> dict[str, str]:
+    """The columns that name a condition."""
+    snr = condition.snr_db
+    return {
+        "channel": condition.channel,
+        "options": options_text(condition),
+        "rate": str(condition.rate),
+        "snr_db": ABSENT if snr is None else f"{snr:g}",
+        "snr_3k_db": ABSENT if snr is None else f"{snr_3k_db(snr, condition.rate):.2f}",
+    }
+
+
+def cell(value: float | None) -> str:
+    """A number in a file; ``-`` where it is not defined."""
+    return ABSENT if value is None or not math.isfinite(value) else f"{value:.{DIGITS}g}"
+
+
+def number_in(text: str) -> float:
+    """The number of a cell; NaN for ``-``."""
+    return math.nan if text in (ABSENT, "") else float(text)
+
+
+def columns_of(rows: Iterable[Row], wanted: Sequence[str] = ()) -> list[str]:
+    """Names of the numbers: those wanted first, then others in the order of their appearance."""
+    return list(dict.fromkeys([*wanted, *(name for row in rows for name in row.record)]))
+
+
+def write_results(path: Path, rows: Sequence[Row], wanted: Sequence[str] = ()) -> None:
+    """Write the rows; a wanted column that nothing has is full of ``-``."""
+    columns = columns_of(rows, wanted)
+    lines = [
+        {
+            "system": row.system,
+            "clip": row.clip,
+            "language": row.language,
+            **keys_of(row.condition),
+            **{name: cell(row.record.get(name)) for name in columns},
+        }
+        for row in rows
+    ]
+    write_table(path, [*KEYS, *columns], lines)
+
+
+def write_table(path: Path, columns: Sequence[str], lines: Iterable[dict[str, str]]) -> None:
+    """A CSV file, whole or not at all."""
+    with atomic_path(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(lines)
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Lines of a CSV file of this package.
+
+    Raises:
+        AetherError: it cannot be read, or is empty.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise AetherError(f"{path}: cannot be read ({error})") from error
+    if not lines:
+        raise AetherError(f"{path}: holds no results; run `aether-lite bench` again")
+    return lines
+
+
+def write_json(path: Path, record: dict[str, Any]) -> None:
+    """A JSON file, whole or not at all."""
+    text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    with atomic_path(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        AetherError: it cannot be read, or is none.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise AetherError(f"{path}: cannot be read ({error})") from error
+    if not isinstance(record, dict):
+        raise AetherError(f"{path}: is not a JSON object")
+    return record
