@@ -1,0 +1,253 @@
+"""Received symbols as they arrive to speech, token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from aether_lite.channels.signal import FRAMES_PER_SECOND, ChannelState, Received, uses_per_token
+from aether_lite.codec import Codec
+from aether_lite.errors import AetherError
+from aether_lite.features import FRAME, NUM_FREE
+from aether_lite.spi import State
+from aether_lite.streaming.encoder import checked_rate
+from aether_lite.streaming.muting import MuteState, faded, judged
+from aether_lite.streaming.snapshot import Snapshot, entry, flattened, present, rebuilt
+from aether_lite.vocoder import LOOKAHEAD_FRAMES
+
+WITHHELD = float("nan")  # noise variance of a receiver that is told none
+
+
+class FrameVocoder(Protocol):
+    """What makes sound of feature rows; :class:`~aether_lite.vocoder.FusedFargan` is one."""
+
+    def prime(self, first_row: Tensor) -> Any:
+        """State before the first frame, given the first row ``[1, 20]``."""
+
+    def render(self, rows: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Samples ``[1, 160 n]`` of new rows ``[1, n, 20]``, each frame belonging to the row before; new state."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a push makes known.
+
+    Attributes:
+        samples: ``[m] float32`` speech in [-1, 1] at 16 kHz.
+        features: ``[8 K, 20] float32`` decoded features of K tokens (concealed ones included).
+        muted: ``[K] bool``: tokens that are muted.
+    """
+
+    samples: Tensor
+    features: Tensor
+    muted: Tensor
+
+
+class Decoder:
+    """One stream from received symbols to samples.
+
+    A token gives its samples at once: the first 1040, each later one 1280, and :meth:`flush` the last 240; samples
+    line up with the speech sent. Features equal ``codec.decode_features`` of everything at once within rounding
+    (1e-5). Memory is constant. A token that is lost is concealed by the decoder; after a long gap, and when only
+    noise comes, the output is muted (:mod:`aether_lite.streaming.muting`).
+
+    Args:
+        codec: gives the weights; several streams may share one.
+        rate: channel uses per second of :meth:`push_symbols` and :meth:`lose`; see :attr:`rate`.
+        vocoder: makes the sound; None for the codec's own.
+        mute: False to hear whatever the decoder makes of gaps and noise.
+
+    Raises:
+        AetherError: an unknown rate.
+
+    Example:
+        >>> import aether_lite
+        >>> codec = aether_lite.load()
+        >>> sent = aether_lite.streaming.Encoder(codec).push(torch.zeros(1440))
+        >>> received = aether_lite.channels.awgn(sent, snr_db=10, seed=0)
+        >>> aether_lite.streaming.Decoder(codec).push(received).samples.shape
+        torch.Size([1040])
+    """
+
+    def __init__(
+        self, codec: Codec, rate: int = 1000, *, vocoder: FrameVocoder | None = None, mute: bool = True
+    ) -> None:
+        self._model = codec.model
+        self._frames = codec.token_frames
+        self._vocoder: FrameVocoder = codec.vocoder if vocoder is None else vocoder
+        self._mute = mute
+        self._rate = checked_rate(rate)
+        self.reset()
+
+    @property
+    def rate(self) -> int:
+        """Channel uses per second of the tokens that come; may be set between two tokens."""
+        return self._rate
+
+    @rate.setter
+    def rate(self, rate: int) -> None:
+        if checked_rate(rate) != self._rate and len(self._waiting):
+            raise AetherError(
+                f"rate {rate} uses/s: {len(self._waiting)} symbols of a token at {self._rate} are waiting"
+            )
+        self._rate = rate
+
+    @property
+    def muted(self) -> bool:
+        """Whether the newest token was muted."""
+        return self._mute and self._muting.muted
+
+    def reset(self) -> None:
+        """Forget everything: the next token is the first of a new stream. The rate stays."""
+        self._waiting = torch.zeros(0, 3, dtype=torch.complex64)  # columns: symbol, gain, noise variance
+        self._memory: State | None = None
+        self._last_row = torch.zeros(1, 0, NUM_FREE)
+        self._voice: Any = None
+        self._muting = MuteState()
+
+    def push(self, received: Received) -> Heard:
+        """Take whole tokens, with the rate and the channel state that belong to them.
+
+        Args:
+            received: ``[1, K, n]``, K >= 0; becomes the stream's :attr:`rate`.
+
+        Raises:
+            AetherError: more than one stream, tokens of another length, values that are not finite, or part of
+                a token is waiting.
+        """
+        if received.values.shape[0] != 1 or received.token_frames != self._frames:
+            raise AetherError(
+                f"a stream takes [1, K, n] in tokens of {self._frames} frames, "
+                f"not {list(received.values.shape)} in tokens of {received.token_frames}"
+            )
+        if len(self._waiting):
+            raise AetherError(f"{len(self._waiting)} symbols of a token are waiting; push the rest of it first")
+        received.validate()
+        self.rate = int(torch.as_tensor(received.rate).reshape(-1)[0])
+        state = received.state
+        noise = (
+            torch.full(received.values.shape[1:2], WITHHELD)
+            if state.noise_variance is None
+            else state.noise_variance[0]
+        )
+        gain = torch.ones_like(received.values) if state.gain is None else state.gain
+        tokens = zip(received.values[0], gain[0], noise.tolist(), state.erased[0].tolist(), strict=True)
+        return _joined([self._token(*token) for token in tokens])
+
+    def push_symbols(self, values: Tensor, noise_variance: float | None = None, gain: Tensor | None = None) -> Heard:
+        """Take any number of symbols of :attr:`rate`; a token with a NaN among its symbols is lost.
+
+        Args:
+            values: ``[m] complex64``, in sending order from the first symbol of a token on; m may be 0.
+            noise_variance: the receiver's estimate of N0; None where it is withheld. A token gets the mean of what
+                was told with its symbols.
+            gain: ``[m] complex64``, the receiver's estimate of each symbol's gain; None for 1.
+
+        Raises:
+            AetherError: another shape, infinite symbols, gains that are not finite, or a negative noise variance.
+        """
+        told = WITHHELD if noise_variance is None else float(noise_variance)
+        if told < 0 or told == float("inf"):
+            raise AetherError(f"noise_variance must be finite and not negative, not {noise_variance!r}")
+        if values.ndim != 1 or (gain is not None and gain.shape != values.shape):
+            shapes = f"{list(values.shape)}" + ("" if gain is None else f" and {list(gain.shape)}")
+            raise AetherError(f"symbols, and gains if there are any, must be one row [m], not {shapes}")
+        gains = torch.ones_like(values) if gain is None else gain
+        if bool(torch.isinf(values.abs()).any()) or not bool(torch.isfinite(gains.abs()).all()):
+            raise AetherError("symbols must be finite, or NaN where they are lost; gains must be finite")
+        rows = torch.stack((values, gains, torch.full_like(values, told)), dim=1).to(torch.complex64)
+        self._waiting = torch.cat((self._waiting, rows))
+        uses = int(uses_per_token(self._rate, self._frames))
+        whole = len(self._waiting) // uses * uses
+        blocks = torch.split(self._waiting[:whole], uses) if whole else ()
+        self._waiting = self._waiting[whole:].clone()
+        return _joined([self._block(block) for block in blocks])
+
+    def lose(self, tokens: int = 1) -> Heard:
+        """Mark the next tokens (of :attr:`rate`) as lost; symbols of a part token are dropped."""
+        self._waiting = self._waiting[:0]
+        empty = torch.zeros(int(uses_per_token(self._rate, self._frames)), dtype=torch.complex64)
+        return _joined([self._token(empty, torch.ones_like(empty), WITHHELD, True) for _ in range(tokens)])
+
+    def flush(self) -> Heard:
+        """End the stream: the last 240 samples (none if no token came); then :meth:`reset`.
+
+        Symbols of a part token are dropped.
+        """
+        samples = torch.zeros(0)
+        if self._voice is not None:
+            rows = self._last_row.expand(-1, 1 + LOOKAHEAD_FRAMES, -1)
+            samples = self._voiced(rows)[: -FRAME // 2]
+        self.reset()
+        return Heard(samples, torch.zeros(0, NUM_FREE), torch.zeros(0, dtype=torch.bool))
+
+    def state_dict(self) -> Snapshot:
+        """Everything the next samples depend on, the rate included."""
+        return {
+            **flattened("waiting", torch.view_as_real(self._waiting)),
+            **flattened("rate", self._rate),
+            **flattened("decoder", self._memory),
+            **flattened("last_row", self._last_row),
+            **flattened("vocoder", self._voice),
+            **flattened("muting", self._muting),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Go on where the stream stood that gave ``state``, to the bit.
+
+        Raises:
+            AetherError: not a decoder's state, or that of a codec of another size; nothing is changed then.
+        """
+        waiting = torch.view_as_complex(entry("waiting", state, (None, 3, 2)))
+        rate, muting = int(entry("rate", state, ())), rebuilt("muting", MuteState(), state)
+        last_row = entry("last_row", state, (1, None, NUM_FREE))
+        memory: State | None = None
+        voice: Any = None
+        if present("decoder", state):
+            empty = torch.zeros(1, 1, int(uses_per_token(checked_rate(rate), self._frames)), dtype=torch.complex64)
+            lost = ChannelState(None, None, torch.ones(1, 1, dtype=torch.bool))
+            rows, template = self._model.decode(Received(empty, rate, lost, self._frames))
+            memory = rebuilt("decoder", template, state)
+            voice = rebuilt("vocoder", self._vocoder.prime(rows[:, 0]), state)
+        self._waiting, self._rate, self._muting = waiting, checked_rate(rate), muting
+        self._last_row, self._memory, self._voice = last_row, memory, voice
+
+    def _block(self, block: Tensor) -> Heard:
+        """One token of waiting symbols."""
+        values, gain, noise = block.unbind(1)
+        lost = bool(torch.isnan(values.abs()).any())
+        return self._token(torch.zeros_like(values) if lost else values, gain, float(noise.real.mean()), lost)
+
+    def _token(self, values: Tensor, gain: Tensor, noise_variance: float, erased: bool) -> Heard:
+        state = ChannelState(gain[None, None], torch.tensor([[noise_variance]]), torch.tensor([[erased]]))
+        received = Received(values[None, None].to(torch.complex64), self._rate, state, self._frames)
+        rows, self._memory = self._model.decode(received, self._memory)
+        seconds = self._frames / FRAMES_PER_SECOND
+        if self._mute:
+            self._muting = judged(self._muting, values, gain, noise_variance, erased, seconds)
+        return Heard(self._voiced(rows), rows[0], torch.tensor([self.muted]))
+
+    def _voiced(self, rows: Tensor) -> Tensor:
+        """Samples ``[m]`` that new rows ``[1, n, 20]`` make known."""
+        cut = 0
+        self._last_row = rows[:, -1:]
+        if self._voice is None:
+            self._voice = self._vocoder.prime(rows[:, 0])
+            rows, cut = rows[:, 1:], FRAME // 2  # the first frame begins half a frame before the speech
+        samples, self._voice = self._vocoder.render(rows, self._voice)
+        heard, self._muting = faded(samples[0, cut:].clamp(-1.0, 1.0).to(torch.float32), self._muting)
+        return heard
+
+
+def _joined(pieces: list[Heard]) -> Heard:
+    if not pieces:
+        return Heard(torch.zeros(0), torch.zeros(0, NUM_FREE), torch.zeros(0, dtype=torch.bool))
+    return Heard(
+        torch.cat([piece.samples for piece in pieces]),
+        torch.cat([piece.features for piece in pieces]),
+        torch.cat([piece.muted for piece in pieces]),
+    )

@@ -1,0 +1,163 @@
+"""Speech as it arrives to symbols, token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from aether_lite.channels.parameters import SNR_RANGE_DB, checked_number
+from aether_lite.channels.signal import Symbols, uses_per_token
+from aether_lite.codec import Codec
+from aether_lite.errors import AetherError
+from aether_lite.features import FRAME, NUM_FREE, ROW_LOOKAHEAD_SAMPLES, StreamingExtractor
+from aether_lite.features.analysis import int16_scale
+from aether_lite.features.layout import INT16_SCALE, Float32
+from aether_lite.jscc import RATES
+from aether_lite.spi import State
+from aether_lite.streaming.extraction import extractor_state, restored_extractor
+from aether_lite.streaming.snapshot import Snapshot, entry, flattened, present, rebuilt
+
+BLIND = float("nan")  # target SNR of a transmitter that is told none
+LOOKAHEAD = ROW_LOOKAHEAD_SAMPLES - FRAME  # samples beyond a token's own that its last row needs
+
+
+def checked_rate(rate: int) -> int:
+    """``rate`` [uses/s] if the codec serves it; else a stated error."""
+    if rate not in RATES:
+        raise AetherError(f"rate {rate} uses/s is not one of {', '.join(map(str, RATES))}")
+    return int(rate)
+
+
+class Encoder:
+    """One stream from samples to symbols.
+
+    Tokens are encoded one by one, so that every way of cutting the samples gives the same bits. Token ``k`` is
+    ready when sample ``1280 k + 1440`` has come (tokens of 80 ms). All symbols together equal ``codec.encode`` of
+    all samples at once within rounding (1e-5). Memory is constant.
+
+    Args:
+        codec: gives the weights; several streams may share one.
+        rate: channel uses per second, one of 150, 300, 500, 600, 700, 1000, 1200; see :attr:`rate`.
+        target_snr_db: Es/N0 the link is designed for [dB]; None encodes for any channel.
+
+    Raises:
+        AetherError: a rate or SNR out of range.
+
+    Example:
+        >>> import aether_lite
+        >>> encoder = aether_lite.streaming.Encoder(aether_lite.load(), rate=300)
+        >>> encoder.push(np.zeros(1500, np.float32)).values.shape
+        torch.Size([1, 1, 24])
+    """
+
+    def __init__(self, codec: Codec, rate: int = 1000, target_snr_db: float | None = None) -> None:
+        self._model = codec.model
+        self._frames = codec.token_frames
+        self.rate = rate
+        self.target_snr_db = target_snr_db
+        self.reset()
+
+    @property
+    def rate(self) -> int:
+        """Channel uses per second of the tokens that become ready from now on; may be set at any time."""
+        return self._rate
+
+    @rate.setter
+    def rate(self, rate: int) -> None:
+        self._rate = checked_rate(rate)
+
+    @property
+    def target_snr_db(self) -> float | None:
+        """Es/N0 told to the encoder [dB] for the tokens that become ready from now on; may be set at any time."""
+        return self._target_snr_db
+
+    @target_snr_db.setter
+    def target_snr_db(self, snr_db: float | None) -> None:
+        self._target_snr_db = None if snr_db is None else checked_number("target_snr_db", snr_db, *SNR_RANGE_DB)
+
+    def reset(self) -> None:
+        """Forget all samples: the next one is the first of a new stream. Rate and target SNR stay."""
+        self._extractor = StreamingExtractor()
+        self._waiting = np.zeros(0)
+        self._started = False  # the extractor is LOOKAHEAD samples into the next token once a token is out
+        self._memory: State | None = None
+
+    def push(self, samples: ArrayLike | Tensor) -> Symbols:
+        """Take samples, return the symbols of the tokens that are now complete.
+
+        Args:
+            samples: ``[n]`` at 16 kHz, float in [-1, 1] or int16; n may be 0.
+
+        Returns:
+            ``[1, K, uses per token] complex64`` with K >= 0, mean power 1 in every token.
+
+        Raises:
+            AetherError: another shape or type, or a value that is not finite.
+        """
+        array = samples.numpy(force=True) if isinstance(samples, Tensor) else np.asarray(samples)
+        joined = np.concatenate([self._waiting, int16_scale(array) / INT16_SCALE])
+        tokens, start = [], 0
+        while len(joined) - start >= self._needed:
+            end = start + self._needed
+            tokens.append(self._encoded(self._extractor.push(joined[start:end])))
+            start, self._started = end, True
+        self._waiting = joined[start:].copy()
+        return self._symbols(tokens)
+
+    def flush(self) -> Symbols:
+        """End the stream: the last tokens, the speech filled up with silence to a whole one; then :meth:`reset`."""
+        ahead = LOOKAHEAD if self._started else 0
+        missing = -(ahead + len(self._waiting)) % (self._frames * FRAME)
+        last = self._extractor.push(np.concatenate([self._waiting, np.zeros(missing)]))
+        rows = np.concatenate([last, self._extractor.flush()])
+        tokens = [self._encoded(rows[start : start + self._frames]) for start in range(0, len(rows), self._frames)]
+        self.reset()
+        return self._symbols(tokens)
+
+    def state_dict(self) -> Snapshot:
+        """Everything the next symbols depend on, rate and target SNR included."""
+        target = BLIND if self._target_snr_db is None else self._target_snr_db
+        return {
+            **extractor_state(self._extractor, "features"),
+            **flattened("waiting", self._waiting),
+            **flattened("started", self._started),
+            **flattened("rate", self._rate),
+            **flattened("target_snr_db", target),
+            **flattened("encoder", self._memory),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Go on where the stream stood that gave ``state``, to the bit.
+
+        Raises:
+            AetherError: not an encoder's state, or that of a codec of another size; nothing is changed then.
+        """
+        extractor = restored_extractor(state, "features")
+        waiting = entry("waiting", state, (None,)).numpy()
+        started, rate = bool(entry("started", state, ())), int(entry("rate", state, ()))
+        target = float(entry("target_snr_db", state, ()))
+        memory: State | None = None
+        if present("encoder", state):
+            _, template = self._model.encode(torch.zeros(1, self._frames, NUM_FREE), rate)
+            memory = rebuilt("encoder", template, state)
+        self.rate, self.target_snr_db = rate, None if np.isnan(target) else target
+        self._extractor, self._waiting, self._started, self._memory = extractor, waiting, started, memory
+
+    @property
+    def _needed(self) -> int:
+        """Samples that complete the next token."""
+        return self._frames * FRAME + (0 if self._started else LOOKAHEAD)
+
+    def _encoded(self, rows: Float32) -> Tensor:
+        features = torch.from_numpy(rows[None, :, :NUM_FREE].copy())
+        symbols, self._memory = self._model.encode(features, self._rate, self._target_snr_db, self._memory)
+        return symbols.values
+
+    def _symbols(self, tokens: list[Tensor]) -> Symbols:
+        uses = int(uses_per_token(self._rate, self._frames))
+        values = torch.cat(tokens, dim=1) if tokens else torch.zeros(1, 0, uses, dtype=torch.complex64)
+        return Symbols(values, self._rate, self._frames)

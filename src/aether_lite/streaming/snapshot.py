@@ -1,0 +1,96 @@
+"""A stream's state as a flat dict of tensors, for ``torch.save`` or safetensors, and back.
+
+Tuples and dataclasses become names with dots (``vocoder.signal.memory``), arrays and numbers become tensors, and
+None leaves no entry. The way back needs a template of the same form, which gives types and shapes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aether_lite.errors import AetherError
+
+Snapshot = dict[str, Tensor]
+"""State of a stream: tensors by name, all on the CPU, none sharing memory with the stream."""
+
+T = TypeVar("T")
+
+
+def flattened(name: str, value: Any) -> Snapshot:
+    """Entries of ``value`` under ``name``; raises TypeError for what is no tensor, array, number or group of them."""
+    if value is None:
+        return {}
+    children = list(_children(value))
+    if children:
+        return {key: leaf for child, item in children for key, leaf in flattened(f"{name}.{child}", item).items()}
+    if isinstance(value, Tensor):
+        return {name: value.detach().cpu().contiguous().clone()}
+    if isinstance(value, np.ndarray):
+        return {name: torch.from_numpy(np.array(value, order="C"))}
+    if isinstance(value, bool | int):
+        return {name: torch.tensor(int(value))}
+    if isinstance(value, float):
+        return {name: torch.tensor(value, dtype=torch.float64)}
+    raise TypeError(f"{name}: a {type(value).__name__} cannot be part of a stream's state")
+
+
+def rebuilt(name: str, template: T, snapshot: Mapping[str, Tensor]) -> T:
+    """What :func:`flattened` was given, with the types and shapes of ``template``.
+
+    Raises:
+        AetherError: an entry is missing or of another shape.
+    """
+    return _rebuilt(name, template, snapshot)  # type: ignore[no-any-return]
+
+
+def present(name: str, snapshot: Mapping[str, Tensor]) -> bool:
+    """Whether anything was stored under ``name``."""
+    return any(key == name or key.startswith(f"{name}.") for key in snapshot)
+
+
+def entry(name: str, snapshot: Mapping[str, Tensor], shape: tuple[int | None, ...]) -> Tensor:
+    """A copy of one entry; None in ``shape`` stands for any length.
+
+    Raises:
+        AetherError: missing, or of another shape.
+    """
+    if name not in snapshot:
+        raise AetherError(f"stream state: {name!r} is missing; give a state_dict() of the same kind of stream")
+    found = snapshot[name]
+    fits = found.ndim == len(shape) and all(n is None or n == m for n, m in zip(shape, found.shape, strict=True))
+    if not fits:
+        expected = ["any" if n is None else n for n in shape]
+        raise AetherError(
+            f"stream state: {name!r} is {list(found.shape)}, not {expected}; it belongs to a codec of another size"
+        )
+    return found.detach().clone()
+
+
+def _children(value: Any) -> Iterator[tuple[str, Any]]:
+    if is_dataclass(value) and not isinstance(value, type):
+        for field in fields(value):
+            yield field.name, getattr(value, field.name)
+    elif isinstance(value, tuple | list):
+        for index, item in enumerate(value):
+            yield str(index), item
+
+
+def _rebuilt(name: str, template: Any, snapshot: Mapping[str, Tensor]) -> Any:
+    children = {child: _rebuilt(f"{name}.{child}", item, snapshot) for child, item in _children(template)}
+    if children and is_dataclass(template):
+        return type(template)(**children)  # type: ignore[misc]
+    if children:
+        return type(template)(children.values())
+    if template is None:
+        return None
+    if isinstance(template, Tensor):
+        return entry(name, snapshot, tuple(template.shape)).to(template)
+    if isinstance(template, np.ndarray):
+        return entry(name, snapshot, template.shape).numpy().astype(template.dtype)
+    return type(template)(entry(name, snapshot, ()).item())
