@@ -1,0 +1,200 @@
+"""One token, or one frame, at a time with all state in the open: what becomes a graph.
+
+The steps wrap the codec's and the vocoder's own modules; shapes are fixed and there is no batch dimension except in
+the states, which are those of the modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from aether_lite.channels.signal import ChannelState, Received, uses_per_token
+from aether_lite.codec import SpiJscc
+from aether_lite.features.layout import FRAME, NUM_FREE
+from aether_lite.jscc import RATES
+from aether_lite.jscc.conditioning import rate_inputs, snr_inputs
+from aether_lite.jscc.equaliser import equalise
+from aether_lite.jscc.power import normalise_prefix
+from aether_lite.vocoder import FARGAN, SubframeState, deemphasize, periods_from_features
+from aether_lite.vocoder.fargan import SUBFRAME, SUBFRAMES, NormedWeights, gather_indices
+from aether_lite.vocoder.realtime import PRIMING_ROWS
+
+
+@dataclass(frozen=True)
+class Port:
+    """A tensor that enters or leaves a graph.
+
+    Attributes:
+        name: its name in the graph.
+        shape: fixed.
+        dtype: float32, int64 or bool.
+        meaning: what it holds, with unit and range.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    meaning: str
+
+    def zeros(self) -> Tensor:
+        """The initial value, where this is a state."""
+        return torch.zeros(self.shape, dtype=self.dtype)
+
+
+class Step(nn.Module):
+    """A step and its signature: ``forward(*inputs, *states) -> (*outputs, *new states)``.
+
+    Attributes:
+        inputs, outputs: what goes in and comes out.
+        states: all zero at the start; every one comes out again, for the next step.
+    """
+
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    states: tuple[Port, ...]
+
+
+class EncoderStep(Step):
+    """Features of one token -> symbols of one token."""
+
+    def __init__(self, model: SpiJscc) -> None:
+        super().__init__()
+        self.image, self.spi, self.jscc = model.image, model.spi_encoder, model.jscc_encoder
+        frames = model.config.token_frames
+        self.inputs = (
+            Port("features", (frames, NUM_FREE), torch.float32, "feature rows of the token, columns 0..19"),
+            _rate_port(),
+            Port("target_snr_db", (1,), torch.float32, "Es/N0 the link is designed for [dB]; NaN encodes blind"),
+        )
+        self.outputs = (
+            Port(
+                "symbols",
+                (self.jscc.max_uses, 2),
+                torch.float32,
+                "I and Q; the first uses_per_token[rate] are sent, with mean energy 1; the others are 0",
+            ),
+        )
+        with torch.no_grad():
+            _, states = self.spi(torch.zeros(1, frames, NUM_FREE))
+        self.states = _state_ports(states)
+
+    def forward(self, features: Tensor, rate: Tensor, target_snr_db: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+        """``features [8, 20]``, ``rate [1] int64``, ``target_snr_db [1]`` -> ``symbols [96, 2]`` and states."""
+        tokens, new_states = self.spi(self.image(features[None]), states)
+        latents = self.jscc.latents(tokens, target_snr_db[None])
+        symbols = normalise_prefix(latents, _used(rate, self.jscc.max_uses, self.jscc.token_frames))
+        return torch.view_as_real(symbols)[0, 0], *new_states
+
+
+class DecoderStep(Step):
+    """Received symbols of one token and what is known of the channel -> features of one token."""
+
+    def __init__(self, model: SpiJscc) -> None:
+        super().__init__()
+        self.image, self.spi, self.jscc = model.image, model.spi_decoder, model.jscc_decoder
+        uses = self.jscc.max_uses
+        self.inputs = (
+            Port("received", (uses, 2), torch.float32, "I and Q; positions from uses_per_token[rate] on are ignored"),
+            _rate_port(),
+            Port("gain", (uses, 2), torch.float32, "estimate of each symbol's complex gain h; (1, 0) where unknown"),
+            Port("noise_variance", (1,), torch.float32, "estimate of N0 at symbol energy 1; NaN where unknown"),
+            Port("erased", (1,), torch.bool, "the token was lost; received and gain are then ignored"),
+        )
+        self.outputs = (
+            Port("features", (model.config.token_frames, NUM_FREE), torch.float32, "feature rows, columns 0..19"),
+        )
+        with torch.no_grad():
+            *_, states = self.spi(torch.zeros(1, 1, model.config.width))
+        self.states = _state_ports(states)
+
+    def forward(
+        self, received: Tensor, rate: Tensor, gain: Tensor, noise_variance: Tensor, erased: Tensor, *states: Tensor
+    ) -> tuple[Tensor, ...]:
+        """``received [96, 2]``, ``rate [1] int64``, channel state -> ``features [8, 20]`` and states."""
+        known = ChannelState(torch.view_as_complex(gain[None, None]), noise_variance[None], erased[None])
+        everything = Received(torch.view_as_complex(received[None, None]), RATES[-1], known, self.jscc.token_frames)
+        front = equalise(everything, _used(rate, self.jscc.max_uses, self.jscc.token_frames))
+        # JsccDecoder.forward from here on, for a rate that is a tensor: its check of the rate would need the value.
+        planes = torch.stack((front.symbols.real, front.symbols.imag, front.reliability), dim=-1).flatten(2)
+        conditions = torch.cat(
+            (snr_inputs(front.snr_db, planes), rate_inputs(rate, planes), erased[None, :, None].to(planes.dtype)),
+            dim=-1,
+        )
+        hidden = self.jscc.film_hidden(self.jscc.expand(planes), conditions)
+        mixed = self.jscc.linear(planes) + self.jscc.contract(F.silu(hidden))
+        image, _, new_states = self.spi(self.jscc.film_token(mixed, conditions), states)
+        return self.image.to_features(image)[0], *new_states
+
+
+class VocoderFrame(Step):
+    """The next feature row -> the frame that belongs to the row before, de-emphasised."""
+
+    def __init__(self, model: FARGAN) -> None:
+        super().__init__()
+        self.cond_net, self.sig_net = model.cond_net, model.sig_net
+        for name, weight in model.sig_net.normed_weights()._asdict().items():
+            self.register_buffer(f"normed_{name}", weight.detach().clone())
+        self.inputs = (
+            Port("row", (NUM_FREE,), torch.float32, "feature row t + 1, columns 0..19"),
+            Port("audible", (1,), torch.float32, "1; 0 primes with the first row (from zero states; gives silence)"),
+        )
+        self.outputs = (Port("samples", (FRAME,), torch.float32, "frame t at 16 kHz in -1..1: samples 160 t - 80 on"),)
+        signal = SubframeState.zeros(1, torch.zeros(()))
+        self.states = (
+            Port("rows", (1, PRIMING_ROWS, NUM_FREE), torch.float32, "the two newest rows"),
+            *(
+                Port(name, tuple(value.shape), torch.float32, f"{name} of the signal network")
+                for name, value in vars(signal).items()
+            ),
+        )
+        deemphasize(torch.zeros(1, FRAME))  # its cached constants must be made outside of the exporter's tracing
+
+    def forward(self, row: Tensor, audible: Tensor, rows: Tensor, *signal: Tensor) -> tuple[Tensor, ...]:
+        """``row [20]``, ``audible [1]`` -> ``samples [160]`` and states."""
+        newest = row[None, None]
+        past = torch.where(audible > 0, rows, newest)
+        seen = torch.cat((past, newest), dim=1)
+        period = periods_from_features(seen)
+        cond = self.cond_net(seen, period)
+        index = gather_indices(period[:, 1])
+        weights = NormedWeights(*(self.get_buffer(f"normed_{name}") for name in NormedWeights._fields))
+        state, made = SubframeState(*signal), []
+        for number in range(SUBFRAMES):
+            samples, after = self.sig_net(cond[:, 0, number], index, state, weights)
+            made.append(samples * audible)
+            memory = torch.cat((state.memory[:, SUBFRAME:], made[-1]), dim=1)
+            state = replace(after, memory=memory)
+        sound = deemphasize(torch.cat(made, dim=1), state.deemphasis)
+        state = replace(state, deemphasis=sound[:, -1])
+        return sound[0].clamp(-1.0, 1.0), seen[:, -PRIMING_ROWS:], *vars(state).values()
+
+
+def codec_and_vocoder_steps(codec: SpiJscc, vocoder: FARGAN) -> dict[str, Step]:
+    """All steps by the name of their graph, in evaluation mode."""
+    steps: dict[str, Step] = {
+        "encoder": EncoderStep(codec),
+        "decoder": DecoderStep(codec),
+        "vocoder": VocoderFrame(vocoder),
+    }
+    return {name: step.eval().requires_grad_(False) for name, step in steps.items()}
+
+
+def _rate_port() -> Port:
+    return Port("rate", (1,), torch.int64, f"channel uses per second, one of {', '.join(map(str, RATES))}")
+
+
+def _state_ports(states: Sequence[Tensor]) -> tuple[Port, ...]:
+    return tuple(
+        Port(f"state_{number}", tuple(value.shape), value.dtype, "what the network remembers")
+        for number, value in enumerate(states)
+    )
+
+
+def _used(rate: Tensor, positions: int, token_frames: int) -> Tensor:
+    """``[1, 1, positions] bool``: what is sent at ``rate [1] int64`` [uses/s]."""
+    return torch.arange(positions) < torch.as_tensor(uses_per_token(rate, token_frames))[:, None, None]
