@@ -65,22 +65,29 @@ def stft_losses(
         ValueError: shapes that differ, or audio shorter than a transform needs.
     """
     _check(decoded, original, max(sizes))
-    root, root_scale, log, log_count, convergence = [], [], [], [], []
+    root, log, log_count, convergence = [], [], [], []
     for size in sizes:
         x, y = magnitudes(decoded, size, size // 4), magnitudes(original, size, size // 4)
-        root_x, root_y = ((m + MAGNITUDE_FLOOR).sqrt() for m in (x, y))
-        root.append((root_y - root_x).abs().sum())
-        root_scale.append(root_y.sum())
+        root.append(_root_sums(x, y))
         log.append((y.clamp_min(LOG_FLOOR).log() - x.clamp_min(LOG_FLOOR).log()).abs().sum())
         log_count.append(y.new_tensor(float(y.numel())))
         quiet = QUIET_TARGET * math.sqrt(_HANN_POWER * size * y[0].numel())
         norm = torch.linalg.vector_norm(y, dim=(1, 2)).clamp_min(quiet)
         convergence.append(torch.linalg.vector_norm(y - x, dim=(1, 2)) / norm)
     return StftLosses(
-        joined_ratio(torch.stack(root), torch.stack(root_scale), reduce).mean(),
+        joined_ratio(*torch.stack(root).unbind(1), reduce).mean(),
         joined_ratio(torch.stack(log), torch.stack(log_count), reduce).mean(),
         joined_mean(torch.stack(convergence).mean(0), reduce=reduce),
     )
+
+
+def root_stft_loss(
+    decoded: Tensor, original: Tensor, sizes: Sequence[int] = FFT_SIZES, reduce: Reduce = alone
+) -> Tensor:
+    """The *root* form of :func:`stft_losses` alone, what FARGAN is trained with: a scalar >= 0; ``reduce`` runs once."""
+    _check(decoded, original, max(sizes))
+    sums = [_root_sums(*(magnitudes(audio, size, size // 4) for audio in (decoded, original))) for size in sizes]
+    return joined_ratio(*torch.stack(sums).unbind(1), reduce).mean()
 
 
 def log_mel_loss(decoded: Tensor, original: Tensor, reduce: Reduce = alone) -> Tensor:
@@ -126,6 +133,12 @@ def mel_bank(size: int = MEL_SIZE, bands: int = MEL_BANDS, rate: int = SAMPLE_RA
     low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     triangle = torch.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)).clamp_min(0)
     return triangle * 2 / (high - low)
+
+
+def _root_sums(x: Tensor, y: Tensor) -> Tensor:
+    """Numerator and denominator of the root form at one size, ``[2]``."""
+    root_x, root_y = ((m + MAGNITUDE_FLOOR).sqrt() for m in (x, y))
+    return torch.stack(((root_y - root_x).abs().sum(), root_y.sum()))
 
 
 def _mel(frequency: float) -> float:

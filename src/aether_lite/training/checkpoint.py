@@ -7,6 +7,7 @@ and renamed, so that whatever is found under its own name is whole.
 from __future__ import annotations
 
 import pickle
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,18 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or not {"model", "step", "config"} <= content.keys():
         raise AetherError(f"{path}: not a checkpoint of this project (no model, step and config in it)")
     return content
+
+
+def check_same_run(
+    path: Path, content: Mapping[str, Any], options: Mapping[str, Any], free: Collection[str], data: str
+) -> None:
+    """Raise a stated error unless a checkpoint is of a run with these options (but for the ``free`` ones) and data."""
+    theirs = content["config"]
+    changed = sorted(name for name in options if name not in free and theirs.get(name) != options[name])
+    if changed:
+        raise AetherError(f"{path}: is of a run with other options ({', '.join(changed)}); use another --out")
+    if content["data"] != data:
+        raise AetherError(f"{path}: was trained on other data than {', '.join(options['data_root'])}")
 
 
 def step_path(folder: Path, step: int) -> Path:

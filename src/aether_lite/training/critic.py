@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from aether_lite.losses.adversarial import GanLoss, discriminator_loss
 from aether_lite.training.distributed import Team
-from aether_lite.vocoder.discriminators import PeriodDiscriminators, SpectrogramDiscriminators, Verdict
+from aether_lite.vocoder.discriminators import (
+    PERIODS,
+    SPECTROGRAM_SIZES,
+    PeriodDiscriminators,
+    SpectrogramDiscriminators,
+    Verdict,
+)
 
 
 class Critic(nn.Module):
@@ -15,12 +23,19 @@ class Critic(nn.Module):
 
     Args:
         kind: of GAN loss; the hinge needs scores without bounds.
+        sizes: FFT sizes of the spectrogram discriminators [samples].
+        periods: of the period discriminators [samples].
     """
 
-    def __init__(self, kind: GanLoss = GanLoss.LEAST_SQUARES) -> None:
+    def __init__(
+        self,
+        kind: GanLoss = GanLoss.LEAST_SQUARES,
+        sizes: Sequence[int] = SPECTROGRAM_SIZES,
+        periods: Sequence[int] = PERIODS,
+    ) -> None:
         super().__init__()
-        self.spectrograms = SpectrogramDiscriminators(bounded=kind is not GanLoss.HINGE)
-        self.periods = PeriodDiscriminators()
+        self.spectrograms = SpectrogramDiscriminators(sizes, bounded=kind is not GanLoss.HINGE)
+        self.periods = PeriodDiscriminators(periods)
 
     def forward(self, audio: Tensor) -> list[Verdict]:
         """Verdicts on audio ``[B, N]``, one for each discriminator."""
@@ -37,10 +52,7 @@ def critic_step(
     optimiser.zero_grad()
     loss = discriminator_loss(critic(real), critic(made), kind, team.total)
     loss.backward()  # type: ignore[no-untyped-call]
-    if team.size > 1:
-        for parameter in critic.parameters():
-            if parameter.grad is not None:
-                parameter.grad.copy_(team.total(parameter.grad) / team.size)
+    team.average_gradients(critic.parameters())
     optimiser.step()
     optimiser.zero_grad()
     return loss.detach()

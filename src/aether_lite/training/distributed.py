@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.rendezvous import rendezvous
 
 from aether_lite.errors import AetherError
@@ -45,6 +45,16 @@ class Team:
         if self.size > 1:
             dist.all_reduce(result)
         return result
+
+    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Replace every gradient by its mean over all processes, in one exchange."""
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        if self.size == 1 or not gradients:
+            return
+        joined = torch.cat([g.flatten() for g in gradients])
+        dist.all_reduce(joined)
+        for gradient, mean in zip(gradients, torch.split(joined, [g.numel() for g in gradients]), strict=True):
+            gradient.copy_(mean.view_as(gradient) / self.size)
 
     def wait(self) -> None:
         """Return when every process has come here."""

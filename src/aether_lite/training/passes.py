@@ -13,11 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aether_lite.codec import SpiJscc
-from aether_lite.features.layout import FRAME, PITCH, PREEMPHASIS
+from aether_lite.features.layout import FRAME, PITCH
 from aether_lite.features.tensors import voiced_frames
 from aether_lite.losses.adversarial import GanLoss, balanced_gradient, feature_matching_loss, generator_loss
 from aether_lite.losses.reduction import Reduce
@@ -30,7 +29,8 @@ from aether_lite.training.critic import Critic
 from aether_lite.training.curriculum import Position
 from aether_lite.training.objective import SPI_WEIGHTS, balance, spi_terms, weighted_sum
 from aether_lite.vocoder import FARGAN, deemphasize, periods_from_features
-from aether_lite.vocoder.fargan import CONTEXT_ROWS
+from aether_lite.vocoder.emphasis import emphasised_frames
+from aether_lite.vocoder.fargan import CONTEXT_ROWS, FIRST_ROW
 
 WAVE_WEIGHTS: dict[str, float] = {
     "log_mel": 1.0,  # nepers
@@ -39,7 +39,6 @@ WAVE_WEIGHTS: dict[str, float] = {
 }
 """Weight of each audio term relative to the log-mel distance."""
 MATCHING_WEIGHT = 1.0  # of feature matching beside the GAN loss
-FIRST_ROW = 3  # feature row that the vocoder's first frame belongs to
 WARM_UP_FRAMES = 6  # frames in which the vocoder starts from silence; no loss sees them
 _CROP_STREAM = 0xB0C5  # separates this random stream from others of the same seed
 
@@ -123,7 +122,7 @@ class TrainingPass(nn.Module):
             start = int(rng.integers(config.frames - length + 1))
             made_rows.append(decoded[i, start : start + length])
             true_rows.append(batch.features[i, start : start + length])
-            real.append(_emphasised_frames(batch.audio[i], start + FIRST_ROW, length - CONTEXT_ROWS))
+            real.append(emphasised_frames(batch.audio[i], start + FIRST_ROW, length - CONTEXT_ROWS))
         rows = torch.stack(made_rows)
         made = self.vocoder(rows, periods_from_features(rows), length - CONTEXT_ROWS)
         true = torch.stack(true_rows)[:, FIRST_ROW : FIRST_ROW + length - CONTEXT_ROWS]
@@ -148,13 +147,3 @@ class TrainingPass(nn.Module):
             truth = critic(real)
         gan = generator_loss(judged, GanLoss(self.config.gan_loss), self.reduce)
         return gan + MATCHING_WEIGHT * feature_matching_loss(truth, judged, self.reduce)
-
-
-def _emphasised_frames(speech: Tensor, row: int, frames: int) -> Tensor:
-    """Pre-emphasised speech ``[160 frames]`` of the vocoder frames that belong to rows from ``row`` on.
-
-    Row t's frame is ``[160 t - 80, 160 t + 80)``; ``speech [N]`` starts at row 0's centre.
-    """
-    first = row * FRAME - FRAME // 2
-    piece = F.pad(speech, (1, FRAME))[first : first + frames * FRAME + 1]
-    return piece[1:] - PREEMPHASIS * piece[:-1]

@@ -7,9 +7,8 @@ average and the step, and nothing else.
 from __future__ import annotations
 
 import copy
-import signal
+from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -21,7 +20,15 @@ from aether_lite.codec.loading import load_codec, save_codec
 from aether_lite.errors import AetherError
 from aether_lite.losses.adversarial import GanLoss
 from aether_lite.training.batches import Batch, batches
-from aether_lite.training.checkpoint import BEST, keep_newest, load_checkpoint, newest, save_checkpoint, step_path
+from aether_lite.training.checkpoint import (
+    BEST,
+    check_same_run,
+    keep_newest,
+    load_checkpoint,
+    newest,
+    save_checkpoint,
+    step_path,
+)
 from aether_lite.training.conditions import ConditionRanges, draw
 from aether_lite.training.config import FREE_TO_CHANGE, TrainConfig
 from aether_lite.training.critic import Critic, critic_step
@@ -29,6 +36,7 @@ from aether_lite.training.curriculum import Stage, position
 from aether_lite.training.data import Corpus
 from aether_lite.training.distributed import Team, check_share
 from aether_lite.training.loader import Loader
+from aether_lite.training.loop import average_weights, finite, run_steps
 from aether_lite.training.optimiser import make_critic_optimiser, make_optimiser, rate_factor, set_rates
 from aether_lite.training.passes import PassOutput, TrainingPass
 from aether_lite.training.provenance import data_hash, provenance
@@ -100,8 +108,7 @@ class Trainer:
         batch = next(self.loader).to(self.team.device)
         conditions = draw(self.ranges, config.seed, self.step, batch.items).to(self.team.device)
         output: PassOutput = self.wrapped(batch, conditions, place, self.step)
-        if not torch.isfinite(self.team.total(output.total)):
-            raise AetherError(f"the loss is not finite at step {self.step}: lower the learning rate")
+        finite(output.total, self.team, self.step)
         output.total.backward()  # type: ignore[no-untyped-call]
         trained = [p for group in self.optimiser.param_groups for p in group["params"]]
         norm = torch.nn.utils.clip_grad_norm_(trained, config.gradient_norm)
@@ -114,39 +121,23 @@ class Trainer:
             parts["critic"] = critic_step(
                 self.critic, self.critic_optimiser, output.real, output.made, GanLoss(config.gan_loss), self.team
             )
-        self._average_weights()
+        average_weights(self.average, self.codec, config.average, self.step)
         self.step += 1
         return parts
 
     def run(self) -> None:
         """Train to the end or to a signal, saving on the way and at the end."""
-        previous = {s: signal.signal(s, self._stop) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
-            while self.step < self.config.steps and not self.team.agree(self.stopping):
-                parts = self._guarded_step()
-                self._after(parts)
+            run_steps(self, self.config.steps, self._after)
         finally:
             if self.loader is not None:
                 self.loader.close()
-            for which, handler in previous.items():
-                signal.signal(which, handler)
         if self.team.leads:
             self.save()
             self.export()
         self.team.wait()
 
-    def _guarded_step(self) -> dict[str, Tensor]:
-        try:
-            return self.train_step()
-        except RuntimeError as error:
-            if self.team.size > 1 and any(word in str(error).lower() for word in ("gloo", "nccl", "connection closed")):
-                raise AetherError(
-                    f"process {self.team.rank}: another process of this job has stopped at step {self.step}; "
-                    "the same command continues from the last checkpoint"
-                ) from error
-            raise
-
-    def _after(self, parts: dict[str, Tensor]) -> None:
+    def _after(self, parts: Mapping[str, Tensor]) -> None:
         """Report, validate and save as due. Only the leading process writes; the others wait for it."""
         config = self.config
         last = self.step == config.steps
@@ -199,12 +190,7 @@ class Trainer:
         if path is None:
             return None
         content = load_checkpoint(path)
-        ours, theirs = self.config.as_dict(), content["config"]
-        changed = sorted(name for name in ours if name not in FREE_TO_CHANGE and theirs.get(name) != ours[name])
-        if changed:
-            raise AetherError(f"{path}: is of a run with other options ({', '.join(changed)}); use another --out")
-        if content["data"] != self.data_hash:
-            raise AetherError(f"{path}: was trained on other data than {', '.join(self.config.data_root)}")
+        check_same_run(path, content, self.config.as_dict(), FREE_TO_CHANGE, self.data_hash)
         self.codec.load_state_dict(content["model"])
         self.average.load_state_dict(content["average"])
         self.vocoder.load_state_dict(content["vocoder"])
@@ -214,16 +200,6 @@ class Trainer:
             self.critic_optimiser.load_state_dict(content["critic_optimiser"])
         self.step, self.best = content["step"], content["best"]
         return path
-
-    def _average_weights(self) -> None:
-        """Running average with a warm-up: early weights are forgotten fast."""
-        decay = min(self.config.average, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for mean, now in zip(self.average.parameters(), self.codec.parameters(), strict=True):
-                mean.lerp_(now, 1 - decay)
-
-    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
-        self.stopping = True
 
 
 def _codec(config: TrainConfig, corpus: Corpus) -> SpiJscc:

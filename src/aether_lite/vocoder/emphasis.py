@@ -1,4 +1,4 @@
-"""De-emphasis, ``out[n] = s[n] + 0.85 out[n-1]``, without a loop over samples."""
+"""Pre-emphasis of the vocoder's targets, and de-emphasis ``out[n] = s[n] + 0.85 out[n-1]`` without a loop over samples."""
 
 from __future__ import annotations
 
@@ -33,6 +33,26 @@ def deemphasize(signal: Tensor, memory: Tensor | None = None) -> Tensor:
     first = signal.new_zeros(signal.shape[0]) if memory is None else memory
     before = torch.cat((first[:, None], within[:, :-1, -1]), dim=1)
     return (within + before[..., None] * decay).flatten(1)[:, :length]
+
+
+def emphasised_frames(speech: Tensor, row: int, frames: int) -> Tensor:
+    """Pre-emphasised speech of the frames that belong to feature rows from ``row`` on.
+
+    Row t's frame is ``[160 t - 80, 160 t + 80)``.
+
+    Args:
+        speech: ``[..., N]``, begins at row 0's centre. Beyond its ends there is silence.
+        row: first row, at least 0.
+        frames: number of frames.
+
+    Returns:
+        ``[..., 160 * frames]``.
+    """
+    first = row * FRAME - FRAME // 2
+    before, after = max(0, 1 - first), max(0, first + frames * FRAME - speech.shape[-1])
+    start = first - 1 + before
+    piece = F.pad(speech, (before, after))[..., start : start + frames * FRAME + 1]
+    return piece[..., 1:] - PREEMPHASIS * piece[..., :-1]
 
 
 @cache

@@ -36,6 +36,7 @@ COND = 80  # conditioning values per sub-frame
 CONV_INPUT = COND + GATHERED + SUBFRAME  # one tap of the framewise convolution
 CONV_OUTPUT, GRU1, GRU2, GRU3, SKIP = 192, 160, 128, 128, 128
 PERIOD_CLASSES, PERIOD_EMBEDDING = 224, 12
+FIRST_ROW = 3  # feature row that frame 0 of :meth:`FARGAN.forward` belongs to
 CONTEXT_ROWS = 4  # rows that :meth:`FARGAN.forward` needs beyond the frames it makes
 GAIN_FLOOR = 1e-5
 
