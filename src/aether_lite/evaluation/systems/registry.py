@@ -19,13 +19,17 @@ from aether_lite.codec.loading import released_codecs
 from aether_lite.errors import AetherError
 from aether_lite.evaluation.digital.missing import MissingToolError
 from aether_lite.evaluation.systems.analogue import AnalogueCodec, VocoderOnly
+from aether_lite.evaluation.systems.separation import Separation, separation_systems
 from aether_lite.evaluation.systems.system import System
+from aether_lite.evaluation.systems.uncoded import Uncoded
 
 CODEC_FILE = "codec:"  # prefix of a codec given as a file
 
 SYSTEMS: dict[str, Callable[[], System]] = {
     **{f"codec-{name}": partial(AnalogueCodec, name, f"codec-{name}") for name in released_codecs()},
     "vocoder-only": VocoderOnly,
+    "uncoded": Uncoded,
+    **{name: partial(Separation, modes, name) for name, modes in separation_systems().items()},
 }
 """Name -> factory. Making a system is cheap; what is heavy is loaded when it first transmits."""
 
