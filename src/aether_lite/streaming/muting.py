@@ -101,7 +101,7 @@ def speech_evidence(values: Tensor, power: Tensor, noise_variance: float) -> flo
 
 
 def faded(samples: Tensor, state: MuteState) -> tuple[Tensor, MuteState]:
-    """``samples [m]`` with the fade that ``state`` asks for, and the state after them; heard samples keep their bits."""
+    """``samples [m]`` with the fade ``state`` asks for, and the state after them; heard samples keep their bits."""
     step = 1 if state.muted else -1
     if step < 0 and state.faded == 0:
         return samples, state

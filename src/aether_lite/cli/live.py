@@ -1,0 +1,226 @@
+"""``aether-lite live``: microphone to loudspeaker through the simulated channel."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from aether_lite.cli.console import console
+from aether_lite.cli.options import CHANNEL_NAMES, DEFAULT_MODEL, Model, Quiet, Vocoder, use_one_core
+from aether_lite.errors import AetherError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from aether_lite.codec import Codec
+    from aether_lite.streaming.channel import StreamChannel
+    from aether_lite.streaming.duplex import Duplex
+
+NOISELESS = ("clean", "erasure")  # channels that need no --snr
+SAMPLE_RATE = 16_000  # [Hz]
+REFRESH_HZ = 8.0  # of the read-out
+SILENCE_DBFS = -100.0  # least level shown
+METER_DB = 60.0  # range of the level meter
+METER_CELLS = 20
+
+
+@dataclass
+class ReadOut:
+    """What the newest token was like.
+
+    Attributes:
+        level_dbfs: rms of the newest recorded block [dB full scale].
+        snr_db: Es/N0 as the receiver estimates it [dB]; NaN where it does not know.
+        voiced: share of voiced frames, as received.
+        f0_hz: median F0 of the voiced frames [Hz]; NaN without any.
+        muted: whether the output is muted.
+        tokens, lost: how many were sent, and lost on the way.
+        token_ms: computing time of the newest token [ms].
+    """
+
+    level_dbfs: float = SILENCE_DBFS
+    snr_db: float = math.nan
+    voiced: float = 0.0
+    f0_hz: float = math.nan
+    muted: bool = False
+    tokens: int = 0
+    lost: int = 0
+    token_ms: float = 0.0
+
+    def line(self, duplex: Duplex) -> str:
+        """One line for the terminal."""
+        cells = round(METER_CELLS * min(1.0, max(0.0, 1 + self.level_dbfs / METER_DB)))
+        meter = "#" * cells + "." * (METER_CELLS - cells)
+        snr = "   -   " if math.isnan(self.snr_db) else f"{self.snr_db:5.1f} dB"
+        tone = "U          " if self.voiced < 0.5 or math.isnan(self.f0_hz) else f"V {self.f0_hz:5.0f} Hz  "
+        state = "muted" if self.muted else "     "
+        return (
+            f"[{meter}] {self.level_dbfs:6.1f} dBFS   Es/N0 {snr}   {tone}{state}   lost {self.lost}/{self.tokens}   "
+            f"{self.token_ms:.0f} ms/token   underruns {duplex.underruns}, dropped {duplex.overruns}"
+        )
+
+
+class Chain:
+    """Both ends of the link and the channel between them, with a read-out.
+
+    Args:
+        codec: at both ends.
+        link: the channel.
+        rate: channel uses per second.
+        mute: as :class:`~aether_lite.streaming.Decoder` has it.
+    """
+
+    def __init__(self, codec: Codec, link: StreamChannel, rate: int, mute: bool) -> None:
+        from aether_lite.streaming import Decoder, Encoder
+
+        self.encoder, self.decoder = Encoder(codec, rate), Decoder(codec, rate, mute=mute)
+        self.link, self.read_out = link, ReadOut()
+
+    def process(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Recorded samples ``[n]`` to received ones ``[m]``."""
+        import torch
+
+        from aether_lite.features.layout import PITCH, f0_from_pitch
+        from aether_lite.features.tensors import voiced_frames
+
+        start, out = time.perf_counter(), self.read_out
+        rms = float((block.astype("f8") ** 2).mean() ** 0.5) if len(block) else 0.0
+        out.level_dbfs = max(SILENCE_DBFS, 20 * math.log10(rms)) if rms > 0 else SILENCE_DBFS
+        received = self.link.send(self.encoder.push(block))
+        heard = self.decoder.push(received)
+        count = received.values.shape[1]
+        if count:
+            noise = received.state.noise_variance
+            n0 = math.nan if noise is None else float(noise[0, -1])
+            out.snr_db = -10 * math.log10(n0) if n0 > 0 else math.nan
+            voiced = voiced_frames(heard.features)
+            out.voiced = float(voiced.float().mean())
+            out.f0_hz = float(f0_from_pitch(torch.median(heard.features[voiced, PITCH]))) if voiced.any() else math.nan
+            out.muted, out.tokens = self.decoder.muted, out.tokens + count
+            out.lost += int(received.state.erased.sum())
+            out.token_ms = 1000 * (time.perf_counter() - start) / count
+        return heard.samples.numpy()
+
+
+def live(
+    snr: Annotated[
+        float | None, typer.Option(metavar="DB", help="Es/N0 [dB]. Needed unless the channel is clean or erasure.")
+    ] = None,
+    rate: Annotated[int, typer.Option(metavar="USES", help="Channel uses per second: 150, 300, 500, 600, 700, "
+                                      "1000 or 1200.")] = 1000,
+    channel: Annotated[str, typer.Option(metavar="NAME", help=f"One of {CHANNEL_NAMES}.")] = "awgn",
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the channel.")] = 0,
+    state: Annotated[
+        str | None, typer.Option(metavar="KIND", help="What the receiver knows: exact, estimated or withheld.")
+    ] = None,
+    erasure: Annotated[float | None, typer.Option(metavar="P", help="Share of tokens lost, on any channel.")] = None,
+    burst_tokens: Annotated[float | None, typer.Option(metavar="N", help="Mean length of a burst of losses.")] = None,
+    mute: Annotated[bool, typer.Option(help="Mute long gaps and noise without speech.")] = True,
+    microphone: Annotated[str | None, typer.Option(metavar="NAME", help="Input device; else the default one.")] = None,
+    loudspeaker: Annotated[str | None, typer.Option(metavar="NAME", help="Output device; else the default.")] = None,
+    block_ms: Annotated[float, typer.Option(metavar="MS", min=2, max=500, help="What the device gives at a time.")]
+    = 20.0,
+    seconds: Annotated[float | None, typer.Option(metavar="S", min=0, help="How long; else until Ctrl-C.")] = None,
+    model: Model = DEFAULT_MODEL,
+    vocoder: Vocoder = None,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Speak into the microphone and hear yourself through the noisy channel; wear headphones."""
+    if snr is None and channel not in NOISELESS:
+        raise typer.BadParameter("needed for every channel but clean and erasure", param_hint="'--snr'")
+    device = _sound_device()
+    from aether_lite.codec import load
+    from aether_lite.streaming.channel import StreamChannel
+
+    use_one_core()
+    options = {} if state is None else {"state": state}
+    codec = load(model, vocoder)
+    link = StreamChannel(
+        channel, None if channel == "clean" else snr, rate,
+        seed=seed, erasure=erasure, burst_tokens=burst_tokens, token_frames=codec.token_frames, **options,
+    )  # fmt: skip
+    chain = Chain(codec, link, rate, mute)
+    chain.process(_silence(codec.token_frames))  # the first pass is slow
+    chain = Chain(codec, link, rate, mute)
+    names = (_device_name(microphone), _device_name(loudspeaker))
+    run(chain, device, names, round(block_ms * SAMPLE_RATE / 1000), seconds, quiet)
+
+
+def run(
+    chain: Chain,
+    device: Any,
+    names: tuple[int | str | None, int | str | None],
+    block: int,
+    seconds: float | None,
+    quiet: bool,
+) -> None:
+    """Play until time is up or Ctrl-C.
+
+    Args:
+        chain: what the samples go through.
+        device: the module ``sounddevice``, or anything with its ``Stream`` and ``PortAudioError``.
+        names: input and output device; None for the default.
+        block: samples that the device gives at a time.
+        seconds: how long; None for ever.
+        quiet: without a read-out.
+
+    Raises:
+        AetherError: no usable device.
+    """
+    from rich.live import Live
+    from rich.text import Text
+
+    from aether_lite.streaming.duplex import Duplex
+
+    out = console(quiet)
+    end = math.inf if seconds is None else time.monotonic() + seconds
+    with Duplex(chain.process) as duplex:
+        try:
+            stream = device.Stream(
+                samplerate=SAMPLE_RATE, blocksize=block, device=names, channels=1, dtype="float32",
+                callback=duplex.callback,
+            )  # fmt: skip
+        except (device.PortAudioError, ValueError) as error:
+            raise AetherError(f"no sound device for 16 kHz in and out ({error}); see: python -m sounddevice") from error
+        with stream, Live(console=out, refresh_per_second=REFRESH_HZ, transient=True) as shown:
+            try:
+                while time.monotonic() < end and duplex.failure is None and stream.active:
+                    time.sleep(min(1 / REFRESH_HZ, max(0.0, end - time.monotonic())))
+                    shown.update(Text(chain.read_out.line(duplex), no_wrap=True))
+            except KeyboardInterrupt:
+                pass  # the usual way to end it
+    if duplex.failure is not None:
+        raise duplex.failure
+    out.print(chain.read_out.line(duplex))
+
+
+def _sound_device() -> Any:
+    """The module ``sounddevice``."""
+    try:
+        import sounddevice
+    except ImportError as error:
+        raise AetherError("live needs the package sounddevice: pip install 'aether-lite[live]'") from error
+    except OSError as error:
+        raise AetherError(
+            f"live needs the PortAudio library ({error}); on Debian: apt install libportaudio2"
+        ) from error
+    return sounddevice
+
+
+def _device_name(name: str | None) -> int | str | None:
+    """Number or name of a device, as the sound library takes it."""
+    return int(name) if name is not None and name.isdigit() else name
+
+
+def _silence(token_frames: int) -> NDArray[np.float32]:
+    """Two tokens of silence."""
+    import numpy as np
+
+    from aether_lite.features.layout import FRAME
+
+    return np.zeros(2 * token_frames * FRAME, np.float32)

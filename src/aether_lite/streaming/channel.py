@@ -1,0 +1,114 @@
+"""Any simulated channel, token by token.
+
+The channels of :mod:`aether_lite.channels` act on a whole clip. Here the link is simulated ahead, a stretch of a
+minute at a time: the channel gets tokens of ones, which makes its gains h and noise w known (y = h + w), and whatever
+is sent then is received as y = h x + w, with the state that the channel told. Fading, sliding noise estimates and
+bursts of losses go on smoothly within a stretch; the next one is independent of it (seed + 1). Memory is constant.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aether_lite.channels import ChannelState, Received, Symbols, apply_channel, erase
+from aether_lite.channels.signal import FRAMES_PER_SECOND, uses_per_token
+from aether_lite.errors import AetherError
+from aether_lite.streaming.encoder import checked_rate
+
+STRETCH_S = 60.0  # [s] simulated at a time
+
+
+class StreamChannel:
+    """One link from a transmitter to a receiver.
+
+    Args:
+        name: a key of :data:`aether_lite.channels.CHANNELS`.
+        snr_db: Es/N0 [dB]; None for ``clean``, and for ``erasure`` without noise.
+        rate: channel uses per second.
+        seed: of noise, fading and losses; the same seed gives the same link.
+        erasure: share of tokens lost on top of any channel; None for none (``erasure``: a tenth).
+        burst_tokens: mean length of a burst of these losses [tokens]; None for independent losses.
+        token_frames: frames of 10 ms in a token.
+        options: further options of the channel, such as ``state``, ``block_ms`` or ``doppler_hz``.
+
+    Raises:
+        AetherError: an unknown channel, rate or option, or a number out of range.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        snr_db: float | None,
+        rate: int,
+        *,
+        seed: int = 0,
+        erasure: float | None = None,
+        burst_tokens: float | None = None,
+        token_frames: int = 8,
+        **options: Any,
+    ) -> None:
+        if burst_tokens is not None and erasure is None and name != "erasure":
+            raise AetherError("a burst length needs a share of lost tokens: give the erasure probability too")
+        losses = {"probability": erasure, "burst_tokens": burst_tokens}
+        self._losses: dict[str, Any] = {key: value for key, value in losses.items() if value is not None}
+        self._loses = name == "erasure" or bool(self._losses)
+        if name == "erasure":  # losses after noise, or after none
+            name = "clean" if snr_db is None else "awgn"
+        self._name, self._snr_db, self._seed = name, snr_db, seed
+        self._rate, self._frames, self._options = checked_rate(rate), token_frames, options
+        self._stretch = 0
+        self._simulate()
+
+    def send(self, symbols: Symbols) -> Received:
+        """What arrives of the next tokens ``[1, K, n]``, K >= 0, and what the receiver knows of their channel."""
+        pieces, start, count = [], 0, symbols.values.shape[1]
+        while start < count:
+            if self._place == self._told.values.shape[1]:
+                self._stretch += 1
+                self._simulate()
+            end = min(count, start + self._told.values.shape[1] - self._place)
+            pieces.append(self._received(symbols.values[:, start:end]))
+            start = end
+        return _joined(pieces) if pieces else self._received(symbols.values)
+
+    def _simulate(self) -> None:
+        """The next stretch of the link."""
+        tokens = max(1, round(STRETCH_S * FRAMES_PER_SECOND / self._frames))
+        uses = int(uses_per_token(self._rate, self._frames))
+        ones = Symbols(torch.ones(1, tokens, uses, dtype=torch.complex64), self._rate, self._frames)
+        seed = (self._seed + self._stretch) % 2**63
+        # The state asked for is drawn after gain and noise, so that both calls meet the same of these.
+        self._told = apply_channel(self._name, ones, self._snr_db, **{**self._options, "seed": seed})
+        exact = apply_channel(self._name, ones, self._snr_db, **{**self._options, "seed": seed, "state": "exact"})
+        assert exact.state.gain is not None
+        self._gain = exact.state.gain
+        self._noise = exact.values - self._gain
+        if self._loses:
+            self._told = erase(self._told, **self._losses, seed=seed)
+        self._place = 0
+
+    def _received(self, values: Tensor) -> Received:
+        """Tokens that fit the stretch."""
+        part = slice(self._place, self._place + values.shape[1])
+        self._place = part.stop
+        state = self._told.state
+        erased = state.erased[:, part]
+        arrived = self._gain[:, part] * values + self._noise[:, part]
+        known = ChannelState(
+            None if state.gain is None else state.gain[:, part],
+            None if state.noise_variance is None else state.noise_variance[:, part],
+            erased,
+        )
+        return Received(arrived.masked_fill(erased[:, :, None], 0), self._rate, known, self._frames)
+
+
+def _joined(pieces: list[Received]) -> Received:
+    def together(name: str) -> Any:
+        parts = [getattr(piece.state, name) for piece in pieces]
+        return None if parts[0] is None else torch.cat(parts, dim=1)
+
+    state = ChannelState(together("gain"), together("noise_variance"), together("erased"))
+    return Received(torch.cat([piece.values for piece in pieces], dim=1), pieces[0].rate, state, pieces[0].token_frames)
