@@ -37,6 +37,28 @@ def test_estoi_of_a_clip_too_short_is_nan():
 
 
 @needs_pystoi
+def test_estoi_is_what_the_package_says():
+    from pystoi import stoi
+
+    original = babble(1.5)
+    decoded = original + 0.05 * torch.randn(original.shape, generator=torch.Generator().manual_seed(1))
+    wanted = [
+        stoi(o.double().numpy(), d.double().numpy(), 16_000, extended=True)
+        for o, d in zip(original, decoded, strict=True)
+    ]
+    assert estoi(decoded, original).tolist() == pytest.approx(wanted, abs=1e-6)
+
+
+@needs_pystoi
+def test_estoi_of_a_mute_link_is_low_and_the_same_each_time():
+    original = babble(1.5)
+    scores = [estoi(torch.zeros_like(original), original) for _ in range(2)]
+    assert scores[0].equal(scores[1])
+    assert (scores[0].abs() < 0.1).all()
+    assert estoi(original, torch.zeros_like(original)).isnan().all()
+
+
+@needs_pystoi
 def test_estoi_needs_aligned_signals():
     with pytest.raises(ValueError, match=r"\(2, 8000\) and \(2, 16000\)"):
         estoi(babble(0.5), babble(1.0))

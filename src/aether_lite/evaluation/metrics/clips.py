@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -36,6 +37,11 @@ def check_audio(*signals: Tensor) -> None:
             raise ValueError("audio must be finite: there are NaN or infinite samples")
 
 
+def flat(signal: Tensor) -> Tensor:
+    """``[..., N]`` as ``[clips, N]``, also where one of them is 0."""
+    return signal.reshape(math.prod(signal.shape[:-1]), signal.shape[-1])
+
+
 def each_clip(measure: Callable[..., float], *signals: Tensor) -> Tensor:
     """Measure every clip.
 
@@ -47,7 +53,7 @@ def each_clip(measure: Callable[..., float], *signals: Tensor) -> Tensor:
         ``[...] float32`` on the CPU.
     """
     check_audio(*signals)
-    rows = [signal.detach().float().cpu().reshape(-1, signal.shape[-1]).numpy() for signal in signals]
+    rows = [flat(signal.detach().float().cpu()).numpy() for signal in signals]
     values = [measure(*clips) for clips in zip(*rows, strict=True)]
     return torch.tensor(values, dtype=torch.float32).reshape(signals[0].shape[:-1])
 

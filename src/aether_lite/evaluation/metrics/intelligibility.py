@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from aether_lite.evaluation.metrics.clips import Float32, check_audio, each_clip
+from aether_lite.evaluation.metrics.active import NAN
+from aether_lite.evaluation.metrics.clips import Float32, check_audio, each_clip, silent
 from aether_lite.evaluation.metrics.packages import installed, require
 from aether_lite.features.layout import SAMPLE_RATE
 
@@ -32,8 +36,8 @@ def estoi(decoded: Tensor, original: Tensor, sample_rate: int = SAMPLE_RATE) -> 
         sample_rate: [Hz]; resampled to 10 kHz inside.
 
     Returns:
-        ``[...] float32`` on the CPU, up to 1, higher is better; NaN where a clip holds less than about 0.4 s of
-        sound, for which the measure is not defined.
+        ``[...] float32`` on the CPU, up to 1, higher is better; about 0 where the decoded side is mute; NaN where
+        the original holds less than about 0.4 s of sound, for which the measure is not defined.
 
     Raises:
         AetherError: ``pystoi`` is not installed.
@@ -42,15 +46,28 @@ def estoi(decoded: Tensor, original: Tensor, sample_rate: int = SAMPLE_RATE) -> 
     require("ESTOI", ESTOI_PACKAGES)
     check_audio(decoded, original)
     if decoded.shape[-1] < SHORTEST_SECONDS * sample_rate:  # pystoi fails on a clip of less than one frame
-        return torch.full(decoded.shape[:-1], float("nan"))
+        return torch.full(decoded.shape[:-1], NAN)
     from pystoi import stoi
 
     def score(processed: Float32, clean: Float32) -> float:
-        with warnings.catch_warnings():
+        if silent(clean):
+            return NAN
+        with warnings.catch_warnings(), _same_noise():
             warnings.filterwarnings("error", "Not enough STFT frames", RuntimeWarning)
             try:
                 return float(stoi(clean.astype(float), processed.astype(float), sample_rate, extended=True))
             except RuntimeWarning:
-                return float("nan")
+                return NAN
 
     return each_clip(score, decoded, original)
+
+
+@contextmanager
+def _same_noise() -> Iterator[None]:
+    """Fix the noise that ``pystoi`` adds from NumPy's global generator: where the decoded side is mute, it decides."""
+    before = np.random.get_state()  # noqa: NPY002
+    np.random.seed(0)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002

@@ -7,10 +7,11 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 import torch
 from torch import Tensor
+
+from aether_lite.evaluation.metrics.clips import flat
 
 NAN = float("nan")
 INFINITY = float("inf")
@@ -169,7 +170,6 @@ def _cut(function: Callable[..., Tensor], signals: tuple[Tensor, ...], mask: Ten
     shape = signals[0].shape
     if any(signal.shape != shape for signal in (*signals, mask)):
         raise ValueError(f"signals and mask must agree, not {[tuple(s.shape) for s in (*signals, mask)]}")
-    flat: list[Any] = [signal.reshape(-1, shape[-1]) for signal in signals]
-    kept = mask.reshape(-1, shape[-1]).to(torch.bool)
-    values = [function(*(signal[row][kept[row]] for signal in flat)) for row in range(len(kept))]
+    rows, kept = [flat(signal) for signal in signals], flat(mask).to(torch.bool)
+    values = [function(*(signal[row][kept[row]] for signal in rows)) for row in range(len(kept))]
     return torch.stack(values).reshape(shape[:-1]) if values else signals[0].new_zeros(shape[:-1]).real

@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from aether_lite.evaluation.metrics.clips import ClipMemory, Float32, each_clip
-from aether_lite.evaluation.metrics.packages import require
+from aether_lite.evaluation.metrics.packages import keep_offline, require
 from aether_lite.features.layout import SAMPLE_RATE
 
 DNSMOS_PACKAGES = ("speechmos", "librosa", "onnxruntime", "requests")
@@ -91,6 +91,7 @@ _scores = ClipMemory(_score)
 @cache
 def _scorer() -> Any:
     """The networks of speechmos on one thread, once a process."""
+    keep_offline()
     import onnxruntime
     from speechmos import dnsmos as package
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Sequence
 
 from aether_lite.errors import AetherError
@@ -27,6 +28,14 @@ def require(title: str, packages: Sequence[str], extra: str = "eval") -> None:
     missing = absent(packages)
     if missing:
         raise AetherError(f"{title} needs {listed(missing)}: pip install aether-lite[{extra}]")
+
+
+def keep_offline() -> None:
+    """Tell onnxruntime, before it is imported, to send nothing about its use: from 1.29 on it does so by default.
+
+    Its variable ``ORT_DISABLE_TELEMETRY`` is left alone where the user has set it.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def listed(missing: Sequence[str]) -> str:

