@@ -51,6 +51,17 @@ def _train(context: typer.Context) -> None:
     train(context.args)
 
 
+@app.command(
+    "train-vocoder",
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
+)
+def _train_vocoder(context: typer.Context) -> None:
+    """Train a vocoder (its options: aether-lite train-vocoder --help)."""
+    from aether_lite.cli.train_vocoder import train_vocoder
+
+    train_vocoder(context.args)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; a stated error is one line on standard error and exit code 1."""
     try:

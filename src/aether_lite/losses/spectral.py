@@ -75,7 +75,7 @@ def stft_losses(
         norm = torch.linalg.vector_norm(y, dim=(1, 2)).clamp_min(quiet)
         convergence.append(torch.linalg.vector_norm(y - x, dim=(1, 2)) / norm)
     return StftLosses(
-        joined_ratio(*torch.stack(root).unbind(1), reduce).mean(),
+        _root(root, reduce),
         joined_ratio(torch.stack(log), torch.stack(log_count), reduce).mean(),
         joined_mean(torch.stack(convergence).mean(0), reduce=reduce),
     )
@@ -84,10 +84,10 @@ def stft_losses(
 def root_stft_loss(
     decoded: Tensor, original: Tensor, sizes: Sequence[int] = FFT_SIZES, reduce: Reduce = alone
 ) -> Tensor:
-    """The *root* form of :func:`stft_losses` alone, what FARGAN is trained with: a scalar >= 0; ``reduce`` runs once."""
+    """The *root* form of :func:`stft_losses` alone, FARGAN's own: a scalar >= 0; ``reduce`` runs once."""
     _check(decoded, original, max(sizes))
     sums = [_root_sums(*(magnitudes(audio, size, size // 4) for audio in (decoded, original))) for size in sizes]
-    return joined_ratio(*torch.stack(sums).unbind(1), reduce).mean()
+    return _root(sums, reduce)
 
 
 def log_mel_loss(decoded: Tensor, original: Tensor, reduce: Reduce = alone) -> Tensor:
@@ -139,6 +139,12 @@ def _root_sums(x: Tensor, y: Tensor) -> Tensor:
     """Numerator and denominator of the root form at one size, ``[2]``."""
     root_x, root_y = ((m + MAGNITUDE_FLOOR).sqrt() for m in (x, y))
     return torch.stack(((root_y - root_x).abs().sum(), root_y.sum()))
+
+
+def _root(sums: Sequence[Tensor], reduce: Reduce) -> Tensor:
+    """The root form from the sums of every size."""
+    difference, scale = torch.stack(list(sums)).unbind(1)
+    return joined_ratio(difference, scale, reduce).mean()
 
 
 def _mel(frequency: float) -> float:

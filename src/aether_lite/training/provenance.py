@@ -41,8 +41,13 @@ def provenance(config: TrainConfig, step: int, data: str) -> dict[str, Any]:
     """Options, steps, data hash, code version and commit, as plain values."""
     options = {k: v for k, v in config.as_dict().items() if k not in FREE_TO_CHANGE - {"steps"}}
     names = {name: Path(options[name]).name for name in ("codec", "fargan_ckpt")}
+    return origin({**options, **names, "data_root": [Path(root).name for root in config.data_root]}, step, data)
+
+
+def origin(options: dict[str, Any], step: int, data: str) -> dict[str, Any]:
+    """Options, steps, data hash, code version and commit of any run, as plain values."""
     return {
-        "options": {**options, **names, "data_root": [Path(root).name for root in config.data_root]},
+        "options": options,
         "steps_done": step,
         "data_hash": data,
         "version": aether_lite.__version__,

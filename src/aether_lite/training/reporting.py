@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 from tqdm import tqdm
@@ -16,17 +15,14 @@ from aether_lite.codec import SpiJscc
 from aether_lite.errors import AetherError
 from aether_lite.evaluation.metrics import estoi, estoi_available
 from aether_lite.evaluation.pictures import transmission_picture
-from aether_lite.features.layout import FRAME, SAMPLE_RATE
+from aether_lite.features.layout import FRAME
 from aether_lite.files import atomic_path
 from aether_lite.training.config import TrainConfig
 from aether_lite.training.curriculum import Stage, table
+from aether_lite.training.journal import LOG, Journal, read_log
 from aether_lite.training.monitors import VALIDATION_POINTS, Outcome, ValidationSet, alarms, validate_at
 from aether_lite.vocoder import FARGAN, synthesize
 
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
-
-LOG = "log.jsonl"
 SHOWN = {"total": "total", "wave": "recon", "adv": "adv", "spi": "spi"}  # term: name in the bar
 BAR_EVERY = 10  # steps between updates of the bar's numbers, and of the scalars
 
@@ -56,10 +52,9 @@ class Reporter:
         self.epoch_steps = epoch_steps
         self.config, self.valid, self.speech = config, valid, speech
         self.out = Path(config.out)
-        self.out.mkdir(parents=True, exist_ok=True)
+        self.journal = Journal(self.out, config.tensorboard)
         self.bar = tqdm(total=config.steps, initial=first, unit="step", dynamic_ncols=True)
         self.began, self.first = time.monotonic(), first
-        self.writer = _tensorboard(self.out) if config.tensorboard else None
         self.wandb = _wandb(config) if config.wandb else None
         self.bar.write(f"{'stage':18}{'steps':>14}{'SPI':>6}{'audio':>7}{'GAN':>10}  vocoder")
         for name, steps, spi, wave, adv, vocoder in table(config.stage_borders, config.steps):
@@ -79,7 +74,7 @@ class Reporter:
         self.bar.set_postfix({"epoch": epoch, **shown, "data": f"{waited / elapsed:.0%}"})
         self._scalars("train", numbers, step)
         speed = {"steps_per_second": (step - self.first) / elapsed, "data_wait": waited / elapsed}
-        self._log({"step": step, "stage": stage.name if stage else "", **numbers, **speed})
+        self.journal.row({"step": step, "stage": stage.name if stage else "", **numbers, **speed})
 
     def validate(self, step: int, codec: SpiJscc, vocoder: FARGAN) -> Validation:
         """Measure the codec at fixed rates and SNRs; write numbers, pictures and audio."""
@@ -91,7 +86,7 @@ class Reporter:
         for (rate, snr_db), outcome in outcomes.items():
             name = f"{rate}@{snr_db:g}dB"
             self._scalars(f"valid {name}", outcome.numbers, step)
-            self._log({"step": step, "valid": name, **outcome.numbers})
+            self.journal.row({"step": step, "valid": name, **outcome.numbers})
         losses = ", ".join(f"{r}@{s:g}dB {o.numbers['feature_loss']:.4f}" for (r, s), o in outcomes.items())
         rest = ", ".join(
             f"{name} {first.numbers[name]:.3f}"
@@ -109,8 +104,7 @@ class Reporter:
     def close(self) -> None:
         """End the bar and the writers."""
         self.bar.close()
-        if self.writer is not None:
-            self.writer.close()
+        self.journal.close()
         if self.wandb is not None:
             self.wandb.finish()
 
@@ -126,8 +120,7 @@ class Reporter:
     def _show(self, step: int, codec: SpiJscc, outcome: Outcome, heard: Tensor) -> None:
         """A PNG page of the first clip, and its audio."""
         frames = int(self.valid.mask[0].sum())
-        if self.writer is not None:
-            self.writer.add_audio("valid/received", heard[0, : frames * FRAME], step, SAMPLE_RATE)
+        self.journal.audio("valid/received", heard[0, : frames * FRAME], step)
         if not self.config.save_visualization:
             return
         rate, snr_db = VALIDATION_POINTS[0]
@@ -144,31 +137,12 @@ class Reporter:
             title=f"Step {step}: {rate} uses/s, AWGN, Es/N0 {snr_db:g} dB",
         )
         curves(self.out / LOG, self.out / "losses.png")
-        if self.writer is not None:
-            from matplotlib.image import imread
-
-            self.writer.add_image("valid/transmission", imread(path), step, dataformats="HWC")
+        self.journal.picture("valid/transmission", path, step)
 
     def _scalars(self, group: str, numbers: Mapping[str, float], step: int) -> None:
-        if self.writer is not None:
-            for name, value in numbers.items():
-                self.writer.add_scalar(f"{group}/{name}", value, step)
+        self.journal.scalars(group, numbers, step)
         if self.wandb is not None:
             self.wandb.log({f"{group}/{name}": value for name, value in numbers.items()}, step=step)
-
-    def _log(self, row: Mapping[str, Any]) -> None:
-        with (self.out / LOG).open("a") as log:
-            rounded = {k: float(f"{v:.5g}") if isinstance(v, float) else v for k, v in row.items()}
-            log.write(json.dumps(rounded) + "\n")
-
-
-def read_log(path: Path) -> list[dict[str, Any]]:
-    """Rows of a run's ``log.jsonl``; steps done again after a resume count once, the last time."""
-    rows: dict[tuple[int, str], dict[str, Any]] = {}
-    for line in path.read_text().splitlines():
-        row = json.loads(line)
-        rows[row["step"], row.get("valid", "")] = row
-    return [rows[key] for key in sorted(rows)]
 
 
 def curves(log: Path, picture: Path) -> None:
@@ -201,15 +175,6 @@ def curves(log: Path, picture: Path) -> None:
         axes.grid(alpha=0.3)
     with atomic_path(picture) as partial:
         figure.savefig(partial)
-
-
-def _tensorboard(out: Path) -> SummaryWriter | None:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        tqdm.write("no TensorBoard here: pip install aether-lite[train] for scalars, audio and pictures")
-        return None
-    return SummaryWriter(str(out / "tensorboard"))
 
 
 def _wandb(config: TrainConfig) -> Any:

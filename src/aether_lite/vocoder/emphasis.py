@@ -1,4 +1,4 @@
-"""Pre-emphasis of the vocoder's targets, and de-emphasis ``out[n] = s[n] + 0.85 out[n-1]`` without a loop over samples."""
+"""Pre-emphasis of the vocoder's targets; de-emphasis ``out[n] = s[n] + 0.85 out[n-1]`` without a loop over samples."""
 
 from __future__ import annotations
 

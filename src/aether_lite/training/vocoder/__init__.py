@@ -1,0 +1,1 @@
+"""Training of the vocoder by itself, on features and the speech they come from."""
