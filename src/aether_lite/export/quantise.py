@@ -3,6 +3,9 @@
 Each output's column of a weight matrix becomes 8-bit numbers with a scale of its own; activations are quantised at run
 time with one scale for each vector. Convolutions, embeddings and everything else stay in float32. Full 8-bit unsigned
 weights: signed ones would need one bit less where a processor adds products of bytes in 16 bits (x86 before VNNI).
+
+Some products stay in float32: those too small to gain anything, among them the transforms that make the final features
+and samples, and the de-emphasis. Whatever is quantised last is heard directly.
 """
 
 from __future__ import annotations
@@ -12,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+MIN_INPUTS, MIN_OUTPUTS = 32, 64  # a smaller matrix stays in float32
 
 
 def quantise(source: Path, destination: Path) -> None:
@@ -35,10 +40,27 @@ def quantise(source: Path, destination: Path) -> None:
             op_types_to_quantize=["MatMul"],
             weight_type=QuantType.QUInt8,
             per_channel=True,
+            nodes_to_exclude=_kept_in_float(model),
             extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
         )
     finally:
         logging.root.setLevel(level)
+
+
+def _kept_in_float(model: Any) -> list[str]:
+    """Names of the products that are not quantised; the de-emphasis is known by its triangular matrix."""
+    from onnx import numpy_helper
+
+    matrices = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    kept = []
+    for node in model.graph.node:
+        matrix = matrices.get(node.input[1]) if node.op_type == "MatMul" else None
+        if matrix is None:
+            continue
+        small = matrix.shape[0] < MIN_INPUTS or matrix.shape[1] < MIN_OUTPUTS
+        if small or np.array_equal(matrix, np.triu(matrix)):
+            kept.append(node.name)
+    return kept
 
 
 def gemm_to_matmul(model: Any) -> None:

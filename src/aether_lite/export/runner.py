@@ -63,7 +63,7 @@ class OnnxStep:
         names = {port.name for port in session.get_outputs()}
         kinds = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(bool)": np.bool_}
         self._dtypes = {port.name: kinds[port.type] for port in session.get_inputs()}
-        self._shapes = {port.name: tuple(port.shape) for port in session.get_inputs()}
+        self.shapes = {port.name: tuple(port.shape) for port in session.get_inputs()}
         self._states = [name for name in self._dtypes if NEW_STATE + name in names]
         self._wanted = outputs + [NEW_STATE + name for name in self._states]
         self.reset()
@@ -87,7 +87,7 @@ class OnnxStep:
 
     def reset(self) -> None:
         """Forget everything."""
-        self.state: dict[str, Array] = {name: np.zeros(self._shapes[name], self._dtypes[name]) for name in self._states}
+        self.state: dict[str, Array] = {name: np.zeros(self.shapes[name], self._dtypes[name]) for name in self._states}
 
     def __call__(self, **inputs: ArrayLike) -> list[Array]:
         """The outputs for these inputs (shapes and meanings: manifest); the state moves on."""
