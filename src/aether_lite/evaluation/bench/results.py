@@ -47,6 +47,16 @@ def options_text(condition: Condition) -> str:
     return " ".join(f"{name}={value}" for name, value in condition.options)
 
 
+def condition_text(condition: Condition) -> str:
+    """A condition in both SNRs, for titles."""
+    noise = "no noise"
+    if condition.snr_db is not None:
+        low = snr_3k_db(condition.snr_db, condition.rate)
+        noise = f"Es/N0 {condition.snr_db:g} dB (SNR3k {low:.1f} dB)"
+    channel = " ".join([condition.channel, options_text(condition)]).strip()
+    return f"{condition.rate} uses/s, {channel}, {noise}"
+
+
 def keys_of(condition: Condition) -> dict[str, str]:
     """The columns that name a condition."""
     snr = condition.snr_db

@@ -102,8 +102,9 @@ def read_summary(path: Path) -> list[Summary]:
         options = tuple(tuple(part.split("=", 1)) for part in line["options"].split())
         snr = None if line["snr_db"] == ABSENT else float(line["snr_db"])
         condition = Condition(line["channel"], snr, int(line["rate"]), options)  # type: ignore[arg-type]
-        numbers = [number_in(line[name]) for name in ("value", "low", "high")]
-        groups.setdefault((line["system"], condition), {})[line["measure"]] = Estimate(*numbers, int(line["clips"]))
+        value, low, high = (number_in(line[name]) for name in ("value", "low", "high"))
+        estimates = groups.setdefault((line["system"], condition), {})
+        estimates[line["measure"]] = Estimate(value, low, high, int(line["clips"]))
     return [Summary(system, condition, estimates) for (system, condition), estimates in groups.items()]
 
 

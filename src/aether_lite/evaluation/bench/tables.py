@@ -1,0 +1,164 @@
+"""Markdown tables of a benchmark, each with the notes that it cannot be read without."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from aether_lite.evaluation.bench.about import DEFINITIONS, INTERVALS, About
+from aether_lite.evaluation.bench.bootstrap import Estimate
+from aether_lite.evaluation.bench.results import options_text
+from aether_lite.evaluation.bench.summary import Summary
+from aether_lite.evaluation.metrics.registry import AUDIO_METRICS, FEATURE_METRICS, METRICS
+from aether_lite.evaluation.systems import Condition
+from aether_lite.evaluation.transmission import snr_3k_db
+
+FEATURE_COLUMNS = ("feature_loss", "lsd_active_db", "pitch_median_cents", "gpe", "vuv_error", "f0_correlation")
+AUDIO_COLUMNS = (
+    "estoi", "pesq_wb", "dnsmos_ovrl", "wer", "cer", "speaker_similarity", "log_mel", "mr_stft",
+)  # fmt: skip
+DIGITS = {"lsd_active_db": 2, "pitch_median_cents": 0, "pesq_wb": 2, "dnsmos_ovrl": 2, "papr_db": 1, "bit_rate": 0}
+ABSENT = "-"
+
+
+def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    rows = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    return "\n".join([*rows, *(f"| {' | '.join(line)} |" for line in lines)])
+
+
+def shown(value: float, digits: int = 3) -> str:
+    """A number of a table, ``-`` where it is not defined."""
+    return f"{value:.{digits}f}" if math.isfinite(value) else ABSENT
+
+
+def with_interval(estimate: Estimate | None, digits: int = 3) -> str:
+    """A number and its interval, ``0.160 [0.150, 0.172]``."""
+    if estimate is None or not math.isfinite(estimate.value):
+        return ABSENT
+    text = shown(estimate.value, digits)
+    if not math.isfinite(estimate.low):
+        return text
+    return f"{text} [{shown(estimate.low, digits)}, {shown(estimate.high, digits)}]"
+
+
+def systems_table(about: About, summaries: Sequence[Summary]) -> str:
+    """What is compared: latency, time on the channel, state, training data, notes."""
+    lines = []
+    for system in about.systems:
+        own = [s for s in summaries if s.system == system.name]
+        busy = sorted({f"{s.occupied:.2f}" for s in own if s.on_air})
+        lines.append(
+            [
+                system.title,
+                f"{system.latency_ms:.0f}",
+                " to ".join(dict.fromkeys((busy[0], busy[-1]))) if busy else ABSENT,
+                system.channel_state,
+                system.trained_on or ABSENT,
+                system.notes or ABSENT,
+            ]
+        )
+    return markdown(
+        ["system", "latency [ms]", "busy [s per s]", "receiver knows of the channel", "trained on", "notes"], lines
+    )
+
+
+def quality_table(about: About, summaries: Sequence[Summary], measures: Sequence[str]) -> str:
+    """A line for each system and condition with every measure and its interval."""
+    head = ["system", "channel", "uses/s", "Es/N0 [dB]", "SNR3k [dB]", "busy [s per s]", "latency [ms]"]
+    lines = [
+        [
+            *_where(about, summary),
+            *(with_interval(summary.estimates.get(name), DIGITS.get(name, 3)) for name in measures),
+        ]
+        for summary in summaries
+    ]
+    return markdown([*head, *(METRICS[name].heading() for name in measures)], lines)
+
+
+def snr_table(about: About, summaries: Sequence[Summary], channel: str, measure: str) -> str:
+    """One measure on one channel: a line for each system and rate, a column for each Es/N0."""
+    own = [s for s in summaries if s.condition.channel == channel and s.on_air and s.condition.snr_db is not None]
+    snrs = sorted({s.condition.snr_db for s in own if s.condition.snr_db is not None})
+    groups: dict[tuple[str, int, str], dict[float | None, Summary]] = {}
+    for summary in own:
+        where = (summary.system, summary.condition.rate, options_text(summary.condition))
+        groups.setdefault(where, {})[summary.condition.snr_db] = summary
+    digits = DIGITS.get(measure, 3)
+    lines = [
+        [
+            f"{about.system(name).title}{f' ({options})' if options else ''}",
+            str(rate),
+            f"{snr_3k_db(0.0, rate):+.1f}",
+            shown(next(iter(cells.values())).occupied, 2),
+            f"{about.system(name).latency_ms:.0f}",
+            *(shown(cells[snr].value(measure), digits) if snr in cells else ABSENT for snr in snrs),
+        ]
+        for (name, rate, options), cells in groups.items()
+    ]
+    head = ["system", "uses/s", "SNR3k - Es/N0 [dB]", "busy [s per s]", "latency [ms]"]
+    return markdown([*head, *(f"{snr:g} dB" for snr in snrs)], lines)
+
+
+def notes(about: About) -> str:
+    """What has to be known to read the tables."""
+    lines = [about.data_line(), DEFINITIONS, about.state_line(), INTERVALS, *about.missing, made_by(about)]
+    return "  \n".join(lines)
+
+
+def made_by(about: About) -> str:
+    """Command, version and commit."""
+    commit = f", commit {about.commit[:12]}{'+' if about.commit.endswith('+') else ''}" if about.commit else ""
+    return f"Made by `{about.command}` (aether-lite {about.version}{commit}, seed {about.seed})."
+
+
+def heard_summaries(summaries: Sequence[Summary]) -> list[Summary]:
+    """Those with audio metrics."""
+    return [s for s in summaries if any(s.estimates[n].clips for n in AUDIO_METRICS if n in s.estimates)]
+
+
+def reference_conditions(summaries: Sequence[Summary], rate: int) -> list[Summary]:
+    """Those at one rate, and those without a channel."""
+    return [s for s in summaries if s.condition.rate == rate or not s.on_air]
+
+
+def full_document(about: About, summaries: Sequence[Summary]) -> str:
+    """``tables.md``: every table."""
+    channels = dict.fromkeys(s.condition.channel for s in summaries if s.condition.snr_db is not None)
+    parts = ["# Benchmark", notes(about), "## Systems", systems_table(about, summaries)]
+    for channel in channels:
+        parts += [f"## Feature loss, channel {channel}", snr_table(about, summaries, channel, "feature_loss")]
+        parts += [f"## V/UV error, channel {channel}", snr_table(about, summaries, channel, "vuv_error")]
+    heard = heard_summaries(summaries)
+    if heard:
+        parts += ["## Audio metrics", quality_table(about, heard, AUDIO_COLUMNS)]
+    parts += ["## Feature metrics", quality_table(about, summaries, FEATURE_COLUMNS)]
+    if about.calibration:
+        parts += ["## Calibration", "\n".join(f"* {line}" for line in about.calibration)]
+    return "\n\n".join(parts) + "\n"
+
+
+def all_measures() -> list[str]:
+    """Columns of ``results.csv`` that are always there."""
+    return [*FEATURE_METRICS, *AUDIO_METRICS]
+
+
+def _where(about: About, summary: Summary) -> list[str]:
+    system, condition = about.system(summary.system), summary.condition
+    latency = f"{system.latency_ms:.0f}"
+    if not summary.on_air:
+        return [system.title, *[ABSENT] * 5, latency]
+    return [
+        system.title,
+        " ".join([condition.channel, options_text(condition)]).strip(),
+        str(condition.rate),
+        *_snrs(condition),
+        shown(summary.occupied, 2),
+        latency,
+    ]
+
+
+def _snrs(condition: Condition) -> list[str]:
+    if condition.snr_db is None:
+        return [ABSENT, ABSENT]
+    return [f"{condition.snr_db:g}", f"{snr_3k_db(condition.snr_db, condition.rate):.1f}"]
