@@ -51,7 +51,11 @@ class Separation:
             "are silent; speech up to 4 kHz only, which feature measures count as an error",
         )
         self.fingerprint = fingerprint_of(
-            table_text(), version("sionna-no-rt"), torch.__version__, *(_spoken_test(mode.speech) for mode in modes)
+            *(mode.name for mode in modes),
+            *(_spoken_test(mode.speech) for mode in modes),
+            table_text(),
+            version("sionna-no-rt"),
+            torch.__version__,
         )
 
     def offers(self, condition: Condition) -> bool:
