@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from aether_lite.evaluation.bench.run import Plan
 
 Value = TypeVar("Value")
-SPEED_NAME = "speed.md"
 CODEC_FILE = "codec:"  # prefix of a system given as a file
 STATES = ("exact", "estimated", "withheld")
 
@@ -168,12 +167,15 @@ def command_line(context: typer.Context) -> str:
 
 def read_speed(folder: Path) -> str:
     """Markdown of speed figures that were measured into the folder before; empty if there are none."""
+    from aether_lite.evaluation.bench.docs import SPEED_NAME
+
     path = folder / SPEED_NAME
     return path.read_text(encoding="utf-8").rstrip() if path.is_file() else ""
 
 
 def _measure_speed(folder: Path, model: str, out: Console) -> None:
     """Measure, write ``speed.md``, and print it."""
+    from aether_lite.evaluation.bench.docs import SPEED_NAME
     from aether_lite.evaluation.bench.speed import measure_speed, speed_table
 
     _make_folder(folder)

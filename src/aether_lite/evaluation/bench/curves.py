@@ -193,7 +193,14 @@ def _scale(axes: Axes, measure: str, values: Sequence[float] = ()) -> None:
 
 def _snr3k_above(axes: Axes, rate: int) -> None:
     offset = snr_3k_db(0.0, rate)
-    above = axes.secondary_xaxis("top", functions=(lambda x: x + offset, lambda x: x - offset))
+
+    def to_snr3k(x: Any) -> Any:
+        return x + offset
+
+    def from_snr3k(x: Any) -> Any:
+        return x - offset
+
+    above = axes.secondary_xaxis("top", functions=(to_snr3k, from_snr3k))
     above.set_xlabel(f"SNR3k [dB] at {rate} uses/s", fontsize=8)
     above.tick_params(labelsize=8)
 
