@@ -87,8 +87,8 @@ def bench(
         state=state,
     )
     grid.check()
-    names, absent = _systems(system)
     dataset = (bundled() if data is None else open_dataset(data, manifest)).chosen(grid.clips)
+    names, absent = _systems(system, quick, dataset.has_audio)
     if not dataset.has_audio:
         grid = replace(grid, audio_clips=0, audio_conditions=0)
     plan = Plan(dataset, grid, tuple(names), seed, jobs or available_cores())
@@ -193,16 +193,19 @@ def _published(value: object) -> str:
     return prefix + Path(text.removeprefix(prefix)).name if "/" in text or prefix else text
 
 
-def _systems(names: Sequence[str] | None) -> tuple[list[str], list[str]]:
+def _systems(names: Sequence[str] | None, quick: bool, has_audio: bool) -> tuple[list[str], list[str]]:
     """Names to run and lines on those that are not installed; what was asked for by name must be there."""
-    from aether_lite.evaluation.systems.registry import available_systems, make_system
+    from aether_lite.evaluation.bench.grid import SPEECH_CODERS, default_systems
+    from aether_lite.evaluation.systems.registry import available_systems, make_system, system_names
 
-    if names:
-        chosen = list(dict.fromkeys(names))
-        for name in chosen:
-            make_system(name)
-        return chosen, []
-    return available_systems()
+    if not names:
+        return available_systems(default_systems(system_names(), quick, has_audio))
+    chosen = list(dict.fromkeys(names))
+    for name in chosen:
+        make_system(name)
+        if name.startswith(SPEECH_CODERS) and not has_audio:
+            raise AetherError(f"system {name} codes speech, but the data holds only features: give a folder of audio")
+    return chosen, []
 
 
 def _chosen(given: Sequence[Value] | None, default: tuple[Value, ...]) -> tuple[Value, ...]:

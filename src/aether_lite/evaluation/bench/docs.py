@@ -7,8 +7,8 @@ RESULTS holds folders of ``summary.csv`` and ``about.json``. In a document, what
     <!-- bench FOLDER TABLE: begin -->
     <!-- bench: end -->
 
-is replaced. TABLE is ``systems``, ``audio``, ``features``, ``notes``, ``speed``, ``calibration``, or ``MEASURE CHANNEL``
-such as ``feature_loss awgn``.
+is replaced. TABLE is ``systems``, ``audio``, ``features``, ``notes``, ``speed``, ``calibration``, or a measure and a
+channel such as ``feature_loss awgn``.
 """
 
 from __future__ import annotations

@@ -15,6 +15,8 @@ Item = TypeVar("Item")
 
 NOISELESS = ("clean",)  # channels without an Es/N0
 NO_STATE = ("clean",)  # channels that have no state to estimate
+SPEECH_CODERS = "codec2-"  # names of systems that code speech, not features
+SHOWN_MODES = ("codec2-700c-qpsk", "codec2-2400-16qam")  # the most robust and the fastest: where each breaks off
 AUDIO_CONDITIONS = 6
 STANDARD_AUDIO: tuple[tuple[str, int, float], ...] = (
     ("awgn", 1000, 0.0),
@@ -94,6 +96,20 @@ QUICK = replace(
     STANDARD, rates=(300, 1000), snrs_db=(0.0, 6.0, 20.0), channels=("awgn",), clips=6, audio_clips=2,
     audio_conditions=2, seconds=4.0,
 )  # fmt: skip
+
+
+def default_systems(names: Sequence[str], quick: bool, has_audio: bool) -> list[str]:
+    """Those of the systems that are compared when none is named.
+
+    Args:
+        names: all that can be run.
+        quick: without the fixed modes, of which the standard grid takes two, for their cliffs.
+        has_audio: without it, those that code speech itself are left out.
+    """
+    modes = () if quick else SHOWN_MODES
+    adaptive = f"{SPEECH_CODERS}ldpc"
+    coders = {adaptive, *modes} if has_audio else set()
+    return [name for name in names if not name.startswith(SPEECH_CODERS) or name in coders]
 
 
 def evenly(items: Sequence[Item], most: int | None) -> list[Item]:

@@ -1,0 +1,53 @@
+"""``aether-lite bench``: a small grid from the command line, and one line for what cannot be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aether_lite.evaluation.bench import output
+
+pytestmark = pytest.mark.usefixtures("folder")
+AXES = ("--rate", 300, "--snr", 0, "--snr", 10, "--channel", "awgn", "--clips", 1, "--audio-clips", 0, "--seconds", 1)
+
+
+def test_a_small_grid_writes_everything(
+    run: Callable[..., Any], codec_file: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "calibration_lines", lambda: ())
+    command = ("bench", *AXES, "--system", f"codec:{codec_file}", "--system", "uncoded", "--out", "made", "--jobs", 1)
+    first = run(*command)
+    assert first.code == 0, first.err
+    assert "report.html" in first.err
+    made = folder / "made"
+    for name in ("results.csv", "summary.csv", "about.json", "tables.md", "report.html"):
+        assert (made / name).stat().st_size > 0
+    about = json.loads((made / "about.json").read_text())
+    assert about["command"].startswith("aether-lite bench --out made")
+    assert f"codec:{codec_file.name}" in about["command"]
+    assert str(codec_file.parent) not in (made / "about.json").read_text()
+    numbers = (made / "results.csv").read_bytes()
+    assert run(*command).code == 0
+    assert (made / "results.csv").read_bytes() == numbers
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("missing",), "missing: no such data folder"),
+        ((".",), "holds no speech"),
+        (("--system", "morse"), "unknown system 'morse'; known: codec-small"),
+        (("--rate", "123"), "rate 123 uses/s is not one of 150, 300"),
+        (("--channel", "wire"), "channel 'wire' is not one of awgn"),
+        (("--snr", "99"), "SNR 99 dB is out of range"),
+        (("--state", "guessed"), "channel state 'guessed' is not one of exact"),
+        (("--manifest", "m.tsv"), "give the folder too"),
+        (("--system", "codec:nothing.safetensors"), "no such codec file"),
+    ],
+)
+def test_what_cannot_be_is_one_line(run: Callable[..., Any], arguments: tuple[str, ...], words: str) -> None:
+    assert words in run("bench", *arguments).stated
