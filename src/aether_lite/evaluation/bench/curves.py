@@ -15,7 +15,7 @@ from aether_lite.evaluation.bench.grid import evenly
 from aether_lite.evaluation.bench.published_curves import Curve
 from aether_lite.evaluation.bench.results import Row, condition_text
 from aether_lite.evaluation.bench.summary import Summary
-from aether_lite.evaluation.metrics.registry import METRICS
+from aether_lite.evaluation.metrics.registry import AUDIO_METRICS, METRICS
 from aether_lite.evaluation.transmission import snr_3k_db
 
 if TYPE_CHECKING:
@@ -164,10 +164,10 @@ def _published(axes: Axes, curve: Curve, shade: int, rate: int) -> None:
 
 
 def _ceiling(axes: Axes, about: About, summaries: Sequence[Summary], measure: str) -> None:
-    """A line for each system without a channel, where the measure tells something about it."""
+    """A line for each system without a channel, at what its audio reaches; its features are the original's."""
     for summary in summaries:
         value = summary.value(measure)
-        if not summary.on_air and math.isfinite(value) and measure not in LOGARITHMIC:
+        if not summary.on_air and math.isfinite(value) and measure in AUDIO_METRICS:
             title = about.system(summary.system).title
             axes.axhline(value, color=GREY, lw=1.2, ls="--", label=title)
 

@@ -35,7 +35,7 @@ img { max-width: 100%; height: auto; display: block; margin: 10px 0 22px; } audi
 code { background: #f3f5f7; padding: 1px 4px; border-radius: 3px; } details { margin: 10px 0; }
 summary { cursor: pointer; font-weight: 600; }
 """
-_NUMBER = re.compile(r"^[-+−]?[\d.,]+( \[.*\])?$|^-$")
+_NUMBER = re.compile(r"^[-+]?[\d.,]+( \[.*\])?$")
 _CODE = re.compile(r"`([^`]*)`")
 
 
