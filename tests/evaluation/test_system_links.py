@@ -11,7 +11,7 @@ import torch
 
 from aether_lite.evaluation.metrics import clip_feature_loss, estoi
 from aether_lite.evaluation.systems import Clip, Condition, Outcome, System, available_systems, make_system
-from aether_lite.evaluation.systems.uncoded import constants, measured_constants, to_symbols
+from aether_lite.evaluation.systems.uncoded import measured_constants, to_symbols
 from aether_lite.features import extract_features
 from aether_lite.jscc import RATES
 
@@ -80,7 +80,7 @@ def test_audio_is_as_long_as_the_clip_and_aligned(name: str, clip: Clip) -> None
     assert score[0] > max(score[-160], score[160])
 
 
-@pytest.mark.parametrize("name", ON_AIR)
+@pytest.mark.parametrize("name", [name for name in ON_AIR if name != "codec2-ldpc"])  # the same link as its modes
 def test_nothing_gets_past_a_channel_that_loses_everything(name: str, clip: Clip) -> None:
     """Two clips of a length become the same sound where every token is lost."""
     condition = Condition("erasure", None, rate_of(name), (("probability", 1.0),))
@@ -132,15 +132,12 @@ def test_uncoded_power_is_one_over_speech_that_its_constants_describe(
     assert power == pytest.approx(1.0, abs=1e-4)
 
 
-def test_uncoded_power_depends_on_the_clip_alone_not_on_a_mean_of_it(clip: Clip) -> None:
-    """Louder speech has more power: nothing is normalised by the clip."""
+def test_uncoded_power_is_not_normalised_by_the_clip(clip: Clip) -> None:
+    """Much louder speech has more power."""
     louder = clip.features.clone()
-    louder[:, 0] += 4
-    mean, scale = constants()
-    assert mean.shape == scale.shape == (8, 20)
-    assert to_symbols(louder, 1000).values.abs().mean() != pytest.approx(
-        float(to_symbols(clip.features, 1000).values.abs().mean()), rel=0.01
-    )
+    louder[:, 0] += 40
+    powers = [float(to_symbols(rows, 1000).values.abs().square().mean()) for rows in (clip.features, louder)]
+    assert powers[1] > 1.1 * powers[0]
 
 
 def test_uncoded_loses_little_without_noise_and_less_at_faster_rates(clip: Clip) -> None:
@@ -154,10 +151,16 @@ def test_uncoded_loses_little_without_noise_and_less_at_faster_rates(clip: Clip)
 
 
 def test_uncoded_error_is_that_of_theory(clip: Clip) -> None:
-    """MMSE over AWGN: error power N0 / (1 + N0) of each unit coefficient, for coefficients of power 1."""
+    """Half of each unit coefficient u and half of the noise arrive at 0 dB: error power (u^2 + 1) / 4."""
     condition = Condition("awgn", 0.0, 1000, (("state", "exact"),))
-    outcome = made("uncoded").transmit(clip, condition, 3, audio=False)
+    whole = Clip("whole tokens", clip.speech, clip.features[: len(clip.features) // 8 * 8])
+    outcome = made("uncoded").transmit(whole, condition, 3, audio=False)
     assert outcome.features is not None
-    _, scale = constants()
-    error = (outcome.features - clip.features)[:, :18].square().mean()
-    assert float(error) == pytest.approx(0.5 * float(scale[:, :18].square().mean()), rel=0.2)
+    sent, decoded = (unit_coefficients(rows)[:, :, :18] for rows in (whole.features, outcome.features))
+    expected = (sent.square() + 1).mean() / 4
+    assert float((decoded - sent).square().mean()) == pytest.approx(float(expected), rel=0.05)
+
+
+def unit_coefficients(features: torch.Tensor) -> torch.Tensor:
+    """``[K, 8, 20]``, as they make the symbols."""
+    return torch.view_as_real(to_symbols(features, 1000).values[0]).reshape(-1, 8, 20) * 2**0.5

@@ -52,7 +52,9 @@ def best_mode(modes: Iterable[Mode], link: Link, options: Options = ()) -> Mode:
 
 
 def block_error_rate(mode: Mode, link: Link, options: Options = ()) -> float:
-    """Share of blocks that fail, from the table or measured."""
+    """Share of blocks that fail, from the table or measured; none without a channel."""
+    if link.channel == "clean":
+        return 0.0
     if not options:
         stored = stored_rates().get((mode.name, link.channel, link.rate, link.snr_db))
         if stored is not None:
