@@ -143,8 +143,8 @@ class Decoder:
 
         Args:
             values: ``[m] complex64``, in sending order from the first symbol of a token on; m may be 0.
-            noise_variance: the receiver's estimate of N0; None where it is withheld. A token gets the mean of what
-                was told with its symbols.
+            noise_variance: the receiver's estimate of N0; None where it is withheld. A token gets the
+                greatest that was told with its symbols.
             gain: ``[m] complex64``, the receiver's estimate of each symbol's gain; None for 1.
 
         Raises:
@@ -218,9 +218,10 @@ class Decoder:
 
     def _block(self, block: Tensor) -> Heard:
         """One token of waiting symbols."""
-        values, gain, noise = block.unbind(1)
+        # As whole tokens are laid out: strided rows are rounded another way.
+        values, gain, noise = block.T.contiguous()
         lost = bool(torch.isnan(values.abs()).any())
-        return self._token(torch.zeros_like(values) if lost else values, gain, float(noise.real.mean()), lost)
+        return self._token(torch.zeros_like(values) if lost else values, gain, float(noise.real.max()), lost)
 
     def _token(self, values: Tensor, gain: Tensor, noise_variance: float, erased: bool) -> Heard:
         state = ChannelState(gain[None, None], torch.tensor([[noise_variance]]), torch.tensor([[erased]]))

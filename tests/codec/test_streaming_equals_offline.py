@@ -1,0 +1,247 @@
+"""Streams give what the codec gives at once, for any cutting, and go on to the bit from a stored state."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from aether_lite.channels import Received, Symbols, awgn, clean, erase, rayleigh
+from aether_lite.channels.signal import ChannelState, uses_per_token
+from aether_lite.codec import Codec, SpiJscc, preset
+from aether_lite.errors import AetherError
+from aether_lite.jscc import RATES
+from aether_lite.streaming import Decoder, Encoder
+from aether_lite.streaming.snapshot import Snapshot
+from aether_lite.vocoder import periods_from_features, synthesize
+
+TOKEN = 1280
+
+
+def pushed(encoder: Encoder, pieces: list[np.ndarray]) -> Tensor:
+    return torch.cat([encoder.push(piece).values for piece in pieces] + [encoder.flush().values], dim=1)
+
+
+def part(received: Received, tokens: slice) -> Received:
+    state = received.state
+    assert state.gain is not None
+    assert state.noise_variance is not None
+    known = ChannelState(state.gain[:, tokens], state.noise_variance[:, tokens], state.erased[:, tokens])
+    return Received(received.values[:, tokens], received.rate, known)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    length=st.integers(1, 16_000),
+    cuts=st.lists(st.integers(0, 16_000), max_size=12),
+    rate=st.sampled_from(RATES),
+    whole_numbers=st.booleans(),
+)
+def test_encoder_equals_offline_for_any_cutting(
+    tiny_codec: Codec, speech: np.ndarray, length: int, cuts: list[int], rate: int, whole_numbers: bool
+) -> None:
+    clip = speech[0, 4000 : 4000 + length]
+    clip = (clip * 32768).astype(np.int16) if whole_numbers else clip
+    streamed = pushed(Encoder(tiny_codec, rate), np.split(clip, sorted(cut % length for cut in cuts)))
+    torch.testing.assert_close(streamed, tiny_codec.encode(clip, rate).values, atol=1e-5, rtol=0)
+    assert torch.equal(streamed, pushed(Encoder(tiny_codec, rate), [clip]))
+
+
+class Silence:
+    """A vocoder that costs nothing, for tests of features."""
+
+    def prime(self, first_row: Tensor) -> int:
+        return 0
+
+    def render(self, rows: Tensor, state: int) -> tuple[Tensor, int]:
+        return torch.zeros(1, 160 * rows.shape[1]), state + 1
+
+
+@settings(max_examples=25, deadline=None)
+@given(cuts=st.lists(st.integers(0, 37), max_size=8), rate=st.sampled_from(RATES), seed=st.integers(0, 99))
+def test_decoded_features_equal_offline_for_any_cutting(
+    tiny_codec: Codec, speech: np.ndarray, cuts: list[int], rate: int, seed: int
+) -> None:
+    symbols = tiny_codec.encode(speech[:1], rate)
+    received = erase(rayleigh(symbols, 12.0, seed=seed), 0.2, seed=seed)
+    decoder = Decoder(tiny_codec, vocoder=Silence())
+    edges = [0, *sorted(cuts), symbols.values.shape[1]]
+    features = torch.cat([decoder.push(part(received, slice(a, b))).features for a, b in itertools.pairwise(edges)])
+    torch.testing.assert_close(features, tiny_codec.decode_features(received)[0], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("cuts", [(), (1, 2, 9), (7,)])
+def test_audio_equals_offline(tiny_codec: Codec, speech: np.ndarray, cuts: tuple[int, ...]) -> None:
+    received = awgn(tiny_codec.encode(speech[:1, :20_480], 600), 12.0, seed=len(cuts))
+    decoder = Decoder(tiny_codec)
+    heard = [decoder.push(part(received, slice(a, b))) for a, b in itertools.pairwise((0, *cuts, 16))]
+    samples = torch.cat([*(piece.samples for piece in heard), decoder.flush().samples])
+    features = torch.cat([piece.features for piece in heard])
+    offline = tiny_codec.decode_features(received)[0]
+    assert torch.equal(periods_from_features(features), periods_from_features(offline))
+    assert len(samples) == 20_480
+    torch.testing.assert_close(samples, synthesize(features, tiny_codec.vocoder), atol=1e-4, rtol=0)
+    torch.testing.assert_close(samples, tiny_codec.decode(received)[0], atol=1e-4, rtol=0)
+
+
+@settings(max_examples=25, deadline=None)
+@given(cuts=st.lists(st.integers(0, 960), max_size=10), rate=st.sampled_from(RATES))
+def test_any_number_of_symbols_may_be_pushed(tiny_codec: Codec, speech: np.ndarray, cuts: list[int], rate: int) -> None:
+    received = rayleigh(tiny_codec.encode(speech[:1, :12_800], rate), 10.0, seed=1, state="exact")
+    assert received.state.gain is not None
+    values, gain = received.values.flatten(), received.state.gain.flatten()
+    edges = [0, *sorted(min(cut, len(values)) for cut in cuts), len(values)]
+    decoder = Decoder(tiny_codec, rate, vocoder=Silence())
+    pieces = [decoder.push_symbols(values[a:b], 0.1, gain[a:b]).features for a, b in itertools.pairwise(edges)]
+    assert torch.equal(torch.cat(pieces), Decoder(tiny_codec, vocoder=Silence()).push(received).features)
+
+
+def test_rate_and_snr_change_between_tokens(tiny_codec: Codec, tiny: SpiJscc, speech: np.ndarray) -> None:
+    plan = [(1000, None), (150, 3.0), (150, None), (600, -6.0), (1200, 20.0), (300, None)]
+    encoder, decoder = Encoder(tiny_codec, 1000), Decoder(tiny_codec, vocoder=Silence())
+    rows = tiny_codec.features(speech[0])
+    sent_state = heard_state = None
+    for k, (rate, target) in enumerate(plan):
+        encoder.rate, encoder.target_snr_db = rate, target
+        start = 0 if k == 0 else TOKEN * k + 160
+        symbols = encoder.push(speech[0, start : TOKEN * (k + 1) + 160])
+        assert symbols.values.shape == (1, 1, uses_per_token(rate, 8))
+        assert symbols.values.abs().square().mean().item() == pytest.approx(1, abs=1e-4)
+        offline, sent_state = tiny.encode(rows[:, 8 * k : 8 * k + 8], rate, target, sent_state)
+        torch.testing.assert_close(symbols.values, offline.values, atol=1e-5, rtol=0)
+        received = awgn(symbols, 10.0 - k, seed=k)
+        expected, heard_state = tiny.decode(received, heard_state)
+        torch.testing.assert_close(decoder.push(received).features, expected[0], atol=1e-5, rtol=0)
+        assert decoder.rate == rate
+
+
+def test_a_lost_token_takes_the_erasure_path(tiny_codec: Codec, speech: np.ndarray) -> None:
+    received = awgn(tiny_codec.encode(speech[:1, :12_800], 600), 10.0, seed=0)
+    lost = received.state.erased.clone()
+    lost[0, 5:7] = True
+    state = ChannelState(received.state.gain, received.state.noise_variance, lost)
+    marked = Received(received.values.masked_fill(lost[:, :, None], 0), 600, state)
+    by_flag = Decoder(tiny_codec).push(marked)
+    decoder = Decoder(tiny_codec, 600)
+    pieces = [decoder.push(part(received, slice(0, 5))), decoder.lose(2), decoder.push(part(received, slice(7, None)))]
+    torch.testing.assert_close(torch.cat([p.features for p in pieces]), by_flag.features, atol=0.05, rtol=0)
+    assert len(torch.cat([p.samples for p in pieces])) == len(by_flag.samples)
+    heard = Decoder(tiny_codec).push(received)
+    assert not torch.allclose(by_flag.features[40:56], heard.features[40:56])
+    nan = marked.values.masked_fill(lost[:, :, None], complex("nan+nanj")).flatten()
+    stream, twin = Decoder(tiny_codec, 600), Decoder(tiny_codec)
+    exact = ChannelState(None, torch.full(lost.shape, 0.1), lost)
+    assert torch.equal(stream.push_symbols(nan, 0.1).samples, twin.push(Received(marked.values, 600, exact)).samples)
+
+
+def saved(state: Snapshot, path: Path) -> Snapshot:
+    """Through a file of either kind; both are free of code."""
+    save_file(state, path / "state.safetensors")
+    torch.save(state, path / "state.pt")
+    first, second = load_file(path / "state.safetensors"), torch.load(path / "state.pt", weights_only=True)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    return first
+
+
+@pytest.mark.parametrize("cut", [0, 100, 1440, 5000, 20_001])
+def test_a_fresh_stream_goes_on_from_a_stored_state_to_the_bit(
+    tiny_codec: Codec, speech: np.ndarray, tmp_path: Path, cut: int
+) -> None:
+    speech = speech[:, :24_000]
+    encoder, twin = Encoder(tiny_codec, 600, 5.0), Encoder(tiny_codec)
+    first = encoder.push(speech[0, :cut])
+    twin.load_state_dict(saved(encoder.state_dict(), tmp_path))
+    assert (twin.rate, twin.target_snr_db) == (600, 5.0)
+    a, b = (torch.cat([e.push(speech[0, cut:]).values, e.flush().values], dim=1) for e in (encoder, twin))
+    assert torch.equal(a, b)
+
+    decoder, copy = Decoder(tiny_codec, 600), Decoder(tiny_codec)
+    decoder.push_symbols(awgn(first, 0.0, seed=1).values.flatten(), 1.0)
+    decoder.push_symbols(a[0, 0, :7], 1.0)
+    copy.load_state_dict(saved(decoder.state_dict(), tmp_path))
+    rest = a.flatten()[7:]
+    heard, again = (torch.cat([d.push_symbols(rest, 0.1).samples, d.flush().samples]) for d in (decoder, copy))
+    assert torch.equal(heard, again)
+
+
+def test_a_stored_state_of_another_codec_is_refused(tiny_codec: Codec, speech: np.ndarray) -> None:
+    other = Codec(SpiJscc(preset("small")).eval())
+    encoder = Encoder(tiny_codec)
+    symbols = encoder.push(speech[0])
+    with pytest.raises(AetherError, match="codec of another size"):
+        Encoder(other).load_state_dict(encoder.state_dict())
+    decoder = Decoder(tiny_codec)
+    decoder.push(clean(symbols))
+    with pytest.raises(AetherError, match="codec of another size"):
+        Decoder(other).load_state_dict(decoder.state_dict())
+    with pytest.raises(AetherError, match=r"'features\.waiting' is missing"):
+        encoder.load_state_dict(decoder.state_dict())
+
+
+def test_reset_forgets_and_flush_ends(tiny_codec: Codec, speech: np.ndarray) -> None:
+    speech = speech[:, :12_800]
+    encoder, decoder = Encoder(tiny_codec, 300), Decoder(tiny_codec)
+    fresh = pushed(Encoder(tiny_codec, 300), [speech[0]])
+    encoder.push(speech[1])
+    encoder.reset()
+    assert torch.equal(pushed(encoder, [speech[0]]), fresh)
+    assert torch.equal(pushed(encoder, [speech[0]]), fresh)
+    received = clean(Symbols(fresh, 300))
+    heard = decoder.push(received).samples
+    assert len(decoder.flush().samples) == 240
+    assert torch.equal(decoder.push(received).samples, heard)
+    decoder.reset()
+    assert torch.equal(decoder.push(received).samples, heard)
+
+
+def test_nothing_in_gives_nothing_out(tiny_codec: Codec) -> None:
+    encoder, decoder = Encoder(tiny_codec, 150), Decoder(tiny_codec)
+    assert encoder.push(np.zeros(0, np.float32)).values.shape == (1, 0, 12)
+    assert encoder.flush().values.shape == (1, 0, 12)
+    assert decoder.push(clean(encoder.flush())).samples.shape == (0,)
+    assert decoder.flush().samples.shape == (0,)
+
+
+def test_wrong_input_is_a_stated_error(tiny_codec: Codec) -> None:
+    encoder, decoder = Encoder(tiny_codec), Decoder(tiny_codec)
+    with pytest.raises(AetherError, match="sample 3 is not finite"):
+        encoder.push(np.array([0, 0, 0, np.nan]))
+    with pytest.raises(AetherError, match="150, 300, 500"):
+        encoder.rate = 400
+    with pytest.raises(AetherError, match=r"-30\.\.60"):
+        encoder.target_snr_db = 99.0
+    with pytest.raises(AetherError, match="must be finite and not negative"):
+        decoder.push_symbols(torch.zeros(3, dtype=torch.complex64), -1.0)
+    with pytest.raises(AetherError, match="symbols must be finite"):
+        decoder.push_symbols(torch.tensor([complex("inf")]))
+    decoder.push_symbols(torch.zeros(3, dtype=torch.complex64))
+    with pytest.raises(AetherError, match="3 symbols of a token at 1000 are waiting"):
+        decoder.rate = 300
+    with pytest.raises(AetherError, match="3 symbols of a token are waiting"):
+        decoder.push(clean(Symbols(torch.ones(1, 1, 80, dtype=torch.complex64), 1000)))
+
+
+def held(stream: Encoder | Decoder) -> int:
+    """Bytes of everything that a stream holds besides the weights."""
+    own = {name: value for name, value in vars(stream).items() if name not in ("_model", "_vocoder")}
+    return len(pickle.dumps(own))
+
+
+def test_memory_is_constant_over_a_minute(tiny_codec: Codec, speech: np.ndarray) -> None:
+    encoder, decoder = Encoder(tiny_codec, 300), Decoder(tiny_codec, vocoder=Silence())
+    clip = speech[0, : 36 * TOKEN]
+    sizes = []
+    for _ in range(21):
+        decoder.push(awgn(encoder.push(clip), 10.0, seed=0))
+        sizes.append((held(encoder), held(decoder)))
+    for encoder_bytes, decoder_bytes in sizes[1:]:
+        assert encoder_bytes == pytest.approx(sizes[0][0], abs=64)  # integers grow by a byte
+        assert decoder_bytes == pytest.approx(sizes[0][1], abs=64)

@@ -1,0 +1,120 @@
+"""The output mutes in long gaps and when only noise comes, and speech at the lowest stated SNR is heard."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from aether_lite.channels import Received, StateKind, Symbols, awgn, clean, rayleigh, uses_per_token
+from aether_lite.codec import Codec
+from aether_lite.streaming import Decoder
+from aether_lite.streaming.muting import FADE_SAMPLES, GAP_S, MuteState, faded, judged
+
+LOWEST_SNR_DB = -6.0
+GAP_TOKENS = round(GAP_S / 0.08)
+
+
+def verdicts(received: Received, state: MuteState | None = None) -> tuple[list[bool], MuteState]:
+    state = state or MuteState()
+    muted = []
+    gains = torch.ones_like(received.values) if received.state.gain is None else received.state.gain
+    noise = received.state.noise_variance
+    told = [float("nan")] * received.values.shape[1] if noise is None else noise[0].tolist()
+    for values, gain, n0, erased in zip(received.values[0], gains[0], told, received.state.erased[0], strict=True):
+        state = judged(state, values, gain, n0, bool(erased), 0.08)
+        muted.append(state.muted)
+    return muted, state
+
+
+def unit_power(tokens: int, rate: int, seed: int = 0) -> Symbols:
+    """Symbols as every encoder sends them: mean power 1 in each token."""
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.randn(1, tokens, int(uses_per_token(rate, 8)), generator=generator, dtype=torch.complex64)
+    return Symbols(values / values.abs().square().mean(-1, keepdim=True).sqrt(), rate)
+
+
+def nothing(tokens: int, rate: int) -> Symbols:
+    return Symbols(torch.zeros(1, tokens, int(uses_per_token(rate, 8)), dtype=torch.complex64), rate)
+
+
+@pytest.mark.parametrize("state", ["exact", "estimated"])
+@pytest.mark.parametrize("rate", [150, 300, 600, 1000, 1200])
+def test_speech_at_the_lowest_snr_is_not_muted(rate: int, state: StateKind) -> None:
+    for snr_db in (LOWEST_SNR_DB, 0.0, 10.0, 20.0):
+        muted, _ = verdicts(awgn(unit_power(1250, rate), snr_db, seed=rate, state=state))  # 100 s
+        assert not any(muted), (snr_db, sum(muted))
+
+
+@pytest.mark.parametrize("rate", [300, 1000])
+def test_fading_speech_is_not_muted(rate: int) -> None:
+    muted, _ = verdicts(rayleigh(unit_power(1250, rate), 0.0, seed=3))
+    assert not any(muted)
+
+
+@pytest.mark.parametrize(
+    ("rate", "snr_db", "seconds"),
+    [(150, 0.0, 8), (150, 10.0, 0.5), (600, -6.0, 17), (1000, -6.0, 5), (1000, 0.0, 1), (1200, 20.0, 0.08)],
+)
+def test_noise_alone_is_muted(rate: int, snr_db: float, seconds: float) -> None:
+    for seed in range(5):
+        muted, _ = verdicts(awgn(nothing(1250, rate), snr_db, seed=seed))
+        assert muted.index(True) <= seconds / 0.08, seed
+        assert np.mean(muted[muted.index(True) :]) > 0.9, seed
+
+
+def test_speech_comes_back_after_noise() -> None:
+    _, state = verdicts(awgn(nothing(200, 1000), LOWEST_SNR_DB, seed=0))
+    assert state.muted
+    muted, state = verdicts(awgn(unit_power(100, 1000), LOWEST_SNR_DB, seed=1), state)
+    assert muted.index(False) < 40  # 3 s at the lowest SNR
+    assert not any(muted[muted.index(False) :])
+    _, state = verdicts(awgn(nothing(20, 1000), 10.0, seed=0))
+    muted, _ = verdicts(awgn(unit_power(3, 1000), 10.0, seed=1), state)
+    assert muted == [False, False, False]
+
+
+def test_without_a_told_noise_variance_power_says_nothing() -> None:
+    muted, _ = verdicts(awgn(nothing(500, 1000), 0.0, seed=0, state="withheld"))
+    assert not any(muted)
+
+
+def test_what_is_too_weak_to_be_of_use_counts_as_a_gap() -> None:
+    muted, _ = verdicts(awgn(unit_power(10, 1000), -20.0, seed=0))
+    assert muted == [False] * GAP_TOKENS + [True] * (10 - GAP_TOKENS)
+
+
+def test_short_gaps_are_concealed_and_long_ones_fade_out_and_in(tiny_codec: Codec, speech: np.ndarray) -> None:
+    received = clean(tiny_codec.encode(speech[:1, : 8 * 1280], 600))
+    decoder, babbler = Decoder(tiny_codec, 600), Decoder(tiny_codec, 600, mute=False)
+    before, plain_before = decoder.push(received), babbler.push(received)
+    gap, babble = decoder.lose(GAP_TOKENS + 2), babbler.lose(GAP_TOKENS + 2)
+    after, plain_after = decoder.push(received), babbler.push(received)
+
+    assert torch.equal(before.samples, plain_before.samples)
+    assert gap.muted.tolist() == [False] * GAP_TOKENS + [True, True]
+    assert not after.muted.any()
+    assert not babble.muted.any()
+    bridged = GAP_TOKENS * 1280
+    assert torch.equal(gap.samples[:bridged], babble.samples[:bridged])
+    assert not gap.samples[bridged + FADE_SAMPLES - 1 :].any()
+    assert babble.samples[bridged + FADE_SAMPLES :].any()
+    fade = gap.samples[bridged : bridged + FADE_SAMPLES]
+    assert (fade.abs() <= babble.samples[bridged : bridged + FADE_SAMPLES].abs()).all()
+    assert (after.samples[:FADE_SAMPLES].abs() <= plain_after.samples[:FADE_SAMPLES].abs()).all()
+    assert torch.equal(after.samples[FADE_SAMPLES:], plain_after.samples[FADE_SAMPLES:])
+    assert torch.equal(gap.features, babble.features)
+
+
+def test_the_fade_is_smooth_in_any_pieces() -> None:
+    ones = torch.ones(1000)
+    silent, state = faded(ones, MuteState(lost_s=1.0))
+    assert silent[:FADE_SAMPLES].diff().abs().max() < 0.006
+    assert (silent.diff() <= 0).all()
+    assert silent[-1] == 0
+    back = MuteState(faded=state.faded)
+    whole, _ = faded(ones, back)
+    first, middle = faded(ones[:100], back)
+    second, _ = faded(ones[100:], middle)
+    assert torch.equal(torch.cat([first, second]), whole)
+    assert whole[-1] == 1
