@@ -23,7 +23,8 @@ Recorder = Callable[[Callable[[], None]], Callable[[], None]]
 class CapturedStep:
     """Calls a step as it is recorded with the first inputs; same results, fewer launches.
 
-    Weights and optimiser states are put back after the recording, so that the first call is one step, not several.
+    Weights, optimiser states and random generators are put back after the recording, so that the first call is one
+    step, not several.
 
     Args:
         step: takes tensors of fixed shapes, changes networks and optimisers in place, returns named tensors.
@@ -68,7 +69,9 @@ class CapturedStep:
         def run() -> None:
             self._outputs = dict(self._step(*self._inputs))
 
-        replay = self._record(run)
+        gpus = {p.device.index for network in self._networks for p in network.parameters() if p.device.type == "cuda"}
+        with torch.random.fork_rng(sorted(gpus)):
+            replay = self._record(run)
         for network, before in zip(self._networks, weights, strict=True):
             network.load_state_dict(before)
         with torch.no_grad():

@@ -69,6 +69,8 @@ class TrainConfig:
     weight_decay: float = option(0.01, "decoupled weight decay of matrices")
     gradient_norm: float = option(1.0, "gradients are scaled down to this norm")
     average: float = option(0.998, "decay of the running average of the weights that is validated and exported")
+    compiled: bool = option(False, "compile the vocoder's sub-frame with torch.compile (needs a C++ compiler or a GPU)")
+    captured: bool = option(True, "on a single GPU, run the vocoder as recorded CUDA graphs")
     precision: str = option("float32", "arithmetic of the codec", choices=("float32", "bf16"))
     seed: int = option(0, "of weights, crops, conditions and noise")
     # run
@@ -93,7 +95,8 @@ class TrainConfig:
 FREE_TO_CHANGE = frozenset(
     {
         "out", "resume", "save_every", "keep", "validate_every", "estoi_clips", "save_visualization", "tensorboard",
-        "wandb", "stop_on_collapse", "distributed", "device", "workers", "steps", "data_root", "valid_root",
+        "wandb", "stop_on_collapse", "distributed", "device", "workers", "compiled", "captured", "steps",
+        "data_root", "valid_root",
     }
 )  # fmt: skip
 """Options that may differ between a checkpoint and the run that continues it."""

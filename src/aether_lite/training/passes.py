@@ -27,6 +27,7 @@ from aether_lite.training.conditions import Conditions
 from aether_lite.training.config import TrainConfig
 from aether_lite.training.critic import Critic
 from aether_lite.training.curriculum import Position
+from aether_lite.training.graphed import Speak, Vocode
 from aether_lite.training.objective import SPI_WEIGHTS, balance, spi_terms, weighted_sum
 from aether_lite.vocoder import FARGAN, deemphasize, periods_from_features
 from aether_lite.vocoder.emphasis import emphasised_frames
@@ -69,13 +70,21 @@ class TrainingPass(nn.Module):
         critic: gives the GAN loss; not trained here, and not part of this module.
         config: options.
         reduce: sum of a tensor over processes, without gradient.
+        speak: how to run the vocoder, such as :func:`aether_lite.training.graphed.graphed`; None for the plain loop.
     """
 
     def __init__(
-        self, codec: SpiJscc, vocoder: FARGAN, critic: Critic | None, config: TrainConfig, reduce: Reduce
+        self,
+        codec: SpiJscc,
+        vocoder: FARGAN,
+        critic: Critic | None,
+        config: TrainConfig,
+        reduce: Reduce,
+        speak: Speak | None = None,
     ) -> None:
         super().__init__()
         self.codec, self.vocoder = codec, vocoder
+        self._speak = (speak or Vocode(vocoder),)  # a tuple: the vocoder is registered once
         self._critic = (critic,)  # a tuple: the critic's parameters are not this module's
         self.config, self.reduce = config, reduce
 
@@ -124,7 +133,7 @@ class TrainingPass(nn.Module):
             true_rows.append(batch.features[i, start : start + length])
             real.append(emphasised_frames(batch.audio[i], start + FIRST_ROW, length - CONTEXT_ROWS))
         rows = torch.stack(made_rows)
-        made = self.vocoder(rows, periods_from_features(rows), length - CONTEXT_ROWS)
+        made = self._speak[0](rows, periods_from_features(rows))
         true = torch.stack(true_rows)[:, FIRST_ROW : FIRST_ROW + length - CONTEXT_ROWS]
         skip = WARM_UP_FRAMES
         return made[:, skip * FRAME :], torch.stack(real)[:, skip * FRAME :], true[:, skip:]

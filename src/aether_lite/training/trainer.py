@@ -35,6 +35,7 @@ from aether_lite.training.critic import Critic, critic_step
 from aether_lite.training.curriculum import Stage, position
 from aether_lite.training.data import Corpus
 from aether_lite.training.distributed import Team, check_share
+from aether_lite.training.graphed import graphed
 from aether_lite.training.loader import Loader
 from aether_lite.training.loop import average_weights, finite, run_steps
 from aether_lite.training.optimiser import make_critic_optimiser, make_optimiser, rate_factor, set_rates
@@ -75,6 +76,8 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.codec = _codec(config, corpus).to(team.device)
         self.vocoder = load_fargan(Path(config.fargan_ckpt) if config.fargan_ckpt else None).to(team.device).eval()
+        if config.compiled:
+            self.vocoder.sig_net.compile(fullgraph=True, dynamic=False)
         self.critic = Critic(GanLoss(config.gan_loss)).to(team.device) if config.lambda_adv > 0 else None
         self.average = copy.deepcopy(self.codec).requires_grad_(False)
         self.optimiser = make_optimiser(self.codec, self.vocoder, config)
@@ -90,7 +93,10 @@ class Trainer:
         """Freeze or unfreeze the vocoder and wrap the pass for this stage; the optimiser keeps its state."""
         self.stage = stage
         self.vocoder.requires_grad_(stage.trains_vocoder)
-        whole = TrainingPass(self.codec, self.vocoder, self.critic, self.config, self.team.total)
+        config = self.config
+        recorded = config.captured and self.team.device.type == "cuda" and self.team.size == 1 and stage.hears
+        speak = graphed(self.vocoder, config.audio_items, config.audio_frames) if recorded else None
+        whole = TrainingPass(self.codec, self.vocoder, self.critic, config, self.team.total, speak)
         self.wrapped: nn.Module = whole
         if self.team.size > 1:
             devices = [self.team.device] if self.team.device.type == "cuda" else None

@@ -7,6 +7,7 @@ remembers, is warm where the crop begins.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ class Batch:
     """Crops of one step.
 
     Attributes:
-        items: numbers of the crops within the step, over all processes.
+        items: numbers of the crops within the step, over all processes; those for the codec first.
         features: ``[B, T, 20] float32`` with T = known frames + frames + 4.
         target: ``[B, 160 (known frames + frames)]``, pre-emphasised speech of rows 3 to T - 2.
         heard: ``[K, H, 20]``, longer stretches of the first K items that end where their ``features`` end: whole
@@ -58,7 +59,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class MakeBatch:
-    """Batch of a step; picklable, and a function of the step alone."""
+    """Batch of a step; picklable, and a function of the step alone. All ranks together make what one rank would."""
 
     corpus: Corpus
     config: VocoderConfig
@@ -71,8 +72,10 @@ class MakeBatch:
         made = KNOWN_FRAMES + stage.frames
         rows = made + CONTEXT_ROWS
         share = stage.batch // self.ranks
-        items = range(self.rank * share, (self.rank + 1) * share)
-        heard = round(config.decoded_share * share)
+        own = range(self.rank * share, (self.rank + 1) * share)
+        decoded = [item for item in own if goes_through_codec(item, config.decoded_share)]
+        items = [*decoded, *(item for item in own if item not in decoded)]
+        heard = len(decoded)
         longest = rows + HISTORY_FRAMES
         longest += -longest % self.token_frames
         history = longest - rows
@@ -91,6 +94,12 @@ class MakeBatch:
         """Signs ``[B, 1]``: turned speech has the same features."""
         signs = [np.random.default_rng((_POLARITY_STREAM, self.config.seed, step, i)).integers(2) for i in items]
         return 1.0 - 2.0 * torch.tensor(np.array(signs), dtype=torch.float32)[:, None]
+
+
+def goes_through_codec(item: int, share: float) -> bool:
+    """Whether an item of a step gets decoded features: ``share`` of the items, evenly spread over their numbers."""
+    before, after = (math.floor(round(share * count, 6)) for count in (item, item + 1))
+    return after > before
 
 
 def batches(corpus: Corpus, config: VocoderConfig, team: Team, first: int, token_frames: int) -> Loader[Batch]:

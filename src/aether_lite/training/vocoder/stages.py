@@ -59,10 +59,10 @@ def stage_at(config: VocoderConfig, step: int) -> Stage:
     return Stage("adversarial", config.adversarial_batch, config.adversarial_frames, within >= 0, rate)
 
 
-def trained_parameters(vocoder: FARGAN, stage: Stage) -> Iterator[nn.Parameter]:
-    """Parameters of the vocoder that learn in a stage."""
+def adversarial_parameters(vocoder: FARGAN) -> Iterator[nn.Parameter]:
+    """Parameters of the vocoder that learn in the adversarial stage; in the spectral stage all of them do."""
     for name, parameter in vocoder.named_parameters():
-        if not (stage.adversarial and name.startswith(FROZEN_IN_ADVERSARIAL)):
+        if not name.startswith(FROZEN_IN_ADVERSARIAL):
             yield parameter
 
 

@@ -31,7 +31,7 @@ from aether_lite.training.loop import average_weights, finite, run_steps
 from aether_lite.training.provenance import data_hash, origin
 from aether_lite.training.vocoder.config import FREE_TO_CHANGE, VocoderConfig
 from aether_lite.training.vocoder.data import Batch, batches, with_decoded
-from aether_lite.training.vocoder.stages import Stage, stage_at, trained_parameters
+from aether_lite.training.vocoder.stages import Stage, adversarial_parameters, stage_at
 from aether_lite.training.vocoder.step import adversarial_pass, speak, spectral_pass
 from aether_lite.vocoder import FARGAN, load_fargan, save_fargan_safetensors
 from aether_lite.vocoder.checkpoint import save_public_checkpoint
@@ -153,9 +153,12 @@ class VocoderTrainer:
     def _make_optimisers(self) -> dict[str, torch.optim.Optimizer]:
         config, shared = self.config, {"capturable": self.captured}
         everything = list(self.vocoder.parameters())
-        last = list(trained_parameters(self.vocoder, stage_at(config, config.steps - 1)))
+        last = list(adversarial_parameters(self.vocoder))
         adamw = torch.optim.AdamW
-        rate = torch.tensor if self.captured else float
+
+        def rate(value: float) -> Tensor | float:  # a number, or a tensor on the CPU, would be recorded as it is
+            return torch.tensor(value, device=self.team.device) if self.captured else value
+
         return {
             "spectral": adamw(
                 everything, rate(config.learning_rate), SPECTRAL_BETAS, weight_decay=config.weight_decay, **shared
@@ -228,9 +231,16 @@ class VocoderTrainer:
         self.average.load_state_dict(content["average"])
         self.critic.load_state_dict(content["critic"])
         for name, optimiser in self.optimisers.items():
-            optimiser.load_state_dict(content["optimisers"][name])
+            _load_moments(optimiser, content["optimisers"][name])
         self.step, self.best = content["step"], content["best"]
         return path
+
+
+def _load_moments(optimiser: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    """Take over a saved state; how steps are made (recorded or not) stays as in this run."""
+    own = [{name: group[name] for name in ("lr", "capturable")} for group in optimiser.param_groups]
+    groups = [{**group, **mine} for group, mine in zip(saved["param_groups"], own, strict=True)]
+    optimiser.load_state_dict({**saved, "param_groups": groups})
 
 
 def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
