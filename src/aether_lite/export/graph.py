@@ -10,7 +10,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -55,7 +55,7 @@ def to_onnx(step: Step) -> Any:
 def _complex_where(condition: Tensor, yes: Tensor, no: Tensor) -> Tensor:
     """``torch.where`` of complex tensors by their real and imaginary parts."""
     if not (yes.is_complex() and no.is_complex()):
-        return NotImplemented
+        return cast(Tensor, NotImplemented)  # the exporter's own rule applies
     parts = torch.where(condition[..., None], torch.view_as_real(yes), torch.view_as_real(no))
     return torch.view_as_complex(parts)
 
@@ -63,7 +63,7 @@ def _complex_where(condition: Tensor, yes: Tensor, no: Tensor) -> Tensor:
 def _complex_zeros(size: Sequence[int], *, dtype: torch.dtype | None = None, **_: object) -> Tensor:
     """Complex zeros by their real and imaginary parts."""
     if dtype is None or not dtype.is_complex:
-        return NotImplemented
+        return cast(Tensor, NotImplemented)  # the exporter's own rule applies
     return torch.view_as_complex(torch.zeros(*size, 2, dtype=dtype.to_real()))
 
 

@@ -91,7 +91,7 @@ class OnnxStep:
 
     def __call__(self, **inputs: ArrayLike) -> list[Array]:
         """The outputs for these inputs (shapes and meanings: manifest); the state moves on."""
-        fed = {name: np.asarray(value, self._dtypes[name]) for name, value in inputs.items()}
+        fed: dict[str, Array] = {name: np.asarray(value, self._dtypes[name]) for name, value in inputs.items()}
         results = self._session.run(self._wanted, {**fed, **self.state})
         self.state = dict(zip(self._states, results[len(self._outputs) :], strict=True))
         return list(results[: len(self._outputs)])
