@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import typer
 
-from aether_lite.cli import convert, demo, info, prepare, transmit
+from aether_lite.cli import bench, convert, demo, export, info, live, prepare, stream, transmit
 from aether_lite.errors import AetherError
 
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
@@ -34,6 +34,10 @@ app.command()(convert.vocode)
 app.command()(info.info)
 app.command()(prepare.prepare)
 app.command()(prepare.check)
+app.command()(stream.stream)
+app.command()(live.live)
+app.command()(export.export)
+app.command()(bench.bench)
 
 
 @app.callback()

@@ -84,8 +84,8 @@ class VocoderConfig:
 FREE_TO_CHANGE = frozenset(
     {
         "out", "resume", "save_every", "keep", "validate_every", "valid_clips", "compiled", "captured",
-        "save_visualization", "tensorboard", "distributed", "device", "workers", "adversarial_steps", "data_root",
-        "valid_root",
+        "save_visualization", "tensorboard", "distributed", "device", "workers", "spectral_steps",
+        "adversarial_steps", "data_root", "valid_root",
     }
 )  # fmt: skip
 """Options that may differ between a checkpoint and the run that continues it."""
@@ -115,6 +115,9 @@ def checked(config: VocoderConfig) -> VocoderConfig:
         (min(config.continuation_weight, config.spectral_weight, config.matching_weight) >= 0, "*_weight: from 0"),
         (min(config.learning_rate, config.adversarial_rate, config.critic_rate) > 0, "*_rate: above 0"),
         (0 <= config.average < 1, "average: 0 to 1"),
+        (config.gradient_norm > 0, "gradient_norm: above 0"),
+        (0 <= config.final_rate <= 1, "final_rate: 0 to 1"),
+        (min(config.weight_decay, config.warmup, config.workers) >= 0, "weight_decay, warmup, workers: from 0"),
         (min(config.save_every, config.validate_every, config.keep, config.valid_clips) >= 1,
          "save_every, validate_every, keep, valid_clips: from 1"),
         (len(config.data_weight) in (0, len(config.data_root)), "data_weight: one for each data root"),

@@ -206,7 +206,11 @@ class VocoderTrainer:
     def export(self) -> None:
         """Write the averaged weights as safetensors and in the public checkpoint layout."""
         config = self.config
-        options = {k: v for k, v in config.as_dict().items() if k not in FREE_TO_CHANGE - {"adversarial_steps"}}
+        options = {
+            k: v
+            for k, v in config.as_dict().items()
+            if k not in FREE_TO_CHANGE - {"spectral_steps", "adversarial_steps"}
+        }
         names = {"init": Path(config.init).name, "codec": Path(config.codec).name}
         notes = origin({**options, **names}, self.step, self.data_hash)
         save_fargan_safetensors(self.average, self.out / "vocoder.safetensors", {k: str(v) for k, v in notes.items()})
