@@ -71,7 +71,7 @@ def test_seed_decides_the_outcome(name: str, channel: str, clip: Clip) -> None:
 
 @pytest.mark.parametrize("name", ON_AIR)
 def test_audio_is_as_long_as_the_clip_and_aligned(name: str, clip: Clip) -> None:
-    condition = Condition("awgn", 30.0, rate_of(name))
+    condition = Condition("awgn", 20.0, rate_of(name))
     outcome = made(name).transmit(clip, condition, 1, audio=True)
     assert outcome.audio is not None
     assert outcome.audio.shape == clip.speech.shape
