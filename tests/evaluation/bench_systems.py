@@ -39,10 +39,13 @@ class SilentSystem(NoisySystem):
 
 
 class BrokenSystem(NoisySystem):
-    """Fails at the highest SNR."""
+    """Fails at its fifth clip."""
+
+    sent = 0
 
     def transmit(self, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
-        if condition.snr_db == 20.0:
+        self.sent += 1
+        if self.sent == 5:
             raise AetherError("out of order")
         return super().transmit(clip, condition, seed, audio)
 

@@ -12,7 +12,7 @@ import numpy as np
 from aether_lite.evaluation.bench.about import About
 from aether_lite.evaluation.bench.canvas import GREY, canvas, foot, style_of
 from aether_lite.evaluation.bench.grid import evenly
-from aether_lite.evaluation.bench.published_curves import Curve
+from aether_lite.evaluation.bench.published_curves import READING, Curve
 from aether_lite.evaluation.bench.results import Row, condition_text
 from aether_lite.evaluation.bench.summary import Summary
 from aether_lite.evaluation.metrics.registry import AUDIO_METRICS, METRICS
@@ -49,7 +49,7 @@ def quality_snr_picture(
     own = [s for s in summaries if s.on_air and s.condition.rate == rate and s.condition.snr_db is not None]
     channels = list(dict.fromkeys(s.condition.channel for s in own))
     others = [curve for curve in published if curve.channel in channels and curve.measure == measure]
-    notes = ["Dashed curves of other systems lie where their SNR3k is."] if others else []
+    notes = [READING] if others else []
     title = f"{METRICS[measure].title} against channel quality at {rate} uses/s"
     width = max(7.5, PANEL[0] * len(channels))
     with canvas(path, width, PANEL[1] + 0.8, title, foot(about, own, notes)) as figure:

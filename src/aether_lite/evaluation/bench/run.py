@@ -88,8 +88,8 @@ def run(plan: Plan, folder: Path, progress: Progress | None = None) -> list[Row]
         pending = {job.task.key: job.task for job in jobs if cache.get(job.task.key) is None}
         done = len(jobs) - len(pending)
         tell(done, len(jobs))
-        # The slow tasks come first, so that no process is left alone with one in the end.
-        ordered = sorted(pending.values(), key=lambda task: not task.audio)
+        # In the order of their hashes slow and fast tasks are mixed, so that the remaining time is told truly.
+        ordered = sorted(pending.values(), key=lambda task: task.key)
         for key, record in run_parallel(compute, ordered, plan.jobs):
             cache.add(key, record)
             done += 1
