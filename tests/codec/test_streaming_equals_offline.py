@@ -38,7 +38,7 @@ def part(received: Received, tokens: slice) -> Received:
     return Received(received.values[:, tokens], received.rate, known)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     length=st.integers(1, 16_000),
     cuts=st.lists(st.integers(0, 16_000), max_size=12),
@@ -65,7 +65,7 @@ class Silence:
         return torch.zeros(1, 160 * rows.shape[1]), state + 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(cuts=st.lists(st.integers(0, 37), max_size=8), rate=st.sampled_from(RATES), seed=st.integers(0, 99))
 def test_decoded_features_equal_offline_for_any_cutting(
     tiny_codec: Codec, speech: np.ndarray, cuts: list[int], rate: int, seed: int
@@ -92,7 +92,7 @@ def test_audio_equals_offline(tiny_codec: Codec, speech: np.ndarray, cuts: tuple
     torch.testing.assert_close(samples, tiny_codec.decode(received)[0], atol=1e-4, rtol=0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(cuts=st.lists(st.integers(0, 960), max_size=10), rate=st.sampled_from(RATES))
 def test_any_number_of_symbols_may_be_pushed(tiny_codec: Codec, speech: np.ndarray, cuts: list[int], rate: int) -> None:
     received = rayleigh(tiny_codec.encode(speech[:1, :12_800], rate), 10.0, seed=1, state="exact")
@@ -235,11 +235,11 @@ def held(stream: Encoder | Decoder) -> int:
     return len(pickle.dumps(own))
 
 
-def test_memory_is_constant_over_a_minute(tiny_codec: Codec, speech: np.ndarray) -> None:
+def test_memory_is_constant_over_half_a_minute(tiny_codec: Codec, speech: np.ndarray) -> None:
     encoder, decoder = Encoder(tiny_codec, 300), Decoder(tiny_codec, vocoder=Silence())
     clip = speech[0, : 36 * TOKEN]
     sizes = []
-    for _ in range(21):
+    for _ in range(11):
         decoder.push(awgn(encoder.push(clip), 10.0, seed=0))
         sizes.append((held(encoder), held(decoder)))
     for encoder_bytes, decoder_bytes in sizes[1:]:

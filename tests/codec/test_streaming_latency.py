@@ -26,29 +26,32 @@ def test_playing_with_the_stated_latency_never_runs_dry_and_with_less_does(tiny_
     latency = tiny_codec.latency.samples
     assert latency == 1680
     heard = 0
-    slack = []
-    for n in range(1, 6000):
-        if n in (1440, 2720, 4000, 5280):  # when tokens are ready: no sample earlier
-            assert len(decoder.push(clean(encoder.push(np.zeros(0)))).samples) == 0
-        heard += len(decoder.push(clean(encoder.push(np.zeros(1)))).samples)
-        slack.append(heard - (n - latency))  # sample n - latency - 1 is played when sample n - 1 has come
-    assert min(slack[latency:]) == 0
+    reserve = []
+    for n in range(1, 6000):  # sample n - latency is due when n samples have come
+        symbols = encoder.push(np.zeros(1))
+        if symbols.values.shape[1]:
+            heard += len(decoder.push(clean(symbols)).samples)
+        reserve.append(heard - (n - latency))
+    assert min(reserve) == 1
 
 
 def test_the_first_output_that_changes(tiny_codec: Codec, speech: np.ndarray) -> None:
-    """Changing the input from sample n on changes no output before n - latency, and some n reach that within 10 ms."""
+    """Changing the input from sample n on changes no output up to n - latency, and reaches that within a frame.
+
+    What is missing is the pitch tracker's look-ahead of a frame, which only tells when a decision flips.
+    """
     latency, start = tiny_codec.latency.samples, 10_240
-    clip = speech[0, : start + 4800]
+    clip = speech[0, : start + 2720]
     original, _ = streamed(tiny_codec, clip)
     reach = []
-    for n in range(start, start + 1280, 160):
+    for n in (start, start + 80, start + 700, start + 1200, start + 1270, start + 1300):
         changed = clip.copy()
         changed[n:] = np.random.default_rng(n).uniform(-0.5, 0.5, len(clip) - n)
         other, _ = streamed(tiny_codec, changed)
         first = int(torch.nonzero(original != other)[0, 0])
         assert first > n - latency
         reach.append(n - first)
-    assert latency - 320 < max(reach) < latency
+    assert latency - 170 <= max(reach) < latency
 
 
 def test_output_leaves_token_by_token(tiny_codec: Codec, speech: np.ndarray) -> None:

@@ -32,7 +32,7 @@ from aether_lite.channels.state import PILOT_SPACING
 GAP_S = 0.4  # [s] of lost tokens that are concealed; a longer run is muted
 USELESS_SNR_DB = -12.0  # mean |h|^2 / N0 [dB] of a token below which nothing of use came; 6 dB below the lowest stated
 MUTE_EVIDENCE = 8.0  # nats in favour of noise only; a false alarm in about e^8 s
-LISTEN_EVIDENCE = 4.0  # nats in favour of speech
+LISTEN_EVIDENCE = 6.0  # nats in favour of speech
 NOISE_FLOOR = 1e-3  # told noise variances below are taken as this; -30 dB
 FADE_SAMPLES = 320  # 20 ms, raised cosine
 
