@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 
-import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from aether_lite.audio import write_audio
-from aether_lite.features.layout import FRAME
-from aether_lite.losses.spectral import root_stft_loss
-from aether_lite.training.journal import Journal
+from aether_lite.evaluation.metrics import METRICS, missing_line
+from aether_lite.evaluation.resynthesis import SPECTRAL, reanalysed, resynthesis_measures
+from aether_lite.training.journal import LOG, Journal
 from aether_lite.training.vocoder.config import VocoderConfig
+from aether_lite.training.vocoder.pictures import course_picture, validation_page
 from aether_lite.training.vocoder.stages import Stage
 from aether_lite.vocoder import FARGAN, synthesize
-from aether_lite.vocoder.emphasis import emphasised_frames
 
 BAR_EVERY = 10  # steps between updates of the bar's numbers, and of the scalars
 LISTENED = 2  # clips whose audio is kept
+MEASURED = ("estoi", "pesq_wb", "dnsmos_ovrl")  # of the audio, where the packages are installed
 
 
 class VocoderReporter:
@@ -46,6 +48,9 @@ class VocoderReporter:
         self.journal = Journal(self.out, config.tensorboard)
         self.bar = tqdm(total=config.steps, initial=first, unit="step", dynamic_ncols=True)
         self.began = time.monotonic()
+        lacking = missing_line(MEASURED)
+        if lacking is not None:
+            self.bar.write(lacking)
 
     def progress(self, step: int, parts: Mapping[str, Tensor], stage: Stage, waited: float) -> None:
         """One step is done."""
@@ -65,25 +70,38 @@ class VocoderReporter:
         """Vocode the clips, write numbers, audio and pictures; returns the spectral loss, which decides the best."""
         device = next(vocoder.parameters()).device
         made = [synthesize(rows.to(device), vocoder).cpu() for rows in self.features]
-        numbers = {
-            "spectral": float(torch.stack([_distance(m, s) for m, s in zip(made, self.speech, strict=True)]).mean())
-        }
+        numbers = self._measured(made)
         self.journal.scalars("valid", numbers, step)
         self.journal.row({"step": step, "valid": "vocoder", **numbers})
         self.bar.write(f"step {step}: " + ", ".join(f"{name} {value:.4f}" for name, value in numbers.items()))
         for number, audio in enumerate(made[:LISTENED]):
             self.journal.audio(f"valid/{number}", audio, step)
             write_audio(self.out / f"valid_{number}.wav", audio.numpy())
-        return numbers["spectral"]
+        if self.config.save_visualization:
+            self._draw(step, made[0])
+        return numbers[SPECTRAL]
+
+    def _measured(self, made: Sequence[Tensor]) -> dict[str, float]:
+        """Numbers over all clips; those that are not defined or cannot be measured here are left out."""
+        clips = [
+            resynthesis_measures(audio, speech, rows, MEASURED)
+            for audio, speech, rows in zip(made, self.speech, self.features, strict=True)
+        ]
+        frames = [float(len(rows)) for rows in self.features]
+        numbers = {SPECTRAL: fmean(clip[SPECTRAL] for clip in clips)}
+        for name in clips[0].keys() - {SPECTRAL}:
+            numbers[name] = METRICS[name].over_clips([clip[name] for clip in clips], frames)
+        return {name: numbers[name] for name in clips[0] if math.isfinite(numbers[name])}
+
+    def _draw(self, step: int, made: Tensor) -> None:
+        """A PNG page of the first clip and of the run so far."""
+        log, page = self.out / LOG, self.out / f"validation_{step:08d}.png"
+        title = f"Step {step}: vocoder on features of unseen speech"
+        validation_page(page, log, self.speech[0], made, self.features[0], reanalysed(made), title)
+        course_picture(self.out / "losses.png", log)
+        self.journal.picture("valid/page", page, step)
 
     def close(self) -> None:
         """End the bar and the writers."""
         self.bar.close()
         self.journal.close()
-
-
-def _distance(made: Tensor, speech: Tensor) -> Tensor:
-    """Spectral loss of one clip, on pre-emphasised audio as in training."""
-    frames = len(speech) // FRAME - 1
-    mine, true = (emphasised_frames(audio[None], 1, frames - 1) for audio in (made, speech))
-    return root_stft_loss(mine, true)

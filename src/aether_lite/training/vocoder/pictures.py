@@ -1,0 +1,116 @@
+"""Pictures of a vocoder run: a page for each validation, and the course of its losses.
+
+matplotlib is imported when a picture is drawn, and only its object interface is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
+
+from aether_lite.evaluation.bench.strips import f0_contour, spectrogram
+from aether_lite.evaluation.pictures import BLUE, DPI, F0_TICKS, FRAME_SECONDS, ORANGE, RANGE_DB
+from aether_lite.features.layout import SAMPLE_RATE
+from aether_lite.files import atomic_path
+from aether_lite.training.journal import read_log
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+TERMS = ("total", "spectral", "continuation", "matching", "gan", "critic")  # of training steps
+MEASURED = ("spectral", "estoi", "pesq_wb", "dnsmos_ovrl", "feature_loss", "vuv_error")  # of validations
+TOP_PERCENTILE = 99.9  # of the original's levels: the brightest colour
+
+
+def validation_page(
+    path: Path, log: Path, speech: Tensor, made: Tensor, features: Tensor, found: Tensor, title: str
+) -> None:
+    """Draw one clip before and after the vocoder, and the course of the run so far, as PNG.
+
+    Args:
+        path: to write; whole or not at all.
+        log: ``log.jsonl`` of the run.
+        speech, made: ``[160 F]``, the original and what the vocoder made.
+        features, found: ``[F, 20]``, of the original and of what was made.
+        title: one line over it all.
+
+    Raises:
+        AetherError: the file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12.8, 10.5), dpi=DPI, layout="constrained")
+    figure.suptitle(title, fontsize=15)
+    upper, lower = figure.subfigures(2, 1, height_ratios=(1.7, 1))
+    _draw_clip(upper, speech, made, features, found)
+    _draw_course(lower, read_log(log))
+    with atomic_path(path) as partial:
+        figure.savefig(partial)
+
+
+def course_picture(path: Path, log: Path) -> None:
+    """Draw training terms and validated numbers over the steps of a run, as PNG. Arguments as above."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12.8, 4.5), dpi=DPI, layout="constrained")
+    _draw_course(figure, read_log(log))
+    with atomic_path(path) as partial:
+        figure.savefig(partial)
+
+
+def _draw_clip(figure: SubFigure, speech: Tensor, made: Tensor, features: Tensor, found: Tensor) -> None:
+    """Two spectrograms on one colour scale over the F0 contours of both."""
+    grid = figure.add_gridspec(2, 2, height_ratios=(1.3, 1))
+    seconds = len(speech) / SAMPLE_RATE
+    levels = [spectrogram(audio) for audio in (speech, made)]
+    top = float(np.percentile(levels[0], TOP_PERCENTILE))
+    drawn = []
+    for column, (name, picture) in enumerate(zip(("Original", "Made from its features"), levels, strict=True)):
+        axes = figure.add_subplot(grid[0, column])
+        image = axes.imshow(
+            picture, cmap="magma", vmin=top - RANGE_DB, vmax=top, origin="lower", aspect="auto",
+            extent=(0, seconds, 0, SAMPLE_RATE / 2000),
+        )  # fmt: skip
+        axes.set(title=name, xlabel="time [s]", ylabel="frequency [kHz]")
+        drawn.append(axes)
+    figure.colorbar(image, ax=drawn, label="level [dB]", pad=0.01)
+    melody = figure.add_subplot(grid[1, :])
+    for rows, style in (
+        (features, {"color": BLUE, "lw": 5.0, "alpha": 0.45, "label": "original"}),
+        (found, {"color": ORANGE, "lw": 1.6, "label": "re-analysed"}),
+    ):
+        contour = f0_contour(rows)
+        melody.plot(np.arange(len(contour)) * FRAME_SECONDS, contour, solid_capstyle="round", **style)
+    melody.set_yscale("log")
+    melody.set_yticks(F0_TICKS, [str(tick) for tick in F0_TICKS])
+    melody.minorticks_off()
+    melody.set(xlim=(0, seconds), ylim=(60, 500), xlabel="time [s]", ylabel="F0 [Hz]", title="Melody, where voiced")
+    melody.grid(alpha=0.3)
+    melody.legend(loc="upper right", ncols=2)
+
+
+def _draw_course(figure: Figure | SubFigure, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Training terms left, validated numbers right, each over the steps."""
+    training = [row for row in rows if "valid" not in row]
+    measured = [row for row in rows if "valid" in row]
+    left, right = figure.subplots(1, 2)
+    _draw_lines(left, training, TERMS, "")
+    _draw_lines(right, measured, MEASURED, "o")
+    left.set(yscale="log", xlabel="step", title="Training terms")
+    right.set(yscale="log", xlabel="step", title="Validation")
+
+
+def _draw_lines(axes: Axes, rows: Sequence[Mapping[str, Any]], names: Sequence[str], marker: str) -> None:
+    """A line for each name; what is not above zero has no place on a logarithmic axis."""
+    for name in names:
+        points = [(row["step"], row[name]) for row in rows if row.get(name, 0) > 0]
+        if points:
+            axes.plot(*zip(*points, strict=True), label=name, lw=1.2, marker=marker, ms=4)
+    if axes.get_lines():
+        axes.legend(fontsize=8)
+    axes.grid(alpha=0.3)

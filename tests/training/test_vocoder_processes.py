@@ -1,0 +1,88 @@
+"""Several processes train the vocoder as one would, and a compiled sub-frame as a plain one."""
+
+from __future__ import annotations
+
+import shutil
+from functools import partial
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import Tensor
+from vocoder_runs import options
+
+from aether_lite.training.data import Corpus
+from aether_lite.training.distributed import Team
+from aether_lite.training.vocoder.data import MakeBatch, with_decoded
+from aether_lite.training.vocoder.trainer import VocoderTrainer
+from aether_lite.vocoder import FARGAN, load_fargan, periods_from_features
+
+
+def gradients(data_root: Path, out: Path, here: Team) -> dict[str, Tensor]:
+    """Gradients of a spectral and of an adversarial step in float64 without noise: vocoder and critic."""
+    config = options(
+        data_root, out, batch=4, adversarial_batch=4, adversarial_frames=9, spectral_steps=1, critic_steps=0
+    )
+    trainer = VocoderTrainer(config, Corpus([data_root]), here)
+    trainer.vocoder.double().eval()
+    trainer.critic.double()
+    found: dict[str, Tensor] = {}
+    for stage, step in (("spectral", trainer._spectral), ("adversarial", trainer._adversarial)):
+        number = 0 if stage == "spectral" else 1
+        batch = MakeBatch(trainer.corpus, config, here.rank, here.size, trainer.codec.config.token_frames)(number)
+        features = with_decoded(batch, trainer.codec, config.seed, number)
+        for optimiser in trainer.optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = 0.0  # gradients are wanted, the weights stay
+        step(features.double(), batch.target.double())
+        for name, network in (("vocoder", trainer.vocoder), ("critic", trainer.critic)):
+            for key, parameter in network.named_parameters():
+                if parameter.grad is not None:
+                    found[f"{stage}.{name}.{key}"] = parameter.grad.clone()
+                parameter.grad = None
+    return found
+
+
+def member(rank: int, size: int, data_root: Path, folder: Path) -> None:
+    """One of several gloo processes; the first writes its gradients."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder / 'meet'}", rank=rank, world_size=size)
+    found = gradients(data_root, folder, Team(rank, size, torch.device("cpu")))
+    if rank == 0:
+        torch.save(found, folder / "gradients.pt")
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+def test_two_processes_give_the_gradients_of_the_joined_batch(data_root: Path, tmp_path: Path) -> None:
+    mp.spawn(partial(member, size=2, data_root=data_root, folder=tmp_path), nprocs=2)
+    theirs = torch.load(tmp_path / "gradients.pt", weights_only=True)
+    ours = gradients(data_root, tmp_path, Team(0, 1, torch.device("cpu")))
+    assert theirs.keys() == ours.keys()
+    assert {name.split(".")[0] + "." + name.split(".")[1] for name in ours} == {
+        "spectral.vocoder", "adversarial.vocoder", "adversarial.critic",
+    }  # fmt: skip
+    for name, value in ours.items():
+        scale = max(float(value.abs().max()), 1e-8)
+        assert float((theirs[name] - value).abs().max()) <= 1e-6 * scale, name
+
+
+def test_a_compiled_sub_frame_is_the_plain_one(speech_features: Tensor) -> None:
+    backend = "inductor" if shutil.which("g++") or shutil.which("c++") else "aot_eager"
+    features = speech_features[:, 100:108]
+    target = 0.1 * torch.randn(2, 160 * 4, generator=torch.Generator().manual_seed(0))
+    found = []
+    for compiled in (False, True):
+        vocoder: FARGAN = load_fargan()
+        if compiled:
+            vocoder.sig_net.compile(fullgraph=True, dynamic=False, backend=backend)
+        made = vocoder(features, periods_from_features(features), 2, target[:, :320])
+        (made - target[:, 320:]).square().sum().backward()
+        found.append((made.detach(), {name: p.grad for name, p in vocoder.named_parameters()}))
+    (plain, slopes), (other, others) = found
+    assert float((plain - other).abs().max()) <= 1e-6
+    for name, slope in slopes.items():
+        assert slope is not None
+        assert others[name] is not None
+        assert float((slope - others[name]).abs().max()) <= 1e-5 * max(float(slope.abs().max()), 0.1), name
