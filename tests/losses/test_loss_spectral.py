@@ -18,6 +18,7 @@ from aether_lite.losses.spectral import (
     log_mel_loss,
     magnitudes,
     mel_bank,
+    root_stft_loss,
     stft_losses,
 )
 from aether_lite.vocoder import FARGAN, periods_from_features
@@ -56,6 +57,25 @@ def test_root_loss_is_a_ratio_over_the_whole_batch() -> None:
         ]
         total += ((roots[0] - roots[1]).abs().sum() / roots[1].sum()).item()
     assert stft_losses(decoded, original).root.item() == pytest.approx(total / len(FFT_SIZES), rel=1e-6)
+
+
+def test_root_loss_alone_is_that_of_all_three() -> None:
+    decoded, original = (noise(3, 4000, seed=s) for s in (0, 1))
+    decoded.requires_grad_()
+    calls: list[Tensor] = []
+
+    def counted(value: Tensor) -> Tensor:
+        calls.append(value)
+        return value
+
+    alone, together = root_stft_loss(decoded, original, reduce=counted), stft_losses(decoded, original).root
+    assert len(calls) == 1
+    assert torch.equal(alone, together)
+    slopes = [torch.autograd.grad(loss, decoded)[0] for loss in (alone, together)]
+    assert float(slopes[0].norm()) > 0
+    torch.testing.assert_close(*slopes, rtol=0, atol=1e-15)
+    with pytest.raises(ValueError, match="too few"):
+        root_stft_loss(noise(1, 1280), noise(1, 1280))
 
 
 def test_sign_and_a_pure_delay_of_a_stationary_tone_cost_nothing() -> None:

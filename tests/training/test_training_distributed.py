@@ -133,6 +133,31 @@ def test_processes_draw_different_noise_and_items() -> None:
     assert len(set(seeds[0]) | set(seeds[1])) == 8
 
 
+def test_gradients_are_averaged_in_one_exchange_and_missing_ones_stay_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = ((2, 3), (4,), (1, 1), (5,))
+    generator = torch.Generator().manual_seed(0)
+    ours, theirs = ([torch.randn(shape, generator=generator) for shape in shapes] for _ in range(2))
+    parameters = [torch.nn.Parameter(torch.zeros(shape)) for shape in shapes]
+    for index in (0, 1, 3):
+        parameters[index].grad = ours[index].clone()
+    exchanges = []
+
+    def partner(joined: torch.Tensor) -> None:
+        exchanges.append(len(joined))
+        joined += torch.cat([theirs[index].flatten() for index in (0, 1, 3)])
+
+    monkeypatch.setattr(dist, "all_reduce", partner)
+    cpu = torch.device("cpu")
+    Team(0, 2, cpu).average_gradients(parameters)
+    assert exchanges == [15]
+    assert parameters[2].grad is None
+    for index in (0, 1, 3):
+        torch.testing.assert_close(parameters[index].grad, (ours[index] + theirs[index]) / 2)
+    Team(0, 1, cpu).average_gradients(parameters)
+    Team(0, 2, cpu).average_gradients([parameters[2]])
+    assert exchanges == [15]
+
+
 def test_the_distributed_flag_must_fit_how_the_process_was_started(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(AetherError, match="add --distributed"), team(False):

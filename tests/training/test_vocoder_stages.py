@@ -30,6 +30,9 @@ def test_each_step_trains_what_the_table_says(data_root: Path, tmp_path: Path) -
         expected = [before.keys(), before.keys(), set(), before.keys() - frozen, before.keys() - frozen][step]
         assert changed == set(expected), step
         assert learnt == (step >= 2)
+        assert {name for name, p in trainer.vocoder.named_parameters() if not p.requires_grad} == (
+            frozen if step >= 2 else set()
+        )
         terms = {"total", "gradient", "spectral"}
         assert parts.keys() == [
             terms | {"continuation"}, terms | {"continuation"}, {"total", "critic"},

@@ -66,6 +66,12 @@ def adversarial_parameters(vocoder: FARGAN) -> Iterator[nn.Parameter]:
             yield parameter
 
 
+def freeze(vocoder: FARGAN, stage: Stage) -> None:
+    """Let gradients flow to the parameters that learn in a stage, and to no others."""
+    for name, parameter in vocoder.named_parameters():
+        parameter.requires_grad_(not (stage.adversarial and name.startswith(FROZEN_IN_ADVERSARIAL)))
+
+
 def _factor(config: VocoderConfig, step: int, steps: int) -> float:
     """Share of the peak learning rate: linear rise, then a cosine to ``final_rate``."""
     rise = min(1.0, (step + 1) / max(config.warmup, 1))

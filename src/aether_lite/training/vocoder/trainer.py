@@ -31,7 +31,7 @@ from aether_lite.training.loop import average_weights, finite, run_steps
 from aether_lite.training.provenance import data_hash, origin
 from aether_lite.training.vocoder.config import FREE_TO_CHANGE, VocoderConfig
 from aether_lite.training.vocoder.data import Batch, batches, with_decoded
-from aether_lite.training.vocoder.stages import Stage, adversarial_parameters, stage_at
+from aether_lite.training.vocoder.stages import Stage, adversarial_parameters, freeze, stage_at
 from aether_lite.training.vocoder.step import adversarial_pass, speak, spectral_pass
 from aether_lite.vocoder import FARGAN, load_fargan, save_fargan_safetensors
 from aether_lite.vocoder.checkpoint import save_public_checkpoint
@@ -109,6 +109,7 @@ class VocoderTrainer:
         """The function that makes steps of this kind; recorded on a GPU."""
         key = stage.name, stage.trains
         if key not in self._steps:
+            freeze(self.vocoder, stage)
             plain = self._spectral if not stage.adversarial else self._adversarial if stage.trains else self._judge
             changed: Sequence[nn.Module] = [self.vocoder, self.critic] if stage.adversarial else [self.vocoder]
             used = [self.optimisers[n] for n in ([stage.name, "critic"] if stage.adversarial else [stage.name])]
