@@ -14,16 +14,30 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aether_lite import audio, channels, codec, features, vocoder
+    from aether_lite import audio, channels, codec, features, streaming, vocoder
     from aether_lite.codec import Codec, load
+    from aether_lite.streaming import Decoder, Encoder
 
 __version__ = "0.1.0"
-__all__ = ["Codec", "__version__", "audio", "channels", "codec", "features", "load", "vocoder"]
+__all__ = [
+    "Codec",
+    "Decoder",
+    "Encoder",
+    "__version__",
+    "audio",
+    "channels",
+    "codec",
+    "features",
+    "load",
+    "streaming",
+    "vocoder",
+]
+_FROM = {"load": "codec", "Codec": "codec", "Encoder": "streaming", "Decoder": "streaming"}
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("load", "Codec"):
-        return getattr(importlib.import_module("aether_lite.codec"), name)
+    if name in _FROM:
+        return getattr(importlib.import_module(f"aether_lite.{_FROM[name]}"), name)
     if name in __all__:
         return importlib.import_module(f"aether_lite.{name}")
     raise AttributeError(f"module 'aether_lite' has no attribute {name!r}")
