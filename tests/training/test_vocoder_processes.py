@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from functools import partial
 from pathlib import Path
 
@@ -15,31 +14,30 @@ from vocoder_runs import options
 from aether_lite.training.data import Corpus
 from aether_lite.training.distributed import Team
 from aether_lite.training.vocoder.data import MakeBatch, with_decoded
+from aether_lite.training.vocoder.stages import stage_at
 from aether_lite.training.vocoder.trainer import VocoderTrainer
 from aether_lite.vocoder import FARGAN, load_fargan, periods_from_features
 
 
 def gradients(data_root: Path, out: Path, here: Team) -> dict[str, Tensor]:
     """Gradients of a spectral and of an adversarial step in float64 without noise: vocoder and critic."""
-    config = options(
-        data_root, out, batch=4, adversarial_batch=4, adversarial_frames=9, spectral_steps=1, critic_steps=0
-    )
+    config = options(data_root, out, batch=2, decoded_share=0.5, adversarial_frames=9, spectral_steps=1, critic_steps=0)
     trainer = VocoderTrainer(config, Corpus([data_root]), here)
     trainer.vocoder.double().eval()
     trainer.critic.double()
     found: dict[str, Tensor] = {}
-    for stage, step in (("spectral", trainer._spectral), ("adversarial", trainer._adversarial)):
-        number = 0 if stage == "spectral" else 1
+    for number in range(2):
+        stage = stage_at(config, number)
         batch = MakeBatch(trainer.corpus, config, here.rank, here.size, trainer.codec.config.token_frames)(number)
         features = with_decoded(batch, trainer.codec, config.seed, number)
         for optimiser in trainer.optimisers.values():
             for group in optimiser.param_groups:
                 group["lr"] = 0.0  # gradients are wanted, the weights stay
-        step(features.double(), batch.target.double())
+        trainer._step_of(stage)(features.double(), batch.target.double())
         for name, network in (("vocoder", trainer.vocoder), ("critic", trainer.critic)):
             for key, parameter in network.named_parameters():
                 if parameter.grad is not None:
-                    found[f"{stage}.{name}.{key}"] = parameter.grad.clone()
+                    found[f"{stage.name}.{name}.{key}"] = parameter.grad.clone()
                 parameter.grad = None
     return found
 
@@ -69,14 +67,14 @@ def test_two_processes_give_the_gradients_of_the_joined_batch(data_root: Path, t
 
 
 def test_a_compiled_sub_frame_is_the_plain_one(speech_features: Tensor) -> None:
-    backend = "inductor" if shutil.which("g++") or shutil.which("c++") else "aot_eager"
+    """Traced whole, forward and backward; code for the CPU or GPU is compared by benchmarks/captured_step.py."""
     features = speech_features[:, 100:108]
     target = 0.1 * torch.randn(2, 160 * 4, generator=torch.Generator().manual_seed(0))
     found = []
     for compiled in (False, True):
         vocoder: FARGAN = load_fargan()
         if compiled:
-            vocoder.sig_net.compile(fullgraph=True, dynamic=False, backend=backend)
+            vocoder.sig_net.compile(fullgraph=True, dynamic=False, backend="aot_eager")
         made = vocoder(features, periods_from_features(features), 2, target[:, :320])
         (made - target[:, 320:]).square().sum().backward()
         found.append((made.detach(), {name: p.grad for name, p in vocoder.named_parameters()}))

@@ -119,7 +119,8 @@ def _values(results: Sequence[Result], name: str, measure: str) -> NDArray[np.fl
 
 def _bars(value: Estimate) -> NDArray[np.float64]:
     """Lengths of the error bars ``[2, 1]``; none for a single clip."""
-    return np.nan_to_num(np.array([[value.value - value.low], [value.high - value.value]])).clip(0)
+    bars: NDArray[np.float64] = np.array([[value.value - value.low], [value.high - value.value]])
+    return np.nan_to_num(bars).clip(0)
 
 
 def _text(value: Estimate, measure: str) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 TERMS = ("total", "spectral", "continuation", "matching", "gan", "critic")  # of training steps
 MEASURED = ("spectral", "estoi", "pesq_wb", "dnsmos_ovrl", "feature_loss", "vuv_error")  # of validations
+FEW = 50  # points of a line that are marked
 TOP_PERCENTILE = 99.9  # of the original's levels: the brightest colour
 
 
@@ -46,9 +47,9 @@ def validation_page(
 
     figure = Figure(figsize=(12.8, 10.5), dpi=DPI, layout="constrained")
     figure.suptitle(title, fontsize=15)
-    upper, lower = figure.subfigures(2, 1, height_ratios=(1.7, 1))
-    _draw_clip(upper, speech, made, features, found)
-    _draw_course(lower, read_log(log))
+    parts: Any = figure.subfigures(2, 1, height_ratios=(1.7, 1))
+    _draw_clip(parts[0], speech, made, features, found)
+    _draw_course(parts[1], read_log(log))
     with atomic_path(path) as partial:
         figure.savefig(partial)
 
@@ -80,10 +81,11 @@ def _draw_clip(figure: SubFigure, speech: Tensor, made: Tensor, features: Tensor
         drawn.append(axes)
     figure.colorbar(image, ax=drawn, label="level [dB]", pad=0.01)
     melody = figure.add_subplot(grid[1, :])
-    for rows, style in (
-        (features, {"color": BLUE, "lw": 5.0, "alpha": 0.45, "label": "original"}),
-        (found, {"color": ORANGE, "lw": 1.6, "label": "re-analysed"}),
-    ):
+    styles: tuple[dict[str, Any], ...] = (
+        {"color": BLUE, "lw": 5.0, "alpha": 0.45, "label": "original"},
+        {"color": ORANGE, "lw": 1.6, "label": "re-analysed"},
+    )
+    for rows, style in zip((features, found), styles, strict=True):
         contour = f0_contour(rows)
         melody.plot(np.arange(len(contour)) * FRAME_SECONDS, contour, solid_capstyle="round", **style)
     melody.set_yscale("log")
@@ -99,18 +101,19 @@ def _draw_course(figure: Figure | SubFigure, rows: Sequence[Mapping[str, Any]]) 
     training = [row for row in rows if "valid" not in row]
     measured = [row for row in rows if "valid" in row]
     left, right = figure.subplots(1, 2)
-    _draw_lines(left, training, TERMS, "")
-    _draw_lines(right, measured, MEASURED, "o")
+    _draw_lines(left, training, TERMS, relative=False)
+    _draw_lines(right, measured, MEASURED, relative=True)
     left.set(yscale="log", xlabel="step", title="Training terms")
-    right.set(yscale="log", xlabel="step", title="Validation")
+    right.set(xlabel="step", title="Validation, relative to the first (in the legend: the last)")
 
 
-def _draw_lines(axes: Axes, rows: Sequence[Mapping[str, Any]], names: Sequence[str], marker: str) -> None:
-    """A line for each name; what is not above zero has no place on a logarithmic axis."""
+def _draw_lines(axes: Axes, rows: Sequence[Mapping[str, Any]], names: Sequence[str], relative: bool) -> None:
+    """A line for each name; what is not above zero has no place on a logarithmic or relative axis."""
     for name in names:
-        points = [(row["step"], row[name]) for row in rows if row.get(name, 0) > 0]
-        if points:
-            axes.plot(*zip(*points, strict=True), label=name, lw=1.2, marker=marker, ms=4)
+        points = np.array([(row["step"], row[name]) for row in rows if row.get(name, 0) > 0])
+        if len(points):
+            label, scale = (f"{name} {points[-1, 1]:.3f}", points[0, 1]) if relative else (name, 1.0)
+            axes.plot(points[:, 0], points[:, 1] / scale, label=label, lw=1.2, marker="." if len(rows) < FEW else "")
     if axes.get_lines():
         axes.legend(fontsize=8)
     axes.grid(alpha=0.3)
