@@ -1,6 +1,6 @@
 """The bundled speech through the whole chain at several rates and SNRs: sounds, numbers and pictures.
 
-Numbers of a condition are put together over its clips: the median of F0 correlation, the mean of all others.
+Numbers of a condition are put together over its clips: the median of F0 correlation and spread, the mean of all others.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Float32 = NDArray[np.float32]
 SAMPLES = "assets/samples"
 FIRST = ("en_f_intro", "it_m_intro")  # a woman and a man; these come first
 VOICED_TOGETHER = 48  # clips in a batch of the vocoder: bounds memory, faster than one by one
-MEDIANS = ("f0_correlation",)
+MEDIANS = ("f0_correlation", "f0_spread_ratio")
 """Measures of which the median over clips is reported; of others the mean."""
 
 

@@ -79,22 +79,14 @@ def validate_at(model: SpiJscc, data: ValidationSet, rate: int, snr_db: float, s
     received = awgn(symbols, snr_db, seed=seed)
     decoded, _ = model.decode(received)
     model.train(was_training)
+    frames = data.mask.sum(-1).tolist()
     numbers = {
-        name: float(over_clips(name, metric(decoded, data.features, data.mask), data.mask))
+        name: metric.over_clips(metric(decoded, data.features, data.mask).tolist(), frames)
         for name, metric in FEATURE_METRICS.items()
     }
     numbers["pitch_spike"] = pitch_spike(decoded, data.features, data.mask)
     numbers["symbol_power"] = float(symbols.values.abs().square().mean())
     return Outcome(numbers, decoded, symbols, received)
-
-
-def over_clips(name: str, values: Tensor, mask: Tensor) -> Tensor:
-    """One number of a metric's values ``[C]``: the mean over frames for the feature loss, the median over clips for
-    F0 correlation and spread, the mean over clips for the others; clips on which it is not defined do not count."""
-    if name == "feature_loss":
-        frames = mask.sum(-1).to(values.dtype)
-        return (values * frames).sum() / frames.sum()
-    return values.nanmedian() if name.startswith("f0_") else values.nanmean()
 
 
 def alarms(numbers: dict[str, float], limits: Limits | None = None) -> Sequence[str]:
