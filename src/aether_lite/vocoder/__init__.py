@@ -6,20 +6,25 @@ from aether_lite.vocoder.checkpoint import (
     save_fargan_safetensors,
     save_public_checkpoint,
 )
+from aether_lite.vocoder.compiled import CompiledFargan, fastest_vocoder
 from aether_lite.vocoder.emphasis import deemphasize
 from aether_lite.vocoder.fargan import FARGAN, SubframeState, periods_from_features
-from aether_lite.vocoder.realtime import FusedFargan
+from aether_lite.vocoder.realtime import FrameState, FrameVocoder, FusedFargan
 from aether_lite.vocoder.synthesis import DELAY_SAMPLES, LOOKAHEAD_FRAMES, StreamingVocoder, synthesize
 
 __all__ = [
     "DELAY_SAMPLES",
     "FARGAN",
     "LOOKAHEAD_FRAMES",
+    "CompiledFargan",
+    "FrameState",
+    "FrameVocoder",
     "FusedFargan",
     "StreamingVocoder",
     "SubframeState",
     "deemphasize",
     "default_vocoder_path",
+    "fastest_vocoder",
     "load_fargan",
     "periods_from_features",
     "save_fargan_safetensors",

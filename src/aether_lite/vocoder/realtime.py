@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -86,6 +87,31 @@ class FrameState:
     signal: SubframeState
 
 
+class FrameVocoder(Protocol):
+    """A vocoder frozen for synthesis, frame by frame, for B streams side by side.
+
+    States are explicit tensors and mean the same everywhere: one vocoder can go on where another stopped.
+    """
+
+    @property
+    def device(self) -> torch.device:
+        """Where samples and states lie."""
+
+    def prime(self, first_row: Tensor) -> FrameState:
+        """State before the first frame: the first row ``[B, 20]`` five times, with silence for sound."""
+
+    def render(self, rows: Tensor, state: FrameState) -> tuple[Tensor, FrameState]:
+        """Make one frame for each new row; each frame belongs to the row before.
+
+        Args:
+            rows: ``[B, n, 20]`` with n >= 1.
+            state: of :meth:`prime` or of the last call; left unchanged.
+
+        Returns:
+            De-emphasised samples ``[B, 160 n]``, not clipped, and the new state.
+        """
+
+
 class _GatedGru:
     """One GRU and the gate of its output, working in place on fixed buffers."""
 
@@ -148,24 +174,22 @@ class FusedFargan:
         self.skip_gate = normed.skip_gate.T.contiguous()
         self.out = net.sig_dense_out.weight.T.contiguous()
 
+    @property
+    def device(self) -> torch.device:
+        """That of the model."""
+        return self.gain_weight.device
+
     @torch.inference_mode()
     def prime(self, first_row: Tensor) -> FrameState:
-        """State before the first frame: the first row ``[B, 20]`` five times, with silence for sound."""
+        """See :class:`FrameVocoder`."""
+        first_row = first_row.to(self.gain_weight)
         rows = first_row[:, None].expand(-1, PRIMING_ROWS, -1)
         silent = FrameState(rows, SubframeState.zeros(first_row.shape[0], self.gain_weight))
         return self._run(first_row[:, None], silent, audible=False)[1]
 
     @torch.inference_mode()
     def render(self, rows: Tensor, state: FrameState) -> tuple[Tensor, FrameState]:
-        """Make one frame for each new row; each frame belongs to the row before.
-
-        Args:
-            rows: ``[B, n, 20]`` with n >= 1.
-            state: of :meth:`prime` or of the last call; left unchanged.
-
-        Returns:
-            De-emphasised samples ``[B, 160 n]``, not clipped, and the new state.
-        """
+        """See :class:`FrameVocoder`."""
         signal, state = self._run(rows, state, audible=True)
         samples = deemphasize(signal, state.signal.deemphasis)
         return samples, replace(state, signal=replace(state.signal, deemphasis=samples[:, -1]))

@@ -19,7 +19,7 @@ from torch import Tensor
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME, NUM_ALL, NUM_FREE
 from aether_lite.vocoder.fargan import FARGAN
-from aether_lite.vocoder.realtime import FrameState, FusedFargan
+from aether_lite.vocoder.realtime import FrameState, FrameVocoder, FusedFargan
 
 LOOKAHEAD_FRAMES = 1
 """Rows beyond its own that a frame needs: samples of frame ``t`` come with row ``t + 1``."""
@@ -39,11 +39,12 @@ class StreamingVocoder:
     The first row gives no samples, the second 80, each later one 160, and :meth:`flush` the last 240.
 
     Args:
-        vocoder: a :class:`FARGAN` (frozen as it is now) or a :class:`FusedFargan`.
+        vocoder: a :class:`FARGAN` (frozen as it is now) or one frozen before, a :class:`FusedFargan` or
+            :class:`~aether_lite.vocoder.compiled.CompiledFargan`.
     """
 
-    def __init__(self, vocoder: FARGAN | FusedFargan) -> None:
-        self._vocoder = vocoder if isinstance(vocoder, FusedFargan) else FusedFargan(vocoder)
+    def __init__(self, vocoder: FARGAN | FrameVocoder) -> None:
+        self._vocoder: FrameVocoder = FusedFargan(vocoder) if isinstance(vocoder, FARGAN) else vocoder
         self.reset()
 
     def reset(self) -> None:
@@ -74,7 +75,7 @@ class StreamingVocoder:
             )
         pieces = []
         if self._state is None and batch.shape[1]:
-            self._state = self._vocoder.prime(batch[:, 0].to(self._vocoder.gain_weight))
+            self._state = self._vocoder.prime(batch[:, 0])
             self._single = features.ndim == 2
             self._rows, batch = 1, batch[:, 1:]
         self._rows += batch.shape[1]
@@ -106,17 +107,17 @@ class StreamingVocoder:
 
 @overload
 def synthesize(
-    features: Tensor, vocoder: FARGAN | FusedFargan, progress: Callable[[int], None] | None = None
+    features: Tensor, vocoder: FARGAN | FrameVocoder, progress: Callable[[int], None] | None = None
 ) -> Tensor: ...
 @overload
 def synthesize(
     features: NDArray[np.floating],
-    vocoder: FARGAN | FusedFargan,
+    vocoder: FARGAN | FrameVocoder,
     progress: Callable[[int], None] | None = None,
 ) -> NDArray[np.float32]: ...
 def synthesize(
     features: Tensor | NDArray[np.floating],
-    vocoder: FARGAN | FusedFargan,
+    vocoder: FARGAN | FrameVocoder,
     progress: Callable[[int], None] | None = None,
 ) -> Tensor | NDArray[np.float32]:
     """Speech from features.
@@ -141,9 +142,9 @@ def synthesize(
         return synthesize(torch.as_tensor(np.asarray(features)), vocoder, progress).numpy(force=True)
     rows = features.shape[-2] if features.ndim >= 2 else 0
     _checked(features[..., :0, :] if features.ndim >= 2 else features, 0)
-    fused = vocoder if isinstance(vocoder, FusedFargan) else FusedFargan(vocoder)
-    stream = StreamingVocoder(fused)
-    output = fused.gain_weight.new_empty((*features.shape[:-2], rows * FRAME), dtype=torch.float32)
+    frozen: FrameVocoder = FusedFargan(vocoder) if isinstance(vocoder, FARGAN) else vocoder
+    stream = StreamingVocoder(frozen)
+    output = torch.empty((*features.shape[:-2], rows * FRAME), dtype=torch.float32, device=frozen.device)
     position = 0
     for start in range(0, rows, BLOCK_FRAMES):
         block = features[..., start : start + BLOCK_FRAMES, :]

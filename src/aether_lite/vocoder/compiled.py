@@ -1,0 +1,118 @@
+"""The vocoder on one core of a plain CPU: FARGAN in kernels that numba compiles when first used.
+
+Chosen by measuring (``benchmarks/vocoder_cpu.py``; BENCHMARK_SUMMARY)
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aether_lite.errors import AetherError
+from aether_lite.features.layout import FRAME, NUM_FREE
+from aether_lite.vocoder.fargan import FARGAN, MEMORY, SubframeState
+from aether_lite.vocoder.native.packing import Precision, pack
+from aether_lite.vocoder.native.rows import CARRIED, INPUTS_LENGTH, VALUES_LENGTH
+from aether_lite.vocoder.realtime import PRIMING_ROWS, FrameState, FrameVocoder, FusedFargan
+
+TOGETHER = 2  # streams that share one pass over the weights; four would need more registers than AVX2 has
+
+
+def numba_available() -> bool:
+    """Whether the extra ``realtime`` is installed."""
+    return find_spec("numba") is not None
+
+
+def fastest_vocoder(model: FARGAN) -> FrameVocoder:
+    """Freeze ``model`` for synthesis where it lies, in float32.
+
+    Returns:
+        A :class:`CompiledFargan` on a CPU where numba is installed, else a
+        :class:`~aether_lite.vocoder.realtime.FusedFargan`.
+    """
+    on_cpu = next(model.parameters()).device.type == "cpu"
+    return CompiledFargan(model) if on_cpu and numba_available() else FusedFargan(model)
+
+
+class CompiledFargan:
+    """A vocoder frozen for synthesis on a CPU. Later changes of ``model`` are not seen.
+
+    The samples of a stream are the same to the bit in every run on a machine, however the rows are cut into calls
+    and whatever streams are beside it. Batches use as many threads as torch does (``torch.set_num_threads``).
+    States hold float32 tensors on the CPU.
+
+    Args:
+        model: on any device, in any mode.
+        precision: of the weights. ``"float32"`` equals torch within rounding. ``"int8"`` is twice as fast and takes
+            a quarter of the memory, but is another approximation of the same voice.
+
+    Raises:
+        AetherError: numba is not installed, or no such precision.
+    """
+
+    def __init__(self, model: FARGAN, precision: Precision = "float32") -> None:
+        if not numba_available():
+            raise AetherError("the compiled vocoder needs numba: pip install aether-lite[realtime]")
+        self.precision = precision
+        self._weights = pack(model, precision)
+
+    @property
+    def device(self) -> torch.device:
+        """The CPU."""
+        return torch.device("cpu")
+
+    def prime(self, first_row: Tensor) -> FrameState:
+        """See :class:`~aether_lite.vocoder.realtime.FrameVocoder`."""
+        rows = first_row[:, None].expand(-1, PRIMING_ROWS, -1)
+        silent = FrameState(rows, SubframeState.zeros(first_row.shape[0], torch.empty(0)))
+        return self._run(first_row[:, None], silent, audible=False)[1]
+
+    def render(self, rows: Tensor, state: FrameState) -> tuple[Tensor, FrameState]:
+        """See :class:`~aether_lite.vocoder.realtime.FrameVocoder`."""
+        return self._run(rows, state, audible=True)
+
+    def _run(self, new_rows: Tensor, state: FrameState, audible: bool) -> tuple[Tensor, FrameState]:
+        """Samples ``[B, 160 n]``; zeros (the network still runs) when not ``audible``."""
+        from aether_lite.vocoder.native.network import render_frames
+
+        if new_rows.ndim != 3 or new_rows.shape[1] == 0 or new_rows.shape[2] != NUM_FREE:
+            raise ValueError(f"rows must be [B, >= 1, {NUM_FREE}], not {tuple(new_rows.shape)}")
+        rows = np.ascontiguousarray(np.concatenate((_array(state.rows), _array(new_rows)), axis=1))
+        batch, frames = rows.shape[0], rows.shape[1] - PRIMING_ROWS
+        signal = np.empty((batch, MEMORY + FRAME * frames), np.float32)
+        samples = np.empty((batch, FRAME * frames), np.float32)
+        values = np.empty((batch, VALUES_LENGTH), np.float32)
+        inputs = np.empty((batch, INPUTS_LENGTH), self._weights.product_input.dtype)
+        signal[:, :MEMORY] = _array(state.signal.memory)
+        for name, part in CARRIED.items():
+            values[:, part] = _array(getattr(state.signal, name)).reshape(batch, -1)
+
+        def work(start: int) -> None:
+            arrays = [array[start : start + together] for array in (rows, signal, samples, values, inputs)]
+            render_frames(self._weights, *arrays, np.float32(audible), (0,) * len(arrays[0]))
+
+        threads = torch.get_num_threads()
+        together = min(TOGETHER, -(-batch // threads))
+        starts = range(0, batch, together)
+        if len(starts) > 1 and threads > 1:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(work, starts))
+        else:
+            for start in starts:
+                work(start)
+        carried = {name: torch.from_numpy(values[:, part].copy()) for name, part in CARRIED.items()}
+        carried["deemphasis"] = carried["deemphasis"][:, 0]
+        memory = torch.from_numpy(signal[:, -MEMORY:].copy())
+        newest = torch.from_numpy(rows[:, -PRIMING_ROWS:].copy())
+        return torch.from_numpy(samples), FrameState(newest, SubframeState(memory, **carried))
+
+
+def _array(value: Tensor) -> NDArray[np.float32]:
+    """Float32 values on the CPU; not a copy if they are that already."""
+    array: NDArray[np.float32] = value.to(torch.float32).numpy(force=True)
+    return array
