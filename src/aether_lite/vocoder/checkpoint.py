@@ -23,7 +23,7 @@ from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
 from aether_lite.vocoder.fargan import FARGAN
 
-DEFAULT_WEIGHTS = "fargan_start_spectral.safetensors"
+DEFAULT_WEIGHTS = "fargan.safetensors"
 SAFETENSORS_SUFFIX = ".safetensors"
 FORMAT = "fargan"  # value of the metadata entry "format"
 KEYS_SHOWN = 28  # of each kind in an error message; a checkpoint has 28
