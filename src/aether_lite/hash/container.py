@@ -17,7 +17,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from aether_lite.errors import AetherError
-from aether_lite.hash.bitstream import FRAME_SAMPLES, FRAMES_PER_SECOND, TOKEN_FRAMES, token_bits, crc16
+from aether_lite.hash.bitstream import FRAME_SAMPLES, FRAMES_PER_SECOND, TOKEN_FRAMES, crc16, token_bits
 
 if TYPE_CHECKING:
     import torch
@@ -147,6 +147,13 @@ def parse_header(data: bytes | bytearray, name: str) -> Header:
         return Header(bit_rate, model_id, token_frames, prior_id if coded else None, reset_blocks)
     except AetherError as error:
         raise AetherError(f"{name}: {error}") from error
+
+
+def other_model(header: Header, wanted: bytes, name: str) -> AetherError:
+    """The error for a file made by another model than ``wanted``."""
+    return AetherError(
+        f"{name}: made by model {header.model_id.hex()}, not by {wanted.hex()}; give the model that made it"
+    )
 
 
 def token_offset(header: Header, token: int) -> int:

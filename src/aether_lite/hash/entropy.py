@@ -22,6 +22,7 @@ from aether_lite.hash.prior_predictor import CHANCE_ONE, Predictor
 _WORD_BYTES = 4
 PLAIN_BITS = 24  # the coder's chances have as many; no token has fewer
 GUARD = 1 << PLAIN_BITS
+LEAST_BYTES = PLAIN_BITS // 8  # of a coded block
 
 
 class BlockCoder:

@@ -15,16 +15,16 @@ from aether_lite.hash.prior import COUNT_LIMIT, Prior
 from aether_lite.hash.prior_contexts import PAD, table_starts
 
 CHANCE_ONE = 1 << 16  # of the chances handed to the entropy coder
-_LOGIT_LIMIT = 2047  # 1/256: a chance stays within 1/2980 and 1 - 1/2980
-_LOGIT_UNIT = 256
-_CELL_TO_STRETCH = 10  # cells of 22 bits are looked up by their upper 12
+LOGIT_LIMIT = 2047  # 1/256: a chance stays within 1/2980 and 1 - 1/2980
+LOGIT_UNIT = 256
+CELL_TO_STRETCH = 10  # cells of 22 bits are looked up by their upper 12
 _LEARNING_SHIFT = 15  # mixing weights move by (error * input) / 2^15, a rate of 1/128
 _RATE_ONE = 1 << 16
 _CELL_FROM_BIT = 22
 _HIDDEN_SHIFT = 4  # 2^-12 -> 2^-8
 _HIDDEN_LIMIT = 1023  # 4 in 2^-8
 _OUT_SHIFT = 12  # 2^-20 -> 2^-8
-_PAST_TOKENS = 2
+PAST_TOKENS = 2
 
 
 @cache
@@ -35,18 +35,18 @@ def squash_table() -> tuple[int, ...]:
     """
     with localcontext() as context:
         context.prec = 30
-        logits = range(-_LOGIT_LIMIT, _LOGIT_LIMIT + 1)
-        return tuple(round(CHANCE_ONE / (1 + (Decimal(-logit) / _LOGIT_UNIT).exp())) for logit in logits)
+        logits = range(-LOGIT_LIMIT, LOGIT_LIMIT + 1)
+        return tuple(round(CHANCE_ONE / (1 + (Decimal(-logit) / LOGIT_UNIT).exp())) for logit in logits)
 
 
 @cache
 def stretch_table() -> tuple[int, ...]:
     """Logit in 1/256 of the chances (k + 1/2) / 4096."""
-    size = 1 << (_CELL_FROM_BIT - _CELL_TO_STRETCH)
+    size = 1 << (_CELL_FROM_BIT - CELL_TO_STRETCH)
     with localcontext() as context:
         context.prec = 30
         odds = ((Decimal(2 * k + 1) / Decimal(2 * (size - k) - 1)) for k in range(size))
-        return tuple(round(odd.ln() * _LOGIT_UNIT) for odd in odds)
+        return tuple(round(odd.ln() * LOGIT_UNIT) for odd in odds)
 
 
 @cache
@@ -75,7 +75,7 @@ class Predictor:
         self._within = prior.within.astype(np.int64)
         self._out = prior.out.astype(np.int64)
         self._out_bias: list[int] = prior.out_bias.tolist()
-        self._signs = np.zeros(_PAST_TOKENS * self._n, dtype=np.int64)
+        self._signs = np.zeros(PAST_TOKENS * self._n, dtype=np.int64)
         self._newest = self._older = [0] * (self._n + 2 * PAD)
         self._start_token()
 
@@ -99,17 +99,17 @@ class Predictor:
             c + 16 * i + 8 * same + 4 * before + 2 * past_before + u[at + 1],
             d + 8 * same + 4 * v[at] + 2 * (before == past_before) + (older_before == u[at - 2]),
         )
-        self._inputs = [stretch[cells[cell] >> _CELL_TO_STRETCH] for cell in self._at]
+        self._inputs = [stretch[cells[cell] >> CELL_TO_STRETCH] for cell in self._at]
         self._inputs.append(self._network_logit(i) if self._has_network else 0)
         logit = sum(w * x for w, x in zip(weights, self._inputs, strict=True)) >> 16
-        logit = max(-_LOGIT_LIMIT, min(_LOGIT_LIMIT, logit))
-        self._chance = self._squash[logit + _LOGIT_LIMIT]
+        logit = max(-LOGIT_LIMIT, min(LOGIT_LIMIT, logit))
+        self._chance = self._squash[logit + LOGIT_LIMIT]
         return self._chance
 
     def _network_logit(self, i: int) -> int:
         active = (self._hidden >> _HIDDEN_SHIFT).clip(0, _HIDDEN_LIMIT)
         logit = self._out_bias[i] + (int(self._out[i] @ active) >> _OUT_SHIFT)
-        return max(-_LOGIT_LIMIT, min(_LOGIT_LIMIT, logit))
+        return max(-LOGIT_LIMIT, min(LOGIT_LIMIT, logit))
 
     def update(self, bit: int) -> None:
         """Learn the bit whose chance was asked for last, and go on to the next one."""
