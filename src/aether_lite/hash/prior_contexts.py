@@ -41,7 +41,7 @@ def context_cells(clip: BitArray) -> NDArray[np.int64]:
         return rows[2 - age : 2 - age + tokens, PAD + shift : PAD + shift + n]
 
     u, v, position = bit(1, 0), bit(2, 0), np.arange(n)
-    inside = np.stack(
+    inside: NDArray[np.int64] = np.stack(
         [
             4 * position + 2 * u + v,
             8 * position + 4 * u + 2 * bit(0, -1) + bit(0, -2),
@@ -50,4 +50,5 @@ def context_cells(clip: BitArray) -> NDArray[np.int64]:
         ],
         axis=-1,
     )
-    return inside + np.array(table_starts(n))
+    inside += np.array(table_starts(n))
+    return inside

@@ -66,9 +66,10 @@ def fit_prior(clips: Sequence[ArrayLike], settings: FitSettings | None = None) -
         AetherError: fewer than two clips, or clips of unlike width or with other values.
     """
     settings = settings or FitSettings()
+    clips = [clip for clip in map(np.asarray, clips) if clip.size]
     if len(clips) < 2:
-        raise AetherError(f"{len(clips)} clips: a prior needs at least two, one of them to hold out")
-    width = np.asarray(clips[0]).shape[-1]
+        raise AetherError(f"{len(clips)} clips that are not empty: a prior needs at least two, one of them to hold out")
+    width = clips[0].shape[-1]
     streams = [checked_bits(clip, width) for clip in clips]
     generator = np.random.default_rng(settings.seed)
     order = generator.permutation(len(streams))
@@ -163,7 +164,7 @@ class _Mixer(nn.Module):
         """The integers nearest to the parameters."""
 
         def whole(values: Tensor, unit: int) -> NDArray[np.float64]:
-            return np.rint(values.detach().double().numpy() * unit)
+            return np.asarray(np.rint(values.detach().double().numpy() * unit), dtype=np.float64)
 
         weights = np.concatenate([self.weights.detach().numpy(), np.ones((len(self.weights), 1))], axis=1)
         return Prior(
@@ -180,8 +181,11 @@ class _Mixer(nn.Module):
 
 @torch.no_grad()
 def _mean_size(mixer: _Mixer, examples: _Examples, batch: int) -> float:
-    sizes = [(float(mixer(part)), len(part)) for part in map(examples.take, torch.arange(len(examples)).split(batch))]
-    return sum(size * count for size, count in sizes) / max(len(examples), 1)
+    total = 0.0
+    for first in range(0, len(examples), batch):
+        part = examples.take(torch.arange(first, min(first + batch, len(examples))))
+        total += float(mixer(part)) * len(part)
+    return total / max(len(examples), 1)
 
 
 def _train(
