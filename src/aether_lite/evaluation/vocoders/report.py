@@ -99,7 +99,6 @@ def draw_trade_off(path: Path, results: Sequence[Result], names: Sequence[str], 
                 x.value, y.value, xerr=_bars(x), yerr=_bars(y), label=name, capsize=3, ms=8, lw=1.2,
                 color=COLOURS[number % len(COLOURS)], marker=MARKERS[number % len(MARKERS)],
             )  # fmt: skip
-            axes.annotate(name, (x.value, y.value), (7, 7), textcoords="offset points", fontsize=9)
         if ORIGINAL in names:
             level = estimate(_values(results, ORIGINAL, vertical)).value
             axes.axhline(level, color=GREY, ls="--", lw=1.2)
@@ -109,6 +108,7 @@ def draw_trade_off(path: Path, results: Sequence[Result], names: Sequence[str], 
             )  # fmt: skip
         axes.set(xlabel=_heading(horizontal), ylabel=_heading(vertical))
         axes.margins(0.15)
+        axes.legend(fontsize=9, loc="lower right")
         axes.grid(alpha=0.3)
 
 
