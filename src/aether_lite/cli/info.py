@@ -11,7 +11,7 @@ from aether_lite.cli import files
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from aether_lite.codec import Codec
+    from aether_lite.codec.chain import SpeechChain
 
 POWER = "mean |x|^2 = 1 over every token sent (one gain per token, never over a clip)"
 
@@ -59,30 +59,36 @@ def described(name: str) -> dict[str, Any]:
     from dataclasses import asdict
 
     from aether_lite.channels import uses_per_token
-    from aether_lite.codec import load
+    from aether_lite.codec import is_hash_codec, load, load_hash
     from aether_lite.codec.loading import codec_path
+    from aether_lite.hash import BIT_RATES
     from aether_lite.jscc import RATES
 
-    codec = load(name)
     path = codec_path(name)
+    bits = is_hash_codec(path)
+    codec = load_hash(path) if bits else load(path)
+    rates = BIT_RATES if bits else RATES
     latency = codec.latency
     parts = parameters(codec)
     return {
         "name": name,
         "file": path.name,
         "sha256": files.sha256(path),
+        "kind": "hash codec (bits)" if bits else "codec of symbols",
         "config": asdict(codec.model.config),
         "parameters": {**parts, "total": sum(parts.values())},
         "token_ms": 10 * codec.token_frames,
-        "uses_per_token": {str(rate): int(uses_per_token(rate, codec.token_frames)) for rate in RATES},
+        "bits_per_token" if bits else "uses_per_token": {
+            str(rate): int(uses_per_token(rate, codec.token_frames)) for rate in rates
+        },
         "latency_samples": {**asdict(latency), "total": latency.samples},
         "latency_ms": latency.milliseconds,
-        "power_constraint": POWER,
+        **({} if bits else {"power_constraint": POWER}),
         "provenance": codec.provenance,
     }
 
 
-def parameters(codec: Codec) -> dict[str, int]:
+def parameters(codec: SpeechChain) -> dict[str, int]:
     """Number of parameters of each part of the learned codec."""
     return {
         name: sum(weight.numel() for weight in part.parameters())
@@ -103,6 +109,13 @@ def _print_released(out: Console, found: list[dict[str, Any]]) -> None:
     out.print(table)
 
 
+def _rates(model: dict[str, Any]) -> str:
+    """Rates and what a token holds at each."""
+    part, unit = ("bits", "bit/s") if "bits_per_token" in model else ("uses", "uses/s")
+    rates = ", ".join(f"{rate} ({count})" for rate, count in model[f"{part}_per_token"].items())
+    return f"{rates} {unit} ({part} per token)"
+
+
 def _print_model(out: Console, model: dict[str, Any]) -> None:
     from aether_lite.cli.console import summary
 
@@ -110,13 +123,13 @@ def _print_model(out: Console, model: dict[str, Any]) -> None:
     parts = ", ".join(f"{name} {1000 * count / 16_000:.0f}" for name, count in samples.items() if name != "total")
     rows = [
         ("file", model["file"]),
+        ("kind", model["kind"]),
         ("sha256", model["sha256"]),
         *((f"parameters, {name}", f"{count:,}") for name, count in model["parameters"].items()),
         ("token", f"{model['token_ms']} ms"),
-        ("rates", ", ".join(f"{rate} ({uses})" for rate, uses in model["uses_per_token"].items())
-         + " uses/s (uses per token)"),
+        ("rates", _rates(model)),
         ("latency", f"{model['latency_ms']:.0f} ms: {parts}"),
-        ("power", model["power_constraint"]),
+        *([("power", model["power_constraint"])] if "power_constraint" in model else []),
         *((f"origin, {name}", str(value)) for name, value in model["provenance"].items()),
     ]  # fmt: skip
     out.print()

@@ -1,18 +1,26 @@
 """The composition: presets, the learned codec, and speech in, speech out."""
 
 from aether_lite.codec.codec import Codec, load
-from aether_lite.codec.loading import load_codec, save_codec
-from aether_lite.codec.model import SpiJscc, Transmission
+from aether_lite.codec.hash_codec import HashCodec, load_hash
+from aether_lite.codec.loading import is_hash_codec, load_codec, load_hash_codec, save_codec, start_hash_codec
+from aether_lite.codec.model import SpeechImageCodec, SpiHash, SpiJscc, Transmission
 from aether_lite.codec.presets import PRESETS, CodecConfig, preset
 
 __all__ = [
     "PRESETS",
     "Codec",
     "CodecConfig",
+    "HashCodec",
+    "SpeechImageCodec",
+    "SpiHash",
     "SpiJscc",
     "Transmission",
+    "is_hash_codec",
     "load",
     "load_codec",
+    "load_hash",
+    "load_hash_codec",
     "preset",
     "save_codec",
+    "start_hash_codec",
 ]

@@ -1,27 +1,33 @@
 """Codec files: one ``.safetensors`` with the weights, its configuration and where they come from.
 
-Weights are stored as float16 (float32 for the image's constants) and used as float32.
+Weights are stored as float16 (float32 for the image's constants) and used as float32. The configuration of a hash codec
+names its kind of hash (``hash``); that of an analogue codec does not speak of it.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
-from aether_lite.codec.model import SpiJscc
+from aether_lite.codec.model import SpeechImageCodec, SpiHash, SpiJscc
 from aether_lite.codec.presets import CodecConfig
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
+from aether_lite.hash import KINDS, HashKind, checked_kind
 
 FORMAT = "aether-lite codec 1"
 DEFAULT_CODEC = "small"
+
+Model = TypeVar("Model", SpiJscc, SpiHash)
+
 _SINGLE = ("image.mean", "image.scale")  # kept in float32
 
 
@@ -42,7 +48,7 @@ def codec_path(name: str | Path) -> Path:
     return path
 
 
-def save_codec(model: SpiJscc, path: Path, provenance: dict[str, Any]) -> None:
+def save_codec(model: SpeechImageCodec, path: Path, provenance: dict[str, Any]) -> None:
     """Write weights, configuration and provenance (plain values: data, steps, seed, commit) atomically."""
     tensors = {
         name: value.detach().contiguous().to(torch.float32 if name in _SINGLE else torch.float16)
@@ -50,7 +56,7 @@ def save_codec(model: SpiJscc, path: Path, provenance: dict[str, Any]) -> None:
     }
     metadata = {
         "format": FORMAT,
-        "config": json.dumps(asdict(model.config)),
+        "config": json.dumps({name: value for name, value in asdict(model.config).items() if name != "hash" or value}),
         "provenance": json.dumps(provenance, sort_keys=True),
     }
     with atomic_path(path) as partial:
@@ -58,11 +64,43 @@ def save_codec(model: SpiJscc, path: Path, provenance: dict[str, Any]) -> None:
 
 
 def load_codec(path: Path) -> tuple[SpiJscc, dict[str, Any]]:
-    """The model, ready for inference, and its provenance.
+    """The model of an analogue codec, ready for inference, and its provenance.
 
     Raises:
-        AetherError: not a codec file, or its tensors do not fit its configuration; the message names them.
+        AetherError: not a codec file, or that of a hash codec, or its tensors do not fit its configuration; the message
+            names them.
     """
+    config, provenance, tensors = _read(path)
+    if config.hash:
+        raise AetherError(f"{path}: is a hash codec, which sends bits, and not a codec of symbols")
+    return _filled(SpiJscc, config, tensors, path), provenance
+
+
+def load_hash_codec(path: Path) -> tuple[SpiHash, dict[str, Any]]:
+    """The model of a hash codec, ready for inference, and its provenance.
+
+    Raises:
+        AetherError: as :func:`load_codec`, for a file that is not that of a hash codec.
+    """
+    config, provenance, tensors = _read(path)
+    if not config.hash:
+        raise AetherError(f"{path}: is a codec of symbols, and not a hash codec, which sends bits")
+    return _filled(SpiHash, config, tensors, path), provenance
+
+
+def start_hash_codec(path: Path, kind: HashKind) -> SpiHash:
+    """A hash codec of this kind with the weights of any codec, analogue or hash: where training starts from."""
+    config, _, tensors = _read(path)
+    return _filled(SpiHash, replace(config, hash=kind), tensors, path)
+
+
+def is_hash_codec(path: Path) -> bool:
+    """Whether a codec file is that of a hash codec."""
+    return bool(_read(path)[0].hash)
+
+
+def _read(path: Path) -> tuple[CodecConfig, dict[str, Any], dict[str, Tensor]]:
+    """Configuration, provenance and float32 weights of a codec file."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -73,8 +111,18 @@ def load_codec(path: Path) -> tuple[SpiJscc, dict[str, Any]]:
         raise AetherError(f"{path}: not a codec file of this project (format {metadata.get('format')!r})")
     try:
         values, provenance = (json.loads(metadata[name]) for name in ("config", "provenance"))
-        model = SpiJscc(CodecConfig(**{**values, "channels": tuple(values["channels"])}))
-    except (KeyError, TypeError, ValueError) as error:
+        config = CodecConfig(**{**values, "channels": tuple(values["channels"])})
+        checked_kind(config.hash or KINDS[0])
+    except (KeyError, TypeError, ValueError, AetherError) as error:
+        raise AetherError(f"{path}: its configuration cannot be read ({error})") from error
+    return config, provenance, tensors
+
+
+def _filled(kind: type[Model], config: CodecConfig, tensors: dict[str, Tensor], path: Path) -> Model:
+    """The model of a configuration with these weights, frozen."""
+    try:
+        model = kind(config)
+    except (TypeError, ValueError) as error:
         raise AetherError(f"{path}: its configuration cannot be read ({error})") from error
     expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in tensors.items()}
@@ -82,4 +130,5 @@ def load_codec(path: Path) -> tuple[SpiJscc, dict[str, Any]]:
     if wrong:
         raise AetherError(f"{path}: missing, unexpected or misshapen weights: {', '.join(wrong)}")
     model.load_state_dict(tensors)
-    return model.eval().requires_grad_(False), provenance
+    model.eval().requires_grad_(False)
+    return model

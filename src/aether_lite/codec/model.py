@@ -1,30 +1,39 @@
-"""The learned part of the chain: features -> symbols, received symbols -> features.
+"""The learned part of the chain: features -> what crosses the channel, what arrives -> features.
 
     features -> speech image -> SPI encoder -> JSCC encoder -> Symbols ~ channel ~ Received
     features <- speech image <- SPI decoder <- JSCC decoder <---------------------------'
 
+A hash codec has the same parts around one bit per latent: ``Bits ~ binary channel ~ ReceivedBits``.
+
 ``forward`` is training (both directions through a given channel); ``encode`` and ``decode`` are the wire, and
-nothing passes between them but :class:`~aether_lite.channels.signal.Symbols` through a channel.
+nothing passes between them but :class:`~aether_lite.channels.signal.Symbols` (or
+:class:`~aether_lite.channels.bits.Bits`) through a channel.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from aether_lite.channels.bits import Bits, ReceivedBits
 from aether_lite.channels.signal import Received, Symbols
 from aether_lite.codec.presets import CodecConfig
+from aether_lite.hash import HashDecoder, HashEncoder, checked_kind
 from aether_lite.jscc import JsccDecoder, JsccEncoder
 from aether_lite.spi import SemanticHead, Semantics, SpeechImage, SpiDecoder, SpiEncoder, State
 
+Sent = TypeVar("Sent", Symbols, Bits)
+
 Channel = Callable[[Symbols], Received]
+BitChannel = Callable[[Bits], ReceivedBits]
 
 
 @dataclass(frozen=True)
-class Transmission:
+class Transmission(Generic[Sent]):
     """What training sees of one pass.
 
     Attributes:
@@ -33,18 +42,23 @@ class Transmission:
         target_image: normalised image of the input ``[B, F, 20]``.
         symbols: what was sent.
         encoder_semantics, decoder_semantics: semantic read-outs on both sides.
+        hashed: latents and all their bits, each ``[B, K, d]``, of a hash codec; for the penalties of training.
     """
 
     features: Tensor
     image: Tensor
     target_image: Tensor
-    symbols: Symbols
+    symbols: Sent
     encoder_semantics: Semantics
     decoder_semantics: Semantics
+    hashed: tuple[Tensor, Tensor] | None = None
 
 
-class SpiJscc(nn.Module):
-    """Speech-image joint source-channel codec over features ``[B, F, 20]``; F is a whole number of tokens."""
+class SpeechImageCodec(nn.Module):
+    """What codecs of symbols and of bits share, over features ``[B, F, 20]``; F is a whole number of tokens."""
+
+    jscc_encoder: nn.Module
+    jscc_decoder: nn.Module
 
     def __init__(self, config: CodecConfig) -> None:
         super().__init__()
@@ -52,15 +66,54 @@ class SpiJscc(nn.Module):
         width, frames = config.width, config.token_frames
         self.image = SpeechImage()
         self.spi_encoder = SpiEncoder(width, config.channels, config.encoder_blocks, frames)
-        self.jscc_encoder = JsccEncoder(width, frames)
-        self.jscc_decoder = JsccDecoder(width, frames)
+        self.jscc_encoder, self.jscc_decoder = self._mapping(config)
         self.spi_decoder = SpiDecoder(width, config.channels, config.decoder_blocks, frames)
         self.encoder_head = SemanticHead(width, frames)
         self.decoder_head = SemanticHead(width, frames)
 
+    def _mapping(self, config: CodecConfig) -> tuple[nn.Module, nn.Module]:
+        """Encoder and decoder between tokens and the channel."""
+        raise NotImplementedError
+
+    def _transmission(
+        self,
+        target_image: Tensor,
+        tokens: Tensor,
+        symbols: Sent,
+        heard: Tensor,
+        hashed: tuple[Tensor, Tensor] | None = None,
+    ) -> Transmission[Sent]:
+        """What training sees, from the encoder's tokens and those after the channel."""
+        decoded, refined, _ = self.spi_decoder(heard)
+        return Transmission(
+            features=self.image.to_features(decoded),
+            image=decoded,
+            target_image=target_image,
+            symbols=symbols,
+            encoder_semantics=self.encoder_head(tokens),
+            decoder_semantics=self.decoder_head(refined),
+            hashed=hashed,
+        )
+
+
+class SpiJscc(SpeechImageCodec):
+    """Speech-image joint source-channel codec over features ``[B, F, 20]``; F is a whole number of tokens.
+
+    Raises:
+        ValueError: the configuration is that of a hash codec.
+    """
+
+    jscc_encoder: JsccEncoder
+    jscc_decoder: JsccDecoder
+
+    def _mapping(self, config: CodecConfig) -> tuple[JsccEncoder, JsccDecoder]:
+        if config.hash:
+            raise ValueError("the configuration is that of a hash codec: use SpiHash")
+        return JsccEncoder(config.width, config.token_frames), JsccDecoder(config.width, config.token_frames)
+
     def forward(
         self, features: Tensor, rate: int | Tensor, channel: Channel, target_snr_db: Tensor | None = None
-    ) -> Transmission:
+    ) -> Transmission[Symbols]:
         """Send ``features [B, F, 20]`` at ``rate`` [uses/s] through ``channel``.
 
         Args:
@@ -71,15 +124,7 @@ class SpiJscc(nn.Module):
         if target_snr_db is not None:
             target_snr_db = target_snr_db[:, None].expand(tokens.shape[:2])
         symbols = self.jscc_encoder(tokens, rate, target_snr_db)
-        decoded, refined, _ = self.spi_decoder(self.jscc_decoder(channel(symbols)))
-        return Transmission(
-            features=self.image.to_features(decoded),
-            image=decoded,
-            target_image=image,
-            symbols=symbols,
-            encoder_semantics=self.encoder_head(tokens),
-            decoder_semantics=self.decoder_head(refined),
-        )
+        return self._transmission(image, tokens, symbols, self.jscc_decoder(channel(symbols)))
 
     @torch.no_grad()
     def encode(
@@ -94,6 +139,45 @@ class SpiJscc(nn.Module):
 
     @torch.no_grad()
     def decode(self, received: Received, state: State | None = None) -> tuple[Tensor, State]:
+        """Features ``[B, K * token_frames, 20]`` of whole received tokens, and the decoder's state after them."""
+        image, _, new_state = self.spi_decoder(self.jscc_decoder(received), state)
+        return self.image.to_features(image), new_state
+
+
+class SpiHash(SpeechImageCodec):
+    """The same with one bit per latent: a codec of 300 to 2400 bit/s for binary channels.
+
+    Raises:
+        AetherError: the configuration names no known kind of hash.
+    """
+
+    jscc_encoder: HashEncoder
+    jscc_decoder: HashDecoder
+
+    def _mapping(self, config: CodecConfig) -> tuple[HashEncoder, HashDecoder]:
+        kind = checked_kind(config.hash)
+        return HashEncoder(config.width, config.token_frames, kind), HashDecoder(config.width, config.token_frames)
+
+    def forward(self, features: Tensor, rate: int | Tensor, channel: BitChannel) -> Transmission[Bits]:
+        """Send ``features [B, F, 20]`` at ``rate`` [bit/s] through ``channel``."""
+        image = self.image(features)
+        tokens, _ = self.spi_encoder(image)
+        hashed = self.jscc_encoder.all_bits(tokens)
+        bits = self.jscc_encoder.prefix(hashed[1], rate)
+        return self._transmission(image, tokens, bits, self.jscc_decoder(channel(bits)), hashed)
+
+    @torch.no_grad()
+    def encode(self, features: Tensor, rate: int, state: State | None = None) -> tuple[Bits, State]:
+        """Bits of ``features [B, F, 20]`` and the encoder's state after them (pass it on to continue).
+
+        In evaluation mode each is +1 or -1. A latent within rounding of its threshold may fall on the other side in a
+        batch of another size; :meth:`~aether_lite.codec.hash_codec.HashCodec.encode` rules that out.
+        """
+        tokens, new_state = self.spi_encoder(self.image(features), state)
+        return self.jscc_encoder(tokens, rate), new_state
+
+    @torch.no_grad()
+    def decode(self, received: ReceivedBits, state: State | None = None) -> tuple[Tensor, State]:
         """Features ``[B, K * token_frames, 20]`` of whole received tokens, and the decoder's state after them."""
         image, _, new_state = self.spi_decoder(self.jscc_decoder(received), state)
         return self.image.to_features(image), new_state

@@ -16,6 +16,7 @@ class CodecConfig:
         channels: feature maps of the convolutional pyramid: stem and three levels.
         encoder_blocks, decoder_blocks: sequence blocks over tokens.
         token_frames: frames of 10 ms per token.
+        hash: kind of the hash bottleneck of a hash codec (sign, tanh or spherical); empty for an analogue codec.
     """
 
     width: int
@@ -23,6 +24,7 @@ class CodecConfig:
     encoder_blocks: int
     decoder_blocks: int
     token_frames: int = 8
+    hash: str = ""
 
 
 PRESETS: dict[str, CodecConfig] = {

@@ -21,8 +21,8 @@ RATES = (150, 300, 500, 600, 700, 1000, 1200)
 """Payload rates [uses/s] that one set of weights serves."""
 
 
-class JsccEncoder(nn.Module):
-    """Tokens ``[B, K, width]`` to unit-power symbols.
+class MappingEncoder(nn.Module):
+    """Tokens ``[B, K, width]`` to ordered latents: what symbols and bits have in common.
 
     Args:
         width: token width.
@@ -38,15 +38,24 @@ class JsccEncoder(nn.Module):
         self.linear = nn.Linear(width, 2 * self.max_uses)
         self.contract = nn.Linear(2 * width, 2 * self.max_uses, bias=False)
 
-    def latents(self, tokens: Tensor, target_snr_db: Tensor | None = None) -> Tensor:
-        """All ``n_max`` ordered latent symbols ``[B, K, n_max] complex64``, before the power constraint.
+    def real_latents(self, tokens: Tensor, target_snr_db: Tensor | None = None) -> Tensor:
+        """All ordered latents ``[B, K, 2 n_max]``.
 
         Args:
             tokens: ``[B, K, width]``.
             target_snr_db: ``[B, K]`` Es/N0 the link is designed for [dB]; None (or NaN) encodes blind.
         """
         conditioned = self.film(tokens, snr_inputs(target_snr_db, tokens))
-        flat = self.linear(conditioned) + self.contract(F.silu(self.expand(conditioned)))
+        flat: Tensor = self.linear(conditioned) + self.contract(F.silu(self.expand(conditioned)))
+        return flat
+
+
+class JsccEncoder(MappingEncoder):
+    """Tokens ``[B, K, width]`` to unit-power symbols."""
+
+    def latents(self, tokens: Tensor, target_snr_db: Tensor | None = None) -> Tensor:
+        """The latents in pairs, ``[B, K, n_max] complex64``: latent symbols before the power constraint."""
+        flat = self.real_latents(tokens, target_snr_db)
         return torch.view_as_complex(flat.reshape(*flat.shape[:2], self.max_uses, 2))
 
     def forward(self, tokens: Tensor, rate: int | Tensor, target_snr_db: Tensor | None = None) -> Symbols:
@@ -57,8 +66,13 @@ class JsccEncoder(nn.Module):
         return Symbols(normalise_prefix(sent.values, sent.used), rate, self.token_frames)
 
 
-class JsccDecoder(nn.Module):
-    """Received symbols and channel state to tokens ``[B, K, width]``."""
+class MappingDecoder(nn.Module):
+    """Estimates of the latents, and what is known of them, to tokens ``[B, K, width]``.
+
+    Args:
+        width: token width.
+        token_frames: frames per token.
+    """
 
     CONDITIONS = 4  # SNR and its flag, rate, erasure
 
@@ -73,13 +87,28 @@ class JsccDecoder(nn.Module):
         self.contract = nn.Linear(2 * width, width, bias=False)
         self.film_token = FiLM(self.CONDITIONS, width)
 
+    def planes(self, first: Tensor, second: Tensor, reliability: Tensor) -> Tensor:
+        """Estimates of a pair's two latents and its reliability, each ``[B, K, n]``, as inputs ``[B, K, 3 n_max]``."""
+        batch, count, n = first.shape
+        planes = torch.stack((first, second, reliability), dim=-1)
+        planes = F.pad(planes, (0, 0, 0, self.max_uses - n)).reshape(batch, count, -1)
+        return planes.to(self.linear.weight.dtype)
+
+    def tokens(self, planes: Tensor, conditions: Tensor) -> Tensor:
+        """Tokens of ``planes [B, K, 3 n_max]`` under ``conditions [B, K, 4]``."""
+        hidden = self.film_hidden(self.expand(planes), conditions)
+        tokens: Tensor = self.film_token(self.linear(planes) + self.contract(F.silu(hidden)), conditions)
+        return tokens
+
+
+class JsccDecoder(MappingDecoder):
+    """Received symbols and channel state to tokens ``[B, K, width]``."""
+
     def forward(self, received: Received) -> Tensor:
-        batch, count, n = received.values.shape
+        batch = received.values.shape[0]
         used = Symbols(received.values, received.rate, received.token_frames).used
         front = equalise(received, used)
-        planes = torch.stack((front.symbols.real, front.symbols.imag, front.reliability), dim=-1)
-        planes = F.pad(planes, (0, 0, 0, self.max_uses - n)).reshape(batch, count, -1)
-        planes = planes.to(self.linear.weight.dtype)
+        planes = self.planes(front.symbols.real, front.symbols.imag, front.reliability)
         rates = torch.as_tensor(received.rate, device=planes.device).expand(batch)
         conditions = torch.cat(
             (
@@ -89,6 +118,4 @@ class JsccDecoder(nn.Module):
             ),
             dim=-1,
         )
-        hidden = self.film_hidden(self.expand(planes), conditions)
-        tokens: Tensor = self.film_token(self.linear(planes) + self.contract(F.silu(hidden)), conditions)
-        return tokens
+        return self.tokens(planes, conditions)

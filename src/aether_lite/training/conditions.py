@@ -16,6 +16,7 @@ from torch import Tensor
 from aether_lite.channels import apply_channel, erase
 from aether_lite.channels.signal import ChannelState, Received, Symbols, uses_per_token
 from aether_lite.jscc import RATES
+from aether_lite.training.objective import balance
 
 _CONDITION_STREAM = 0xC4A2
 
@@ -56,6 +57,11 @@ class Conditions:
     erasure: tuple[float, ...]
     withheld: Tensor
     seeds: tuple[int, ...]
+
+    @property
+    def weight(self) -> Tensor:
+        """Weight ``[B]`` of every item's losses."""
+        return balance(self.rate, self.snr_db)
 
     def to(self, device: torch.device) -> Conditions:
         """The same draws with the tensors on a device."""

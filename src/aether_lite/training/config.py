@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from aether_lite.errors import AetherError
+from aether_lite.hash import BIT_RATES, KINDS, PENALTIES
 from aether_lite.jscc import RATES
 from aether_lite.training import options
+from aether_lite.training.bit_conditions import BIT_CHANNELS
 from aether_lite.training.options import option
 
 DESCRIPTION = "Train the codec in the four Anti-Buzz stages. Ctrl-C saves; the same command continues."
@@ -34,7 +36,9 @@ class TrainConfig:
     workers: int = option(0, "processes that prepare batches ahead; 0 prepares them in line")
     # model
     preset: str = option("small", "size of the codec", choices=("tiny", "small", "base"))
-    codec: str = option("", "codec weights to start from (.safetensors); default: random")
+    codec: str = option(
+        "", "codec weights to start from (.safetensors); default: random; a hash codec may start from an analogue one"
+    )
     fargan_ckpt: str = option("", "vocoder weights (.pth or .safetensors); default: the released vocoder")
     # curriculum
     steps: int = option(8000, "length of the run")
@@ -60,6 +64,21 @@ class TrainConfig:
     erasure_probability: float = option(0.3, "greatest token loss probability drawn")
     withheld: float = option(0.03, "share of items whose decoder is told nothing of the channel")
     targeted: float = option(0.1, "share of items whose encoder is told the SNR; the others encode blind")
+    # hash bottleneck
+    enable_hash: bool = option(
+        False, "train a hash codec: one bit per latent over binary channels, instead of symbols over the channels above"
+    )
+    hash_kind: str = option("sign", "gradient through the threshold", choices=KINDS)
+    hash_anneal: int = option(4000, "steps in which the tanh of the kind tanh becomes a threshold")
+    bit_rates: list[int] = option(list(BIT_RATES), "bit rates, drawn uniformly [bit/s]")
+    bit_error_rate: list[float] = option([0.0, 0.1], "range of the error rate of hard decisions, low ones drawn most")
+    bit_channels: dict[str, float] = option(
+        {"bsc": 0.5, "bpsk_awgn": 0.25, "bpsk_rayleigh": 0.25}, "share of each binary channel, as NAME=SHARE"
+    )
+    hash_penalties: dict[str, float] = option(
+        {"balance": 0.02, "decorrelation": 0.02, "confidence": 0.002},
+        "weights of the bits' penalties, relative to the feature loss, as NAME=WEIGHT",
+    )
     # optimiser
     learning_rate: float = option(2e-3, "peak learning rate of the codec")
     vocoder_rate: float = option(0.1, "learning rate of the unfrozen vocoder, relative to the codec's")
@@ -134,6 +153,16 @@ def checked(config: TrainConfig) -> TrainConfig:
         (min(config.lambda_spi, config.lambda_wave, config.lambda_adv) >= 0, "lambda_*: at least 0"),
         (min(config.save_every, config.validate_every, config.keep) >= 1, "save_every, validate_every, keep: from 1"),
         (len(config.data_weight) in (0, len(config.data_root)), "data_weight: one for each data_root"),
+        (set(config.bit_rates) <= set(BIT_RATES) and len(config.bit_rates) > 0,
+         f"bit_rates: of {', '.join(map(str, BIT_RATES))}"),
+        (len(config.bit_error_rate) == 2 and 0 <= config.bit_error_rate[0] <= config.bit_error_rate[1] < 0.5,
+         "bit_error_rate: lowest and highest value, from 0 to below 0.5"),
+        (set(config.bit_channels) <= set(BIT_CHANNELS)
+         and min(config.bit_channels.values(), default=0) >= 0 < sum(config.bit_channels.values()),
+         f"bit_channels: shares above 0 of {', '.join(BIT_CHANNELS)}"),
+        (set(config.hash_penalties) <= set(PENALTIES) and min(config.hash_penalties.values(), default=0) >= 0,
+         f"hash_penalties: weights from 0 of {', '.join(PENALTIES)}"),
+        (config.hash_anneal >= 0, "hash_anneal: at least 0"),
         (all(0 <= v <= 1 for v in (config.erasure_share, config.erasure_probability, config.withheld,
                                    config.targeted, config.augment_share)), "shares and probabilities: 0 to 1"),
     ]  # fmt: skip

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from aether_lite.channels import Received, Symbols, awgn
-from aether_lite.codec import SpiJscc
+from aether_lite.channels import awgn
+from aether_lite.channels.binary import bsc
+from aether_lite.codec import SpiHash, SpiJscc
 from aether_lite.evaluation.metrics import FEATURE_METRICS
 from aether_lite.evaluation.pitch_spike import pitch_spike
 from aether_lite.training.data import Clip, Corpus, read_frames
 
 VALIDATION_POINTS = ((1000, 10.0), (1000, 0.0), (300, 6.0))
 """(uses/s, Es/N0 dB) at which a run is watched; the first decides which checkpoint is best."""
+BIT_VALIDATION_POINTS = ((600, 0.01), (600, 0.0), (600, 0.05), (300, 0.01), (2400, 0.01))
+"""(bit/s, error rate of the binary symmetric channel) at which a run of a hash codec is watched, likewise."""
 MAX_CLIPS = 64
 MAX_FRAMES = 640
 
@@ -44,12 +47,51 @@ class ValidationSet:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One validation point: numbers, and the tensors that pictures and audio are made of."""
+    """One validation point: numbers, and the tensors that pictures and audio are made of.
+
+    Attributes:
+        numbers: measured, by name.
+        decoded: features ``[C, F, 20]``.
+        sent, received: ``[C, K, n] complex``, symbols; of a hash codec pairs of bits and of soft bits.
+    """
 
     numbers: dict[str, float]
     decoded: Tensor
-    symbols: Symbols
-    received: Received
+    sent: Tensor
+    received: Tensor
+
+
+@dataclass(frozen=True)
+class ValidationPoint:
+    """Where a codec is measured: symbols over AWGN, or bits over a binary symmetric channel.
+
+    Attributes:
+        rate: uses/s or bit/s.
+        quality: Es/N0 [dB] or error rate.
+        bits: whether it is a point of a hash codec.
+    """
+
+    rate: int
+    quality: float
+    bits: bool
+
+    @property
+    def name(self) -> str:
+        """Short, for logs."""
+        return f"{self.rate}bps@BER{self.quality:g}" if self.bits else f"{self.rate}@{self.quality:g}dB"
+
+    @property
+    def words(self) -> str:
+        """In full, for titles."""
+        if self.bits:
+            return f"{self.rate} bit/s, BSC, error rate {self.quality:g}"
+        return f"{self.rate} uses/s, AWGN, Es/N0 {self.quality:g} dB"
+
+
+def validation_points(model: SpiJscc | SpiHash) -> list[ValidationPoint]:
+    """The points of a codec's kind; the first decides which checkpoint is best."""
+    bits = isinstance(model, SpiHash)
+    return [ValidationPoint(*point, bits) for point in (BIT_VALIDATION_POINTS if bits else VALIDATION_POINTS)]
 
 
 def chosen_clips(corpus: Corpus, clips: int = MAX_CLIPS) -> list[Clip]:
@@ -71,13 +113,11 @@ def validation_set(corpus: Corpus, token_frames: int, clips: int = MAX_CLIPS) ->
 
 
 @torch.no_grad()
-def validate_at(model: SpiJscc, data: ValidationSet, rate: int, snr_db: float, seed: int = 0) -> Outcome:
-    """Send the clips over AWGN and measure the decoded features (definitions: ``evaluation.metrics``)."""
+def validate_at(model: SpiJscc | SpiHash, data: ValidationSet, point: ValidationPoint, seed: int = 0) -> Outcome:
+    """Send the clips over the channel and measure the decoded features (definitions: ``evaluation.metrics``)."""
     was_training = model.training
     model.eval()
-    symbols, _ = model.encode(data.features, rate)
-    received = awgn(symbols, snr_db, seed=seed)
-    decoded, _ = model.decode(received)
+    decoded, sent, received = _sent_over(model, data.features, point, seed)
     model.train(was_training)
     frames = data.mask.sum(-1).tolist()
     numbers = {
@@ -85,8 +125,30 @@ def validate_at(model: SpiJscc, data: ValidationSet, rate: int, snr_db: float, s
         for name, metric in FEATURE_METRICS.items()
     }
     numbers["pitch_spike"] = pitch_spike(decoded, data.features, data.mask)
-    numbers["symbol_power"] = float(symbols.values.abs().square().mean())
-    return Outcome(numbers, decoded, symbols, received)
+    if point.bits:
+        numbers["bit_bias"] = float(torch.view_as_real(sent).mean((0, 1)).abs().mean())
+    else:
+        numbers["symbol_power"] = float(sent.abs().square().mean())
+    return Outcome(numbers, decoded, sent, received)
+
+
+def _sent_over(
+    model: SpiJscc | SpiHash, features: Tensor, point: ValidationPoint, seed: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Decoded features, and what was sent and received as complex numbers."""
+    if isinstance(model, SpiHash):
+        bits, _ = model.encode(features, point.rate)
+        bits.validate()
+        soft = bsc(bits, point.quality, seed=seed)
+        return model.decode(soft)[0], _in_pairs(bits.values), _in_pairs(soft.values)
+    symbols, _ = model.encode(features, point.rate)
+    received = awgn(symbols, point.quality, seed=seed)
+    return model.decode(received)[0], symbols.values, received.values
+
+
+def _in_pairs(values: Tensor) -> Tensor:
+    """Bits ``[C, K, 2 n]`` as ``[C, K, n] complex``."""
+    return torch.view_as_complex(values.reshape(*values.shape[:2], values.shape[2] // 2, 2))
 
 
 def alarms(numbers: dict[str, float], limits: Limits | None = None) -> Sequence[str]:

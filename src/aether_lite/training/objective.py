@@ -7,6 +7,8 @@ from collections.abc import Container
 import torch
 from torch import Tensor
 
+from aether_lite.channels.bits import Bits
+from aether_lite.channels.signal import Symbols
 from aether_lite.codec import Transmission
 from aether_lite.losses.f0 import f0_correlation_loss, f0_spread_loss
 from aether_lite.losses.feature import delta_feature_loss, feature_loss
@@ -33,7 +35,10 @@ def expected_loss(rate: Tensor, snr_db: Tensor) -> Tensor:
 
     Fitted by eye to the loss of early models over rates 150..1200 and -6..20 dB. It only balances conditions.
     """
-    capacity = rate * torch.log2(1 + 10 ** (snr_db / 10))
+    return _loss_at_capacity(rate * torch.log2(1 + 10 ** (snr_db / 10)))
+
+
+def _loss_at_capacity(capacity: Tensor) -> Tensor:
     return 0.07 + 13.0 * capacity.clamp_min(1.0) ** -0.7
 
 
@@ -42,7 +47,20 @@ def balance(rate: Tensor, snr_db: Tensor) -> Tensor:
     return (expected_loss(rate, snr_db) / 0.15) ** -0.5
 
 
-def spi_terms(sent: Transmission, features: Tensor, weight: Tensor, reduce: Reduce = alone) -> dict[str, Tensor]:
+def bit_balance(rate: Tensor, error_rate: Tensor) -> Tensor:
+    """The same of bit rates ``[B]`` [bit/s] at the error rates ``[B]`` of hard decisions: capacity of the BSC."""
+    p = error_rate.double().clamp(1e-12, 0.5)
+    entropy = -(p * p.log2() + (1 - p) * (1 - p).log2())
+    capacity = (rate * (1 - entropy)).to(error_rate.dtype)
+    return (_loss_at_capacity(capacity) / 0.15) ** -0.5
+
+
+def spi_terms(
+    sent: Transmission[Symbols] | Transmission[Bits],
+    features: Tensor,
+    weight: Tensor,
+    reduce: Reduce = alone,
+) -> dict[str, Tensor]:
     """Every SPI term, a scalar each, items weighted, not yet multiplied by :data:`SPI_WEIGHTS`.
 
     Args:

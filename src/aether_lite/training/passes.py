@@ -15,20 +15,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from aether_lite.codec import SpiJscc
+from aether_lite.codec import SpiHash, SpiJscc
 from aether_lite.features.layout import FRAME, PITCH
 from aether_lite.features.tensors import voiced_frames
+from aether_lite.hash import HashPenalties, sharpness_at
 from aether_lite.losses.adversarial import GanLoss, balanced_gradient, feature_matching_loss, generator_loss
 from aether_lite.losses.reduction import Reduce
 from aether_lite.losses.soft_yin import f0_audio_loss
 from aether_lite.losses.spectral import log_mel_loss, stft_losses
 from aether_lite.training.batches import Batch
+from aether_lite.training.bit_conditions import BitConditions
 from aether_lite.training.conditions import Conditions
 from aether_lite.training.config import TrainConfig
 from aether_lite.training.critic import Critic
 from aether_lite.training.curriculum import Position
 from aether_lite.training.graphed import Speak, Vocode
-from aether_lite.training.objective import SPI_WEIGHTS, balance, spi_terms, weighted_sum
+from aether_lite.training.objective import SPI_WEIGHTS, spi_terms, weighted_sum
 from aether_lite.vocoder import FARGAN, deemphasize, periods_from_features
 from aether_lite.vocoder.emphasis import emphasised_frames
 from aether_lite.vocoder.fargan import CONTEXT_ROWS, FIRST_ROW
@@ -65,42 +67,44 @@ class TrainingPass(nn.Module):
     """Codec and vocoder with their losses.
 
     Args:
-        codec: trains in every stage.
+        codec: trains in every stage; of symbols, or of bits with conditions for bits.
         vocoder: runs without training noise; whether it learns is a matter of ``requires_grad``.
         critic: gives the GAN loss; not trained here, and not part of this module.
         config: options.
         reduce: sum of a tensor over processes, without gradient.
         speak: how to run the vocoder, such as :func:`aether_lite.training.graphed.graphed`; None for the plain loop.
+        penalties: of a hash codec's bits; None for a codec of symbols.
     """
 
     def __init__(
         self,
-        codec: SpiJscc,
+        codec: SpiJscc | SpiHash,
         vocoder: FARGAN,
         critic: Critic | None,
         config: TrainConfig,
         reduce: Reduce,
         speak: Speak | None = None,
+        penalties: HashPenalties | None = None,
     ) -> None:
         super().__init__()
-        self.codec, self.vocoder = codec, vocoder
+        self.codec, self.vocoder, self.penalties = codec, vocoder, penalties
         self._speak = (speak or Vocode(vocoder),)  # a tuple: the vocoder is registered once
         self._critic = (critic,)  # a tuple: the critic's parameters are not this module's
         self.config, self.reduce = config, reduce
 
-    def forward(self, batch: Batch, conditions: Conditions, place: Position, step: int) -> PassOutput:
+    def forward(self, batch: Batch, conditions: Conditions | BitConditions, place: Position, step: int) -> PassOutput:
         """All losses of this process's items at a place in the curriculum."""
         config, features = self.config, batch.features
-        device = features.device.type
-        with torch.autocast(device, torch.bfloat16, enabled=config.precision == "bf16"):
-            sent = self.codec(features, conditions.rate, conditions.transmit, conditions.target_snr_db)
-        terms = spi_terms(sent, features, balance(conditions.rate, conditions.snr_db), self.reduce)
+        decoded, terms, penalty = self._coded(features, conditions, step)
         spi = place.stage.spi * config.lambda_spi * weighted_sum(terms, SPI_WEIGHTS, place.stage.losses, features)
         parts = {name: value.detach() for name, value in terms.items()}
         parts["spi"] = spi.detach()
+        for name, value in penalty.items():
+            parts[name] = value.detach()
+            spi = spi + config.hash_penalties.get(name, 0.0) * value
         if not place.stage.hears or batch.audio is None or max(config.lambda_wave, config.lambda_adv) == 0:
             return PassOutput(spi, parts)
-        made, real, rows = self._vocode(sent.features, batch, step)
+        made, real, rows = self._vocode(decoded, batch, step)
         wave_terms = self._wave_terms(made, real, rows)
         wave = (
             place.stage.wave * config.lambda_wave * weighted_sum(wave_terms, WAVE_WEIGHTS, place.stage.losses, features)
@@ -117,6 +121,21 @@ class TrainingPass(nn.Module):
         heard = (made * gradient).sum()
         total = spi + heard + (parts["wave"] + parts["adv"] - heard.detach())
         return PassOutput(total, parts, made.detach(), real)
+
+    def _coded(
+        self, features: Tensor, conditions: Conditions | BitConditions, step: int
+    ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+        """Decoded features, the SPI terms and the penalties of bits."""
+        with torch.autocast(features.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+            if isinstance(conditions, Conditions):
+                assert isinstance(self.codec, SpiJscc)
+                sent = self.codec(features, conditions.rate, conditions.transmit, conditions.target_snr_db)
+            else:
+                assert isinstance(self.codec, SpiHash)
+                self.codec.jscc_encoder.bottleneck.sharpness = sharpness_at(step, self.config.hash_anneal)
+                sent = self.codec(features, conditions.rate, conditions.transmit)
+        terms = spi_terms(sent, features, conditions.weight, self.reduce)
+        return sent.features, terms, {} if self.penalties is None else self.penalties(*sent.hashed)
 
     def _vocode(self, decoded: Tensor, batch: Batch, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Audio of crops of every n-th item, the original beside it, and the original's feature rows of its frames."""

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 from tqdm import tqdm
 
-from aether_lite.codec import SpiJscc
+from aether_lite.codec import SpiHash, SpiJscc
 from aether_lite.errors import AetherError
 from aether_lite.evaluation.metrics import estoi, estoi_available
 from aether_lite.evaluation.pictures import transmission_picture
@@ -20,7 +20,7 @@ from aether_lite.files import atomic_path
 from aether_lite.training.config import TrainConfig
 from aether_lite.training.curriculum import Stage, table
 from aether_lite.training.journal import LOG, Journal, read_log
-from aether_lite.training.monitors import VALIDATION_POINTS, Outcome, ValidationSet, alarms, validate_at
+from aether_lite.training.monitors import Outcome, ValidationSet, alarms, validate_at, validation_points
 from aether_lite.vocoder import FARGAN, synthesize
 
 SHOWN = {"total": "total", "wave": "recon", "adv": "adv", "spi": "spi"}  # term: name in the bar
@@ -76,18 +76,17 @@ class Reporter:
         speed = {"steps_per_second": (step - self.first) / elapsed, "data_wait": waited / elapsed}
         self.journal.row({"step": step, "stage": stage.name if stage else "", **numbers, **speed})
 
-    def validate(self, step: int, codec: SpiJscc, vocoder: FARGAN) -> Validation:
-        """Measure the codec at fixed rates and SNRs; write numbers, pictures and audio."""
-        outcomes = {point: validate_at(codec, self.valid, *point) for point in VALIDATION_POINTS}
-        first = outcomes[VALIDATION_POINTS[0]]
+    def validate(self, step: int, codec: SpiJscc | SpiHash, vocoder: FARGAN) -> Validation:
+        """Measure the codec at fixed rates and channels; write numbers, pictures and audio."""
+        outcomes = {point: validate_at(codec, self.valid, point) for point in validation_points(codec)}
+        first = next(iter(outcomes.values()))
         heard = self._heard(first, vocoder)
         if heard is not None and estoi_available():
             first.numbers["estoi"] = float(estoi(heard, self.speech[: len(heard), : heard.shape[1]]).nanmean())
-        for (rate, snr_db), outcome in outcomes.items():
-            name = f"{rate}@{snr_db:g}dB"
-            self._scalars(f"valid {name}", outcome.numbers, step)
-            self.journal.row({"step": step, "valid": name, **outcome.numbers})
-        losses = ", ".join(f"{r}@{s:g}dB {o.numbers['feature_loss']:.4f}" for (r, s), o in outcomes.items())
+        for point, outcome in outcomes.items():
+            self._scalars(f"valid {point.name}", outcome.numbers, step)
+            self.journal.row({"step": step, "valid": point.name, **outcome.numbers})
+        losses = ", ".join(f"{point.name} {o.numbers['feature_loss']:.4f}" for point, o in outcomes.items())
         rest = ", ".join(
             f"{name} {first.numbers[name]:.3f}"
             for name in ("vuv_error", "f0_correlation", "f0_spread_ratio", "pitch_spike", "estoi")
@@ -117,13 +116,12 @@ class Reporter:
         device = next(vocoder.parameters()).device
         return synthesize(outcome.decoded[:count, :frames].to(device), vocoder).cpu()
 
-    def _show(self, step: int, codec: SpiJscc, outcome: Outcome, heard: Tensor) -> None:
+    def _show(self, step: int, codec: SpiJscc | SpiHash, outcome: Outcome, heard: Tensor) -> None:
         """A PNG page of the first clip, and its audio."""
         frames = int(self.valid.mask[0].sum())
         self.journal.audio("valid/received", heard[0, : frames * FRAME], step)
         if not self.config.save_visualization:
             return
-        rate, snr_db = VALIDATION_POINTS[0]
         tokens = frames // codec.config.token_frames
         path = self.out / f"transmission_{step:08d}.png"
         transmission_picture(
@@ -132,9 +130,9 @@ class Reporter:
             received_image=codec.image.rows(outcome.decoded[0, :frames]).cpu().numpy(),
             original_audio=self.speech[0, : frames * FRAME].numpy(),
             received_audio=heard[0, : frames * FRAME].numpy(),
-            symbols=outcome.symbols.values[0, :tokens].flatten().cpu().numpy(),
-            received_symbols=outcome.received.values[0, :tokens].flatten().cpu().numpy(),
-            title=f"Step {step}: {rate} uses/s, AWGN, Es/N0 {snr_db:g} dB",
+            symbols=outcome.sent[0, :tokens].flatten().cpu().numpy(),
+            received_symbols=outcome.received[0, :tokens].flatten().cpu().numpy(),
+            title=f"Step {step}: {validation_points(codec)[0].words}",
         )
         curves(self.out / LOG, self.out / "losses.png")
         self.journal.picture("valid/transmission", path, step)

@@ -7,7 +7,8 @@ average and the step, and nothing else.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from aether_lite.codec import SpiJscc, preset
-from aether_lite.codec.loading import load_codec, save_codec
+from aether_lite.codec import SpiHash, SpiJscc, preset
+from aether_lite.codec.loading import load_codec, save_codec, start_hash_codec
 from aether_lite.errors import AetherError
+from aether_lite.hash import HashPenalties, checked_kind
 from aether_lite.losses.adversarial import GanLoss
 from aether_lite.training.batches import Batch, batches
+from aether_lite.training.bit_conditions import BitConditions, BitRanges, draw_bits
 from aether_lite.training.checkpoint import (
     BEST,
     check_same_run,
@@ -29,7 +32,7 @@ from aether_lite.training.checkpoint import (
     save_checkpoint,
     step_path,
 )
-from aether_lite.training.conditions import ConditionRanges, draw
+from aether_lite.training.conditions import ConditionRanges, Conditions, draw
 from aether_lite.training.config import FREE_TO_CHANGE, TrainConfig
 from aether_lite.training.critic import Critic, critic_step
 from aether_lite.training.curriculum import Stage, position
@@ -64,21 +67,13 @@ class Trainer:
             raise AetherError(f"audio_items {config.audio_items} must divide the batch of {config.batch}")
         self.config, self.team, self.reporter = config, team, reporter
         self.out = Path(config.out)
-        self.ranges = ConditionRanges(
-            snr_db=(config.snr_db[0], config.snr_db[1]),
-            rates=tuple(config.rates),
-            channels=config.channels,
-            erasure_share=config.erasure_share,
-            erasure_probability=config.erasure_probability,
-            withheld=config.withheld,
-            targeted=config.targeted,
-        )
         torch.manual_seed(config.seed)
         self.codec = _codec(config, corpus).to(team.device)
         self.vocoder = load_fargan(Path(config.fargan_ckpt) if config.fargan_ckpt else None).to(team.device).eval()
         if config.compiled:
             self.vocoder.sig_net.compile(fullgraph=True, dynamic=False)
         self.critic = Critic(GanLoss(config.gan_loss)).to(team.device) if config.lambda_adv > 0 else None
+        self.penalties = _penalties(self.codec, team)
         self.average = copy.deepcopy(self.codec).requires_grad_(False)
         self.optimiser = make_optimiser(self.codec, self.vocoder, config)
         self.critic_optimiser = make_critic_optimiser(self.critic, config) if self.critic else None
@@ -96,7 +91,7 @@ class Trainer:
         config = self.config
         recorded = config.captured and self.team.device.type == "cuda" and self.team.size == 1 and stage.hears
         speak = graphed(self.vocoder, config.audio_items, config.audio_frames) if recorded else None
-        whole = TrainingPass(self.codec, self.vocoder, self.critic, config, self.team.total, speak)
+        whole = TrainingPass(self.codec, self.vocoder, self.critic, config, self.team.total, speak, self.penalties)
         self.wrapped: nn.Module = whole
         if self.team.size > 1:
             devices = [self.team.device] if self.team.device.type == "cuda" else None
@@ -112,7 +107,7 @@ class Trainer:
         if self.loader is None:
             self.loader = batches(self.corpus, config, self.team, self.step)
         batch = next(self.loader).to(self.team.device)
-        conditions = draw(self.ranges, config.seed, self.step, batch.items).to(self.team.device)
+        conditions = _conditions(config, self.step, batch.items).to(self.team.device)
         output: PassOutput = self.wrapped(batch, conditions, place, self.step)
         finite(output.total, self.team, self.step)
         output.total.backward()  # type: ignore[no-untyped-call]
@@ -175,6 +170,7 @@ class Trainer:
             "best": self.best,
             "config": self.config.as_dict(),
             "data": self.data_hash,
+            **({} if self.penalties is None else {"penalties": self.penalties.state_dict()}),
         }
 
     def save(self) -> None:
@@ -186,7 +182,8 @@ class Trainer:
     def export(self) -> None:
         """Write the averaged codec, and the vocoder once it has been trained, as release files."""
         origin = provenance(self.config, self.step, self.data_hash)
-        save_codec(self.average, self.out / f"codec_{self.config.preset}.safetensors", origin)
+        name = f"{self.config.preset}_hash" if self.config.enable_hash else self.config.preset
+        save_codec(self.average, self.out / f"codec_{name}.safetensors", origin)
         if self.step > self.config.stage_borders[-1]:
             save_fargan_safetensors(self.vocoder, self.out / "vocoder.safetensors", {"step": str(self.step)})
 
@@ -196,6 +193,7 @@ class Trainer:
         if path is None:
             return None
         content = load_checkpoint(path)
+        content["config"] = TrainConfig().as_dict() | content["config"]  # options that came later had their defaults
         check_same_run(path, content, self.config.as_dict(), FREE_TO_CHANGE, self.data_hash)
         self.codec.load_state_dict(content["model"])
         self.average.load_state_dict(content["average"])
@@ -204,18 +202,54 @@ class Trainer:
         if self.critic is not None and self.critic_optimiser is not None:
             self.critic.load_state_dict(content["critic"])
             self.critic_optimiser.load_state_dict(content["critic_optimiser"])
+        if self.penalties is not None:
+            self.penalties.load_state_dict(content["penalties"])
         self.step, self.best = content["step"], content["best"]
         return path
 
 
-def _codec(config: TrainConfig, corpus: Corpus) -> SpiJscc:
+def _conditions(config: TrainConfig, step: int, items: Sequence[int]) -> Conditions | BitConditions:
+    """What these items of a step meet between encoder and decoder."""
+    if config.enable_hash:
+        bit_ranges = BitRanges(
+            rates=tuple(config.bit_rates),
+            error_rate=(config.bit_error_rate[0], config.bit_error_rate[1]),
+            channels=config.bit_channels,
+            erasure_share=config.erasure_share,
+            erasure_probability=config.erasure_probability,
+            withheld=config.withheld,
+        )
+        return draw_bits(bit_ranges, config.seed, step, items)
+    ranges = ConditionRanges(
+        snr_db=(config.snr_db[0], config.snr_db[1]),
+        rates=tuple(config.rates),
+        channels=config.channels,
+        erasure_share=config.erasure_share,
+        erasure_probability=config.erasure_probability,
+        withheld=config.withheld,
+        targeted=config.targeted,
+    )
+    return draw(ranges, config.seed, step, items)
+
+
+def _penalties(codec: SpiJscc | SpiHash, team: Team) -> HashPenalties | None:
+    """Running statistics of a hash codec's bits; None for a codec of symbols."""
+    if not isinstance(codec, SpiHash):
+        return None
+    return HashPenalties(codec.jscc_encoder.max_bits, reduce=team.total).to(team.device)
+
+
+def _codec(config: TrainConfig, corpus: Corpus) -> SpiJscc | SpiHash:
     """The codec to start from: given weights, or random ones with the image constants of the training data."""
+    size = preset(config.preset)
+    model: SpiJscc | SpiHash
     if config.codec:
-        model, _ = load_codec(Path(config.codec))
-        if model.config != preset(config.preset):
+        path = Path(config.codec)
+        model = start_hash_codec(path, checked_kind(config.hash_kind)) if config.enable_hash else load_codec(path)[0]
+        if replace(model.config, hash="") != size:
             raise AetherError(f"{config.codec}: is not of preset {config.preset}")
         return model.train().requires_grad_(True)
-    model = SpiJscc(preset(config.preset))
+    model = SpiHash(replace(size, hash=config.hash_kind)) if config.enable_hash else SpiJscc(size)
     crops = corpus.batch(config.seed + CONSTANTS_STREAM, 0, range(CONSTANTS_CROPS), config.frames)
     model.image.set_constants(crops.flatten(0, 1))
     return model

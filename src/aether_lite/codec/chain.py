@@ -1,0 +1,95 @@
+"""The ends of the chain that every codec has: speech to features of whole tokens, features to speech."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from aether_lite.codec.latency import Latency, latency
+from aether_lite.codec.model import SpeechImageCodec
+from aether_lite.errors import AetherError
+from aether_lite.features import extract_features
+from aether_lite.features.layout import FRAME, NUM_FREE
+from aether_lite.vocoder import (
+    FrameVocoder,
+    FusedFargan,
+    default_vocoder_path,
+    fastest_vocoder,
+    load_fargan,
+    synthesize,
+)
+
+BLOCK_TOKENS = 250  # 20 s at a time: bounds the memory of long speech
+
+
+class SpeechChain:
+    """A learned codec with feature extraction before it and the vocoder behind it.
+
+    Args:
+        model: the learned codec.
+        provenance: where its weights come from.
+        vocoder: file of vocoder weights (``.pth`` or ``.safetensors``); None for the released ones.
+    """
+
+    def __init__(
+        self, model: SpeechImageCodec, provenance: dict[str, Any] | None = None, vocoder: Path | None = None
+    ) -> None:
+        self.model = model
+        self.provenance = provenance or {}
+        self._vocoder_path = vocoder
+
+    @cached_property
+    def vocoder(self) -> FusedFargan:
+        """The vocoder, loaded when first used."""
+        return FusedFargan(load_fargan(self._vocoder_path or default_vocoder_path()))
+
+    @cached_property
+    def stream_vocoder(self) -> FrameVocoder:
+        """The fastest vocoder for one stream on this machine: compiled if numba is installed (once, some seconds)."""
+        return fastest_vocoder(load_fargan(self._vocoder_path or default_vocoder_path()))
+
+    @property
+    def token_frames(self) -> int:
+        """Frames of 10 ms in a token."""
+        return self.model.config.token_frames
+
+    @property
+    def latency(self) -> Latency:
+        """Algorithmic latency, speech to speech."""
+        return latency(self.token_frames)
+
+    def features(self, speech: ArrayLike | Tensor) -> Tensor:
+        """Features of whole tokens ``[B, F, 20]`` of speech ``[N]`` or ``[B, N]`` in [-1, 1] at 16 kHz.
+
+        The end is padded with silence to a whole token.
+        """
+        array = speech.numpy(force=True) if isinstance(speech, Tensor) else np.asarray(speech)
+        if array.ndim not in (1, 2) or array.shape[-1] == 0:
+            raise AetherError(f"speech must be [N] or [B, N] with N > 0 samples, not {array.shape}")
+        token = self.token_frames * FRAME
+        missing = -array.shape[-1] % token
+        clips = np.atleast_2d(array)
+        clips = np.pad(clips, ((0, 0), (0, missing)))
+        rows = [extract_features(clip)[:, :NUM_FREE] for clip in clips]
+        return torch.from_numpy(np.stack(rows))
+
+    def whole_tokens(self, features: Tensor) -> Tensor:
+        """Features ``[B, F', 20] float32`` of whole tokens: the last row is repeated to fill a part token.
+
+        Raises:
+            AetherError: not ``[B, F, 20 or more]`` with F > 0.
+        """
+        if features.ndim != 3 or features.shape[1] == 0 or features.shape[2] < NUM_FREE:
+            raise AetherError(f"features must be [B, F, 20] with F > 0 frames, not {tuple(features.shape)}")
+        missing = -features.shape[1] % self.token_frames
+        return torch.cat((features, features[:, -1:].expand(-1, missing, -1)), dim=1)[..., :NUM_FREE].float()
+
+    def speak(self, features: Tensor) -> Tensor:
+        """Speech ``[B, 160 F] float32`` in [-1, 1] of features ``[B, F, 20]``."""
+        return synthesize(features, self.vocoder)

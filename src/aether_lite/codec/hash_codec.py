@@ -1,0 +1,102 @@
+"""Speech in, bits out; soft bits in, speech out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from aether_lite.channels.bits import Bits, ReceivedBits
+from aether_lite.codec.chain import BLOCK_TOKENS, SpeechChain
+from aether_lite.codec.loading import codec_path, load_hash_codec
+from aether_lite.codec.model import SpiHash
+from aether_lite.errors import AetherError
+from aether_lite.hash import BIT_RATES
+from aether_lite.spi import State
+
+DEFAULT_RATE = 600  # bit/s
+
+
+class HashCodec(SpeechChain):
+    """The whole chain around a binary channel.
+
+    Args:
+        model: the learned hash codec.
+        provenance: where its weights come from.
+        vocoder: file of vocoder weights (``.pth`` or ``.safetensors``); None for the released ones.
+    """
+
+    model: SpiHash
+
+    def __init__(self, model: SpiHash, provenance: dict[str, Any] | None = None, vocoder: Path | None = None) -> None:
+        super().__init__(model, provenance, vocoder)
+
+    def encode(self, speech: ArrayLike | Tensor, rate: int = DEFAULT_RATE) -> Bits:
+        """Bits of speech.
+
+        Args:
+            speech: ``[N]`` or ``[B, N]`` at 16 kHz, float in [-1, 1] or int16.
+            rate: bit/s, one of 300, 600, 1200, 2400.
+
+        Returns:
+            ``[B, K, n]``, +1 and -1, with K = ceil(N / 1280) tokens of 80 ms; the same for an item alone or in a batch.
+        """
+        return self.encode_features(self.features(speech), rate)
+
+    def encode_features(self, features: Tensor, rate: int = DEFAULT_RATE) -> Bits:
+        """Bits of features ``[B, F, 20 or more]``; a last part token is filled by repeating the last row.
+
+        The encoder runs token by token and item by item. The size of a matrix product decides how its sums are rounded,
+        and a latent within rounding of its threshold would change its bit with the size of the batch or the length of
+        the clip; here the sizes are always the same.
+        """
+        if rate not in BIT_RATES:
+            raise AetherError(f"rate {rate} bit/s is not one of {', '.join(map(str, BIT_RATES))}")
+        whole = self.whole_tokens(features)
+        rows = []
+        for item in torch.split(whole, 1):
+            state: State | None = None
+            tokens = []
+            for frames in torch.split(item, self.token_frames, dim=1):
+                bits, state = self.model.encode(frames, rate, state)
+                tokens.append(bits.values)
+            rows.append(torch.cat(tokens, dim=1))
+        return Bits(torch.cat(rows), rate, self.token_frames)
+
+    def decode(self, received: ReceivedBits) -> Tensor:
+        """Speech ``[B, 1280 K] float32`` in [-1, 1] of whole received tokens, aligned with the speech sent."""
+        return self.speak(self.decode_features(received))
+
+    def decode_features(self, received: ReceivedBits) -> Tensor:
+        """Features ``[B, F, 20]`` of whole received tokens."""
+        if received.token_frames != self.token_frames:
+            raise AetherError(
+                f"the bits come in tokens of {received.token_frames} frames, this codec's are {self.token_frames}"
+            )
+        state: State | None = None
+        pieces = []
+        for start in range(0, received.values.shape[1], BLOCK_TOKENS):
+            part = slice(start, start + BLOCK_TOKENS)
+            block = ReceivedBits(
+                received.values[:, part], received.rate, received.erased[:, part], received.token_frames
+            )
+            features, state = self.model.decode(block, state)
+            pieces.append(features)
+        return torch.cat(pieces, dim=1)
+
+
+def load_hash(model: str | Path, vocoder: str | Path | None = None) -> HashCodec:
+    """A hash codec by released name or file.
+
+    Args:
+        model: name of released weights (``aether-lite info`` lists them) or a codec file.
+        vocoder: FARGAN weights, public ``.pth`` or ``.safetensors``; None for the released ones.
+
+    Raises:
+        AetherError: no such file, or not a hash codec.
+    """
+    weights, provenance = load_hash_codec(codec_path(model))
+    return HashCodec(weights, provenance, Path(vocoder) if vocoder is not None else None)
