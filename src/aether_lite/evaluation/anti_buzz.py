@@ -28,7 +28,7 @@ from aether_lite.features import extract_features
 from aether_lite.features.layout import FRAME, NUM_FREE, Float32
 from aether_lite.features.tensors import voiced_frames
 from aether_lite.losses.silence import SILENT_BELOW, frame_level
-from aether_lite.vocoder import FARGAN, FusedFargan, synthesize
+from aether_lite.vocoder import FARGAN, FrameVocoder, synthesize
 
 LIVELY_HZ = 10.0  # clips whose own F0 spread is below it do not count for the F0 correlation
 QUIET_DBFS = -50.0  # what silence may be decoded to
@@ -93,7 +93,7 @@ def compare(decoded: Sequence[Tensor], original: Sequence[Tensor], intelligibili
 
 @torch.no_grad()
 def measure(
-    codec: SpiJscc, vocoder: FARGAN | FusedFargan, speech: Sequence[Float32], rate: int, snr_db: float, seed: int = 0
+    codec: SpiJscc, vocoder: FARGAN | FrameVocoder, speech: Sequence[Float32], rate: int, snr_db: float, seed: int = 0
 ) -> tuple[Aliveness, Aliveness]:
     """Send clips over AWGN; figures of the decoded features and of the re-analysed audio.
 

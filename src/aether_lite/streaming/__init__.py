@@ -1,6 +1,6 @@
 """The chain as a stream: samples to symbols and received symbols to samples, as they arrive."""
 
-from aether_lite.streaming.decoder import Decoder, FrameVocoder, Heard
+from aether_lite.streaming.decoder import Decoder, Heard
 from aether_lite.streaming.encoder import Encoder
 
-__all__ = ["Decoder", "Encoder", "FrameVocoder", "Heard"]
+__all__ = ["Decoder", "Encoder", "Heard"]

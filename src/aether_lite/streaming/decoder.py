@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,19 +17,9 @@ from aether_lite.spi import State
 from aether_lite.streaming.encoder import checked_rate
 from aether_lite.streaming.muting import MuteState, faded, judged
 from aether_lite.streaming.snapshot import Snapshot, entry, flattened, present, rebuilt
-from aether_lite.vocoder import LOOKAHEAD_FRAMES
+from aether_lite.vocoder import LOOKAHEAD_FRAMES, FrameVocoder
 
 WITHHELD = float("nan")  # noise variance of a receiver that is told none
-
-
-class FrameVocoder(Protocol):
-    """What makes sound of feature rows; :class:`~aether_lite.vocoder.FusedFargan` is one."""
-
-    def prime(self, first_row: Tensor) -> Any:
-        """State before the first frame, given the first row ``[1, 20]``."""
-
-    def render(self, rows: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """Samples ``[1, 160 n]`` of new rows ``[1, n, 20]``, each frame belonging to the row before; new state."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +48,7 @@ class Decoder:
     Args:
         codec: gives the weights; several streams may share one.
         rate: channel uses per second of :meth:`push_symbols` and :meth:`lose`; see :attr:`rate`.
-        vocoder: makes the sound; None for the codec's own.
+        vocoder: makes the sound; None for the codec's ``stream_vocoder``.
         mute: False to hear whatever the decoder makes of gaps and noise.
 
     Raises:
@@ -78,7 +68,7 @@ class Decoder:
     ) -> None:
         self._model = codec.model
         self._frames = codec.token_frames
-        self._vocoder: FrameVocoder = codec.vocoder if vocoder is None else vocoder
+        self._vocoder: FrameVocoder = codec.stream_vocoder if vocoder is None else vocoder
         self._mute = mute
         self._rate = checked_rate(rate)
         self.reset()
