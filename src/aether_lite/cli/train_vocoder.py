@@ -1,4 +1,4 @@
-"""``aether-lite train-vocoder``: the options are the fields of ``VocoderConfig`` in ``aether_lite.training.vocoder``."""
+"""``aether-lite train-vocoder``: its options are the fields of ``aether_lite.training.vocoder.config``."""
 
 from __future__ import annotations
 
