@@ -16,6 +16,7 @@ from aether_lite.hash.container import (
     HEADER_BYTES,
     TRAILER_BYTES,
     Header,
+    entropy_coded,
     parse_header,
     token_offset,
     weights_id,
@@ -107,11 +108,11 @@ def test_plain_tokens_leave_the_writer_at_once() -> None:
 
 
 def test_reader_gives_a_block_as_soon_as_it_is_sure() -> None:
-    writer, reader, bits = TokenWriter(Header(300, MODEL)), TokenReader("x"), random_bits(30, 24)
+    writer, reader, bits = TokenWriter(Header(300, MODEL)), TokenReader("x"), random_bits(40, 24)
     out = [len(reader.feed(writer.push(row[None])).bits) for row in bits]
     assert sum(out) == 24
     assert max(np.flatnonzero(out)) <= 24 + 7  # 22 bytes of a possible trailer are 7.3 tokens
-    assert len(reader.feed(writer.finish(9)).bits) + len(reader.finish().bits) == 6
+    assert len(reader.feed(writer.finish(9)).bits) + len(reader.finish().bits) == 16
     assert (reader.samples, bool(reader.damage)) == (9, False)
 
 
@@ -125,8 +126,8 @@ def test_a_file_of_no_tokens_is_50_bytes() -> None:
         assert recording.samples == 0
 
 
-def coded_header(width: int, reset_blocks: int = 10) -> Header:
-    return Header(width * 100 // 8, MODEL, prior_id=adaptive_prior(width).identity, reset_blocks=reset_blocks)
+def coded_header(width: int) -> Header:
+    return entropy_coded(Header(width * 100 // 8, MODEL), adaptive_prior(width).identity)
 
 
 def test_writer_refuses_what_does_not_fit() -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,7 @@ HEADER_BYTES = _HEADER.size + CRC_BYTES
 TRAILER_BYTES = _TRAILER.size + CRC_BYTES
 MAX_TOKENS = 2**32 - 1
 MAX_RESET_BLOCKS = 255
+RESET_BLOCKS = 10  # default: damage costs at most 9.6 s (docs/format.md has the sizes)
 
 
 def weights_id(state: Mapping[str, torch.Tensor]) -> bytes:
@@ -122,6 +123,11 @@ class Header:
         values = (self.bit_rate, self.token_frames, self.reset_blocks, self.model_id, self.prior_id or NO_ID)
         body = _HEADER.pack(MAGIC, VERSION, flags, *values)
         return body + crc16(body).to_bytes(CRC_BYTES, "little")
+
+
+def entropy_coded(header: Header, prior_id: bytes, reset_blocks: int = RESET_BLOCKS) -> Header:
+    """The header of the same tokens entropy coded with the prior that ``prior_id`` names."""
+    return replace(header, prior_id=prior_id, reset_blocks=reset_blocks)
 
 
 def parse_header(data: bytes | bytearray, name: str) -> Header:

@@ -71,10 +71,12 @@ class PlainLayout:
         return step
 
     def _cut(self, buffer: bytearray) -> Step:
-        """The rest of a file without a valid trailer: a whole last block if one is there, else unproved tokens."""
+        """The rest of a file without a valid trailer, block by block; tokens of an incomplete one are unproved."""
         counts = range(self._header.block_tokens, -1, -1)
         whole = next((k for k in counts if k and self._is_intact(buffer, k)), None)
         marked = next((k for k in counts if self._has_mark(buffer, self._header.block_bytes(k))), None)
+        if whole == self._header.block_tokens:
+            return self._take(buffer, whole)
         if whole is not None:
             step = self._take(buffer, whole, ending=Ending(None))
         else:

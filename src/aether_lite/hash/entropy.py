@@ -112,10 +112,10 @@ def _constriction() -> Any:
 
 @cache
 def _bernoulli_family() -> Any:
-    return _constriction().model.Bernoulli(perfect=False)
+    return _constriction().model.Bernoulli(perfect=True)  # a share of exactly 256 P, which a test checks for every P
 
 
 @cache
 def _bernoulli(chance: int) -> Any:
     """Model of one bit; chances are multiples of 2^-16, which the coder's 24 bits hold exactly."""
-    return _constriction().model.Bernoulli(chance / CHANCE_ONE, perfect=False)
+    return _constriction().model.Bernoulli(chance / CHANCE_ONE, perfect=True)
