@@ -11,11 +11,10 @@ from binascii import crc_hqx
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from aether_lite.channels.signal import FRAMES_PER_SECOND
 from aether_lite.errors import AetherError
 from aether_lite.hash.mapping import BIT_RATES
 
-FRAMES_PER_SECOND = 100
-FRAME_SAMPLES = 160  # 10 ms at 16 kHz
 TOKEN_FRAMES = 8
 _CRC_START = 0xFFFF
 

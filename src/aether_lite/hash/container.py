@@ -16,8 +16,10 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from aether_lite.channels.signal import FRAMES_PER_SECOND
 from aether_lite.errors import AetherError
-from aether_lite.hash.bitstream import FRAME_SAMPLES, FRAMES_PER_SECOND, TOKEN_FRAMES, crc16, token_bits
+from aether_lite.features.layout import FRAME
+from aether_lite.hash.bitstream import TOKEN_FRAMES, crc16, token_bits
 
 if TYPE_CHECKING:
     import torch
@@ -107,7 +109,7 @@ class Header:
     @property
     def token_samples(self) -> int:
         """Audio samples of one token at 16 kHz."""
-        return self.token_frames * FRAME_SAMPLES
+        return self.token_frames * FRAME
 
     def block_bytes(self, tokens: int) -> int:
         """Bytes of a plain block of ``tokens`` tokens with its CRC; 0 for none."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from aether_lite.channels.signal import FRAMES_PER_SECOND
 from aether_lite.errors import AetherError
-from aether_lite.hash.bitstream import FRAMES_PER_SECOND, BitArray
+from aether_lite.hash.bitstream import BitArray
 from aether_lite.hash.container import Header, Trailer
 
 

@@ -66,11 +66,11 @@ def fit_prior(clips: Sequence[ArrayLike], settings: FitSettings | None = None) -
         AetherError: fewer than two clips, or clips of unlike width or with other values.
     """
     settings = settings or FitSettings()
-    clips = [clip for clip in map(np.asarray, clips) if clip.size]
-    if len(clips) < 2:
-        raise AetherError(f"{len(clips)} clips that are not empty: a prior needs at least two, one of them to hold out")
-    width = clips[0].shape[-1]
-    streams = [checked_bits(clip, width) for clip in clips]
+    arrays = [array for array in map(np.asarray, clips) if array.size]
+    if len(arrays) < 2:
+        raise AetherError(f"{len(arrays)} clips with tokens: a prior needs at least two, one of them to hold out")
+    width = arrays[0].shape[-1] if arrays[0].ndim else 0
+    streams = [checked_bits(array, width) for array in arrays]
     generator = np.random.default_rng(settings.seed)
     order = generator.permutation(len(streams))
     held = max(1, round(_HELD_OUT * len(streams)))
