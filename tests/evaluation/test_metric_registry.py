@@ -158,6 +158,8 @@ def test_word_errors_are_measured_in_english_only(speech, monkeypatch):
     for language in ("it", ""):
         assert math.isnan(evaluate_audio(italian, italian, ["wer"], language)["wer"])
     assert METRICS["wer"].speaks("en-GB")
+    assert METRICS["wer"].speaks("en(zh-accent)")
+    assert not METRICS["wer"].speaks("eng")
     assert METRICS["pesq_wb"].speaks("")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -115,8 +116,9 @@ class Metric:
         return math.fsum(value * weight for value, weight in kept) / total if total else NAN
 
     def speaks(self, language: str) -> bool:
-        """Whether the metric is defined for a language such as ``en`` or ``en-GB``; an unknown one is ``""``."""
-        return not self.languages or language.lower().partition("-")[0] in self.languages
+        """Whether the metric is defined for a language such as ``en`` or ``en(zh-accent)``; ``""`` is unknown."""
+        code = re.match("[a-z]*", language.lower())
+        return not self.languages or (code is not None and code[0] in self.languages)
 
     def heading(self) -> str:
         """Title, unit and which way is better, as a table's heading has them."""
