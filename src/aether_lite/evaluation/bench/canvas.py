@@ -13,6 +13,7 @@ from aether_lite.evaluation.bench.summary import Summary
 from aether_lite.files import atomic_path
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
 DPI = 120
@@ -43,6 +44,15 @@ def foot(about: About, summaries: Sequence[Summary], further: Iterable[str] = ()
     asked = f"asked for: {about.state}" if about.state else "default of each channel"
     known = f"Receiver's channel state ({asked}): {'; '.join(sorted(state))}."
     return "\n".join([about.data_line(), f"{systems}.", known, *further, DEFINITIONS])
+
+
+def legend_below(figure: Figure, columns: int = 2) -> None:
+    """One legend for all panels, below them, each line named once."""
+    named: dict[str, Artist] = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            named.setdefault(label, handle)
+    figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=columns, fontsize=8)
 
 
 @contextmanager

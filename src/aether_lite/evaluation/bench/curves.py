@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aether_lite.evaluation.bench.about import About
-from aether_lite.evaluation.bench.canvas import GREY, canvas, foot, style_of
+from aether_lite.evaluation.bench.canvas import GREY, canvas, foot, legend_below, style_of
 from aether_lite.evaluation.bench.grid import evenly
 from aether_lite.evaluation.bench.published_curves import READING, Curve
 from aether_lite.evaluation.bench.results import Row, condition_text
@@ -52,7 +52,7 @@ def quality_snr_picture(
     notes = [READING] if others else []
     title = f"{METRICS[measure].title} against channel quality at {rate} uses/s"
     width = max(7.5, PANEL[0] * len(channels))
-    with canvas(path, width, PANEL[1] + 0.8, title, foot(about, own, notes)) as figure:
+    with canvas(path, width, PANEL[1] + 1.5, title, foot(about, own, notes)) as figure:
         for index, channel in enumerate(channels):
             axes = figure.add_subplot(1, len(channels), index + 1)
             here = [s for s in own if s.condition.channel == channel]
@@ -64,7 +64,7 @@ def quality_snr_picture(
             _ceiling(axes, about, summaries, measure)
             axes.set(xlabel="Es/N0 [dB]", ylabel=_label(measure), title=f"channel {channel}")
             _snr3k_above(axes, rate)
-            axes.legend(fontsize=7.5)
+        legend_below(figure)
 
 
 def rates_picture(path: Path, about: About, summaries: Sequence[Summary], system: str, channel: str) -> None:
@@ -112,7 +112,7 @@ def quality_uses_picture(path: Path, about: About, summaries: Sequence[Summary],
             above.set_xticks(rates, [f"{snr_3k_db(snr, rate):.0f}" for rate in rates], fontsize=8)
             above.minorticks_off()
             above.set_xlabel("SNR3k [dB]", fontsize=8)
-        figure.axes[0].legend(fontsize=7.5)
+        legend_below(figure, 3)
 
 
 def scatter_picture(path: Path, about: About, rows: Sequence[Row], summaries: Sequence[Summary], y: str) -> None:
