@@ -161,13 +161,15 @@ def test_a_codec_file_says_what_it_is(model: SpiHash, tmp_path: Path, capsys: py
     for reader in (load_codec, load):
         with pytest.raises(AetherError, match="is a hash codec, which sends bits"):
             reader(path)
-    with pytest.raises(SystemExit, match="^0$"):
+    with pytest.raises(SystemExit) as done:
         main(["info", str(path), "--json"])
+    assert not done.value.code
     record = json.loads(capsys.readouterr().out)["model"]
     assert record["config"]["hash"] == "sign"
     assert record["bits_per_token"] == {"300": 24, "600": 48, "1200": 96, "2400": 192}
-    with pytest.raises(SystemExit, match="^0$"):
+    with pytest.raises(SystemExit) as done:
         main(["info", str(path)])
+    assert not done.value.code
     assert "hash codec" in capsys.readouterr().out
 
 
