@@ -104,13 +104,8 @@ def test_gradient_reaches_the_bits_with_the_weight_of_what_came_through(name: st
     values = bits.values.clone().requires_grad_()
     received = CHANNELS[name](Bits(values, 2400), 1)
     (gradient,) = torch.autograd.grad(received.values.sum(), values)
-    if name in ("bsc", "bits lost", "tokens lost"):
-        expected = received.values.detach().square()
-    else:  # s^2 of the soft decision
-        expected = received.values.detach().square()
-        assert gradient.max() > 0.5
-    assert torch.allclose(gradient, expected, atol=1e-5)
-    assert (gradient >= 0).all()
+    assert torch.allclose(gradient, received.values.detach().square(), atol=1e-5)
+    assert gradient.max() > 0.5
 
 
 def q(x: float) -> float:

@@ -149,7 +149,7 @@ def test_gradient_passes_from_the_features_to_the_encoder(kind: str, model: SpiH
 def test_a_codec_file_says_what_it_is(model: SpiHash, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from aether_lite.cli.main import main
 
-    path = tmp_path / "codec_tiny_hash.safetensors"
+    path = tmp_path / "hash_tiny.safetensors"
     save_codec(model, path, {"steps_done": 3})
     assert is_hash_codec(path)
     loaded, provenance = load_hash_codec(path)

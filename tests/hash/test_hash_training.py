@@ -123,7 +123,7 @@ def test_a_run_validates_over_the_channel_and_writes_a_hash_codec(clips: Path, t
     assert all(0 <= row["bit_bias"] <= 1 and "symbol_power" not in row for row in valid.values())
     assert {"balance", "decorrelation", "confidence"} <= rows[-len(valid) - 1].keys()
     assert (first / "transmission_00000003.png").exists()
-    path = first / "codec_tiny_hash.safetensors"
+    path = first / "hash_tiny.safetensors"
     model, provenance = load_hash_codec(path)
     assert model.config.hash == "sign"
     assert provenance["steps_done"] == 3

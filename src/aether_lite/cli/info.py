@@ -42,10 +42,11 @@ def info(
 
 def released() -> list[dict[str, Any]]:
     """Weights that come with the package: kind, name, file and size [bytes]."""
-    from aether_lite.codec.loading import released_codecs
+    from aether_lite.codec.loading import released_codecs, released_hash_codecs
     from aether_lite.vocoder import default_vocoder_path
 
     found = [("codec", name, path) for name, path in released_codecs().items()]
+    found += [("hash codec", name, path) for name, path in released_hash_codecs().items()]
     found.append(("vocoder", default_vocoder_path().stem, default_vocoder_path()))
     return [{"kind": kind, "name": name, "file": path.name, "bytes": path.stat().st_size} for kind, name, path in found]
 

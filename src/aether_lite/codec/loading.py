@@ -32,14 +32,22 @@ _SINGLE = ("image.mean", "image.scale")  # kept in float32
 
 
 def released_codecs() -> dict[str, Path]:
-    """Codec weights that ship with the package, by name."""
-    folder = Path(str(resources.files("aether_lite") / "weights"))
-    return {path.stem.removeprefix("codec_"): path for path in sorted(folder.glob("codec_*.safetensors"))}
+    """Weights of codecs of symbols that ship with the package, by name."""
+    return {path.stem.removeprefix("codec_"): path for path in _released("codec_*.safetensors")}
+
+
+def released_hash_codecs() -> dict[str, Path]:
+    """Weights of hash codecs that ship with the package, by name (``hash_small``)."""
+    return {path.stem: path for path in _released("hash_*.safetensors")}
+
+
+def _released(pattern: str) -> list[Path]:
+    return sorted(Path(str(resources.files("aether_lite") / "weights")).glob(pattern))
 
 
 def codec_path(name: str | Path) -> Path:
     """File of a released codec's name, or the path itself when it is one."""
-    released = released_codecs()
+    released = released_codecs() | released_hash_codecs()
     if str(name) in released:
         return released[str(name)]
     path = Path(name)

@@ -182,8 +182,8 @@ class Trainer:
     def export(self) -> None:
         """Write the averaged codec, and the vocoder once it has been trained, as release files."""
         origin = provenance(self.config, self.step, self.data_hash)
-        name = f"{self.config.preset}_hash" if self.config.enable_hash else self.config.preset
-        save_codec(self.average, self.out / f"codec_{name}.safetensors", origin)
+        kind = "hash" if self.config.enable_hash else "codec"
+        save_codec(self.average, self.out / f"{kind}_{self.config.preset}.safetensors", origin)
         if self.step > self.config.stage_borders[-1]:
             save_fargan_safetensors(self.vocoder, self.out / "vocoder.safetensors", {"step": str(self.step)})
 
