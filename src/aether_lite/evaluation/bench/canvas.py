@@ -52,7 +52,10 @@ def legend_below(figure: Figure, columns: int = 2) -> None:
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             named.setdefault(label, handle)
-    figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=columns, fontsize=8)
+    legend = figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=columns, fontsize=8)
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        legend.set_bbox_to_anchor(engine.get()["rect"])  # above the foot; the room is made for it already
 
 
 @contextmanager
