@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ DPI = 120
 FOOT_SIZE = 7.5  # [pt]
 CHARACTERS_PER_INCH = 17.5  # of the foot
 LINE_INCHES = 0.145  # height of a line of the foot
+LEGEND_LINE_INCHES = 0.17
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#5B4B8A", "#444444")
 """Okabe and Ito's palette without yellow, and three more."""
 MARKERS = "osD^vPX*h"
@@ -52,10 +54,13 @@ def legend_below(figure: Figure, columns: int = 2) -> None:
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             named.setdefault(label, handle)
-    legend = figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=columns, fontsize=8)
     engine = figure.get_layout_engine()
-    if engine is not None:
-        legend.set_bbox_to_anchor(engine.get()["rect"])  # above the foot; the room is made for it already
+    assert engine is not None
+    left, bottom, width, height = engine.get()["rect"]
+    room = (LEGEND_LINE_INCHES * math.ceil(len(named) / columns) + 0.2) / figure.get_figheight()
+    engine.set(rect=(left, bottom + room, width, height - room))
+    where = {"loc": "lower center", "bbox_to_anchor": (0.5, bottom)}
+    figure.legend(list(named.values()), list(named), ncols=columns, fontsize=8, **where)
 
 
 @contextmanager
