@@ -54,8 +54,10 @@ def legend_below(figure: Figure, columns: int = 2) -> None:
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             named.setdefault(label, handle)
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
     engine = figure.get_layout_engine()
-    assert engine is not None
+    assert isinstance(engine, ConstrainedLayoutEngine)  # canvas makes no other
     left, bottom, width, height = engine.get()["rect"]
     room = (LEGEND_LINE_INCHES * math.ceil(len(named) / columns) + 0.2) / figure.get_figheight()
     engine.set(rect=(left, bottom + room, width, height - room))
