@@ -24,7 +24,7 @@ from aether_lite.cli.prepare import prepare
 from aether_lite.training.config import TrainConfig
 from aether_lite.training.curriculum import STAGES
 from aether_lite.training.distributed import Team, pick_device
-from aether_lite.training.run import corpora
+from aether_lite.training.launch import corpora
 from aether_lite.training.trainer import Trainer
 
 FAR = 10**9  # a border that is never reached

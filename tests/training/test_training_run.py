@@ -14,7 +14,8 @@ from aether_lite.training.checkpoint import load_checkpoint, newest
 from aether_lite.training.config import TrainConfig
 from aether_lite.training.curriculum import position
 from aether_lite.training.distributed import Team
-from aether_lite.training.run import corpora, run
+from aether_lite.training.launch import corpora
+from aether_lite.training.run import run
 from aether_lite.training.trainer import Trainer
 
 ALONE = Team(0, 1, torch.device("cpu"))

@@ -11,8 +11,8 @@ from vocoder_runs import new_trainer, options
 from aether_lite.cli.train_vocoder import train_vocoder
 from aether_lite.errors import AetherError
 from aether_lite.training.distributed import Team
+from aether_lite.training.launch import corpora
 from aether_lite.training.vocoder.config import VocoderConfig, checked, parse
-from aether_lite.training.vocoder.run import corpora
 from aether_lite.training.vocoder.stages import FROZEN_IN_ADVERSARIAL, stage_at
 from aether_lite.training.vocoder.trainer import VocoderTrainer
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from aether_lite.training.distributed import Team
+from aether_lite.training.launch import corpora
 from aether_lite.training.vocoder.config import VocoderConfig, checked
-from aether_lite.training.vocoder.run import corpora
 from aether_lite.training.vocoder.trainer import VocoderTrainer
 
 ALONE = Team(0, 1, torch.device("cpu"))

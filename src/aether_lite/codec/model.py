@@ -30,6 +30,7 @@ Sent = TypeVar("Sent", Symbols, Bits)
 
 Channel = Callable[[Symbols], Received]
 BitChannel = Callable[[Bits], ReceivedBits]
+Mapping = Callable[[CodecConfig], tuple[nn.Module, nn.Module]]
 
 
 @dataclass(frozen=True)
@@ -55,25 +56,26 @@ class Transmission(Generic[Sent]):
 
 
 class SpeechImageCodec(nn.Module):
-    """What codecs of symbols and of bits share, over features ``[B, F, 20]``; F is a whole number of tokens."""
+    """What codecs of symbols and of bits share, over features ``[B, F, 20]``; F is a whole number of tokens.
+
+    Args:
+        config: sizes.
+        mapping: makes encoder and decoder between tokens and the channel.
+    """
 
     jscc_encoder: nn.Module
     jscc_decoder: nn.Module
 
-    def __init__(self, config: CodecConfig) -> None:
+    def __init__(self, config: CodecConfig, mapping: Mapping) -> None:
         super().__init__()
         self.config = config
         width, frames = config.width, config.token_frames
         self.image = SpeechImage()
         self.spi_encoder = SpiEncoder(width, config.channels, config.encoder_blocks, frames)
-        self.jscc_encoder, self.jscc_decoder = self._mapping(config)
+        self.jscc_encoder, self.jscc_decoder = mapping(config)
         self.spi_decoder = SpiDecoder(width, config.channels, config.decoder_blocks, frames)
         self.encoder_head = SemanticHead(width, frames)
         self.decoder_head = SemanticHead(width, frames)
-
-    def _mapping(self, config: CodecConfig) -> tuple[nn.Module, nn.Module]:
-        """Encoder and decoder between tokens and the channel."""
-        raise NotImplementedError
 
     def _transmission(
         self,
@@ -106,10 +108,8 @@ class SpiJscc(SpeechImageCodec):
     jscc_encoder: JsccEncoder
     jscc_decoder: JsccDecoder
 
-    def _mapping(self, config: CodecConfig) -> tuple[JsccEncoder, JsccDecoder]:
-        if config.hash:
-            raise ValueError("the configuration is that of a hash codec: use SpiHash")
-        return JsccEncoder(config.width, config.token_frames), JsccDecoder(config.width, config.token_frames)
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__(config, _symbol_mapping)
 
     def forward(
         self, features: Tensor, rate: int | Tensor, channel: Channel, target_snr_db: Tensor | None = None
@@ -154,9 +154,8 @@ class SpiHash(SpeechImageCodec):
     jscc_encoder: HashEncoder
     jscc_decoder: HashDecoder
 
-    def _mapping(self, config: CodecConfig) -> tuple[HashEncoder, HashDecoder]:
-        kind = checked_kind(config.hash)
-        return HashEncoder(config.width, config.token_frames, kind), HashDecoder(config.width, config.token_frames)
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__(config, _bit_mapping)
 
     def forward(self, features: Tensor, rate: int | Tensor, channel: BitChannel) -> Transmission[Bits]:
         """Send ``features [B, F, 20]`` at ``rate`` [bit/s] through ``channel``."""
@@ -181,3 +180,14 @@ class SpiHash(SpeechImageCodec):
         """Features ``[B, K * token_frames, 20]`` of whole received tokens, and the decoder's state after them."""
         image, _, new_state = self.spi_decoder(self.jscc_decoder(received), state)
         return self.image.to_features(image), new_state
+
+
+def _symbol_mapping(config: CodecConfig) -> tuple[JsccEncoder, JsccDecoder]:
+    if config.hash:
+        raise ValueError("the configuration is that of a hash codec: use SpiHash")
+    return JsccEncoder(config.width, config.token_frames), JsccDecoder(config.width, config.token_frames)
+
+
+def _bit_mapping(config: CodecConfig) -> tuple[HashEncoder, HashDecoder]:
+    kind = checked_kind(config.hash)
+    return HashEncoder(config.width, config.token_frames, kind), HashDecoder(config.width, config.token_frames)

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aether_lite.channels.signal import ChannelState, Received, uses_per_token
@@ -119,15 +118,12 @@ class DecoderStep(Step):
         known = ChannelState(torch.view_as_complex(gain[None, None]), noise_variance[None], erased[None])
         everything = Received(torch.view_as_complex(received[None, None]), RATES[-1], known, self.jscc.token_frames)
         front = equalise(everything, _used(rate, self.jscc.max_uses, self.jscc.token_frames))
-        # JsccDecoder.forward from here on, for a rate that is a tensor: its check of the rate would need the value.
-        planes = torch.stack((front.symbols.real, front.symbols.imag, front.reliability), dim=-1).flatten(2)
+        planes = self.jscc.planes(front.symbols.real, front.symbols.imag, front.reliability)
         conditions = torch.cat(
             (snr_inputs(front.snr_db, planes), rate_inputs(rate, planes), erased[None, :, None].to(planes.dtype)),
             dim=-1,
         )
-        hidden = self.jscc.film_hidden(self.jscc.expand(planes), conditions)
-        mixed = self.jscc.linear(planes) + self.jscc.contract(F.silu(hidden))
-        image, _, new_states = self.spi(self.jscc.film_token(mixed, conditions), states)
+        image, _, new_states = self.spi(self.jscc.tokens(planes, conditions), states)
         return self.image.to_features(image)[0], *new_states
 
 

@@ -7,13 +7,15 @@ depend on the number of frames, so the rows are the same bits however the sample
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aether_lite.errors import AetherError
 from aether_lite.features import correlation, layout, pitch
 from aether_lite.features.bark import cepstra_of_windows
-from aether_lite.features.layout import FRAME, NUM_ALL, Float32, Float64, Int64
+from aether_lite.features.layout import FRAME, NUM_ALL, Array, Float32, Float64, Int64
 from aether_lite.features.lpc import lpc_from_cepstrum
 
 BLOCK_FRAMES = 100  # 1 s: bounds the memory of a long clip; its arrays fit the cache
@@ -50,6 +52,22 @@ class FrameAnalyser:
         self._residual = np.zeros((1, FRAME))
         self._lowpassed = np.zeros((correlation.HISTORY_ROWS, FRAME))
 
+    def state(self) -> dict[str, Array]:
+        """All that later rows depend on, as arrays by name."""
+        return {
+            "last_sample": np.array(self._last_sample),
+            "emphasised": self._emphasised,
+            "residual": self._residual,
+            "lowpassed": self._lowpassed,
+        }
+
+    def load(self, state: Mapping[str, Array]) -> None:
+        """Go on where :meth:`state` was taken; the arrays must have its shapes."""
+        self._last_sample = float(state["last_sample"])
+        self._emphasised, self._residual, self._lowpassed = (
+            state[name] for name in ("emphasised", "residual", "lowpassed")
+        )
+
     def analyse(self, samples: Float64) -> tuple[Float64, Float64]:
         """The next whole frames.
 
@@ -75,6 +93,22 @@ class FrameAnalyser:
         return rows, np.concatenate([lowpassed[:-2], lowpassed[1:-1], lowpassed[2:]], axis=1)
 
 
+STATE_SHAPES: dict[str, tuple[int | None, ...]] = {
+    "waiting": (None,),
+    "held_rows": (None, NUM_ALL),
+    "held_pieces": (None, (correlation.HISTORY_ROWS + 1) * FRAME),
+    "held_scores": (None, pitch.NUM_LAGS),
+    "frames.last_sample": (),
+    "frames.emphasised": (1, FRAME),
+    "frames.residual": (1, FRAME),
+    "frames.lowpassed": (correlation.HISTORY_ROWS, FRAME),
+    "tracker.total": (None,),
+    "tracker.best": (),
+    "tracker.origins": (None, len(pitch.STATE_PERIODS)),
+}
+"""Shape of every array of :meth:`StreamingExtractor.state`; None is any length."""
+
+
 class StreamingExtractor:
     """Feature rows of speech that arrives in pieces of any size.
 
@@ -98,6 +132,29 @@ class StreamingExtractor:
         self._held_rows: Float64 = np.zeros((0, NUM_ALL))
         self._held_pieces: Float64 = np.zeros((0, (correlation.HISTORY_ROWS + 1) * FRAME))
         self._held_scores: Float64 = np.zeros((0, pitch.NUM_LAGS))
+
+    def state(self) -> dict[str, Array]:
+        """All that later rows depend on, as arrays by name; they may share memory with the extractor."""
+        own = {
+            "waiting": self._waiting,
+            "held_rows": self._held_rows,
+            "held_pieces": self._held_pieces,
+            "held_scores": self._held_scores,
+        }
+        parts = {"frames": self._frames.state(), "tracker": self._tracker.state()}
+        return own | {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
+
+    def load(self, state: Mapping[str, Array]) -> None:
+        """Go on where :meth:`state` was taken, to the bit.
+
+        Args:
+            state: with the names, types and shapes of :meth:`state`; :data:`STATE_SHAPES` has the shapes.
+        """
+        self._waiting, self._held_rows, self._held_pieces, self._held_scores = (
+            state[name] for name in ("waiting", "held_rows", "held_pieces", "held_scores")
+        )
+        self._frames.load({name.removeprefix("frames."): value for name, value in state.items()})
+        self._tracker.load({name.removeprefix("tracker."): value for name, value in state.items()})
 
     def push(self, samples: ArrayLike) -> Float32:
         """Take samples ``[n]`` (as :func:`int16_scale`), return the rows ready now ``[f, 36] float32``."""

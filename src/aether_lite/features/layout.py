@@ -14,12 +14,15 @@ Frame ``t`` is centred on input sample ``160 t`` and made from samples ``[160 (t
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Float64 = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
+Array = NDArray[Any]
 
 SAMPLE_RATE = 16_000  # Hz
 FRAME = 160  # samples in a frame and between frames (10 ms)

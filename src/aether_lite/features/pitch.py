@@ -20,9 +20,11 @@ frames 1.3, 1.0, 0.9 % of its voiced frames are an octave off, and 0.5, 0.3, 0.2
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from aether_lite.features.layout import FRAME, LAG_MAX, LAG_MIN, Float64, Int64
+from aether_lite.features.layout import FRAME, LAG_MAX, LAG_MIN, Array, Float64, Int64
 
 TRACKER_LOOKAHEAD_FRAMES = 1  # frames of 10 ms
 ROW_LOOKAHEAD_SAMPLES = FRAME + FRAME * TRACKER_LOOKAHEAD_FRAMES  # newest sample row t needs, minus 160 t
@@ -147,6 +149,16 @@ class PitchTracker:
         self._padded = np.full(_NUM_STATES + 2 * _REACH, -np.inf)
         self._moves = np.lib.stride_tricks.sliding_window_view(self._padded, 2 * _REACH + 1)
         self._origins: list[Int64] = []  # where the states of each frame not yet decided came from
+
+    def state(self) -> dict[str, Array]:
+        """All that later decisions depend on, as arrays by name."""
+        origins = np.array(self._origins, dtype=np.int64).reshape(-1, _NUM_STATES)
+        return {"total": self._total, "best": np.array(self._best), "origins": origins}
+
+    def load(self, state: Mapping[str, Array]) -> None:
+        """Go on where :meth:`state` was taken; the arrays must have its shapes."""
+        self._total, self._best = state["total"], int(state["best"])
+        self._origins = list(state["origins"])
 
     def step(self, gains: Float64) -> int | None:
         """Take one frame's gains ``[121]``; returns the state of the frame that is now due, if any."""

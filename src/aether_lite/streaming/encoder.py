@@ -14,11 +14,10 @@ from aether_lite.channels.signal import Symbols, uses_per_token
 from aether_lite.codec import Codec
 from aether_lite.errors import AetherError
 from aether_lite.features import FRAME, NUM_FREE, ROW_LOOKAHEAD_SAMPLES, StreamingExtractor
-from aether_lite.features.analysis import int16_scale
+from aether_lite.features.analysis import STATE_SHAPES, int16_scale
 from aether_lite.features.layout import INT16_SCALE, Float32
 from aether_lite.jscc import RATES
 from aether_lite.spi import State
-from aether_lite.streaming.extraction import extractor_state, restored_extractor
 from aether_lite.streaming.snapshot import Snapshot, entry, flattened, present, rebuilt
 
 BLIND = float("nan")  # target SNR of a transmitter that is told none
@@ -122,7 +121,7 @@ class Encoder:
         """Everything the next symbols depend on, rate and target SNR included."""
         target = BLIND if self._target_snr_db is None else self._target_snr_db
         return {
-            **extractor_state(self._extractor, "features"),
+            **flattened("features", self._extractor.state()),
             **flattened("waiting", self._waiting),
             **flattened("started", self._started),
             **flattened("rate", self._rate),
@@ -136,7 +135,9 @@ class Encoder:
         Raises:
             AetherError: not an encoder's state, or that of a codec of another size; nothing is changed then.
         """
-        extractor = restored_extractor(state, "features")
+        arrays = {name: entry(f"features.{name}", state, shape).numpy() for name, shape in STATE_SHAPES.items()}
+        extractor = StreamingExtractor()
+        extractor.load(arrays)
         waiting = entry("waiting", state, (None,)).numpy()
         started, rate = bool(entry("started", state, ())), int(entry("rate", state, ()))
         target = float(entry("target_snr_db", state, ()))

@@ -1,7 +1,7 @@
 """A stream's state as a flat dict of tensors, for ``torch.save`` or safetensors, and back.
 
-Tuples and dataclasses become names with dots (``vocoder.signal.memory``), arrays and numbers become tensors, and
-None leaves no entry. The way back needs a template of the same form, which gives types and shapes.
+Tuples, mappings and dataclasses become names with dots (``vocoder.signal.memory``), arrays and numbers become
+tensors, and None leaves no entry. The way back needs a template of the same form, which gives types and shapes.
 """
 
 from __future__ import annotations
@@ -76,6 +76,8 @@ def _children(value: Any) -> Iterator[tuple[str, Any]]:
     if is_dataclass(value) and not isinstance(value, type):
         for field in fields(value):
             yield field.name, getattr(value, field.name)
+    elif isinstance(value, Mapping):
+        yield from value.items()
     elif isinstance(value, tuple | list):
         for index, item in enumerate(value):
             yield str(index), item

@@ -62,6 +62,13 @@ def newest(folder: Path) -> Path | None:
     return found[-1] if found else None
 
 
+def save_step(folder: Path, step: int, content: dict[str, Any], keep: int) -> None:
+    """Write the checkpoint of a step into a run's folder and delete the oldest beyond ``keep``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_checkpoint(step_path(folder, step), content)
+    keep_newest(folder, keep)
+
+
 def keep_newest(folder: Path, count: int) -> None:
     """Delete all but the newest ``count`` checkpoints (``best.pth`` is not touched)."""
     for path in sorted(folder.glob(_PATTERN))[:-count]:

@@ -54,5 +54,4 @@ def critic_step(
     loss.backward()  # type: ignore[no-untyped-call]
     team.average_gradients(critic.parameters())
     optimiser.step()
-    optimiser.zero_grad()
     return loss.detach()

@@ -35,6 +35,20 @@ class Steps(Protocol):
         ...
 
 
+class Finishing(Protocol):
+    """What :func:`finish` ends."""
+
+    team: Team
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        ...
+
+    def export(self) -> None:
+        """Write release files."""
+        ...
+
+
 def run_steps(steps: Steps, count: int, after: Callable[[Mapping[str, Tensor]], None]) -> None:
     """Train until ``count`` steps are done, or until SIGINT, SIGTERM or ``stopping`` in any process.
 
@@ -58,6 +72,14 @@ def run_steps(steps: Steps, count: int, after: Callable[[Mapping[str, Tensor]], 
                     ) from error
                 raise
             after(parts)
+
+
+def finish(trainer: Finishing) -> None:
+    """The end of a run: the leading process saves and exports, the others wait for it."""
+    if trainer.team.leads:
+        trainer.save()
+        trainer.export()
+    trainer.team.wait()
 
 
 def finite(total: Tensor, team: Team, step: int) -> None:

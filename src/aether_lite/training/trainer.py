@@ -26,11 +26,10 @@ from aether_lite.training.bit_conditions import BitConditions, BitRanges, draw_b
 from aether_lite.training.checkpoint import (
     BEST,
     check_same_run,
-    keep_newest,
     load_checkpoint,
     newest,
     save_checkpoint,
-    step_path,
+    save_step,
 )
 from aether_lite.training.conditions import ConditionRanges, Conditions, draw
 from aether_lite.training.config import FREE_TO_CHANGE, TrainConfig
@@ -40,7 +39,7 @@ from aether_lite.training.data import Corpus
 from aether_lite.training.distributed import Team, check_share
 from aether_lite.training.graphed import graphed
 from aether_lite.training.loader import Loader
-from aether_lite.training.loop import average_weights, finite, run_steps
+from aether_lite.training.loop import average_weights, finish, finite, run_steps
 from aether_lite.training.optimiser import make_critic_optimiser, make_optimiser, rate_factor, set_rates
 from aether_lite.training.passes import PassOutput, TrainingPass
 from aether_lite.training.provenance import data_hash, provenance
@@ -133,10 +132,7 @@ class Trainer:
         finally:
             if self.loader is not None:
                 self.loader.close()
-        if self.team.leads:
-            self.save()
-            self.export()
-        self.team.wait()
+        finish(self)
 
     def _after(self, parts: Mapping[str, Tensor]) -> None:
         """Report, validate and save as due. Only the leading process writes; the others wait for it."""
@@ -175,9 +171,7 @@ class Trainer:
 
     def save(self) -> None:
         """Write the checkpoint of this step and delete the oldest beyond ``keep``."""
-        self.out.mkdir(parents=True, exist_ok=True)
-        save_checkpoint(step_path(self.out, self.step), self.content())
-        keep_newest(self.out, self.config.keep)
+        save_step(self.out, self.step, self.content(), self.config.keep)
 
     def export(self) -> None:
         """Write the averaged codec, and the vocoder once it has been trained, as release files."""

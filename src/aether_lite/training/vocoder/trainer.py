@@ -12,22 +12,21 @@ from torch import Tensor, nn
 
 from aether_lite.codec.loading import DEFAULT_CODEC, codec_path, load_codec
 from aether_lite.errors import AetherError
-from aether_lite.losses.adversarial import GanLoss, discriminator_loss
+from aether_lite.losses.adversarial import GanLoss
 from aether_lite.training.capture import CapturedStep, Step
 from aether_lite.training.checkpoint import (
     BEST,
     check_same_run,
-    keep_newest,
     load_checkpoint,
     newest,
     save_checkpoint,
-    step_path,
+    save_step,
 )
-from aether_lite.training.critic import Critic
+from aether_lite.training.critic import Critic, critic_step
 from aether_lite.training.data import Corpus
 from aether_lite.training.distributed import Team
 from aether_lite.training.loader import Loader
-from aether_lite.training.loop import average_weights, finite, run_steps
+from aether_lite.training.loop import average_weights, finish, finite, run_steps
 from aether_lite.training.provenance import data_hash, origin
 from aether_lite.training.vocoder.config import FREE_TO_CHANGE, VocoderConfig
 from aether_lite.training.vocoder.data import Batch, batches, with_decoded
@@ -100,10 +99,7 @@ class VocoderTrainer:
         finally:
             if self.loader is not None:
                 self.loader.close()
-        if self.team.leads:
-            self.save()
-            self.export()
-        self.team.wait()
+        finish(self)
 
     def _step_of(self, stage: Stage) -> Step:
         """The function that makes steps of this kind; recorded on a GPU."""
@@ -122,32 +118,31 @@ class VocoderTrainer:
         return {"total": judged.total.detach(), "gradient": norm, **judged.parts}
 
     def _adversarial(self, features: Tensor, target: Tensor) -> dict[str, Tensor]:
-        self.critic.requires_grad_(False)
+        self.critic.requires_grad_(False)  # its gradients would be thrown away
         judged = adversarial_pass(self.vocoder, self.critic, features, target, self.config, self.team.total)
         norm = self._descend(self.optimisers["adversarial"], judged.total)
-        critic = self._learn_to_judge(target, judged.made)
+        critic = self._critic_step(target, judged.made)
         return {"total": judged.total.detach(), "gradient": norm, **judged.parts, "critic": critic}
 
     def _judge(self, features: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Only the discriminators learn."""
         with torch.no_grad():
             made = speak(self.vocoder, features, target)
-        critic = self._learn_to_judge(target, made)
+        critic = self._critic_step(target, made)
         return {"total": critic, "critic": critic}
 
-    def _learn_to_judge(self, real: Tensor, made: Tensor) -> Tensor:
+    def _critic_step(self, real: Tensor, made: Tensor) -> Tensor:
         self.critic.requires_grad_(True)
-        loss = discriminator_loss(self.critic(real), self.critic(made), GanLoss(self.config.gan_loss), self.team.total)
-        self._descend(self.optimisers["critic"], loss, clip=False)
-        return loss.detach()
+        kind = GanLoss(self.config.gan_loss)
+        return critic_step(self.critic, self.optimisers["critic"], real, made, kind, self.team)
 
-    def _descend(self, optimiser: torch.optim.Optimizer, loss: Tensor, clip: bool = True) -> Tensor:
+    def _descend(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> Tensor:
         """One step of an optimiser; returns the gradient's norm before clipping."""
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         learning = [p for group in optimiser.param_groups for p in group["params"]]
         self.team.average_gradients(learning)
-        norm = torch.nn.utils.clip_grad_norm_(learning, self.config.gradient_norm if clip else float("inf"))
+        norm = torch.nn.utils.clip_grad_norm_(learning, self.config.gradient_norm)
         optimiser.step()
         return norm
 
@@ -200,9 +195,7 @@ class VocoderTrainer:
 
     def save(self) -> None:
         """Write the checkpoint of this step and delete the oldest beyond ``keep``."""
-        self.out.mkdir(parents=True, exist_ok=True)
-        save_checkpoint(step_path(self.out, self.step), self.content())
-        keep_newest(self.out, self.config.keep)
+        save_step(self.out, self.step, self.content(), self.config.keep)
 
     def export(self) -> None:
         """Write the averaged weights as safetensors and in the public checkpoint layout."""
