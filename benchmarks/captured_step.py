@@ -97,6 +97,7 @@ def main() -> None:
                 config = VocoderConfig(
                     data_root=[str(root)], out=work, batch=given.batch, frames=given.frames, critic_steps=0,
                     adversarial_batch=max(given.batch // 4, 1), adversarial_frames=given.frames, decoded_share=0.0,
+                    warmup=given.steps,  # the rate moves at every step: a recording that froze it would show
                     spectral_steps=spectral, adversarial_steps=adversarial, init="", **choice,
                 )  # fmt: skip
                 values, seconds = losses(config, corpus, given.steps, device)
