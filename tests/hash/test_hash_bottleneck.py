@@ -9,7 +9,7 @@ import torch
 
 from aether_lite.errors import AetherError
 from aether_lite.hash import KINDS, HashBottleneck, checked_kind, sharpness_at
-from aether_lite.hash.bottleneck import LAST_SHARPNESS
+from aether_lite.hash.bottleneck import LAST_SHARPNESS, on_sphere
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
@@ -51,22 +51,28 @@ def gradient(kind: str, z: torch.Tensor, sharpness: float = LAST_SHARPNESS) -> t
     return values.detach(), found
 
 
-def test_sign_passes_the_gradient_straight_through() -> None:
+def test_sign_passes_the_gradient_through_a_saturating_curve() -> None:
     z = latents(2, 3, 6)
     values, found = gradient("sign", z)
-    assert torch.equal(values, torch.where(z >= 0, 1.0, -1.0).double())
-    assert torch.equal(found, torch.arange(1.0, 7.0).double().expand(2, 3, 6))
+    assert torch.allclose(values, torch.where(z >= 0, 1.0, -1.0).double(), atol=1e-12)
+    assert torch.allclose(found, torch.arange(1.0, 7.0).double() * (1 - torch.tanh(z).square()))
 
 
-def test_spherical_passes_the_gradient_of_the_scaled_unit_vector() -> None:
+def test_spherical_passes_the_gradient_straight_through() -> None:
     z = latents(2, 3, 6)
     values, found = gradient("spherical", z)
     assert torch.allclose(values, torch.where(z >= 0, 1.0, -1.0).double(), atol=1e-12)
-    norm = z.norm(dim=-1, keepdim=True)
-    u, w = z / norm, torch.arange(1.0, 7.0).double()
-    expected = math.sqrt(6) * (w - (w * u).sum(-1, keepdim=True) * u) / norm
-    assert torch.allclose(found, expected)
-    assert torch.allclose((found * z).sum(-1), torch.zeros(2, 3).double(), atol=1e-12)  # the length is free
+    assert torch.equal(found, torch.arange(1.0, 7.0).double().expand(2, 3, 6))
+
+
+def test_scaled_latents_have_unit_power_and_a_free_length() -> None:
+    z = latents(2, 3, 6).requires_grad_()
+    u = on_sphere(z)
+    assert torch.allclose(u.square().mean(-1), torch.ones(2, 3).double())
+    assert torch.equal(u >= 0, z >= 0)
+    (found,) = torch.autograd.grad((torch.arange(1.0, 7.0) * u).sum(), z)
+    assert torch.allclose((found * z).sum(-1), torch.zeros(2, 3).double(), atol=1e-12)
+    assert torch.equal(on_sphere(torch.zeros(2, 4)), torch.zeros(2, 4))
 
 
 def test_tanh_passes_its_own_gradient_and_becomes_the_sign() -> None:

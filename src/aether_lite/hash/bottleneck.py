@@ -1,15 +1,16 @@
 """One bit per latent dimension: thresholds at zero, with a gradient for training.
 
-Latents z are real and ordered; the bit of a dimension is b = +1 where z >= 0 and -1 elsewhere, always, whatever the
-kind. Nothing of a batch, a clip or a running average enters it. The kinds differ in training alone:
+Latents are real and ordered; the bit of a dimension is b = +1 where z >= 0 and -1 elsewhere, always, whatever the
+kind. Nothing of a batch, a clip or a running average enters it. For training the d latents of a token are scaled to
+u = sqrt(d) z / |z| (:func:`on_sphere`), which changes no bit: without it gradients through a threshold let latents grow
+until nothing turns their bits any more. The kinds differ in training alone:
 
 =============  ===========================  ========================================================================
 kind           forward in training          gradient
 =============  ===========================  ========================================================================
-``sign``       the bit                      db/dz = 1 (straight through)
-``tanh``       tanh(k z), k rises by step   its own; k goes from 1 to 10, so that the values become bits
-``spherical``  the bit                      db/dz = sqrt(d) du/dz with u = z / |z| on the unit sphere of the token's d
-                                            latents: the code point sign(u) / sqrt(d) of binary spherical
+``sign``       the bit                      db/du = 1 - tanh(u)^2: straight through a saturating curve
+``tanh``       tanh(k u), k rises by step   its own; k goes from 1 to 10, so that the values become bits
+``spherical``  the bit                      db/du = 1: the code point sign(u) / sqrt(d) of binary spherical
                                             quantisation, straight through, scaled to +1 and -1
 =============  ===========================  ========================================================================
 
@@ -52,7 +53,7 @@ def sharpness_at(step: int, anneal_steps: int) -> float:
 
 
 class HashBottleneck(nn.Module):
-    """Latents to bits; has no weights.
+    """Scaled latents to bits; has no weights.
 
     Args:
         kind: gradient of training, one of :data:`KINDS`.
@@ -75,10 +76,13 @@ class HashBottleneck(nn.Module):
             return signs(latents)
         if self.kind == "tanh":
             return torch.tanh(self.sharpness * latents)
-        smooth = latents
-        if self.kind == "spherical":
-            smooth = math.sqrt(latents.shape[-1]) * F.normalize(latents, dim=-1)
+        smooth = torch.tanh(latents) if self.kind == "sign" else latents
         return signs(latents) + (smooth - smooth.detach())
+
+
+def on_sphere(latents: Tensor) -> Tensor:
+    """Latents ``[..., d]`` scaled to a mean square of 1 in every token: ``sqrt(d) z / |z|``, zero for zero."""
+    return math.sqrt(latents.shape[-1]) * F.normalize(latents, dim=-1)
 
 
 def signs(latents: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from aether_lite.channels.bits import Bits, ReceivedBits, bits_per_token
-from aether_lite.hash.bottleneck import HashBottleneck, HashKind
+from aether_lite.hash.bottleneck import HashBottleneck, HashKind, on_sphere
 from aether_lite.jscc.conditioning import SNR_RANGE_DB, rate_inputs, snr_inputs
 from aether_lite.jscc.mapping import MappingDecoder, MappingEncoder
 
@@ -50,8 +50,8 @@ class HashEncoder(MappingEncoder):
         return BITS_PER_SYMBOL * self.max_uses
 
     def all_bits(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Latents and bits, each ``[B, K, 2 n_max]``, of tokens ``[B, K, width]``."""
-        latents = self.real_latents(tokens).float()
+        """Scaled latents (:func:`on_sphere`) and bits, each ``[B, K, 2 n_max]``, of tokens ``[B, K, width]``."""
+        latents = on_sphere(self.real_latents(tokens).float())
         return latents, self.bottleneck(latents)
 
     def prefix(self, bits: Tensor, rate: int | Tensor) -> Bits:

@@ -1,10 +1,10 @@
 """What keeps bits useful in training, as running statistics that change no bit.
 
-With E the running mean over tokens (all d bits of a token, whatever the rate sends), z the latents, b the bits::
+With E the running mean over tokens (all d bits of a token, whatever the rate sends), z the scaled latents, b the bits::
 
     balance        mean_i E[b_i]^2                     a bit that is nearly always the same says nothing
     decorrelation  mean_{i != j} E[b_i b_j]^2          nor does one that repeats another
-    confidence     mean_i E[(|z_i| - 1)^2]             latents stay clear of the threshold, and bounded
+    confidence     mean_i E[(|z_i| - 1)^2]             scaled latents stay clear of the threshold
 
 After n steps a batch of mean v makes m = c m + (1 - c) v with c = min(decay, (1 + n) / (10 + n)). A penalty's value is
 that of the running means; its gradient is taken as if the batch alone had made the running mean (2 m dv for a square):
