@@ -15,8 +15,8 @@ from aether_lite.evaluation.digital.adaptation import SEED, best_mode, block_err
 from aether_lite.evaluation.digital.codec2 import CODEC2, Codec2
 from aether_lite.evaluation.digital.concealment import concealed, muted
 from aether_lite.evaluation.digital.modes import MODES, Mode
+from aether_lite.evaluation.links import Link
 from aether_lite.evaluation.metrics import estoi
-from aether_lite.evaluation.transmission import Link
 from aether_lite.jscc import RATES
 
 with_codec2 = pytest.mark.skipif(shutil.which("c2enc") is None, reason="Debian's package codec2 is not installed")

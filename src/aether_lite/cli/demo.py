@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from aether_lite.codec import Codec
     from aether_lite.evaluation.demonstration import Clip, Heard
-    from aether_lite.evaluation.transmission import Link
+    from aether_lite.evaluation.links import Link
 
 RATES = (150, 300, 600, 1000)
 SNRS = (0.0, 6.0, 10.0, 20.0)
@@ -43,7 +43,7 @@ def demo(
     chosen_rates = [int(rate) for rate in _numbers("--rates", rates, QUICK_RATES if quick else RATES)]
     chosen_snrs = _numbers("--snrs", snrs, QUICK_SNRS if quick else SNRS)
     from aether_lite.codec import load
-    from aether_lite.evaluation.transmission import Link
+    from aether_lite.evaluation.links import Link
 
     use_one_core()
     links = [

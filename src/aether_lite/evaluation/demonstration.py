@@ -20,9 +20,11 @@ from torch import Tensor
 
 from aether_lite.audio import SAMPLE_RATE, read_audio
 from aether_lite.codec import Codec
+from aether_lite.codec.chain import SpeechChain
+from aether_lite.evaluation.links import Link
 from aether_lite.evaluation.metrics import estoi, estoi_available
 from aether_lite.evaluation.pictures import transmission_picture
-from aether_lite.evaluation.transmission import Delivery, Link, deliver, input_features
+from aether_lite.evaluation.transmission import SymbolDelivery, deliver, input_features
 from aether_lite.vocoder import synthesize
 
 Float32 = NDArray[np.float32]
@@ -63,7 +65,7 @@ class Heard:
     """A clip that arrived: what was delivered, the speech ``[N]``, and the computing time of its voice [s]."""
 
     clip: Clip
-    delivery: Delivery
+    delivery: SymbolDelivery
     speech: Float32
     vocoder_s: float
 
@@ -107,7 +109,7 @@ def send_all(codec: Codec, clips: Sequence[Clip], links: Sequence[Link]) -> Iter
             ]
             for link in links[first : first + group]
         ]
-        voices, seconds_each = speak(codec, [delivery.decoded for row in deliveries for delivery in row])
+        voices, seconds_each = speak(codec, [delivery.passage.decoded for row in deliveries for delivery in row])
         for index, row in enumerate(deliveries):
             pieces = voices[index * len(clips) : (index + 1) * len(clips)]
             yield [
@@ -143,7 +145,7 @@ def table_row(codec: Codec, heard: Sequence[Heard]) -> dict[str, Any]:
     air = heard[0].delivery.air()
     measured = [item.delivery.metrics() for item in heard]
     metrics = {name: together(name, [values[name] for values in measured]) for name in measured[0]}
-    computing = sum(item.delivery.encode_s + item.delivery.decode_s + item.vocoder_s for item in heard)
+    computing = sum(item.delivery.passage.encode_s + item.delivery.passage.decode_s + item.vocoder_s for item in heard)
     return {
         "system": "Aether-lite",
         "channel": link.channel,
@@ -166,7 +168,9 @@ def together(name: str, values: Sequence[float]) -> float:
     return float(np.median(defined) if name in MEDIANS else np.mean(defined))
 
 
-def draw(path: str | Path, codec: Codec, delivery: Delivery, original: Any, received: Any, title: str) -> None:
+def draw(
+    path: str | Path, codec: SpeechChain, delivery: SymbolDelivery, original: Any, received: Any, title: str
+) -> None:
     """Picture of one transmission.
 
     Args:

@@ -15,8 +15,8 @@ from aether_lite.evaluation.bench.grid import evenly
 from aether_lite.evaluation.bench.published_curves import READING, Curve
 from aether_lite.evaluation.bench.results import Row, condition_text
 from aether_lite.evaluation.bench.summary import Summary
+from aether_lite.evaluation.links import snr_3k_db
 from aether_lite.evaluation.metrics.registry import AUDIO_METRICS, METRICS
-from aether_lite.evaluation.transmission import snr_3k_db
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

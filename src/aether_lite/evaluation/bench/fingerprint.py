@@ -12,8 +12,8 @@ import aether_lite
 
 NUMERIC_PARTS = (
     "audio.py", "features", "channels", "losses", "spi", "jscc", "codec", "vocoder",
-    "evaluation/transmission.py", "evaluation/metrics", "evaluation/systems", "evaluation/digital",
-    "evaluation/bench/work.py", "evaluation/bench/dataset.py",
+    "evaluation/links.py", "evaluation/transmission.py", "evaluation/metrics", "evaluation/systems",
+    "evaluation/digital", "evaluation/bench/work.py", "evaluation/bench/dataset.py",
 )  # fmt: skip
 """Files and folders of the package that a result depends on."""
 NUMERIC_PACKAGES = ("torch", "numpy", "soundfile", "soxr")

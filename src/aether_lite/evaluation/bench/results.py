@@ -12,8 +12,8 @@ from typing import Any
 
 from aether_lite.errors import AetherError
 from aether_lite.evaluation.bench.cache import Record
+from aether_lite.evaluation.links import snr_3k_db
 from aether_lite.evaluation.systems import Condition
-from aether_lite.evaluation.transmission import snr_3k_db
 from aether_lite.files import atomic_path
 
 RESULTS_NAME = "results.csv"

@@ -9,9 +9,9 @@ from aether_lite.evaluation.bench.about import DEFINITIONS, INTERVALS, About
 from aether_lite.evaluation.bench.bootstrap import Estimate
 from aether_lite.evaluation.bench.results import options_text
 from aether_lite.evaluation.bench.summary import Summary
+from aether_lite.evaluation.links import snr_3k_db
 from aether_lite.evaluation.metrics.registry import AUDIO_METRICS, FEATURE_METRICS, METRICS
 from aether_lite.evaluation.systems import Condition
-from aether_lite.evaluation.transmission import snr_3k_db
 
 FEATURE_COLUMNS = ("feature_loss", "lsd_active_db", "pitch_median_cents", "gpe", "vuv_error", "f0_correlation")
 AUDIO_COLUMNS = (

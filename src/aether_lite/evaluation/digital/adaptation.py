@@ -17,7 +17,7 @@ import torch
 
 from aether_lite.errors import AetherError
 from aether_lite.evaluation.digital.modes import MODES, Mode, send_blocks
-from aether_lite.evaluation.transmission import Link
+from aether_lite.evaluation.links import Link
 
 TARGET_BLER = 0.05
 TRIALS = (20, 20)  # clips of random bits, and blocks of each: 400 blocks, 48 s on the air

@@ -16,7 +16,7 @@ from aether_lite.channels import Symbols, uses_per_token
 from aether_lite.evaluation.digital.codec2 import CODEC2, Codec2
 from aether_lite.evaluation.digital.ldpc import code_exists, ldpc_code
 from aether_lite.evaluation.digital.modem import BITS_PER_SYMBOL, modulate, soft_bits
-from aether_lite.evaluation.transmission import Link
+from aether_lite.evaluation.links import Link
 from aether_lite.jscc import RATES
 
 BLOCK_FRAMES = 12  # of 10 ms: a whole number of frames of every rate of Codec2

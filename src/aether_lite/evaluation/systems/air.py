@@ -8,8 +8,8 @@ from pathlib import Path
 from aether_lite import __version__
 from aether_lite.channels import Symbols
 from aether_lite.channels.signal import FRAMES_PER_SECOND
+from aether_lite.evaluation.links import Link
 from aether_lite.evaluation.systems.system import Condition
-from aether_lite.evaluation.transmission import Link
 from aether_lite.jscc import papr_db
 
 STATE_IN_WORDS = "as the condition says (default: gain and noise estimated from one pilot in ten, pilots not counted)"
