@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from aether_lite.codec import Codec, SpiJscc, preset
+from aether_lite.codec import Codec, SpiHash, SpiJscc, preset
 from aether_lite.features.layout import NUM_ALL, NUM_FREE
 
 DATA = Path(__file__).parent / "data"
@@ -33,6 +34,15 @@ def tiny(speech_features: torch.Tensor) -> SpiJscc:
     """An untrained ``tiny`` codec with the image constants of real speech; not to be changed."""
     torch.manual_seed(0)
     model = SpiJscc(preset("tiny"))
+    model.image.set_constants(speech_features.flatten(0, 1))
+    return model.eval()
+
+
+@pytest.fixture(scope="session")
+def tiny_hash(speech_features: torch.Tensor) -> SpiHash:
+    """An untrained ``tiny`` hash codec with the image constants of real speech; not to be changed."""
+    torch.manual_seed(0)
+    model = SpiHash(replace(preset("tiny"), hash="sign"))
     model.image.set_constants(speech_features.flatten(0, 1))
     return model.eval()
 

@@ -38,6 +38,7 @@ from aether_lite.channels.signal import FRAMES_PER_SECOND
 from aether_lite.channels.state import NOISE_WINDOW_S, PILOT_SPACING, StateKind, check_state
 from aether_lite.errors import AetherError
 
+BSC = "bsc"  # name of the binary symmetric channel
 WITHHELD_ERROR_RATE = 0.05
 PROBABILITY_RANGE = (0.0, 1.0)
 ERROR_RATE_RANGE = (0.0, 0.5)

@@ -50,7 +50,11 @@ def keyed(bits: Bits, channel: Callable[[Symbols], Received], modulation: Modula
     Raises:
         AetherError: the modulation is unknown, the bits do not fill its symbols, or the channel raises one.
     """
-    received = channel(modulated(bits, modulation))
+    return decided(bits, channel(modulated(bits, modulation)), modulation)
+
+
+def decided(bits: Bits, received: Received, modulation: Modulation) -> ReceivedBits:
+    """Soft decisions on symbols ``[B, K, n]`` that carried ``bits``, with the gradient that training takes to them."""
     soft = soft_bits(received, modulation)
     return delivered(bits, soft, soft.square(), received.state.erased)
 

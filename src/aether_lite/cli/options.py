@@ -19,6 +19,7 @@ def use_one_core() -> None:
 
 CHANNEL_NAMES = "awgn, rayleigh, rician, mpg, mpp, mpd, erasure or clean"
 DEFAULT_MODEL = "small"
+DEFAULT_HASH_MODEL = "hash_small"
 
 Model = Annotated[str, typer.Option(help="Released codec by name, or a codec file.", metavar="NAME|FILE")]
 Vocoder = Annotated[

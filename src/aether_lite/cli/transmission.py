@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from aether_lite.codec.chain import SpeechChain
+    from aether_lite.evaluation.bit_link import BitLink
     from aether_lite.evaluation.links import Link
-    from aether_lite.evaluation.transmission import SymbolDelivery
+    from aether_lite.evaluation.transmission import Delivery
 
 SAMPLE_RATE = 16_000  # [Hz]
 
@@ -54,6 +55,19 @@ class Input:
     speech: NDArray[np.float32] | None = None
 
 
+def _chain(job: Job, link: Link | BitLink) -> tuple[SpeechChain, Callable[..., Delivery]]:
+    """The codec that a link takes, and what sends features ``[F, 20]`` over it."""
+    from aether_lite.codec import load, load_hash
+    from aether_lite.evaluation.bit_link import BitLink
+    from aether_lite.evaluation.transmission import deliver, deliver_bits
+
+    if isinstance(link, BitLink):
+        hashed = load_hash(job.model, job.vocoder)
+        return hashed, lambda rows, *rest: deliver_bits(hashed, rows, link, *rest)
+    codec = load(job.model, job.vocoder)
+    return codec, lambda rows, *rest: deliver(codec, rows, link, *rest)
+
+
 class Transmission:
     """One run of the command.
 
@@ -63,17 +77,13 @@ class Transmission:
         quiet: whether to say nothing.
     """
 
-    def __init__(self, job: Job, link: Link, quiet: bool) -> None:
-        from aether_lite.codec import load
+    def __init__(self, job: Job, link: Link | BitLink, quiet: bool) -> None:
         from aether_lite.codec.loading import codec_path
-        from aether_lite.evaluation.transmission import deliver
         from aether_lite.vocoder import default_vocoder_path
 
         self.job, self.link = job, link
         self.out = console(quiet)
-        codec = load(job.model, job.vocoder)
-        self.codec: SpeechChain = codec
-        self._deliver = partial(deliver, codec, link=link)
+        self.codec, self._deliver = _chain(job, link)
         self.to_audio = files.suffix_of(job.destination) != files.FEATURES
         self.weights = {"codec": codec_path(job.model)}
         if self.to_audio or job.picture is not None:
@@ -87,9 +97,7 @@ class Transmission:
         heard, vocoder_s = None, None
         with steps(self.out) as progress:
             given = self._read(progress)
-            delivery = self._deliver(
-                given.features, frames=given.frames, extraction_s=given.extraction_s, progress=progress.begin
-            )
+            delivery = self._deliver(given.features, given.frames, given.extraction_s, progress.begin)
             if "vocoder" in self.weights:
                 heard, vocoder_s = self._voice(delivery, given.samples, progress)
         if self.to_audio and heard is not None:
@@ -120,7 +128,7 @@ class Transmission:
         seconds = time.perf_counter() - start
         return Input(rows, frames, len(speech), seconds, speech if self.job.picture is not None else None)
 
-    def _voice(self, delivery: SymbolDelivery, samples: int, progress: Steps) -> tuple[NDArray[np.float32], float]:
+    def _voice(self, delivery: Delivery, samples: int, progress: Steps) -> tuple[NDArray[np.float32], float]:
         """Received speech ``[samples]`` and the time it took [s]."""
         from aether_lite.vocoder import synthesize
 
@@ -130,7 +138,7 @@ class Transmission:
         heard = synthesize(decoded, self.codec.vocoder, lambda done: progress.advance(done, len(decoded)))
         return heard.numpy()[:samples], time.perf_counter() - start
 
-    def _record(self, delivery: SymbolDelivery, samples: int, vocoder_s: float | None) -> dict[str, Any]:
+    def _record(self, delivery: Delivery, samples: int, vocoder_s: float | None) -> dict[str, Any]:
         """All numbers."""
         from aether_lite import __version__
 
@@ -142,7 +150,7 @@ class Transmission:
             "version": __version__,
             "seed": self.link.seed,
             "options": {
-                "target_snr_db": self.link.target_snr_db,
+                "target_snr_db": getattr(self.link, "target_snr_db", None),
                 "erasure": self.link.erasure,
                 "burst_tokens": self.link.burst_tokens,
                 **self.link.options,
@@ -160,7 +168,7 @@ class Transmission:
         }
 
     def _draw(
-        self, picture: str, delivery: SymbolDelivery, speech: NDArray[np.float32] | None, heard: NDArray[np.float32]
+        self, picture: str, delivery: Delivery, speech: NDArray[np.float32] | None, heard: NDArray[np.float32]
     ) -> None:
         """The picture; where features were read, the vocoder speaks them."""
         from aether_lite.evaluation.demonstration import draw
@@ -172,15 +180,11 @@ class Transmission:
 
 def _summarise(out: Any, record: dict[str, Any]) -> None:
     """The numbers that matter, on standard error."""
-    snr, factors = record["snr_db"], record["real_time_factor"]
-    noise = "no noise" if snr is None else f"Es/N0 {snr:g} dB, SNR3k {record['snr_3k_db']:.2f} dB"
-    lost = f", {record['erased_tokens']} lost" if record["erased_tokens"] else ""
+    factors = record["real_time_factor"]
     speed = ", ".join(f"{part} {number(value)}" for part, value in factors.items())
     rows = [
-        ("channel", f"{record['channel']}, {noise}"),
-        ("rate", f"{record['rate_uses_per_s']} uses/s: {record['tokens']} tokens{lost}, "
-                 f"{record['channel_uses']} channel uses"),
-        ("symbols", f"mean power {number(record['symbol_power'])}, PAPR {number(record['papr_db'], 1, 'dB')}"),
+        ("channel", f"{record['channel']}, {_noise(record)}"),
+        *_carried(record),
         ("speech", f"{number(record['seconds'], 2, 's')}, latency {number(record['latency_ms'], 0, 'ms')}"),
         ("feature loss", number(record["feature_loss"])),
         ("LSD", number(record["lsd_active_db"], 2, "dB")),
@@ -189,3 +193,32 @@ def _summarise(out: Any, record: dict[str, Any]) -> None:
         ("real-time factor", speed),
     ]  # fmt: skip
     summary(out, f"{record['input']} -> {record['output']}", rows)
+
+
+def _noise(record: dict[str, Any]) -> str:
+    """What the channel did, in words."""
+    if record.get("error_rate") is not None:
+        return f"bit error rate {record['error_rate']:g}"
+    if record["snr_db"] is None:
+        return "no noise"
+    return f"Es/N0 {record['snr_db']:g} dB, SNR3k {record['snr_3k_db']:.2f} dB"
+
+
+def _carried(record: dict[str, Any]) -> list[tuple[str, str]]:
+    """Rates, counts, bits and symbols."""
+    lost = f", {record['erased_tokens']} lost" if record["erased_tokens"] else ""
+    tokens = f"{record['tokens']} tokens{lost}"
+    uses = f"{record['rate_uses_per_s']} uses/s"
+    rows = []
+    if "bits" in record:
+        rows.append(("rate", f"{record['rate_bits_per_s']} bit/s: {tokens}, {record['bits']} bits"))
+        share = "-" if record["bit_error_rate"] is None else f"{100 * record['bit_error_rate']:.2f} %"
+        rows.append(("bit errors", f"{record['bit_errors']} of {record['bits_decided']} ({share})"))
+        uses = f"{record['modulation']} at {uses}, "
+    else:
+        rows.append(("rate", f"{uses}: {tokens}, {record['channel_uses']} channel uses"))
+        uses = ""
+    if record["symbol_power"] is not None:
+        power = f"mean power {number(record['symbol_power'])}, PAPR {number(record['papr_db'], 1, 'dB')}"
+        rows.append(("symbols", f"{uses}{power}"))
+    return rows

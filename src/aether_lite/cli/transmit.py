@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from aether_lite.cli import files
-from aether_lite.cli.options import CHANNEL_NAMES, DEFAULT_MODEL, Model, Quiet, Vocoder, use_one_core
+from aether_lite.cli.options import (
+    CHANNEL_NAMES,
+    DEFAULT_HASH_MODEL,
+    DEFAULT_MODEL,
+    Model,
+    Quiet,
+    Vocoder,
+    use_one_core,
+)
+from aether_lite.errors import AetherError
 
-NOISELESS = ("clean", "erasure")  # channels that need no --snr
+NOISELESS = ("clean", "erasure", "bsc")  # channels that need no --snr
+DEFAULT_RATE = 1000  # uses/s
+DEFAULT_BITRATE = 600  # bit/s
 
 
 def transmit(
@@ -18,11 +29,20 @@ def transmit(
         str, typer.Argument(metavar="OUT", help=".wav, .flac, .ogg, .pcm or .f32; - for a wav on stdout.")
     ],
     snr: Annotated[
-        float | None, typer.Option(metavar="DB", help="Es/N0 [dB]. Needed unless the channel is clean or erasure.")
+        float | None, typer.Option(metavar="DB", help="Es/N0 [dB]. Needed unless the channel is clean, erasure or bsc.")
     ] = None,
-    rate: Annotated[int, typer.Option(metavar="USES", help="Channel uses per second: 150, 300, 500, 600, 700, "
-                                      "1000 or 1200.")] = 1000,
-    channel: Annotated[str, typer.Option(metavar="NAME", help=f"One of {CHANNEL_NAMES}.")] = "awgn",
+    rate: Annotated[int | None, typer.Option(metavar="USES", help="Channel uses per second: 150, 300, 500, 600, 700, "
+                                             "1000 or 1200.  [default: 1000]", show_default=False)] = None,
+    channel: Annotated[str | None, typer.Option(metavar="NAME", help=f"One of {CHANNEL_NAMES}; with --digital also "
+                                                "bsc.  [default: awgn; bsc with --digital]", show_default=False)
+                       ] = None,
+    digital: Annotated[bool, typer.Option("--digital", help="Send bits of a hash codec instead of symbols.")] = False,
+    bitrate: Annotated[int | None, typer.Option(metavar="B", help="With --digital: 300, 600, 1200 or 2400 bit/s.  "
+                                                "[default: 600]", show_default=False)] = None,
+    ber: Annotated[float | None, typer.Option(metavar="P", help="With --digital: bit error rate of the channel bsc."
+                                              )] = None,
+    modulation: Annotated[str | None, typer.Option(metavar="NAME", help="With --digital: bpsk or qpsk on channels of "
+                                                   "symbols.  [default: qpsk]", show_default=False)] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the channel; same seed, same output.")] = 0,
     json: Annotated[str | None, typer.Option(metavar="FILE", help="Write all numbers; - for stdout.")] = None,
     picture: Annotated[str | None, typer.Option(metavar="PNG", help="Draw what was sent and received.")] = None,
@@ -44,8 +64,9 @@ def transmit(
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Send a file through the codec and a noisy channel; the output has the input's length and lines up with it."""
-    if snr is None and channel not in NOISELESS:
-        raise typer.BadParameter("needed for every channel but clean and erasure", param_hint="'--snr'")
+    name = channel or ("bsc" if digital else "awgn")
+    if snr is None and name not in NOISELESS:
+        raise typer.BadParameter("needed for every channel but clean, erasure and bsc", param_hint="'--snr'")
     files.check_distinct((destination, json, picture))
     files.check_output(destination, (*files.AUDIO_OUT, files.FEATURES))
     if json is not None:
@@ -53,20 +74,41 @@ def transmit(
     if picture is not None:
         files.check_output(picture, (".png", ".pdf", ".svg"))
     from aether_lite.cli.transmission import Job, Transmission
+    from aether_lite.evaluation.bit_link import BitLink
     from aether_lite.evaluation.links import Link
 
     given = {"state": state, "block_ms": block_ms, "doppler_hz": doppler_hz, "k_db": k_db}
-    link = Link(
-        channel=channel,
-        rate=rate,
-        snr_db=None if channel == "clean" else snr,
-        seed=seed,
-        target_snr_db=target_snr,
-        erasure=erasure,
-        burst_tokens=burst_tokens,
-        options={name: value for name, value in given.items() if value is not None},
-    )
+    shared: dict[str, Any] = {
+        "channel": name,
+        "snr_db": None if name == "clean" else snr,
+        "seed": seed,
+        "erasure": erasure,
+        "burst_tokens": burst_tokens,
+        "options": {option: value for option, value in given.items() if value is not None},
+    }
+    only = {"--bitrate": bitrate, "--ber": ber, "--modulation": modulation}
+    link: Link | BitLink
+    if digital:
+        _refuse({"--rate": rate, "--target-snr": target_snr}, "is of symbols and does not go with --digital")
+        if name == "bsc":
+            _refuse({"--modulation": modulation}, "is of channels of symbols, and bsc takes bits")
+        link = BitLink(
+            **shared,
+            rate=DEFAULT_BITRATE if bitrate is None else bitrate,
+            error_rate=ber,
+            modulation="qpsk" if modulation is None else modulation,  # type: ignore[arg-type]
+        )
+        model = DEFAULT_HASH_MODEL if model == DEFAULT_MODEL else model
+    else:
+        _refuse(only, "is of bits; give --digital too")
+        link = Link(**shared, rate=DEFAULT_RATE if rate is None else rate, target_snr_db=target_snr)
     use_one_core()
     link.check()
-    job = Job(source, destination, json, picture, model, vocoder)
-    Transmission(job, link, quiet).run()
+    Transmission(Job(source, destination, json, picture, model, vocoder), link, quiet).run()
+
+
+def _refuse(options: dict[str, Any], reason: str) -> None:
+    """Refuse options that were given and cannot be."""
+    for option, value in options.items():
+        if value is not None:
+            raise AetherError(f"{option} {reason}")

@@ -24,7 +24,7 @@ from aether_lite.codec.chain import SpeechChain
 from aether_lite.evaluation.links import Link
 from aether_lite.evaluation.metrics import estoi, estoi_available
 from aether_lite.evaluation.pictures import transmission_picture
-from aether_lite.evaluation.transmission import SymbolDelivery, deliver, input_features
+from aether_lite.evaluation.transmission import BitDelivery, Delivery, SymbolDelivery, deliver, input_features
 from aether_lite.vocoder import synthesize
 
 Float32 = NDArray[np.float32]
@@ -168,9 +168,7 @@ def together(name: str, values: Sequence[float]) -> float:
     return float(np.median(defined) if name in MEDIANS else np.mean(defined))
 
 
-def draw(
-    path: str | Path, codec: SpeechChain, delivery: SymbolDelivery, original: Any, received: Any, title: str
-) -> None:
+def draw(path: str | Path, codec: SpeechChain, delivery: Delivery, original: Any, received: Any, title: str) -> None:
     """Picture of one transmission.
 
     Args:
@@ -181,15 +179,19 @@ def draw(
         title: one line.
     """
     image = codec.model.image
+    crossed: dict[str, Any] = {}
+    if delivery.on_air is not None:
+        crossed["symbols"], crossed["received_symbols"] = (side.values.numpy() for side in delivery.on_air)
+    elif isinstance(delivery, BitDelivery):
+        crossed["bits"] = (delivery.bits.values * delivery.crossed.arrived.values)[0].numpy()
     transmission_picture(
         path,
         original_image=image.rows(delivery.sent).numpy(),
         received_image=image.rows(delivery.heard).numpy(),
         original_audio=original,
         received_audio=received,
-        symbols=delivery.symbols.values.numpy(),
-        received_symbols=delivery.received.values.numpy(),
         title=title,
+        **crossed,
     )
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 FRAME_SECONDS = 0.01
+TOKEN_SECONDS = 0.08  # of bits
 LONGEST_SECONDS = 12.0  # of a longer clip the beginning is drawn
 RANGE_DB = 60.0  # from the darkest to the brightest colour
 MOST_SYMBOLS = 2000  # points of a constellation
@@ -45,14 +46,15 @@ def transmission_picture(
     received_image: ArrayLike,
     original_audio: ArrayLike,
     received_audio: ArrayLike,
-    symbols: ArrayLike,
-    received_symbols: ArrayLike,
+    symbols: ArrayLike | None = None,
+    received_symbols: ArrayLike | None = None,
+    bits: ArrayLike | None = None,
     title: str,
     sample_rate: int = SAMPLE_RATE,
     f0_original: ArrayLike | None = None,
     f0_received: ArrayLike | None = None,
 ) -> None:
-    """Draw one clip before and after the channel: speech image, spectrogram, F0 contour, constellation.
+    """Draw one clip before and after the channel: speech image, spectrogram, F0 contour, constellation or bits.
 
     Args:
         path: the PNG (or, by suffix, SVG or PDF) to write; whole or not at all.
@@ -63,6 +65,8 @@ def transmission_picture(
         received_audio: ``[N']`` samples, aligned with the original.
         symbols: complex, any shape: what was sent.
         received_symbols: complex, of the same shape: what arrived.
+        bits: in the place of symbols, soft bits ``[K, n]`` times the bits that were sent: 1 surely right, 0 lost, -1
+            surely wrong.
         title: one line over it all.
         sample_rate: [Hz] of both signals.
         f0_original: ``[F]`` [Hz], 0 or NaN where unvoiced; by default from the image.
@@ -88,9 +92,11 @@ def transmission_picture(
             raise ValueError(f"F0 must be [F], not {contour.shape}")
         contour[~(contour > 0)] = np.nan
         sides.append((rows, samples, contour))
-    sent, arrived = np.asarray(symbols).ravel(), np.asarray(received_symbols).ravel()
+    sent, arrived = (np.zeros(0) if side is None else np.asarray(side).ravel() for side in (symbols, received_symbols))
     if sent.shape != arrived.shape:
         raise ValueError(f"{sent.size} symbols were sent but {arrived.size} arrived")
+    if bits is None and symbols is None:
+        raise ValueError("neither symbols nor bits were given")
 
     longest = max(max(len(rows) * FRAME_SECONDS, len(audio) / sample_rate) for rows, audio, _ in sides)
     seconds = min(longest, LONGEST_SECONDS)
@@ -101,7 +107,12 @@ def transmission_picture(
         _draw_images(figure, grid, [rows for rows, _, _ in sides], seconds)
         _draw_spectrograms(figure, grid, [audio for _, audio, _ in sides], sample_rate, seconds)
         _draw_f0(figure.add_subplot(grid[2, 0]), [contour for _, _, contour in sides], seconds)
-        _draw_constellation(figure.add_subplot(grid[2, 1:]), sent, arrived)
+        if bits is None:
+            _draw_constellation(figure.add_subplot(grid[2, 1:]), sent, arrived)
+        else:
+            _draw_bits(
+                figure, figure.add_subplot(grid[2, 1]), figure.add_subplot(grid[2, 2]), np.asarray(bits), seconds
+            )
 
 
 def rate_snr_picture(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -262,6 +273,17 @@ def _draw_f0(axes: Axes, contours: list[Array], seconds: float) -> None:
     axes.set_title("Melody of the voice (where voiced)")
     axes.grid(alpha=0.3)
     axes.legend(loc="upper right", ncols=2)
+
+
+def _draw_bits(figure: Figure, axes: Axes, bar: Axes, bits: Array, seconds: float) -> None:
+    """How right every received bit is: tokens over time, the most important bit below."""
+    colours = axes.imshow(
+        bits.T, cmap="RdBu", vmin=-1, vmax=1, origin="lower", aspect="auto", interpolation="nearest",
+        extent=(0, len(bits) * TOKEN_SECONDS, 0, bits.shape[1]),
+    )  # fmt: skip
+    axes.set(xlim=(0, seconds), xlabel="time [s]", ylabel="bit of the token")
+    axes.set_title(f"Soft bits times bits sent ({bits.size} bits)")
+    figure.colorbar(colours, cax=bar, label="1 right, 0 lost, -1 wrong")
 
 
 def _draw_constellation(axes: Axes, sent: NDArray[Any], arrived: NDArray[Any]) -> None:

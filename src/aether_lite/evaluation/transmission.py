@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from aether_lite.channels import Received, Symbols
-from aether_lite.codec import Codec
+from aether_lite.channels.bits import Bits
+from aether_lite.codec import Codec, HashCodec
 from aether_lite.codec.chain import SpeechChain
+from aether_lite.evaluation.bit_link import BitLink, Crossed
 from aether_lite.evaluation.links import Link, Way, snr_3k_db
 from aether_lite.evaluation.metrics import FEATURE_METRICS
 from aether_lite.features.layout import FRAME
@@ -103,6 +105,53 @@ class SymbolDelivery(Delivery):
         }
 
 
+@dataclass(frozen=True)
+class BitDelivery(Delivery):
+    """Features that went as bits.
+
+    Attributes:
+        link: how they went.
+        bits: what was sent, K tokens.
+        crossed: what arrived.
+    """
+
+    link: BitLink
+    bits: Bits
+    crossed: Crossed
+
+    @property
+    def on_air(self) -> tuple[Symbols, Received] | None:
+        """Symbols that were sent and what arrived of them; None where the channel takes bits."""
+        return self.crossed.on_air
+
+    def air(self) -> dict[str, Any]:
+        """What crossed the channel: bits and errors of hard decisions in tokens that were not lost, then the air."""
+        errors, decided = self.bit_errors()
+        symbols = None if self.on_air is None else self.on_air[0]
+        return {
+            "tokens": self.bits.values.shape[1],
+            "bits": self.bits.values.numel(),
+            "rate_bits_per_s": self.link.rate,
+            "error_rate": self.link.error_rate,
+            "bits_decided": decided,
+            "bit_errors": errors,
+            "bit_error_rate": errors / decided if decided else None,
+            "erased_tokens": int(self.crossed.arrived.erased.sum()),
+            "modulation": None if symbols is None else self.link.modulation,
+            **(NO_AIR if symbols is None else air_numbers(symbols, self.link.snr_db, int(symbols.rate))),
+        }
+
+    def bit_errors(self) -> tuple[int, int]:
+        """Hard decisions that are wrong, and how many were made: all bits of the tokens that were not lost."""
+        arrived = self.crossed.arrived
+        wrong = (arrived.values * self.bits.values <= 0) & ~arrived.erased[:, :, None]
+        return int(wrong.sum()), int((~arrived.erased).sum()) * self.bits.values.shape[2]
+
+
+NO_AIR = dict.fromkeys(("channel_uses", "rate_uses_per_s", "snr_db", "snr_3k_db", "symbol_power", "papr_db"))
+"""Numbers of the air where the channel takes bits."""
+
+
 def air_numbers(symbols: Symbols, snr_db: float | None, rate: int) -> dict[str, Any]:
     """Uses, SNR by both conventions, power and peak of symbols ``[1, K, n]`` at ``rate`` uses/s."""
     values = symbols.values
@@ -155,6 +204,26 @@ def deliver(
         (progress, link.channel),
     )
     return SymbolDelivery(passage, link, symbols, received)
+
+
+def deliver_bits(
+    codec: HashCodec,
+    features: Tensor,
+    link: BitLink,
+    frames: int | None = None,
+    extraction_s: float = 0.0,
+    progress: Progress | None = None,
+) -> BitDelivery:
+    """Send features as bits; arguments and errors as :func:`deliver`."""
+    bits, crossed, passage = _pass(
+        features[:frames],
+        lambda: codec.encode_features(features[None], link.rate),
+        link.send,
+        lambda crossed: codec.decode_features(crossed.arrived),
+        extraction_s,
+        (progress, link.channel),
+    )
+    return BitDelivery(passage, link, bits, crossed)
 
 
 def _pass(

@@ -11,8 +11,8 @@ from pathlib import Path
 import aether_lite
 
 NUMERIC_PARTS = (
-    "audio.py", "features", "channels", "losses", "spi", "jscc", "codec", "vocoder",
-    "evaluation/links.py", "evaluation/transmission.py", "evaluation/metrics", "evaluation/systems",
+    "audio.py", "features", "channels", "losses", "spi", "jscc", "hash", "codec", "vocoder", "evaluation/links.py",
+    "evaluation/bit_link.py", "evaluation/transmission.py", "evaluation/metrics", "evaluation/systems",
     "evaluation/digital", "evaluation/bench/work.py", "evaluation/bench/dataset.py",
 )  # fmt: skip
 """Files and folders of the package that a result depends on."""
