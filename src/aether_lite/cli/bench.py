@@ -40,11 +40,13 @@ def bench(
     speed: Annotated[bool, typer.Option("--speed", help="Measure speed, memory, latency and MAC/s only.")] = False,
     system: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Again for each; also codec:FILE. By "
                                                      "default all that are installed.")] = None,
-    rate: Annotated[list[int] | None, typer.Option(metavar="USES", help="Channel uses per second; again for each.")
-                    ] = None,
+    rate: Annotated[list[int] | None, typer.Option(metavar="USES", help="Channel uses per second, on bsc bit/s; again "
+                                                   "for each.")] = None,
     snr: Annotated[list[float] | None, typer.Option(metavar="DB", help="Es/N0 [dB]; again for each.")] = None,
-    channel: Annotated[list[str] | None, typer.Option(metavar="NAME", help=f"Of {CHANNEL_NAMES}; again for each.")
+    channel: Annotated[list[str] | None, typer.Option(metavar="NAME", help=f"Of {CHANNEL_NAMES}, again for "
+                                                      "each; or bsc, for bits.")
                        ] = None,
+    ber: Annotated[list[float] | None, typer.Option(metavar="P", help="Bit error rate of bsc; again for each.")] = None,
     state: Annotated[str | None, typer.Option(metavar="KIND", help="Channel state: exact, estimated, withheld.")
                      ] = None,
     manifest: Annotated[Path | None, typer.Option(metavar="TSV", help="Columns path and language of the clips.")
@@ -52,6 +54,8 @@ def bench(
     clips: Annotated[int | None, typer.Option(min=0, help="How many clips, spread evenly; 0 for all.")] = None,
     audio_clips: Annotated[int | None, typer.Option(min=0, help="How many of them get audio metrics.")] = None,
     audio_conditions: Annotated[int | None, typer.Option(min=0, help="At how many conditions.")] = None,
+    without: Annotated[list[str] | None, typer.Option(metavar="METRIC", help="Leave out an audio metric, such as wer; "
+                                                      "again for each.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0.2, help="Only so much of each clip.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; by default one a core.")] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of channels and resampling.")] = 0,
@@ -65,8 +69,9 @@ def bench(
     if speed:
         _measure_speed(out, model, console(quiet))
         return
+    from aether_lite.channels.binary import BSC
     from aether_lite.evaluation.bench.dataset import bundled, open_dataset
-    from aether_lite.evaluation.bench.grid import QUICK, STANDARD
+    from aether_lite.evaluation.bench.grid import basis
     from aether_lite.evaluation.bench.run import Plan
     from aether_lite.training.processes import available_cores
 
@@ -74,21 +79,23 @@ def bench(
         raise AetherError(f"channel state {state!r} is not one of {', '.join(STATES)}")
     if manifest is not None and data is None:
         raise AetherError(f"{manifest}: a manifest describes a data folder; give the folder too")
-    basis = QUICK if quick else STANDARD
+    start = basis(quick, BSC in (channel or ()))
     grid = replace(
-        basis,
-        rates=_chosen(rate, basis.rates),
-        snrs_db=_chosen(snr, basis.snrs_db),
-        channels=_chosen(channel, basis.channels),
-        clips=basis.clips if clips is None else clips or None,
-        audio_clips=basis.audio_clips if audio_clips is None else audio_clips,
-        audio_conditions=basis.audio_conditions if audio_conditions is None else audio_conditions,
-        seconds=basis.seconds if seconds is None else seconds,
+        start,
+        rates=_chosen(rate, start.rates),
+        snrs_db=_chosen(snr, start.snrs_db),
+        channels=_chosen(channel, start.channels),
+        clips=start.clips if clips is None else clips or None,
+        audio_clips=start.audio_clips if audio_clips is None else audio_clips,
+        audio_conditions=start.audio_conditions if audio_conditions is None else audio_conditions,
+        seconds=start.seconds if seconds is None else seconds,
         state=state,
+        error_rates=_chosen(ber, start.error_rates),
+        without=_chosen(without, start.without),
     )
     grid.check()
     dataset = (bundled() if data is None else open_dataset(data, manifest)).chosen(grid.clips)
-    names, absent = _systems(system, quick, dataset.has_audio)
+    names, absent = _systems(system, quick, dataset.has_audio, grid.on_bits)
     if not dataset.has_audio:
         grid = replace(grid, audio_clips=0, audio_conditions=0)
     plan = Plan(dataset, grid, tuple(names), seed, jobs or available_cores())
@@ -193,18 +200,18 @@ def _published(value: object) -> str:
     return prefix + Path(text.removeprefix(prefix)).name if "/" in text or prefix else text
 
 
-def _systems(names: Sequence[str] | None, quick: bool, has_audio: bool) -> tuple[list[str], list[str]]:
+def _systems(names: Sequence[str] | None, quick: bool, has_audio: bool, on_bits: bool) -> tuple[list[str], list[str]]:
     """Names to run and lines on those that are not installed; what was asked for by name must be there."""
     from aether_lite.evaluation.bench.grid import SPEECH_CODERS, default_systems
     from aether_lite.evaluation.systems.registry import available_systems, make_system, system_names
 
     if not names:
-        return available_systems(default_systems(system_names(), quick, has_audio))
+        return available_systems(default_systems(system_names(), quick, has_audio, on_bits))
     chosen = list(dict.fromkeys(names))
     for name in chosen:
         make_system(name)
         if name.startswith(SPEECH_CODERS) and not has_audio:
-            raise AetherError(f"system {name} codes speech, but the data holds only features: give a folder of audio")
+            raise AetherError(f"system {name} takes speech, but the data holds only features: give a folder of audio")
     return chosen, []
 
 

@@ -19,6 +19,12 @@ DEFINITIONS = (
     "3000). Busy: seconds of channel at that rate for each second of speech. Latency is algorithmic, speech to speech; "
     "sending and computing are not counted."
 )
+BIT_DEFINITIONS = (
+    "Rates are payload bits per second (bit/s), sent over a binary symmetric channel without modulation or code; "
+    "the bit error rate is the share of bits that it turns. Busy: seconds of channel at that rate for each second of "
+    "speech. Latency is algorithmic, speech to speech; sending and computing are not counted. ESTOI up to 4 kHz and "
+    "PESQ-NB compare both sides limited to 4 kHz, the whole band of Codec2."
+)
 INTERVALS = "Brackets and bands are 95 % bootstrap intervals over clips."
 
 
@@ -52,6 +58,7 @@ class About:
         missing: lines that say what was not measured, and what to install.
         calibration: checks of channels and coding against theory, in words, if they were run.
         packages: versions.
+        on_bits: whether the channel took bits.
     """
 
     command: str
@@ -69,6 +76,11 @@ class About:
     missing: tuple[str, ...] = ()
     calibration: tuple[str, ...] = ()
     packages: dict[str, str] = field(default_factory=dict)
+    on_bits: bool = False
+
+    def definitions(self) -> str:
+        """What rates, SNRs, error rates, busy and latency are."""
+        return BIT_DEFINITIONS if self.on_bits else DEFINITIONS
 
     def system(self, name: str) -> SystemAbout:
         """Facts of a system by its name in the results.

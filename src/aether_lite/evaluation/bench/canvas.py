@@ -30,6 +30,7 @@ DEFINITIONS = (
     "Es/N0 per complex symbol; SNR3k = Es/N0 + 10 log10(uses/s / 3000); uses/s: payload symbols per second. "
     "Bands: 95 % bootstrap over clips."
 )
+BIT_DEFINITIONS = "Binary symmetric channel, no modulation, no channel code. Bands: 95 % bootstrap over clips."
 
 
 def style_of(about: About, name: str) -> dict[str, Any]:
@@ -45,7 +46,9 @@ def foot(about: About, summaries: Sequence[Summary], further: Iterable[str] = ()
     state = {s.channel_state for s in about.systems if s.name in shown}
     asked = f"asked for: {about.state}" if about.state else "default of each channel"
     known = f"Receiver's channel state ({asked}): {'; '.join(sorted(state))}."
-    return "\n".join([about.data_line(), f"{systems}.", known, *further, DEFINITIONS])
+    return "\n".join(
+        [about.data_line(), f"{systems}.", known, *further, BIT_DEFINITIONS if about.on_bits else DEFINITIONS]
+    )
 
 
 def legend_below(figure: Figure, columns: int = 2) -> None:

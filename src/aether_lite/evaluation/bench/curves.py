@@ -60,9 +60,9 @@ def quality_snr_picture(
                 _line(axes, about, [s for s in here if s.system == name], measure)
             for shade, curve in enumerate(curve for curve in others if curve.channel == channel):
                 _published(axes, curve, shade, rate)
-            _scale(axes, measure)
-            _ceiling(axes, about, summaries, measure)
-            axes.set(xlabel="Es/N0 [dB]", ylabel=_label(measure), title=f"channel {channel}")
+            scale(axes, measure)
+            ceiling(axes, about, summaries, measure)
+            axes.set(xlabel="Es/N0 [dB]", ylabel=axis_label(measure), title=f"channel {channel}")
             _snr3k_above(axes, rate)
         legend_below(figure)
 
@@ -83,8 +83,8 @@ def rates_picture(path: Path, about: About, summaries: Sequence[Summary], system
                 line = [s for s in own if s.condition.rate == rate]
                 offset = snr_3k_db(0.0, rate) if index else 0.0
                 _line(axes, about, line, "feature_loss", offset, color=shade, label=f"{rate} uses/s")
-            _scale(axes, "feature_loss")
-            axes.set(xlabel=axis, ylabel=_label("feature_loss"))
+            scale(axes, "feature_loss")
+            axes.set(xlabel=axis, ylabel=axis_label("feature_loss"))
             axes.legend(fontsize=8)
 
 
@@ -101,13 +101,15 @@ def quality_uses_picture(path: Path, about: About, summaries: Sequence[Summary],
             for name in dict.fromkeys(s.system for s in here):
                 line = sorted((s for s in here if s.system == name), key=lambda s: s.uses_per_s)
                 x = [s.uses_per_s for s in line]
-                _with_band(axes, x, line, "feature_loss", label=about.system(name).title, **style_of(about, name))
+                with_band(axes, x, line, "feature_loss", label=about.system(name).title, **style_of(about, name))
             axes.set_xscale("log")
             rates = sorted({s.condition.rate for s in here})
             axes.set_xticks(rates, [str(rate) for rate in rates], fontsize=8)
             axes.minorticks_off()
-            _scale(axes, "feature_loss", values)
-            axes.set(xlabel="uses/s", ylabel=_label("feature_loss") if index == 0 else "", title=f"Es/N0 {snr:g} dB")
+            scale(axes, "feature_loss", values)
+            axes.set(
+                xlabel="uses/s", ylabel=axis_label("feature_loss") if index == 0 else "", title=f"Es/N0 {snr:g} dB"
+            )
             above = axes.secondary_xaxis("top", functions=(_same, _same))
             above.set_xticks(rates, [f"{snr_3k_db(snr, rate):.0f}" for rate in rates], fontsize=8)
             above.minorticks_off()
@@ -135,7 +137,7 @@ def scatter_picture(path: Path, about: About, rows: Sequence[Row], summaries: Se
         ticks = [tick for tick in LOSS_TICKS if min(reach) / 1.3 <= tick <= max(reach) * 1.3]
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.minorticks_off()
-        axes.set(xlabel=_label("feature_loss"), ylabel=_label(y))
+        axes.set(xlabel=axis_label("feature_loss"), ylabel=axis_label(y))
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
 
@@ -144,10 +146,10 @@ def _line(axes: Axes, about: About, line: Sequence[Summary], measure: str, offse
     ordered = sorted(line, key=lambda s: s.condition.snr_db or 0.0)
     x = [(s.condition.snr_db or 0.0) + offset for s in ordered]
     name = ordered[0].system
-    _with_band(axes, x, ordered, measure, **{"label": about.system(name).title, **style_of(about, name), **style})
+    with_band(axes, x, ordered, measure, **{"label": about.system(name).title, **style_of(about, name), **style})
 
 
-def _with_band(axes: Axes, x: Sequence[float], line: Sequence[Summary], measure: str, **style: Any) -> None:
+def with_band(axes: Axes, x: Sequence[float], line: Sequence[Summary], measure: str, **style: Any) -> None:
     estimates = [s.estimates[measure] for s in line]
     axes.plot(x, [e.value for e in estimates], lw=1.8, ms=5, **style)
     if all(math.isfinite(e.low) for e in estimates):
@@ -163,16 +165,15 @@ def _published(axes: Axes, curve: Curve, shade: int, rate: int) -> None:
     axes.plot(x - snr_3k_db(0.0, rate), y, color="black", ls=dashes, marker="x", ms=5, lw=1.2, alpha=0.75, label=label)
 
 
-def _ceiling(axes: Axes, about: About, summaries: Sequence[Summary], measure: str) -> None:
+def ceiling(axes: Axes, about: About, summaries: Sequence[Summary], measure: str) -> None:
     """A line for each system without a channel, at what its audio reaches; its features are the original's."""
-    for summary in summaries:
-        value = summary.value(measure)
-        if not summary.on_air and math.isfinite(value) and measure in AUDIO_METRICS:
-            title = about.system(summary.system).title
-            axes.axhline(value, color=GREY, lw=1.2, ls="--", label=title)
+    silent = [s for s in summaries if not s.on_air and math.isfinite(s.value(measure)) and measure in AUDIO_METRICS]
+    for index, summary in enumerate(silent):
+        title = about.system(summary.system).title
+        axes.axhline(summary.value(measure), color=GREY, lw=1.2, ls=("--", ":")[index % 2], label=title)
 
 
-def _scale(axes: Axes, measure: str, values: Sequence[float] = ()) -> None:
+def scale(axes: Axes, measure: str, values: Sequence[float] = ()) -> None:
     """Axis of a measure; a logarithmic one keeps readable numbers."""
     axes.grid(alpha=0.3)
     if measure not in LOGARITHMIC:
@@ -205,7 +206,7 @@ def _snr3k_above(axes: Axes, rate: int) -> None:
     above.tick_params(labelsize=8)
 
 
-def _label(measure: str) -> str:
+def axis_label(measure: str) -> str:
     metric = METRICS[measure]
     better = {True: "higher is better", False: "lower is better", None: "1 is right"}[metric.higher_is_better]
     return f"{metric.title}{f' [{metric.unit}]' if metric.unit else ''} ({better})"

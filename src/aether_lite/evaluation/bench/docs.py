@@ -22,15 +22,15 @@ from aether_lite.errors import AetherError
 from aether_lite.evaluation.bench.about import ABOUT_NAME, About, read_about
 from aether_lite.evaluation.bench.summary import SUMMARY_NAME, Summary, read_summary
 from aether_lite.evaluation.bench.tables import (
-    AUDIO_COLUMNS,
     FEATURE_COLUMNS,
+    audio_columns,
     heard_summaries,
+    measure_table,
     notes,
     quality_table,
-    snr_table,
     systems_table,
 )
-from aether_lite.evaluation.metrics.registry import FEATURE_METRICS
+from aether_lite.evaluation.metrics.registry import METRICS
 from aether_lite.files import atomic_path
 
 SPEED_NAME = "speed.md"
@@ -91,12 +91,12 @@ def _table(name: str, about: About, summaries: list[Summary]) -> str:
     if name == "calibration":
         return "\n".join(f"* {line}" for line in about.calibration)
     if name == "audio":
-        return quality_table(about, heard_summaries(summaries), AUDIO_COLUMNS)
+        return quality_table(about, heard_summaries(summaries), audio_columns(about))
     if name == "features":
         return quality_table(about, summaries, FEATURE_COLUMNS)
     measure, _, channel = name.partition(" ")
-    if measure in FEATURE_METRICS and channel:
-        return snr_table(about, summaries, channel, measure)
+    if measure in METRICS and channel:
+        return measure_table(about, summaries, channel, measure)
     raise AetherError(f"unknown table {name!r} between marks; known: systems, audio, features, notes, calibration, "
                       "speed, or MEASURE CHANNEL")  # fmt: skip
 

@@ -7,15 +7,22 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from aether_lite.channels import CHANNELS
+from aether_lite.channels.binary import BSC, ERROR_RATE_RANGE
 from aether_lite.errors import AetherError
+from aether_lite.evaluation.digital.codec2 import CODEC2
+from aether_lite.evaluation.metrics.registry import AUDIO_METRICS
 from aether_lite.evaluation.systems import Condition
+from aether_lite.hash import BIT_RATES
 from aether_lite.jscc import RATES
 
 Item = TypeVar("Item")
 
 NOISELESS = ("clean",)  # channels without an Es/N0
 NO_STATE = ("clean",)  # channels that have no state to estimate
-SPEECH_CODERS = "codec2-"  # names of systems that code speech, not features
+SPEECH_CODERS = ("codec2", "original-4k")  # how names of systems begin that take speech, not features
+BIT_SYSTEMS = ("hash-", "codec2", "original-4k", "vocoder-only")  # how names of those begin that bsc compares
+BIT_AXIS = tuple(sorted({*BIT_RATES, *(round(codec.bit_rate) for codec in CODEC2.values())}))
+"""Bit rates [bit/s] at which any system can be run on ``bsc``."""
 SHOWN_MODES = ("codec2-700c-qpsk", "codec2-2400-16qam")  # the most robust and the fastest: where each breaks off
 AUDIO_CONDITIONS = 6
 STANDARD_AUDIO: tuple[tuple[str, int, float], ...] = (
@@ -31,17 +38,19 @@ STANDARD_AUDIO: tuple[tuple[str, int, float], ...] = (
 
 @dataclass(frozen=True)
 class Grid:
-    """Axes of a benchmark.
+    """Axes of a benchmark: channels of symbols with rates and SNRs, or ``bsc`` with bit rates and bit error rates.
 
     Attributes:
-        rates: channel uses per second.
-        snrs_db: Es/N0 [dB].
-        channels: names in :data:`aether_lite.channels.CHANNELS`.
+        rates: channel uses per second; on ``bsc`` bit/s.
+        snrs_db: Es/N0 [dB]; empty on ``bsc``.
+        channels: names in :data:`aether_lite.channels.CHANNELS`, or ``bsc`` alone.
         clips: how many clips, spread evenly over the data set in name order; None for all.
         audio_clips: how many of those get audio metrics.
         audio_conditions: at how many conditions.
         seconds: only so much from the start of each clip [s]; None for all of it.
         state: what the receiver knows of the channel; None for the channel's own default.
+        error_rates: of ``bsc``; empty on channels of symbols.
+        without: audio metrics that are not measured.
     """
 
     rates: tuple[int, ...] = (150, 300, 600, 1000)
@@ -52,6 +61,13 @@ class Grid:
     audio_conditions: int = AUDIO_CONDITIONS
     seconds: float | None = None
     state: str | None = None
+    error_rates: tuple[float, ...] = ()
+    without: tuple[str, ...] = ()
+
+    @property
+    def on_bits(self) -> bool:
+        """Whether the channel takes bits."""
+        return BSC in self.channels
 
     def check(self) -> None:
         """Refuse what no system could run.
@@ -59,21 +75,44 @@ class Grid:
         Raises:
             AetherError: an empty axis, or a rate, channel or number that is unknown; the message lists the known ones.
         """
-        for name, axis in (("rate", self.rates), ("SNR", self.snrs_db), ("channel", self.channels)):
+        noise = ("bit error rate", self.error_rates) if self.on_bits else ("SNR", self.snrs_db)
+        for name, axis in (("rate", self.rates), noise, ("channel", self.channels)):
             if not axis:
                 raise AetherError(f"no {name} is given; give at least one")
+        self._check_kind()
+        unit, known = ("bit/s", BIT_AXIS) if self.on_bits else ("uses/s", RATES)
         for rate in self.rates:
-            if rate not in RATES:
-                raise AetherError(f"rate {rate} uses/s is not one of {', '.join(map(str, RATES))}")
-        for channel in self.channels:
-            if channel not in CHANNELS:
-                raise AetherError(f"channel {channel!r} is not one of {', '.join(CHANNELS)}")
+            if rate not in known:
+                raise AetherError(f"rate {rate} {unit} is not one of {', '.join(map(str, known))}")
+        for metric in self.without:
+            if metric not in AUDIO_METRICS:
+                raise AetherError(f"{metric!r} is not an audio metric; there are {', '.join(AUDIO_METRICS)}")
         for snr in self.snrs_db:
             if not -30 <= snr <= 60:
                 raise AetherError(f"SNR {snr:g} dB is out of range; give Es/N0 from -30 to 60 dB")
 
+    def _check_kind(self) -> None:
+        """Refuse axes of bits and of symbols in one grid, and unknown channels."""
+        if self.on_bits and (len(self.channels) > 1 or self.snrs_db):
+            raise AetherError(f"channel {BSC} takes bits: it has no SNR, and is not run together with other channels")
+        if self.error_rates and not self.on_bits:
+            raise AetherError(f"bit error rates are of the channel {BSC}; {', '.join(self.channels)} take an SNR")
+        for channel in self.channels:
+            if channel not in (*CHANNELS, BSC):
+                raise AetherError(f"channel {channel!r} is not one of {', '.join(CHANNELS)}, {BSC}")
+        low, high = ERROR_RATE_RANGE
+        for error_rate in self.error_rates:
+            if not low <= error_rate <= high:
+                raise AetherError(f"bit error rate {error_rate:g} is out of range; give {low:g} to {high:g}")
+
     def conditions(self) -> list[Condition]:
-        """All conditions: channel by channel, rate by rate, rising SNR."""
+        """All conditions: channel by channel, rate by rate, rising SNR or bit error rate."""
+        if self.on_bits:
+            return [
+                Condition(BSC, None, rate, self._options(BSC), error_rate)
+                for rate in self.rates
+                for error_rate in sorted(self.error_rates)
+            ]
         return [
             Condition(channel, snr, rate, self._options(channel))
             for channel in self.channels
@@ -97,17 +136,37 @@ QUICK = replace(
     audio_conditions=2, seconds=4.0,
 )  # fmt: skip
 
+BITS = replace(
+    STANDARD, rates=BIT_AXIS, snrs_db=(), channels=(BSC,), error_rates=(0.0, 0.01, 0.05), audio_conditions=100
+)  # fmt: skip
+QUICK_BITS = replace(BITS, error_rates=(0.0, 0.05), clips=6, audio_clips=2, seconds=4.0)
 
-def default_systems(names: Sequence[str], quick: bool, has_audio: bool) -> list[str]:
+
+def basis(quick: bool, on_bits: bool) -> Grid:
+    """The grid that options change."""
+    if on_bits:
+        return QUICK_BITS if quick else BITS
+    return QUICK if quick else STANDARD
+
+
+def default_systems(names: Sequence[str], quick: bool, has_audio: bool, on_bits: bool = False) -> list[str]:
     """Those of the systems that are compared when none is named.
 
     Args:
         names: all that can be run.
         quick: without the fixed modes, of which the standard grid takes two, for their cliffs.
-        has_audio: without it, those that code speech itself are left out.
+        has_audio: without it, those that take speech itself are left out.
+        on_bits: those that ``bsc`` compares, without channel codes.
     """
+    if on_bits:
+        names = [
+            name
+            for name in names
+            if name.startswith(BIT_SYSTEMS) and "ldpc" not in name and "qpsk" not in name and "16qam" not in name
+        ]
+        return [name for name in names if has_audio or not name.startswith(SPEECH_CODERS)]
     modes = () if quick else SHOWN_MODES
-    adaptive = f"{SPEECH_CODERS}ldpc"
+    adaptive = "codec2-ldpc"
     coders = {adaptive, *modes} if has_audio else set()
     return [name for name in names if not name.startswith(SPEECH_CODERS) or name in coders]
 

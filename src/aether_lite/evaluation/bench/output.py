@@ -9,6 +9,7 @@ from pathlib import Path
 
 import aether_lite
 from aether_lite.evaluation.bench.about import ABOUT_NAME, About, describe_systems, seconds_of, write_about
+from aether_lite.evaluation.bench.bit_curves import on_bits, quality_ber_picture, quality_bit_rate_picture
 from aether_lite.evaluation.bench.curves import (
     quality_snr_picture,
     quality_uses_picture,
@@ -34,6 +35,9 @@ PICTURES_FOLDER = "pictures"
 REFERENCE_RATE = 1000  # uses/s at which systems are compared, where the grid has it
 SNR_MEASURES = ("feature_loss", "vuv_error", "lsd_active_db")
 AUDIO_SNR_MEASURES = ("estoi", "pesq_wb", "wer")
+BIT_MEASURES = (
+    "feature_loss", "vuv_error", "f0_correlation", "estoi_4k", "pesq_nb", "estoi", "pesq_wb", "dnsmos_ovrl", "wer",
+)  # fmt: skip
 SCATTER_MEASURES = ("estoi", "pesq_wb")
 FEWEST_SNRS = 2  # for a curve
 Say = Callable[[str], None]
@@ -66,7 +70,9 @@ def describe(plan: Plan, rows: Sequence[Row], command: str, absent: Sequence[str
     """
     heard = sorted({row.clip for row in rows if any(name in row.record for name in AUDIO_METRICS)})
     conditions = [condition_text(condition) for condition in plan.grid.heard()] if heard else []
-    lacking = missing_line(AUDIO_METRICS) if heard else None
+    left_out = plan.grid.without if heard else ()
+    lacking = missing_line(name for name in AUDIO_METRICS if name not in left_out) if heard else None
+    asked = [f"not measured, as asked: {', '.join(METRICS[name].title for name in left_out)}"] if left_out else []
     return About(
         command=command,
         version=aether_lite.__version__,
@@ -80,9 +86,10 @@ def describe(plan: Plan, rows: Sequence[Row], command: str, absent: Sequence[str
         audio_conditions=tuple(conditions),
         state=plan.grid.state or "",
         systems=describe_systems(plan.instances()),
-        missing=(*(f"left out: {line}" for line in absent), *([lacking] if lacking else [])),
-        calibration=calibration_lines(),
+        missing=(*(f"left out: {line}" for line in absent), *([lacking] if lacking else []), *asked),
+        calibration=() if plan.grid.on_bits else calibration_lines(),
         packages=package_versions(),
+        on_bits=plan.grid.on_bits,
     )
 
 
@@ -120,7 +127,7 @@ def draw_all(
 ) -> Pictures:
     """Every picture that the results have the points for: heading and file."""
     sent = [s for s in summaries if s.on_air and s.condition.snr_db is not None]
-    drawn = _curves(folder, about, summaries, sent)
+    drawn = _bit_curves(folder, about, summaries) if about.on_bits else _curves(folder, about, summaries, sent)
     for measure in SCATTER_MEASURES:
         if any(math.isfinite(row.record.get(measure, math.nan)) and row.record["feature_loss"] > 0 for row in rows):
             path = folder / f"{measure}_against_feature_loss.png"
@@ -135,6 +142,22 @@ def draw_all(
             path = folder / f"melody_{number}_{order}.png"
             f0_overlays(path, about, summaries, example, condition)
             drawn.append((f"Melody, {words}", path))
+    return drawn
+
+
+def _bit_curves(folder: Path, about: About, summaries: Sequence[Summary]) -> Pictures:
+    """Quality against bit rate and bit error rate, for every measure that was taken."""
+    drawn: Pictures = []
+    for measure in BIT_MEASURES:
+        own = [s.condition for s in on_bits(summaries, measure)]
+        for name, words, draw, points in (
+            ("bit_rate", "bit rate", quality_bit_rate_picture, {condition.rate for condition in own}),
+            ("ber", "bit error rate", quality_ber_picture, {condition.error_rate for condition in own}),
+        ):
+            if len(points) > 1:
+                path = folder / f"{measure}_against_{name}.png"
+                draw(path, about, summaries, measure)
+                drawn.append((f"{METRICS[measure].title} against {words}", path))
     return drawn
 
 

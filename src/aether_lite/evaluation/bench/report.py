@@ -8,19 +8,21 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from aether_lite.evaluation.bench.about import DEFINITIONS, INTERVALS, About
+from aether_lite.evaluation.bench.about import INTERVALS, About
 from aether_lite.evaluation.bench.heard import Example, has_opus, opus_bytes
 from aether_lite.evaluation.bench.results import condition_text
 from aether_lite.evaluation.bench.summary import Summary
 from aether_lite.evaluation.bench.tables import (
-    AUDIO_COLUMNS,
     FEATURE_COLUMNS,
+    audio_columns,
+    channels_of,
     heard_summaries,
     made_by,
+    measure_table,
     quality_table,
-    snr_table,
     systems_table,
 )
+from aether_lite.evaluation.metrics.registry import METRICS
 from aether_lite.files import atomic_path
 
 STYLE = """
@@ -35,6 +37,8 @@ img { max-width: 100%; height: auto; display: block; margin: 10px 0 22px; } audi
 code { background: #f3f5f7; padding: 1px 4px; border-radius: 3px; } details { margin: 10px 0; }
 summary { cursor: pointer; font-weight: 600; }
 """
+PAGE_MEASURES = ("feature_loss",)
+PAGE_BIT_MEASURES = ("feature_loss", "estoi_4k", "pesq_nb")
 _NUMBER = re.compile(r"^[-+]?[\d.,]+( \[.*\])?$")
 _CODE = re.compile(r"`([^`]*)`")
 
@@ -58,10 +62,9 @@ def write_report(
         speed: Markdown of the speed figures, if they were measured.
     """
     audio = heard_summaries(summaries)
-    channels = dict.fromkeys(s.condition.channel for s in summaries if s.condition.snr_db is not None and s.on_air)
     parts = [
         "<h1>Aether-lite benchmark</h1>",
-        *(f"<p>{_text(line)}</p>" for line in (about.data_line(), DEFINITIONS, INTERVALS)),
+        *(f"<p>{_text(line)}</p>" for line in (about.data_line(), about.definitions(), INTERVALS)),
         *(f"<p><b>{_text(line)}</b></p>" for line in about.missing),
         f'<p class="small">{_text(made_by(about))}</p>',
         "<h2>Systems</h2>",
@@ -72,13 +75,15 @@ def write_report(
         *(f"<h3>{_text(name)}</h3>{_image(name, picture)}" for name, picture in pictures),
         "<h2>Tables</h2>",
     ]
-    for channel in channels:
-        parts += [
-            f"<h3>Feature loss, channel {_text(channel)}</h3>",
-            _table(snr_table(about, summaries, channel, "feature_loss")),
-        ]
+    for channel in channels_of(summaries):
+        for measure in PAGE_BIT_MEASURES if about.on_bits else PAGE_MEASURES:
+            title = METRICS[measure].title
+            parts += [
+                f"<h3>{_text(title)}, channel {_text(channel)}</h3>",
+                _table(measure_table(about, summaries, channel, measure)),
+            ]
     if audio:
-        parts += ["<h3>Audio metrics</h3>", _table(quality_table(about, audio, AUDIO_COLUMNS))]
+        parts += ["<h3>Audio metrics</h3>", _table(quality_table(about, audio, audio_columns(about)))]
     every = _table(quality_table(about, summaries, FEATURE_COLUMNS))
     parts += [f"<details><summary>Feature metrics at every condition</summary>{every}</details>"]
     if about.calibration:

@@ -19,7 +19,7 @@ from aether_lite.files import atomic_path
 RESULTS_NAME = "results.csv"
 DIGITS = 7  # significant, of a number in a file
 ABSENT = "-"
-KEYS = ("system", "clip", "language", "channel", "options", "rate", "snr_db", "snr_3k_db")
+KEYS = ("system", "clip", "language", "channel", "options", "rate", "snr_db", "snr_3k_db", "ber")
 """Columns that say what a line is of; the others are numbers."""
 
 
@@ -48,13 +48,20 @@ def options_text(condition: Condition) -> str:
 
 
 def condition_text(condition: Condition) -> str:
-    """A condition in both SNRs, for titles."""
+    """A condition in both SNRs, or its bit error rate, for titles."""
     noise = "no noise"
+    if condition.error_rate is not None:
+        noise = f"bit error rate {condition.error_rate:g}"
     if condition.snr_db is not None:
         low = snr_3k_db(condition.snr_db, condition.rate)
         noise = f"Es/N0 {condition.snr_db:g} dB (SNR3k {low:.1f} dB)"
     channel = " ".join([condition.channel, options_text(condition)]).strip()
-    return f"{condition.rate} uses/s, {channel}, {noise}"
+    return f"{condition.rate} {rate_unit(condition)}, {channel}, {noise}"
+
+
+def rate_unit(condition: Condition) -> str:
+    """Of its rate."""
+    return "uses/s" if condition.takes_symbols else "bit/s"
 
 
 def keys_of(condition: Condition) -> dict[str, str]:
@@ -66,6 +73,7 @@ def keys_of(condition: Condition) -> dict[str, str]:
         "rate": str(condition.rate),
         "snr_db": ABSENT if snr is None else f"{snr:g}",
         "snr_3k_db": ABSENT if snr is None else f"{snr_3k_db(snr, condition.rate):.2f}",
+        "ber": ABSENT if condition.error_rate is None else f"{condition.error_rate:g}",
     }
 
 

@@ -128,8 +128,9 @@ def _jobs(plan: Plan) -> list[Job]:
                     condition=asdict(condition),
                     seed=seed,
                     audio=audio,
+                    without=grid.without if audio else (),
                 )
-                task = Task(key, made_as, source, grid.seconds, condition, seed, audio, plan.factory)
+                task = Task(key, made_as, source, grid.seconds, condition, seed, audio, grid.without, plan.factory)
                 jobs.append(Job(task, system.name, source.name))
     return jobs
 

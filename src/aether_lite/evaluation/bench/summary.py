@@ -23,7 +23,20 @@ from aether_lite.evaluation.metrics.registry import METRICS
 from aether_lite.evaluation.systems import Condition
 
 SUMMARY_NAME = "summary.csv"
-COLUMNS = ("system", "channel", "options", "rate", "snr_db", "snr_3k_db", "measure", "value", "low", "high", "clips")
+COLUMNS = (
+    "system",
+    "channel",
+    "options",
+    "rate",
+    "snr_db",
+    "snr_3k_db",
+    "ber",
+    "measure",
+    "value",
+    "low",
+    "high",
+    "clips",
+)
 TOTALS = ("frames", "uses")  # of these the sum over clips is given, not the mean
 
 
@@ -100,8 +113,8 @@ def read_summary(path: Path) -> list[Summary]:
     groups: dict[tuple[str, Condition], dict[str, Estimate]] = {}
     for line in read_table(path):
         options = tuple(tuple(part.split("=", 1)) for part in line["options"].split())
-        snr = None if line["snr_db"] == ABSENT else float(line["snr_db"])
-        condition = Condition(line["channel"], snr, int(line["rate"]), options)  # type: ignore[arg-type]
+        snr, error_rate = (None if line[name] == ABSENT else float(line[name]) for name in ("snr_db", "ber"))
+        condition = Condition(line["channel"], snr, int(line["rate"]), options, error_rate)  # type: ignore[arg-type]
         value, low, high = (number_in(line[name]) for name in ("value", "low", "high"))
         estimates = groups.setdefault((line["system"], condition), {})
         estimates[line["measure"]] = Estimate(value, low, high, int(line["clips"]))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from aether_lite.evaluation.bench.about import DEFINITIONS, INTERVALS, About
+from aether_lite.channels.binary import BSC
+from aether_lite.evaluation.bench.about import INTERVALS, About
 from aether_lite.evaluation.bench.bootstrap import Estimate
 from aether_lite.evaluation.bench.results import options_text
 from aether_lite.evaluation.bench.summary import Summary
@@ -17,7 +18,20 @@ FEATURE_COLUMNS = ("feature_loss", "lsd_active_db", "pitch_median_cents", "gpe",
 AUDIO_COLUMNS = (
     "estoi", "pesq_wb", "dnsmos_ovrl", "wer", "cer", "speaker_similarity", "log_mel", "mr_stft",
 )  # fmt: skip
-DIGITS = {"lsd_active_db": 2, "pitch_median_cents": 0, "pesq_wb": 2, "dnsmos_ovrl": 2, "papr_db": 1, "bit_rate": 0}
+BIT_AUDIO_COLUMNS = (
+    "estoi_4k", "pesq_nb", "estoi", "pesq_wb", "dnsmos_ovrl", "wer", "cer", "speaker_similarity",
+)  # fmt: skip
+TABLE_MEASURES = ("feature_loss", "vuv_error")
+TABLE_BIT_MEASURES = ("feature_loss", "vuv_error", "f0_correlation", "estoi_4k", "pesq_nb", "dnsmos_ovrl")
+DIGITS = {
+    "lsd_active_db": 2,
+    "pitch_median_cents": 0,
+    "pesq_wb": 2,
+    "pesq_nb": 2,
+    "dnsmos_ovrl": 2,
+    "papr_db": 1,
+    "bit_rate": 0,
+}
 ABSENT = "-"
 
 
@@ -65,7 +79,8 @@ def systems_table(about: About, summaries: Sequence[Summary]) -> str:
 
 def quality_table(about: About, summaries: Sequence[Summary], measures: Sequence[str]) -> str:
     """A line for each system and condition with every measure and its interval."""
-    head = ["system", "channel", "uses/s", "Es/N0 [dB]", "SNR3k [dB]", "busy [s per s]", "latency [ms]"]
+    noise = ["bit/s", "bit error rate"] if about.on_bits else ["uses/s", "Es/N0 [dB]", "SNR3k [dB]"]
+    head = ["system", "channel", *noise, "busy [s per s]", "latency [ms]"]
     lines = [
         [
             *_where(about, summary),
@@ -80,10 +95,6 @@ def snr_table(about: About, summaries: Sequence[Summary], channel: str, measure:
     """One measure on one channel: a line for each system and rate, a column for each Es/N0."""
     own = [s for s in summaries if s.condition.channel == channel and s.on_air and s.condition.snr_db is not None]
     snrs = sorted({s.condition.snr_db for s in own if s.condition.snr_db is not None})
-    groups: dict[tuple[str, int, str], dict[float | None, Summary]] = {}
-    for summary in own:
-        where = (summary.system, summary.condition.rate, options_text(summary.condition))
-        groups.setdefault(where, {})[summary.condition.snr_db] = summary
     digits = DIGITS.get(measure, 3)
     lines = [
         [
@@ -94,15 +105,50 @@ def snr_table(about: About, summaries: Sequence[Summary], channel: str, measure:
             f"{about.system(name).latency_ms:.0f}",
             *(shown(cells[snr].value(measure), digits) if snr in cells else ABSENT for snr in snrs),
         ]
-        for (name, rate, options), cells in groups.items()
+        for (name, rate, options), cells in _grouped(own, lambda condition: condition.snr_db).items()
     ]
     head = ["system", "uses/s", "SNR3k - Es/N0 [dB]", "busy [s per s]", "latency [ms]"]
     return markdown([*head, *(f"{snr:g} dB" for snr in snrs)], lines)
 
 
+def ber_table(about: About, summaries: Sequence[Summary], measure: str) -> str:
+    """One measure on the binary channel: a line for each system and bit rate, a column for each bit error rate."""
+    own = [s for s in summaries if s.condition.error_rate is not None and s.on_air]
+    shares = sorted({s.condition.error_rate for s in own if s.condition.error_rate is not None})
+    digits = DIGITS.get(measure, 3)
+    lines = [
+        [
+            f"{about.system(name).title}{f' ({options})' if options else ''}",
+            str(rate),
+            shown(next(iter(cells.values())).occupied, 2),
+            f"{about.system(name).latency_ms:.0f}",
+            *(shown(cells[share].value(measure), digits) if share in cells else ABSENT for share in shares),
+        ]
+        for (name, rate, options), cells in _grouped(own, lambda condition: condition.error_rate).items()
+    ]
+    head = ["system", "bit/s", "busy [s per s]", "latency [ms]"]
+    return markdown([*head, *(f"error rate {share:g}" for share in shares)], lines)
+
+
+def measure_table(about: About, summaries: Sequence[Summary], channel: str, measure: str) -> str:
+    """One measure on one channel, by SNR or by bit error rate."""
+    return ber_table(about, summaries, measure) if channel == BSC else snr_table(about, summaries, channel, measure)
+
+
+def channels_of(summaries: Sequence[Summary]) -> list[str]:
+    """Channels on which a measure changes with SNR or bit error rate."""
+    own = [s.condition for s in summaries if s.on_air]
+    return list(dict.fromkeys(c.channel for c in own if c.snr_db is not None or c.error_rate is not None))
+
+
+def audio_columns(about: About) -> tuple[str, ...]:
+    """Audio measures of tables."""
+    return BIT_AUDIO_COLUMNS if about.on_bits else AUDIO_COLUMNS
+
+
 def notes(about: About) -> str:
     """What has to be known to read the tables."""
-    lines = [about.data_line(), DEFINITIONS, about.state_line(), INTERVALS, *about.missing, made_by(about)]
+    lines = [about.data_line(), about.definitions(), about.state_line(), INTERVALS, *about.missing, made_by(about)]
     return "  \n".join(lines)
 
 
@@ -124,14 +170,14 @@ def reference_conditions(summaries: Sequence[Summary], rate: int) -> list[Summar
 
 def full_document(about: About, summaries: Sequence[Summary]) -> str:
     """``tables.md``: every table."""
-    channels = dict.fromkeys(s.condition.channel for s in summaries if s.condition.snr_db is not None)
     parts = ["# Benchmark", notes(about), "## Systems", systems_table(about, summaries)]
-    for channel in channels:
-        parts += [f"## Feature loss, channel {channel}", snr_table(about, summaries, channel, "feature_loss")]
-        parts += [f"## V/UV error, channel {channel}", snr_table(about, summaries, channel, "vuv_error")]
+    for channel in channels_of(summaries):
+        for measure in TABLE_BIT_MEASURES if about.on_bits else TABLE_MEASURES:
+            title = f"## {METRICS[measure].title}, channel {channel}"
+            parts += [title, measure_table(about, summaries, channel, measure)]
     heard = heard_summaries(summaries)
     if heard:
-        parts += ["## Audio metrics", quality_table(about, heard, AUDIO_COLUMNS)]
+        parts += ["## Audio metrics", quality_table(about, heard, audio_columns(about))]
     parts += ["## Feature metrics", quality_table(about, summaries, FEATURE_COLUMNS)]
     if about.calibration:
         parts += ["## Calibration", "\n".join(f"* {line}" for line in about.calibration)]
@@ -143,22 +189,35 @@ def all_measures() -> list[str]:
     return [*FEATURE_METRICS, *AUDIO_METRICS]
 
 
+def _grouped(
+    summaries: Sequence[Summary], axis: Callable[[Condition], float | None]
+) -> dict[tuple[str, int, str], dict[float | None, Summary]]:
+    """(system, rate, options) -> place on the axis -> summary."""
+    groups: dict[tuple[str, int, str], dict[float | None, Summary]] = {}
+    for summary in summaries:
+        where = (summary.system, summary.condition.rate, options_text(summary.condition))
+        groups.setdefault(where, {})[axis(summary.condition)] = summary
+    return groups
+
+
 def _where(about: About, summary: Summary) -> list[str]:
     system, condition = about.system(summary.system), summary.condition
     latency = f"{system.latency_ms:.0f}"
     if not summary.on_air:
-        return [system.title, *[ABSENT] * 5, latency]
+        return [system.title, *[ABSENT] * (4 if about.on_bits else 5), latency]
     return [
         system.title,
         " ".join([condition.channel, options_text(condition)]).strip(),
         str(condition.rate),
-        *_snrs(condition),
+        *_noise(condition),
         shown(summary.occupied, 2),
         latency,
     ]
 
 
-def _snrs(condition: Condition) -> list[str]:
+def _noise(condition: Condition) -> list[str]:
+    if not condition.takes_symbols:
+        return [f"{condition.error_rate:g}"]
     if condition.snr_db is None:
         return [ABSENT, ABSENT]
     return [f"{condition.snr_db:g}", f"{snr_3k_db(condition.snr_db, condition.rate):.1f}"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,7 +14,8 @@ from torch import Tensor
 from aether_lite.errors import AetherError
 from aether_lite.evaluation.bench.cache import Record
 from aether_lite.evaluation.bench.dataset import Source, load_clip
-from aether_lite.evaluation.metrics.registry import FEATURE_METRICS, evaluate_audio
+from aether_lite.evaluation.bench.results import condition_text
+from aether_lite.evaluation.metrics.registry import AUDIO_METRICS, FEATURE_METRICS, evaluate_audio
 from aether_lite.evaluation.systems import Clip, Condition, Outcome, System
 from aether_lite.evaluation.systems.registry import make_system
 from aether_lite.features import FRAME, NUM_FREE, extract_features
@@ -37,6 +38,7 @@ class Task:
         condition: channel and budget.
         seed: of the channel.
         audio: whether audio metrics are wanted.
+        without: audio metrics that are not.
         factory: makes the system.
     """
 
@@ -47,6 +49,7 @@ class Task:
     condition: Condition
     seed: int
     audio: bool
+    without: tuple[str, ...] = ()
     factory: Factory = make_system
 
 
@@ -58,7 +61,7 @@ def compute(task: Task) -> tuple[str, Record]:
     """
     clip = _clip(task.source, task.seconds)
     outcome = send(_system(task.factory, task.system), clip, task.condition, task.seed, task.audio)
-    return task.key, measure(clip, outcome, task.audio)
+    return task.key, measure(clip, outcome, task.audio, task.without)
 
 
 def send(system: System, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
@@ -73,12 +76,12 @@ def send(system: System, clip: Clip, condition: Condition, seed: int, audio: boo
         with torch.inference_mode():
             return system.transmit(clip, condition, seed, audio)
     except AetherError as error:
-        raise AetherError(f"{system.name}, clip {clip.name}, {describe(condition)}: {error}") from error
+        raise AetherError(f"{system.name}, clip {clip.name}, {condition_text(condition)}: {error}") from error
     finally:
         torch.set_num_threads(threads)
 
 
-def measure(clip: Clip, outcome: Outcome, audio: bool) -> Record:
+def measure(clip: Clip, outcome: Outcome, audio: bool, without: Sequence[str] = ()) -> Record:
     """All numbers of what arrived of a clip: counts, the system's own, feature metrics, audio metrics if asked for."""
     frames = len(clip.features)
     decoded = arrived_features(outcome)
@@ -90,7 +93,8 @@ def measure(clip: Clip, outcome: Outcome, audio: bool) -> Record:
     if audio:
         if outcome.audio is None:
             raise ValueError(f"{clip.name}: audio was asked for, but none arrived")
-        record |= evaluate_audio(outcome.audio, clip.speech, language=clip.language)
+        wanted = [name for name in AUDIO_METRICS if name not in without]
+        record |= evaluate_audio(outcome.audio, clip.speech, wanted, clip.language)
     return record
 
 
@@ -112,13 +116,6 @@ def channel_seed(seed: int, clip: str) -> int:
     """Seed of the channel for a clip: alike for all systems and conditions, which are then compared on equal noise."""
     digest = hashlib.sha256(f"{seed}\n{clip}".encode()).digest()
     return int.from_bytes(digest[:4], "little") & 0x7FFFFFFF
-
-
-def describe(condition: Condition) -> str:
-    """A condition in a few words."""
-    noise = "no noise" if condition.snr_db is None else f"Es/N0 {condition.snr_db:g} dB"
-    options = "".join(f", {name} {value}" for name, value in condition.options)
-    return f"{condition.rate} uses/s, {condition.channel}, {noise}{options}"
 
 
 @lru_cache(maxsize=REMEMBERED)

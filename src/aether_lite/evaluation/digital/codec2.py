@@ -21,6 +21,7 @@ Float32 = NDArray[np.float32]
 Bits = NDArray[np.uint8]
 
 CODEC_RATE = 8000  # Hz
+RESAMPLERS_MS = 11.4  # look-ahead of soxr HQ, 16 to 8 kHz and back: impulse response above -60 dB (5.2 + 6.2)
 FULL_SCALE = 32_768  # of int16
 PROGRAMS = ("c2enc", "c2dec")
 
@@ -83,6 +84,7 @@ CODEC2 = {
     "700c": Codec2("700C", frame_bits=28, frame_ms=40, delay_samples=460),
     "1300": Codec2("1300", frame_bits=52, frame_ms=40, delay_samples=300),
     "2400": Codec2("2400", frame_bits=48, frame_ms=20, delay_samples=300),
+    "3200": Codec2("3200", frame_bits=64, frame_ms=20, delay_samples=300),
 }
 """Bit rates of the baseline, by lower-case name, slowest first."""
 

@@ -24,10 +24,10 @@ from aether_lite.evaluation.metrics.features import (
     loss_of_pitch,
     lsd_active,
 )
-from aether_lite.evaluation.metrics.intelligibility import estoi, estoi_available
+from aether_lite.evaluation.metrics.intelligibility import estoi, estoi_4k, estoi_available
 from aether_lite.evaluation.metrics.metric import Metric, MetricAverage, Needs, Pooling
 from aether_lite.evaluation.metrics.mos import Dnsmos, dnsmos, dnsmos_bak, dnsmos_ovrl, dnsmos_p808, dnsmos_sig
-from aether_lite.evaluation.metrics.perceptual import pesq_wb
+from aether_lite.evaluation.metrics.perceptual import pesq_nb, pesq_wb
 from aether_lite.evaluation.metrics.pitch import (
     f0_correlation,
     f0_hz,
@@ -75,6 +75,7 @@ __all__ = [
     "dnsmos_p808",
     "dnsmos_sig",
     "estoi",
+    "estoi_4k",
     "estoi_available",
     "evaluate_audio",
     "f0_correlation",
@@ -93,6 +94,7 @@ __all__ = [
     "missing_line",
     "multi_resolution_stft",
     "per_second",
+    "pesq_nb",
     "pesq_wb",
     "pitch_fine_rms_cents",
     "pitch_median_cents",

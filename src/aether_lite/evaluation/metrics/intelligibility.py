@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from aether_lite.evaluation.metrics.active import NAN
-from aether_lite.evaluation.metrics.clips import Float32, check_audio, each_clip, silent
+from aether_lite.evaluation.metrics.clips import NARROW_RATE, Float32, check_audio, each_clip, narrow_band, silent
 from aether_lite.evaluation.metrics.packages import installed, require
 from aether_lite.features.layout import SAMPLE_RATE
 
@@ -60,6 +60,17 @@ def estoi(decoded: Tensor, original: Tensor, sample_rate: int = SAMPLE_RATE) -> 
                 return NAN
 
     return each_clip(score, decoded, original)
+
+
+def estoi_4k(decoded: Tensor, original: Tensor) -> Tensor:
+    """:func:`estoi` of both sides limited to 4 kHz: coders of narrow-band speech are heard in their own band.
+
+    Args:
+        decoded: ``[..., N]`` samples at 16 kHz.
+        original: ``[..., N]`` samples.
+    """
+    check_audio(decoded, original)
+    return estoi(narrow_band(decoded), narrow_band(original), NARROW_RATE)
 
 
 @contextmanager

@@ -9,14 +9,14 @@ import numpy as np
 from torch import Tensor
 
 from aether_lite.evaluation.metrics.active import NAN
-from aether_lite.evaluation.metrics.clips import Float32, each_clip, silent
+from aether_lite.evaluation.metrics.clips import NARROW_RATE, Float32, check_audio, each_clip, narrow_band, silent
 from aether_lite.evaluation.metrics.packages import require
 from aether_lite.features.layout import SAMPLE_RATE
 
 PESQ_PACKAGES = ("pesq",)
 LOWEST = 1.0  # foot of the scale; inaudible noise for speech scores 1.02 to 1.25
-LONGEST = 20 * SAMPLE_RATE
-"""Samples of a part. ``pesq`` 0.0.4 crashes beyond 50 utterances, each of which takes at least 0.4 s with its pause."""
+LONGEST_SECONDS = 20
+"""Of a part. ``pesq`` 0.0.4 crashes beyond 50 utterances, each of which takes at least 0.4 s with its pause."""
 
 
 def pesq_wb(decoded: Tensor, original: Tensor) -> Tensor:
@@ -40,6 +40,21 @@ def pesq_wb(decoded: Tensor, original: Tensor) -> Tensor:
         AetherError: ``pesq`` is not installed.
         ValueError: the shapes differ, or samples that are not finite.
     """
+    return _pesq(decoded, original, SAMPLE_RATE, "wb")
+
+
+def pesq_nb(decoded: Tensor, original: Tensor) -> Tensor:
+    """Narrow-band PESQ (MOS-LQO) of each clip: both sides limited to 4 kHz, ITU-T P.862 with the mapping of P.862.1.
+
+    Arguments, silence, errors and parts as :func:`pesq_wb`. The scale is another one, 1.0 to 4.55; the two must not be
+    compared.
+    """
+    check_audio(decoded, original)
+    return _pesq(narrow_band(decoded), narrow_band(original), NARROW_RATE, "nb")
+
+
+def _pesq(decoded: Tensor, original: Tensor, rate: int, band: str) -> Tensor:
+    """PESQ ``[...]`` of clips ``[..., N]`` at ``rate`` [Hz]; ``band`` is ``wb`` or ``nb``."""
     require("PESQ", PESQ_PACKAGES)
     from pesq import BufferTooShortError, NoUtterancesError, pesq
 
@@ -49,12 +64,12 @@ def pesq_wb(decoded: Tensor, original: Tensor) -> Tensor:
         if silent(degraded):  # pesq fails on it
             return LOWEST
         try:
-            return float(pesq(SAMPLE_RATE, reference, degraded, "wb"))
+            return float(pesq(rate, reference, degraded, band))
         except (BufferTooShortError, NoUtterancesError):
             return NAN
 
     def mean_score(degraded: Float32, reference: Float32) -> float:
-        parts = max(1, math.ceil(len(reference) / LONGEST))
+        parts = max(1, math.ceil(len(reference) / (LONGEST_SECONDS * rate)))
         pairs = zip(np.array_split(degraded, parts), np.array_split(reference, parts), strict=True)
         scores = [value for value in itertools.starmap(score, pairs) if not math.isnan(value)]
         return math.fsum(scores) / len(scores) if scores else NAN

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from aether_lite import __version__
 from aether_lite.channels import Symbols
+from aether_lite.channels.keying import BITS_PER_USE
 from aether_lite.channels.signal import FRAMES_PER_SECOND
+from aether_lite.evaluation.bit_link import BitLink
 from aether_lite.evaluation.links import Link
 from aether_lite.evaluation.systems.system import Condition
 from aether_lite.jscc import papr_db
@@ -19,12 +22,14 @@ IDEAL_SYNC = "ideal synchronisation; pilots and cyclic prefix not counted"
 def link_of(condition: Condition, seed: int) -> Link:
     """The way from transmitter to receiver at a condition; the options ``probability`` and ``burst_tokens`` lose
     tokens on any channel."""
-    options: dict[str, object] = dict(condition.options)
-    losses: dict[str, float | None] = {"erasure": None, "burst_tokens": None}
-    for field, option in (("erasure", "probability"), ("burst_tokens", "burst_tokens")):
-        if option in options:
-            losses[field] = float(str(options.pop(option)))
-    return Link(condition.channel, condition.rate, condition.snr_db, seed, options=options, **losses)
+    return Link(condition.channel, condition.rate, condition.snr_db, seed, **_options_of(condition))
+
+
+def bit_link_of(condition: Condition, seed: int) -> BitLink:
+    """The way of bits at a condition: ``bsc`` at its rate, or uncoded QPSK, two bits a use."""
+    rate = condition.rate * (BITS_PER_USE["qpsk"] if condition.takes_symbols else 1)
+    options = _options_of(condition)
+    return BitLink(condition.channel, rate, condition.snr_db, seed, error_rate=condition.error_rate, **options)
 
 
 def air_measures(symbols: Symbols) -> dict[str, float]:
@@ -35,6 +40,16 @@ def air_measures(symbols: Symbols) -> dict[str, float]:
         "papr_db": papr_db(values),
         "uses_per_s": values[0].numel() * FRAMES_PER_SECOND / (values.shape[1] * symbols.token_frames),
     }
+
+
+def _options_of(condition: Condition) -> dict[str, Any]:
+    """Losses and the channel's own options."""
+    options: dict[str, object] = dict(condition.options)
+    losses: dict[str, float | None] = {"erasure": None, "burst_tokens": None}
+    for field, option in (("erasure", "probability"), ("burst_tokens", "burst_tokens")):
+        if option in options:
+            losses[field] = float(str(options.pop(option)))
+    return {"options": options, **losses}
 
 
 def fingerprint_of(*parts: Path | str | bytes) -> str:

@@ -1,4 +1,4 @@
-"""This project's codec with analogue symbols, and the ceiling that its vocoder sets."""
+"""This project's codec with analogue symbols."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from aether_lite.codec import Codec, load
-from aether_lite.codec.latency import latency
 from aether_lite.codec.loading import codec_path
 from aether_lite.evaluation.systems.air import IDEAL_SYNC, STATE_IN_WORDS, air_measures, fingerprint_of, link_of
 from aether_lite.evaluation.systems.system import Clip, Condition, Facts, Outcome
@@ -35,14 +34,14 @@ class AnalogueCodec:
         self.facts = Facts(
             latency_ms=self._codec.latency.milliseconds,
             channel_state=STATE_IN_WORDS,
-            trained_on=_data(self._codec.provenance),
+            trained_on=training_data(self._codec.provenance),
             notes=f"{IDEAL_SYNC}; the encoder does not know the channel",
         )
         self.fingerprint = fingerprint_of(path, default_vocoder_path())
 
     def offers(self, condition: Condition) -> bool:
         """At every rate of the codec."""
-        return condition.rate in RATES
+        return condition.takes_symbols and condition.rate in RATES
 
     def transmit(self, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
         """Features through encoder, channel and decoder; audio by the released vocoder."""
@@ -55,32 +54,6 @@ class AnalogueCodec:
         )
 
 
-class VocoderOnly:
-    """The features as they are, without a channel: the best that any codec of these features can sound.
-
-    It spends no channel uses and gives the same at every condition.
-    """
-
-    name = "vocoder-only"
-    title = "vocoder only (no channel)"
-
-    def __init__(self) -> None:
-        self.facts = Facts(
-            latency_ms=latency(token_frames=1).milliseconds,
-            channel_state="no channel",
-            notes="ceiling: original features into the released vocoder",
-        )
-        self.fingerprint = fingerprint_of(default_vocoder_path())
-
-    def offers(self, condition: Condition) -> bool:
-        """Everywhere, as a constant."""
-        return True
-
-    def transmit(self, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
-        """The clip's own features; condition and seed change nothing."""
-        return Outcome(clip.features, speak(clip.features) if audio else None, uses=0)
-
-
-def _data(provenance: dict[str, Any]) -> str:
+def training_data(provenance: dict[str, Any]) -> str:
     """What the codec's file says about its training data, in a line."""
     return str(provenance.get("data", "not stated in the codec's file"))

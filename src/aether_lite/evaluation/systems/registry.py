@@ -1,9 +1,9 @@
 """Systems by name.
 
-A new system (a digital mode, say) is a class with the attributes and methods of
+A new system is a class with the attributes and methods of
 :class:`~aether_lite.evaluation.systems.system.System` in a file of this folder, and one entry here::
 
-    SYSTEMS["hash-small"] = partial(HashMode, "small")
+    SYSTEMS["hash-small"] = partial(HashSystem, "hash_small", "hash-small")
 
 Its factory raises :class:`MissingToolError` where a package or program is absent, so that the benchmark can leave the
 system out with a line that says what to install.
@@ -15,21 +15,40 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from aether_lite.codec.loading import released_codecs
+from aether_lite.codec.loading import codec_path, is_hash_codec, released_codecs, released_hash_codecs
 from aether_lite.errors import AetherError
 from aether_lite.evaluation.digital.missing import MissingToolError
-from aether_lite.evaluation.systems.analogue import AnalogueCodec, VocoderOnly
-from aether_lite.evaluation.systems.separation import Separation, separation_systems
+from aether_lite.evaluation.systems.analogue import AnalogueCodec
+from aether_lite.evaluation.systems.ceilings import Original4k, VocoderOnly
+from aether_lite.evaluation.systems.codec2 import PlainCodec2, codec2_over_ldpc, separation_systems
+from aether_lite.evaluation.systems.hash_codec import HashSystem, hash_over_ldpc
 from aether_lite.evaluation.systems.system import System
 from aether_lite.evaluation.systems.uncoded import Uncoded
 
 CODEC_FILE = "codec:"  # prefix of a codec given as a file
+CODED_HASH = "hash_small"  # released hash codec that is also compared behind a channel code
+
+
+def _hash_systems() -> dict[str, Callable[[], System]]:
+    """Every released hash codec, and one of them behind a channel code."""
+    released = released_hash_codecs()
+    systems: dict[str, Callable[[], System]] = {}
+    for stem in released:
+        name = stem.replace("_", "-")
+        systems[name] = partial(HashSystem, stem, name)
+    if CODED_HASH in released:
+        systems["hash-ldpc"] = partial(hash_over_ldpc, CODED_HASH, "hash-ldpc")
+    return systems
+
 
 SYSTEMS: dict[str, Callable[[], System]] = {
     **{f"codec-{name}": partial(AnalogueCodec, name, f"codec-{name}") for name in released_codecs()},
+    **_hash_systems(),
     "vocoder-only": VocoderOnly,
+    "original-4k": Original4k,
     "uncoded": Uncoded,
-    **{name: partial(Separation, modes, name) for name, modes in separation_systems().items()},
+    "codec2": PlainCodec2,
+    **{name: partial(codec2_over_ldpc, modes, name) for name, modes in separation_systems().items()},
 }
 """Name -> factory. Making a system is cheap; what is heavy is loaded when it first transmits."""
 
@@ -44,7 +63,7 @@ def make_system(name: str) -> System:
 
     Args:
         name: a key of :data:`SYSTEMS`, or ``codec:PATH`` for a codec file, whose name in the results is
-            ``codec-STEM`` in lower case.
+            ``codec-STEM`` or ``hash-STEM`` in lower case.
 
     Raises:
         MissingToolError: a package or program that it needs is absent; the message says what to install.
@@ -52,10 +71,11 @@ def make_system(name: str) -> System:
     """
     if name.startswith(CODEC_FILE):
         path = Path(name.removeprefix(CODEC_FILE))
-        key = "codec-" + path.stem.removeprefix("codec_").lower().replace(" ", "-")
+        kind = "hash" if is_hash_codec(codec_path(path)) else "codec"
+        key = f"{kind}-" + path.stem.removeprefix(f"{kind}_").lower().replace(" ", "-")
         if key in SYSTEMS:
             key += "-file"
-        return AnalogueCodec(path, key)
+        return HashSystem(path, key) if kind == "hash" else AnalogueCodec(path, key)
     if name not in SYSTEMS:
         raise AetherError(f"unknown system {name!r}; known: {', '.join(SYSTEMS)}, {CODEC_FILE}PATH")
     return SYSTEMS[name]()

@@ -7,6 +7,8 @@ from typing import Protocol
 
 from torch import Tensor
 
+from aether_lite.channels.binary import BSC
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -30,16 +32,23 @@ class Condition:
     """One point of a grid.
 
     Attributes:
-        channel: a name in :data:`aether_lite.channels.CHANNELS`.
+        channel: a name in :data:`aether_lite.channels.CHANNELS`, or ``bsc``.
         snr_db: Es/N0 [dB]; None for no noise.
-        rate: payload channel uses per second that the system may spend.
+        rate: payload channel uses per second that the system may spend; on ``bsc`` a use is a bit.
         options: further options of the channel, such as ``state``, in a fixed order.
+        error_rate: share of bits that ``bsc`` turns; None on channels of symbols.
     """
 
     channel: str
     snr_db: float | None
     rate: int
     options: tuple[tuple[str, str | float], ...] = ()
+    error_rate: float | None = None
+
+    @property
+    def takes_symbols(self) -> bool:
+        """Whether the channel takes symbols; else it takes bits."""
+        return self.channel != BSC
 
 
 @dataclass(frozen=True)

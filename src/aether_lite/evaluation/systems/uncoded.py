@@ -54,7 +54,8 @@ class Uncoded:
 
     def offers(self, condition: Condition) -> bool:
         """Rates that fill whole symbols of a token, up to the whole of it."""
-        return condition.rate * TOKEN_FRAMES % 100 == 0 and condition.rate * TOKEN_FRAMES // 50 <= REALS
+        whole = condition.rate * TOKEN_FRAMES % 100 == 0 and condition.rate * TOKEN_FRAMES // 50 <= REALS
+        return condition.takes_symbols and whole
 
     def transmit(self, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
         """Features as symbols, and back; audio by the released vocoder."""
