@@ -50,12 +50,27 @@ class BrokenSystem(NoisySystem):
         return super().transmit(clip, condition, seed, audio)
 
 
+class TurningSystem(NoisySystem):
+    """As much noise as the binary channel turns bits."""
+
+    def __init__(self) -> None:
+        super().__init__("turning", 1.0)
+
+    def offers(self, condition: Condition) -> bool:
+        return condition.error_rate is not None
+
+    def transmit(self, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
+        noise = Condition("awgn", 20.0 - 200.0 * (condition.error_rate or 0.0), condition.rate)
+        return super().transmit(clip, noise, seed, audio)
+
+
 def make_noisy(name: str) -> System:
     """Systems by name."""
     made: dict[str, System] = {
         "noisy-1": NoisySystem("noisy-1", 1.0),
         "noisy-2": NoisySystem("noisy-2", 2.0),
         "nothing-sent": SilentSystem(),
+        "turning": TurningSystem(),
         "broken": BrokenSystem("noisy-1", 1.0),  # the name of a whole one: its results are the same
     }
     return made[name]
