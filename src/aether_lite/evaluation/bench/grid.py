@@ -20,7 +20,7 @@ Item = TypeVar("Item")
 NOISELESS = ("clean",)  # channels without an Es/N0
 NO_STATE = ("clean",)  # channels that have no state to estimate
 SPEECH_CODERS = ("codec2", "original-4k")  # how names of systems begin that take speech, not features
-BIT_SYSTEMS = ("hash-", "codec2", "original-4k", "vocoder-only")  # how names of those begin that bsc compares
+CODED_HASH = "hash-ldpc"  # the hash codec behind a channel code
 BIT_AXIS = tuple(sorted({*BIT_RATES, *(round(codec.bit_rate) for codec in CODEC2.values())}))
 """Bit rates [bit/s] at which any system can be run on ``bsc``."""
 SHOWN_MODES = ("codec2-700c-qpsk", "codec2-2400-16qam")  # the most robust and the fastest: where each breaks off
@@ -159,16 +159,16 @@ def default_systems(names: Sequence[str], quick: bool, has_audio: bool, on_bits:
         on_bits: those that ``bsc`` compares, without channel codes.
     """
     if on_bits:
-        names = [
-            name
-            for name in names
-            if name.startswith(BIT_SYSTEMS) and "ldpc" not in name and "qpsk" not in name and "16qam" not in name
-        ]
-        return [name for name in names if has_audio or not name.startswith(SPEECH_CODERS)]
+        return [name for name in names if _has_bits(name) and (has_audio or not name.startswith(SPEECH_CODERS))]
     modes = () if quick else SHOWN_MODES
     adaptive = "codec2-ldpc"
     coders = {adaptive, *modes} if has_audio else set()
     return [name for name in names if not name.startswith(SPEECH_CODERS) or name in coders]
+
+
+def _has_bits(name: str) -> bool:
+    """Whether a system is compared on ``bsc``: source coders without a channel code, and ceilings."""
+    return name in ("codec2", "original-4k", "vocoder-only") or (name.startswith("hash-") and name != CODED_HASH)
 
 
 def evenly(items: Sequence[Item], most: int | None) -> list[Item]:

@@ -15,6 +15,7 @@ from aether_lite.codec.loading import codec_path
 from aether_lite.evaluation.digital.modes import HASH_BLOCK_FRAMES, HASH_MODES, Mode
 from aether_lite.evaluation.systems.air import (
     IDEAL_SYNC,
+    STATE_IN_WORDS,
     air_measures,
     bit_link_of,
     fingerprint_of,
@@ -27,7 +28,6 @@ from aether_lite.evaluation.transmission import deliver_bits
 from aether_lite.hash import BIT_RATES
 from aether_lite.vocoder import default_vocoder_path
 
-KNOWN = "of symbols as the condition says (default: gain and noise estimated from one pilot in ten, pilots not counted)"
 KNOWN_BITS = "of bits the error rate, estimated from one known bit in ten, not counted"
 
 
@@ -49,7 +49,7 @@ class HashSystem:
         self.title = _title(path)
         self.facts = Facts(
             latency_ms=self._codec.latency.milliseconds,
-            channel_state=f"{KNOWN}, {KNOWN_BITS}",
+            channel_state=f"{STATE_IN_WORDS}; {KNOWN_BITS}",
             trained_on=training_data(self._codec.provenance),
             notes=f"{IDEAL_SYNC}; bits without a code: QPSK and soft decisions on channels of symbols",
         )

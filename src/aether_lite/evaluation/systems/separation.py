@@ -110,7 +110,7 @@ class Separation:
             uses=blocks.symbols.values[0].numel(),
             measured={
                 **air_measures(blocks.symbols),
-                "bit_rate": mode.bit_rate,
+                "bit_rate": float(mode.bit_rate),
                 "bits_per_symbol": float(mode.coded_bits(condition.rate) / blocks.symbols.values.shape[2]),
                 "bler": float(blocks.failed.float().mean()),
             },
