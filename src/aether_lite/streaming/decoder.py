@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,29 +10,14 @@ from torch import Tensor
 from aether_lite.channels.signal import FRAMES_PER_SECOND, ChannelState, Received, uses_per_token
 from aether_lite.codec import Codec
 from aether_lite.errors import AetherError
-from aether_lite.features import FRAME, NUM_FREE
 from aether_lite.spi import State
 from aether_lite.streaming.encoder import checked_rate
-from aether_lite.streaming.muting import MuteState, faded, judged
+from aether_lite.streaming.muting import judged
 from aether_lite.streaming.snapshot import Snapshot, entry, flattened, present, rebuilt
-from aether_lite.vocoder import LOOKAHEAD_FRAMES, FrameVocoder
+from aether_lite.streaming.voice import Heard, Voice, joined
+from aether_lite.vocoder import FrameVocoder
 
 WITHHELD = float("nan")  # noise variance of a receiver that is told none
-
-
-@dataclass(frozen=True)
-class Heard:
-    """What a push makes known.
-
-    Attributes:
-        samples: ``[m] float32`` speech in [-1, 1] at 16 kHz.
-        features: ``[8 K, 20] float32`` decoded features of K tokens (concealed ones included).
-        muted: ``[K] bool``: tokens that are muted.
-    """
-
-    samples: Tensor
-    features: Tensor
-    muted: Tensor
 
 
 class Decoder:
@@ -68,8 +51,7 @@ class Decoder:
     ) -> None:
         self._model = codec.model
         self._frames = codec.token_frames
-        self._vocoder: FrameVocoder = codec.stream_vocoder if vocoder is None else vocoder
-        self._mute = mute
+        self._voice = Voice(codec.stream_vocoder if vocoder is None else vocoder, mute)
         self._rate = checked_rate(rate)
         self.reset()
 
@@ -89,15 +71,13 @@ class Decoder:
     @property
     def muted(self) -> bool:
         """Whether the newest token was muted."""
-        return self._mute and self._muting.muted
+        return self._voice.muted
 
     def reset(self) -> None:
         """Forget everything: the next token is the first of a new stream. The rate stays."""
         self._waiting = torch.zeros(0, 3, dtype=torch.complex64)  # columns: symbol, gain, noise variance
         self._memory: State | None = None
-        self._last_row = torch.zeros(1, 0, NUM_FREE)
-        self._voice: Any = None
-        self._muting = MuteState()
+        self._voice.reset()
 
     def push(self, received: Received) -> Heard:
         """Take whole tokens, with the rate and the channel state that belong to them.
@@ -126,7 +106,7 @@ class Decoder:
         )
         gain = torch.ones_like(received.values) if state.gain is None else state.gain
         tokens = zip(received.values[0], gain[0], noise.tolist(), state.erased[0].tolist(), strict=True)
-        return _joined([self._token(*token) for token in tokens])
+        return joined([self._token(*token) for token in tokens])
 
     def push_symbols(self, values: Tensor, noise_variance: float | None = None, gain: Tensor | None = None) -> Heard:
         """Take any number of symbols of :attr:`rate`; a token with a NaN among its symbols is lost.
@@ -155,25 +135,22 @@ class Decoder:
         whole = len(self._waiting) // uses * uses
         blocks = torch.split(self._waiting[:whole], uses) if whole else ()
         self._waiting = self._waiting[whole:].clone()
-        return _joined([self._block(block) for block in blocks])
+        return joined([self._block(block) for block in blocks])
 
     def lose(self, tokens: int = 1) -> Heard:
         """Mark the next tokens (of :attr:`rate`) as lost; symbols of a part token are dropped."""
         self._waiting = self._waiting[:0]
         empty = torch.zeros(int(uses_per_token(self._rate, self._frames)), dtype=torch.complex64)
-        return _joined([self._token(empty, torch.ones_like(empty), WITHHELD, True) for _ in range(tokens)])
+        return joined([self._token(empty, torch.ones_like(empty), WITHHELD, True) for _ in range(tokens)])
 
     def flush(self) -> Heard:
         """End the stream: the last 240 samples (none if no token came); then :meth:`reset`.
 
         Symbols of a part token are dropped.
         """
-        samples = torch.zeros(0)
-        if self._voice is not None:
-            rows = self._last_row.expand(-1, 1 + LOOKAHEAD_FRAMES, -1)
-            samples = self._voiced(rows)[: -FRAME // 2]
+        last = self._voice.flush()
         self.reset()
-        return Heard(samples, torch.zeros(0, NUM_FREE), torch.zeros(0, dtype=torch.bool))
+        return last
 
     def state_dict(self) -> Snapshot:
         """Everything the next samples depend on, the rate included."""
@@ -181,9 +158,7 @@ class Decoder:
             **flattened("waiting", torch.view_as_real(self._waiting)),
             **flattened("rate", self._rate),
             **flattened("decoder", self._memory),
-            **flattened("last_row", self._last_row),
-            **flattened("vocoder", self._voice),
-            **flattened("muting", self._muting),
+            **self._voice.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
@@ -193,18 +168,14 @@ class Decoder:
             AetherError: not a decoder's state, or that of a codec of another size; nothing is changed then.
         """
         waiting = torch.view_as_complex(entry("waiting", state, (None, 3, 2)))
-        rate, muting = int(entry("rate", state, ())), rebuilt("muting", MuteState(), state)
-        last_row = entry("last_row", state, (1, None, NUM_FREE))
+        rate, voice = int(entry("rate", state, ())), self._voice.restored(state)
         memory: State | None = None
-        voice: Any = None
         if present("decoder", state):
             empty = torch.zeros(1, 1, int(uses_per_token(checked_rate(rate), self._frames)), dtype=torch.complex64)
             lost = ChannelState(None, None, torch.ones(1, 1, dtype=torch.bool))
-            rows, template = self._model.decode(Received(empty, rate, lost, self._frames))
+            _, template = self._model.decode(Received(empty, rate, lost, self._frames))
             memory = rebuilt("decoder", template, state)
-            voice = rebuilt("vocoder", self._vocoder.prime(rows[:, 0]), state)
-        self._waiting, self._rate, self._muting = waiting, checked_rate(rate), muting
-        self._last_row, self._memory, self._voice = last_row, memory, voice
+        self._waiting, self._rate, self._memory, self._voice = waiting, checked_rate(rate), memory, voice
 
     def _block(self, block: Tensor) -> Heard:
         """One token of waiting symbols."""
@@ -218,27 +189,4 @@ class Decoder:
         received = Received(values[None, None].to(torch.complex64), self._rate, state, self._frames)
         rows, self._memory = self._model.decode(received, self._memory)
         seconds = self._frames / FRAMES_PER_SECOND
-        if self._mute:
-            self._muting = judged(self._muting, values, gain, noise_variance, erased, seconds)
-        return Heard(self._voiced(rows), rows[0], torch.tensor([self.muted]))
-
-    def _voiced(self, rows: Tensor) -> Tensor:
-        """Samples ``[m]`` that new rows ``[1, n, 20]`` make known."""
-        cut = 0
-        self._last_row = rows[:, -1:]
-        if self._voice is None:
-            self._voice = self._vocoder.prime(rows[:, 0])
-            rows, cut = rows[:, 1:], FRAME // 2  # the first frame begins half a frame before the speech
-        samples, self._voice = self._vocoder.render(rows, self._voice)
-        heard, self._muting = faded(samples[0, cut:].clamp(-1.0, 1.0).to(torch.float32), self._muting)
-        return heard
-
-
-def _joined(pieces: list[Heard]) -> Heard:
-    if not pieces:
-        return Heard(torch.zeros(0), torch.zeros(0, NUM_FREE), torch.zeros(0, dtype=torch.bool))
-    return Heard(
-        torch.cat([piece.samples for piece in pieces]),
-        torch.cat([piece.features for piece in pieces]),
-        torch.cat([piece.muted for piece in pieces]),
-    )
+        return self._voice.speak(rows, judged(self._voice.muting, values, gain, noise_variance, erased, seconds))

@@ -13,15 +13,13 @@ from aether_lite.channels.parameters import SNR_RANGE_DB, checked_number
 from aether_lite.channels.signal import Symbols, uses_per_token
 from aether_lite.codec import Codec
 from aether_lite.errors import AetherError
-from aether_lite.features import FRAME, NUM_FREE, ROW_LOOKAHEAD_SAMPLES, StreamingExtractor
-from aether_lite.features.analysis import STATE_SHAPES, int16_scale
-from aether_lite.features.layout import INT16_SCALE, Float32
+from aether_lite.features import NUM_FREE
 from aether_lite.jscc import RATES
 from aether_lite.spi import State
 from aether_lite.streaming.snapshot import Snapshot, entry, flattened, present, rebuilt
+from aether_lite.streaming.token_features import TokenFeatures
 
 BLIND = float("nan")  # target SNR of a transmitter that is told none
-LOOKAHEAD = ROW_LOOKAHEAD_SAMPLES - FRAME  # samples beyond a token's own that its last row needs
 
 
 def checked_rate(rate: int) -> int:
@@ -80,9 +78,7 @@ class Encoder:
 
     def reset(self) -> None:
         """Forget all samples: the next one is the first of a new stream. Rate and target SNR stay."""
-        self._extractor = StreamingExtractor()
-        self._waiting = np.zeros(0)
-        self._started = False  # the extractor is LOOKAHEAD samples into the next token once a token is out
+        self._speech = TokenFeatures(self._frames)
         self._memory: State | None = None
 
     def push(self, samples: ArrayLike | Tensor) -> Symbols:
@@ -97,33 +93,19 @@ class Encoder:
         Raises:
             AetherError: another shape or type, or a value that is not finite.
         """
-        array = samples.numpy(force=True) if isinstance(samples, Tensor) else np.asarray(samples)
-        joined = np.concatenate([self._waiting, int16_scale(array) / INT16_SCALE])
-        tokens, start = [], 0
-        while len(joined) - start >= self._needed:
-            end = start + self._needed
-            tokens.append(self._encoded(self._extractor.push(joined[start:end])))
-            start, self._started = end, True
-        self._waiting = joined[start:].copy()
-        return self._symbols(tokens)
+        return self._symbols(self._speech.push(samples))
 
     def flush(self) -> Symbols:
         """End the stream: the last tokens, the speech filled up with silence to a whole one; then :meth:`reset`."""
-        ahead = LOOKAHEAD if self._started else 0
-        missing = -(ahead + len(self._waiting)) % (self._frames * FRAME)
-        last = self._extractor.push(np.concatenate([self._waiting, np.zeros(missing)]))
-        rows = np.concatenate([last, self._extractor.flush()])
-        tokens = [self._encoded(rows[start : start + self._frames]) for start in range(0, len(rows), self._frames)]
+        symbols = self._symbols(self._speech.flush())
         self.reset()
-        return self._symbols(tokens)
+        return symbols
 
     def state_dict(self) -> Snapshot:
         """Everything the next symbols depend on, rate and target SNR included."""
         target = BLIND if self._target_snr_db is None else self._target_snr_db
         return {
-            **flattened("features", self._extractor.state()),
-            **flattened("waiting", self._waiting),
-            **flattened("started", self._started),
+            **self._speech.state_dict(),
             **flattened("rate", self._rate),
             **flattened("target_snr_db", target),
             **flattened("encoder", self._memory),
@@ -135,30 +117,20 @@ class Encoder:
         Raises:
             AetherError: not an encoder's state, or that of a codec of another size; nothing is changed then.
         """
-        arrays = {name: entry(f"features.{name}", state, shape).numpy() for name, shape in STATE_SHAPES.items()}
-        extractor = StreamingExtractor()
-        extractor.load(arrays)
-        waiting = entry("waiting", state, (None,)).numpy()
-        started, rate = bool(entry("started", state, ())), int(entry("rate", state, ()))
-        target = float(entry("target_snr_db", state, ()))
+        speech = TokenFeatures.restored(self._frames, state)
+        rate, target = int(entry("rate", state, ())), float(entry("target_snr_db", state, ()))
         memory: State | None = None
         if present("encoder", state):
             _, template = self._model.encode(torch.zeros(1, self._frames, NUM_FREE), rate)
             memory = rebuilt("encoder", template, state)
         self.rate, self.target_snr_db = rate, None if np.isnan(target) else target
-        self._extractor, self._waiting, self._started, self._memory = extractor, waiting, started, memory
-
-    @property
-    def _needed(self) -> int:
-        """Samples that complete the next token."""
-        return self._frames * FRAME + (0 if self._started else LOOKAHEAD)
-
-    def _encoded(self, rows: Float32) -> Tensor:
-        features = torch.from_numpy(rows[None, :, :NUM_FREE].copy())
-        symbols, self._memory = self._model.encode(features, self._rate, self._target_snr_db, self._memory)
-        return symbols.values
+        self._speech, self._memory = speech, memory
 
     def _symbols(self, tokens: list[Tensor]) -> Symbols:
+        """Symbols of the features ``[1, frames, 20]`` of tokens."""
         uses = int(uses_per_token(self._rate, self._frames))
-        values = torch.cat(tokens, dim=1) if tokens else torch.zeros(1, 0, uses, dtype=torch.complex64)
-        return Symbols(values, self._rate, self._frames)
+        values = [torch.zeros(1, 0, uses, dtype=torch.complex64)]
+        for features in tokens:
+            symbols, self._memory = self._model.encode(features, self._rate, self._target_snr_db, self._memory)
+            values.append(symbols.values)
+        return Symbols(torch.cat(values, dim=1), self._rate, self._frames)
