@@ -28,7 +28,7 @@ from aether_lite.errors import AetherError
 from aether_lite.features.layout import SAMPLE_RATE
 from aether_lite.files import DISK_FULL, atomic_path
 
-__all__ = ["SAMPLE_RATE", "read_audio", "write_audio"]
+__all__ = ["SAMPLE_RATE", "audio_blocks", "read_audio", "write_audio"]
 
 Float32 = NDArray[np.float32]
 Int16 = NDArray[np.int16]
@@ -61,11 +61,20 @@ def read_audio(source: str | Path) -> Float32:
         AetherError: missing, not audio, truncated, damaged, shorter than 10 ms, NaN or infinite samples, or
             samples beyond 100 times full scale (never scaled to [-1, 1]).
     """
+    return _collect(audio_blocks(source))
+
+
+def audio_blocks(source: str | Path) -> Iterator[Float32]:
+    """The same samples piece by piece, as ``[n] float32``, for work in constant memory.
+
+    Raises:
+        AetherError: as :func:`read_audio`; what only the end of the file shows, after the pieces before it.
+    """
     name = "standard input" if str(source) == "-" else str(source)
     with _opened(source, name) as stream:
         if Path(name).suffix.lower() == ".pcm":
-            rate, blocks = SAMPLE_RATE, _pcm_blocks(stream, name)
-            return _collect(blocks, rate, name)
+            yield from _resampled(_pcm_blocks(stream, name), SAMPLE_RATE, name)
+            return
         try:
             _check_complete(stream, name)
             stream.seek(0)
@@ -73,7 +82,7 @@ def read_audio(source: str | Path) -> Float32:
             os.lseek(stream.fileno(), 0, os.SEEK_SET)  # libsndfile starts where the descriptor stands
             with soundfile.SoundFile(stream.fileno(), closefd=False) as sound:
                 counted = sound.format != "MP3" or tagged
-                return _collect(_decoded_blocks(sound, name, counted), sound.samplerate, name)
+                yield from _resampled(_decoded_blocks(sound, name, counted), sound.samplerate, name)
         except soundfile.LibsndfileError as error:
             reason = error.error_string.strip().rstrip(".")
             raise AetherError(f"{name}: cannot be read as audio ({reason}); give a complete {READABLE} file") from error
@@ -234,33 +243,36 @@ def _check_finite(block: Floating, first: int, rate: int, name: str) -> None:
     raise AetherError(f"{name}: {where} {what}; samples must be finite and scaled to [-1, 1]")
 
 
-def _collect(blocks: Iterator[Float32], rate: int, name: str) -> Float32:
-    """Resample mono blocks from ``rate`` to 16 kHz into one array of the exact length.
-
-    The array grows in place (``realloc``), so that memory stays within a quarter of the result's size.
-    """
+def _resampled(blocks: Iterator[Float32], rate: int, name: str) -> Iterator[Float32]:
+    """Mono blocks at ``rate`` as pieces at 16 kHz that have the exact length together."""
     resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
-    result = np.empty(SAMPLE_RATE, dtype=np.float32)
-    frames = filled = 0
-
-    def append(piece: Float32) -> None:
-        nonlocal filled
-        if filled + len(piece) > len(result):
-            result.resize(max(filled + len(piece), len(result) * 5 // 4), refcheck=False)
-        result[filled : filled + len(piece)] = piece
-        filled += len(piece)
-
+    frames = given = 0
     for block in blocks:
         frames += len(block)
-        append(block if rate == SAMPLE_RATE else resampler.resample_chunk(block))
-    if rate != SAMPLE_RATE:
-        append(resampler.resample_chunk(np.empty(0, dtype=np.float32), last=True))
+        piece = block if rate == SAMPLE_RATE else resampler.resample_chunk(block)
+        given += len(piece)
+        yield piece
     length = round(frames * SAMPLE_RATE / rate)
     if length < SHORTEST_SAMPLES:
         milliseconds = 1000 * frames / rate
         raise AetherError(f"{name}: too short ({frames} samples, {milliseconds:.1f} ms); give at least 10 ms")
-    result.resize(length, refcheck=False)  # cuts the resampler's tail, or pads it with zeros
-    result[filled:] = 0
+    last = np.zeros(length - given, dtype=np.float32)  # cuts the resampler's tail, or pads it with zeros
+    if rate != SAMPLE_RATE:
+        tail = resampler.resample_chunk(np.empty(0, dtype=np.float32), last=True)[: len(last)]
+        last[: len(tail)] = tail
+    yield last
+
+
+def _collect(pieces: Iterator[Float32]) -> Float32:
+    """Pieces as one array, which grows in place (``realloc``): memory stays within a quarter of the result's size."""
+    result = np.empty(SAMPLE_RATE, dtype=np.float32)
+    filled = 0
+    for piece in pieces:
+        if filled + len(piece) > len(result):
+            result.resize(max(filled + len(piece), len(result) * 5 // 4), refcheck=False)
+        result[filled : filled + len(piece)] = piece
+        filled += len(piece)
+    result.resize(filled, refcheck=False)
     return result
 
 
