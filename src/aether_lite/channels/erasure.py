@@ -30,6 +30,12 @@ from aether_lite.errors import AetherError
 MAX_BURST_TOKENS = 1e6
 
 
+def check_losses(probability: float | None, burst_tokens: float | None) -> None:
+    """Refuse a mean length of bursts without a share of lost tokens."""
+    if burst_tokens is not None and probability is None:
+        raise AetherError("a burst length needs a share of lost tokens: give the erasure probability too")
+
+
 def erasure_pattern(tokens: int, probability: float, burst_tokens: float | None, draws: Draws) -> Tensor:
     """``[B, tokens] bool``: which tokens are lost.
 

@@ -22,6 +22,9 @@ DEFAULT_MODEL = "small"
 DEFAULT_HASH_MODEL = "hash_small"
 
 Model = Annotated[str, typer.Option(help="Released codec by name, or a codec file.", metavar="NAME|FILE")]
+HashModel = Annotated[
+    str, typer.Option("--model", help="Released hash codec by name, or a file of one.", metavar="NAME|FILE")
+]
 Vocoder = Annotated[
     str | None,
     typer.Option(

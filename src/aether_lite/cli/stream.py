@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aether_lite.cli.options import CHANNEL_NAMES, DEFAULT_MODEL, Model, Vocoder, use_one_core
-from aether_lite.errors import AetherError
+from aether_lite.cli.options import CHANNEL_NAMES, DEFAULT_HASH_MODEL, DEFAULT_MODEL, Vocoder, use_one_core
+from aether_lite.cli.pipes import check_pipes, passed_on, put
+from aether_lite.cli.stream_bits import BitLink, decode_bits, encode_bits, filter_bits
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
-
     from torch import Tensor
 
     from aether_lite.streaming.link import PowerEstimate
@@ -22,13 +21,23 @@ NOISELESS = ("clean", "erasure")  # channels that need no --snr
 
 
 def stream(
-    encode: Annotated[bool, typer.Option("--encode", help="Speech in, symbols out.")] = False,
-    decode: Annotated[bool, typer.Option("--decode", help="Symbols in, speech out.")] = False,
+    encode: Annotated[bool, typer.Option("--encode", help="Speech in, symbols or bits out.")] = False,
+    decode: Annotated[bool, typer.Option("--decode", help="Symbols or bits in, speech out.")] = False,
     channel: Annotated[
-        str | None, typer.Option(metavar="NAME", help=f"Symbols in and out: one of {CHANNEL_NAMES}.")
+        str | None, typer.Option(metavar="NAME", help=f"Symbols in and out: one of {CHANNEL_NAMES}; bits: bsc.")
     ] = None,
     rate: Annotated[int, typer.Option(metavar="USES", help="Channel uses per second: 150, 300, 500, 600, 700, "
                                       "1000 or 1200.")] = 1000,
+    bitrate: Annotated[
+        int | None, typer.Option(metavar="BIT/S", help="Bits of a hash codec instead of symbols: 300, 600, 1200 or "
+                                 "2400 bit/s.")
+    ] = None,
+    soft: Annotated[bool, typer.Option("--soft", help="Bits: float32 soft bits out of the channel and into the "
+                                       "decoder; else packed bits.")] = False,
+    ber: Annotated[
+        float | None, typer.Option(metavar="P", help="Bits: error rate of bsc; told to a decoder of packed bits, which "
+                                   "else takes them as right.")
+    ] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Speech is raw 16-bit little-endian, 16 kHz, mono; else a wav.")]
     = False,
     snr: Annotated[
@@ -55,33 +64,51 @@ def stream(
     k_db: Annotated[float | None, typer.Option(metavar="DB", help="rician: power of the line of sight.")] = None,
     erasure: Annotated[float | None, typer.Option(metavar="P", help="Share of tokens lost, on any channel.")] = None,
     burst_tokens: Annotated[float | None, typer.Option(metavar="N", help="Mean length of a burst of losses.")] = None,
-    model: Model = DEFAULT_MODEL,
+    model: Annotated[
+        str | None, typer.Option(help="Released codec by name, or a codec file.", metavar="NAME|FILE",
+                                 show_default=f"{DEFAULT_MODEL}; with --bitrate {DEFAULT_HASH_MODEL}")
+    ] = None,
     vocoder: Vocoder = None,
 ) -> None:  # fmt: skip
     """Sit in a pipe: speech to symbols, symbols through a channel, or symbols to speech, token by token.
 
-    Symbols are interleaved float32 I, Q (little-endian), without a header; a lost token is NaN.
+    Symbols are interleaved float32 I, Q (little-endian), without a header; a lost token is NaN. With --bitrate they are
+    bits: whole bytes for each token, or float32 soft bits.
     """
     if encode + decode + (channel is not None) != 1:
         raise typer.BadParameter("give one of --encode, --decode and --channel NAME")
-    if channel is not None and channel not in NOISELESS and snr is None:
+    link = None if bitrate is None else BitLink(bitrate, soft, ber, model or DEFAULT_HASH_MODEL)
+    of_symbols = (snr, noise_variance, target_snr, block_ms, doppler_hz, k_db, withheld or None)
+    if link is not None:
+        if any(value is not None for value in of_symbols):
+            raise typer.BadParameter("is for bits, which have no SNR and no fading", param_hint="'--bitrate'")
+        link.check(encode, channel, erasure)
+    elif soft or ber is not None:
+        raise typer.BadParameter("--soft and --ber are for bits; give --bitrate")
+    elif channel is not None and channel not in NOISELESS and snr is None:
         raise typer.BadParameter("needed for every channel but clean and erasure", param_hint="'--snr'")
     if (snr is not None) + (noise_variance is not None) + withheld > 1:
         raise typer.BadParameter("give one of --snr, --noise-variance and --withheld")
-    for file, way in ((sys.stdin, "from"), (sys.stdout, "into")):
-        if file.isatty():
-            raise AetherError(f"standard {'input' if way == 'from' else 'output'} is a terminal; pipe {way} a program")
+    check_pipes()
     use_one_core()
-    if encode:
-        _encode(rate, raw, target_snr, model)
+    state_kind = {} if state is None else {"state": state}
+    losses = {"erasure": erasure, "burst_tokens": burst_tokens}
+    if link is not None and encode:
+        encode_bits(link, raw)
+    elif link is not None and decode:
+        decode_bits(link, raw, mute, vocoder)
+    elif link is not None:
+        filter_bits(link, seed, {**state_kind, **losses})
+    elif encode:
+        _encode(rate, raw, target_snr, model or DEFAULT_MODEL)
     elif decode:
-        _decode(rate, raw, Knowledge(snr, noise_variance, withheld), mute, model, vocoder)
+        _decode(rate, raw, Knowledge(snr, noise_variance, withheld), mute, model or DEFAULT_MODEL, vocoder)
     else:
         assert channel is not None
-        options = {"state": state, "block_ms": block_ms, "doppler_hz": doppler_hz, "k_db": k_db}
-        given = {name: value for name, value in options.items() if value is not None}
-        losses = {"erasure": erasure, "burst_tokens": burst_tokens}
-        _filter(channel, None if channel == "clean" else snr, rate, seed, losses, given, model)
+        fading = {"block_ms": block_ms, "doppler_hz": doppler_hz, "k_db": k_db}
+        given = {name: value for name, value in fading.items() if value is not None}
+        snr_db = None if channel == "clean" else snr
+        _filter(channel, snr_db, rate, seed, losses, {**state_kind, **given}, model or DEFAULT_MODEL)
 
 
 @dataclass(frozen=True)
@@ -114,15 +141,11 @@ def _encode(rate: int, raw: bool, target_snr: float | None, model: str) -> None:
     from aether_lite.streaming.sound import speech_blocks
 
     encoder = Encoder(load(model), rate, target_snr)
-    early: AetherError | None = None
-    try:
-        for block in speech_blocks(sys.stdin.buffer, raw):
-            _put(symbol_bytes(encoder.push(block).values))
-    except AetherError as error:  # what came before the early end is sent
-        early = error
-    _put(symbol_bytes(encoder.flush().values))
-    if early is not None:
-        raise early
+    passed_on(
+        speech_blocks(sys.stdin.buffer, raw),
+        lambda block: put(symbol_bytes(encoder.push(block).values)),
+        lambda: put(symbol_bytes(encoder.flush().values)),
+    )
 
 
 def _decode(rate: int, raw: bool, told: Knowledge, mute: bool, model: str, vocoder: str | None) -> None:
@@ -140,16 +163,11 @@ def _decode(rate: int, raw: bool, told: Knowledge, mute: bool, model: str, vocod
     uses = int(uses_per_token(rate, codec.token_frames))
     power = PowerEstimate(codec.token_frames / 100)
     speech = SpeechWriter(sys.stdout.buffer, raw)
-    early: AetherError | None = None
-    try:
-        for token in symbol_tokens(sys.stdin.buffer, uses, rate):
-            speech.write(decoder.push_symbols(token, told.noise_variance(token, power)).samples)
-    except AetherError as error:  # what came before the early end is heard
-        early = error
-    speech.write(decoder.flush().samples)
-    speech.close()
-    if early is not None:
-        raise early
+    passed_on(
+        symbol_tokens(sys.stdin.buffer, uses, rate),
+        lambda token: speech.write(decoder.push_symbols(token, told.noise_variance(token, power)).samples),
+        lambda: speech.close(decoder.flush().samples),
+    )
 
 
 def _filter(
@@ -169,11 +187,4 @@ def _filter(
     frames = load_codec(codec_path(model))[0].config.token_frames
     link = StreamChannel(name, snr_db, rate, seed=seed, token_frames=frames, **losses, **options)
     for token in symbol_tokens(sys.stdin.buffer, int(uses_per_token(rate, frames)), rate):
-        _put(symbol_bytes(written(link.send(Symbols(token[None, None], rate, frames)))))
-
-
-def _put(data: bytes) -> None:
-    """Write to standard output at once."""
-    out: BinaryIO = sys.stdout.buffer
-    out.write(data)
-    out.flush()
+        put(symbol_bytes(written(link.send(Symbols(token[None, None], rate, frames)))))

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from aether_lite.channels.bits import Bits, ReceivedBits
 from aether_lite.codec.chain import BLOCK_TOKENS, SpeechChain
-from aether_lite.codec.loading import codec_path, load_hash_codec
+from aether_lite.codec.loading import DEFAULT_HASH_CODEC, codec_path, load_hash_codec
 from aether_lite.codec.model import SpiHash
 from aether_lite.errors import AetherError
-from aether_lite.hash import BIT_RATES
+from aether_lite.hash import checked_bit_rate
 from aether_lite.spi import State
 
 DEFAULT_RATE = 600  # bit/s
@@ -53,8 +53,7 @@ class HashCodec(SpeechChain):
         and a latent within rounding of its threshold would change its bit with the size of the batch or the length of
         the clip; here the sizes are always the same.
         """
-        if rate not in BIT_RATES:
-            raise AetherError(f"rate {rate} bit/s is not one of {', '.join(map(str, BIT_RATES))}")
+        checked_bit_rate(rate)
         whole = self.whole_tokens(features)
         rows = []
         for item in torch.split(whole, 1):
@@ -88,7 +87,7 @@ class HashCodec(SpeechChain):
         return torch.cat(pieces, dim=1)
 
 
-def load_hash(model: str | Path, vocoder: str | Path | None = None) -> HashCodec:
+def load_hash(model: str | Path = DEFAULT_HASH_CODEC, vocoder: str | Path | None = None) -> HashCodec:
     """A hash codec by released name or file.
 
     Args:

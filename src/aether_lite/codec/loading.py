@@ -25,6 +25,7 @@ from aether_lite.hash import KINDS, HashKind, checked_kind
 
 FORMAT = "aether-lite codec 1"
 DEFAULT_CODEC = "small"
+DEFAULT_HASH_CODEC = "hash_small"
 
 Model = TypeVar("Model", SpiJscc, SpiHash)
 

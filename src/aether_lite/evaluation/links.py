@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 
 from aether_lite.channels import Received, Symbols, apply_channel, erase, uses_per_token
+from aether_lite.channels.erasure import check_losses
 from aether_lite.channels.parameters import SNR_RANGE_DB, checked_number
 from aether_lite.errors import AetherError
 from aether_lite.jscc import RATES
@@ -58,8 +59,7 @@ class Way:
             AetherError: a burst length without losses.
         """
         if self.erasure is None and self.channel != "erasure":
-            if self.burst_tokens is not None:
-                raise AetherError("a burst length needs a share of lost tokens: give the erasure probability too")
+            check_losses(self.erasure, self.burst_tokens)
             return None
         return DEFAULT_ERASURE if self.erasure is None else self.erasure, self.burst_tokens
 

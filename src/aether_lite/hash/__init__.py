@@ -1,7 +1,7 @@
 """The hash bottleneck: tokens to ordered bits and soft bits to tokens."""
 
 from aether_lite.hash.bottleneck import KINDS, HashBottleneck, HashKind, checked_kind, sharpness_at, signs
-from aether_lite.hash.mapping import BIT_RATES, HashDecoder, HashEncoder
+from aether_lite.hash.mapping import BIT_RATES, HashDecoder, HashEncoder, checked_bit_rate
 from aether_lite.hash.penalties import PENALTIES, HashPenalties
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "HashEncoder",
     "HashKind",
     "HashPenalties",
+    "checked_bit_rate",
     "checked_kind",
     "sharpness_at",
     "signs",

@@ -9,11 +9,13 @@ from __future__ import annotations
 from binascii import crc_hqx
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
+from aether_lite.channels.bits import Bits, ReceivedBits
 from aether_lite.channels.signal import FRAMES_PER_SECOND
 from aether_lite.errors import AetherError
-from aether_lite.hash.mapping import BIT_RATES
+from aether_lite.hash.mapping import checked_bit_rate
 
 TOKEN_FRAMES = 8
 _CRC_START = 0xFFFF
@@ -31,8 +33,7 @@ def token_bits(bit_rate: int, token_frames: int = TOKEN_FRAMES) -> int:
     Raises:
         AetherError: another rate or token length, or a token that is not whole bytes.
     """
-    if bit_rate not in BIT_RATES:
-        raise AetherError(f"bit rate {bit_rate} bit/s: must be one of {', '.join(map(str, BIT_RATES))}")
+    checked_bit_rate(bit_rate)
     if not 1 <= token_frames <= FRAMES_PER_SECOND:
         raise AetherError(f"token of {token_frames} frames: must be 1..{FRAMES_PER_SECOND} frames of 10 ms")
     bits, rest = divmod(bit_rate * token_frames, FRAMES_PER_SECOND)
@@ -56,6 +57,28 @@ def checked_bits(bits: ArrayLike, per_token: int) -> BitArray:
     ):
         raise AetherError("bits: must all be 0 or 1")
     return values.astype(np.uint8)
+
+
+def bit_array(bits: Bits) -> BitArray:
+    """``[B, K, n] uint8``: 1 for a bit of +1, 0 for one of -1."""
+    return np.asarray((bits.values > 0).numpy(force=True), dtype=np.uint8)
+
+
+def heard_bits(
+    bits: BitArray, rate: int, token_frames: int = TOKEN_FRAMES, erased: ArrayLike | None = None, certainty: float = 1.0
+) -> ReceivedBits:
+    """Bits of one stream as a decoder takes them, ``[1, K, n]``.
+
+    Args:
+        bits: ``[K, n]`` of 0 and 1.
+        rate: [bit/s].
+        token_frames: frames of 10 ms a token.
+        erased: ``[K] bool``, lost tokens, whose soft bits become 0; None for no token.
+        certainty: of the soft bits, 1 - 2 p where p is the error rate that the bits are known to have.
+    """
+    lost = torch.zeros(len(bits), dtype=torch.bool) if erased is None else torch.from_numpy(np.array(erased))
+    soft = certainty * (2.0 * torch.from_numpy(np.array(bits, dtype=np.float32)) - 1.0)
+    return ReceivedBits(soft.masked_fill(lost[:, None], 0)[None], rate, lost[None], token_frames)
 
 
 def pack_tokens(bits: BitArray) -> bytes:

@@ -42,6 +42,7 @@ class Recording:
         erased: ``[K] bool``, tokens lost to damage (tolerant reading only).
         samples: audio samples at 16 kHz to which the decoded audio is cut.
         damage: what tolerant reading went past; false when there was nothing.
+        size: of the file [bytes].
     """
 
     header: Header
@@ -49,6 +50,7 @@ class Recording:
     erased: NDArray[np.bool_]
     samples: int
     damage: Damage
+    size: int
 
 
 def write_aeth(path: str | Path, header: Header, bits: ArrayLike, samples: int, prior: Prior | None = None) -> int:
@@ -95,12 +97,15 @@ def read_stream(
 ) -> Recording:
     """As ``read_aeth``, from an open binary stream; ``name`` stands for it in errors."""
     reader = TokenReader(name, model_id, prior, tolerant)
-    runs = [reader.feed(chunk) for chunk in iter(lambda: stream.read(_CHUNK), b"")]
+    runs, size = [], 0
+    for chunk in iter(lambda: stream.read(_CHUNK), b""):
+        runs.append(reader.feed(chunk))
+        size += len(chunk)
     runs.append(reader.finish())
     header = reader.header
     assert header is not None  # finish raises without one
     tokens = _joined(runs, header.token_bits)
-    return Recording(header, tokens.bits, tokens.erased, reader.samples, reader.damage)
+    return Recording(header, tokens.bits, tokens.erased, reader.samples, reader.damage, size)
 
 
 def read_span(path: str | Path, first: int, count: int, model_id: bytes | None = None) -> BitArray:

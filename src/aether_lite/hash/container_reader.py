@@ -18,7 +18,8 @@ from aether_lite.hash.container_blocks import BlockLayout, Ending, Step
 from aether_lite.hash.container_coded import CodedLayout
 from aether_lite.hash.container_plain import PlainLayout
 from aether_lite.hash.container_writer import check_prior
-from aether_lite.hash.prior import Prior, adaptive_prior
+from aether_lite.hash.prior import Prior
+from aether_lite.hash.priors import prior_of_file
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class TokenReader:
     Args:
         name: of the file, for errors.
         model_id: 8 bytes that the header must name; None: any model.
-        prior: of an entropy-coded file; None: the adaptive one that needs no training.
+        prior: of an entropy-coded file; None: the released or adaptive one that it names.
         tolerant: go on past damage and mark the tokens it costs, instead of raising. A damaged header, and another
             model or prior, are errors all the same.
     """
@@ -149,7 +150,7 @@ class TokenReader:
         self._header = header
         if header.prior_id is None:
             return PlainLayout(header, self._name, self._tolerant)
-        prior = self._prior or adaptive_prior(header.token_bits)
+        prior = self._prior or prior_of_file(header, self._name)
         check_prior(header, prior, self._name)
         return CodedLayout(header, self._name, self._tolerant, prior)
 

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from aether_lite.channels.bits import Bits, ReceivedBits, bits_per_token
+from aether_lite.errors import AetherError
 from aether_lite.hash.bottleneck import HashBottleneck, HashKind, on_sphere
 from aether_lite.jscc.conditioning import SNR_RANGE_DB, rate_inputs, snr_inputs
 from aether_lite.jscc.mapping import MappingDecoder, MappingEncoder
@@ -29,6 +30,13 @@ BITS_PER_SYMBOL = 2  # real latents in a complex one
 
 _LEAST_NOISE = 10 ** (-SNR_RANGE_DB[1] / 10)
 _LEAST_SIGNAL = 10 ** (SNR_RANGE_DB[0] / 10)
+
+
+def checked_bit_rate(rate: int) -> int:
+    """``rate`` [bit/s] if a hash codec serves it; else a stated error."""
+    if rate not in BIT_RATES:
+        raise AetherError(f"bit rate {rate} bit/s is not one of {', '.join(map(str, BIT_RATES))}")
+    return int(rate)
 
 
 class HashEncoder(MappingEncoder):

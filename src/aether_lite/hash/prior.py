@@ -19,6 +19,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,10 +129,26 @@ def adaptive_prior(token_bits: int) -> Prior:
     )
 
 
-def save_prior(prior: Prior, path: str | Path) -> None:
-    """Write the integers to a ``.safetensors`` file, whole or not at all."""
+@dataclass(frozen=True)
+class PriorLabel:
+    """What a prior file says of itself without its integers.
+
+    Attributes:
+        identity: of the prior, 8 bytes (:attr:`Prior.identity`).
+        model_id: of the model whose bits it was fitted on, 8 bytes; empty where that is not known.
+        token_bits: of the tokens it describes.
+    """
+
+    identity: bytes
+    model_id: bytes
+    token_bits: int
+
+
+def save_prior(prior: Prior, path: str | Path, model_id: bytes = b"") -> None:
+    """Write the integers, and the model they were fitted for, to a ``.safetensors`` file, whole or not at all."""
+    label = {"identity": prior.identity.hex(), "model": model_id.hex(), "token_bits": str(prior.token_bits)}
     with atomic_path(path) as partial:
-        partial.write_bytes(save(_tensors(prior), {"format": FORMAT}))
+        partial.write_bytes(save(_tensors(prior), {"format": FORMAT, **label}))
 
 
 def load_prior(path: str | Path) -> Prior:
@@ -140,19 +157,41 @@ def load_prior(path: str | Path) -> Prior:
     Raises:
         AetherError: not such a file, or its integers do not fit each other; the message names the file.
     """
-    try:
-        with safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise AetherError(f"{path}: not a prior of this project ({error})") from error
+    _, tensors = _read(path, tensors=True)
     names = {field.name for field in fields(Prior)}
-    if metadata.get("format") != FORMAT or tensors.keys() != names:
-        raise AetherError(f"{path}: not a prior of this project (format {metadata.get('format')!r})")
+    if tensors.keys() != names:
+        raise AetherError(f"{path}: not a prior of this project (it holds {', '.join(sorted(tensors))})")
     try:
         return Prior(**tensors)
     except AetherError as error:
         raise AetherError(f"{path}: {error}") from error
+
+
+def read_label(path: str | Path) -> PriorLabel:
+    """Label of a file of ``save_prior``; the integers are not read.
+
+    Raises:
+        AetherError: not such a file; the message names it.
+    """
+    metadata, _ = _read(path, tensors=False)
+    try:
+        identity, model_id = bytes.fromhex(metadata["identity"]), bytes.fromhex(metadata["model"])
+        return PriorLabel(identity, model_id, int(metadata["token_bits"]))
+    except (KeyError, ValueError) as error:
+        raise AetherError(f"{path}: its label cannot be read ({error})") from error
+
+
+def _read(path: str | Path, tensors: bool) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
+    """Metadata and, if asked for, tensors of a prior file."""
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+            found = {name: file.get_tensor(name) for name in file.keys()} if tensors else {}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise AetherError(f"{path}: not a prior of this project ({error})") from error
+    if metadata.get("format") != FORMAT:
+        raise AetherError(f"{path}: not a prior of this project (format {metadata.get('format')!r})")
+    return metadata, found
 
 
 def _tensors(prior: Prior) -> dict[str, NDArray[np.generic]]:

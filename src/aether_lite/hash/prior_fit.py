@@ -108,7 +108,7 @@ class _Examples:
             signs = np.zeros((len(clip) + 2, clip.shape[1]), dtype=np.float32)
             signs[2:] = 2.0 * clip - 1
             pasts.append(np.concatenate([signs[1:-1], signs[:-2]], axis=1))
-        cells = np.concatenate([context_cells(clip) for clip in clips]).astype(np.int32)
+        cells = np.concatenate([context_cells(clip).astype(np.int32) for clip in clips])
         return _Examples(
             torch.from_numpy(np.concatenate(clips).astype(np.float32)),
             torch.from_numpy(np.concatenate(pasts)),

@@ -8,17 +8,44 @@ bursts of losses go on smoothly within a stretch; the next one is independent of
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from aether_lite.channels import ChannelState, Received, Symbols, apply_channel, erase
+from aether_lite.channels.erasure import check_losses
 from aether_lite.channels.signal import FRAMES_PER_SECOND, uses_per_token
-from aether_lite.errors import AetherError
 from aether_lite.streaming.encoder import checked_rate
 
 STRETCH_S = 60.0  # [s] simulated at a time
+
+
+class Stretches:
+    """Cuts runs of tokens where one simulated stretch ends and the next begins.
+
+    Args:
+        token_frames: frames of 10 ms in a token.
+        seed: of the first stretch; the next ones have the seeds that follow.
+        simulate: told tokens and seed of a stretch that begins now.
+    """
+
+    def __init__(self, token_frames: int, seed: int, simulate: Callable[[int, int], None]) -> None:
+        self._tokens = max(1, round(STRETCH_S * FRAMES_PER_SECOND / token_frames))
+        self._seed, self._simulate, self._place = seed, simulate, 0
+        simulate(self._tokens, seed)
+
+    def parts(self, count: int) -> Iterator[tuple[slice, slice]]:
+        """Parts of the next ``count`` tokens: which of them, and where they lie in the stretch simulated last."""
+        start = 0
+        while start < count:
+            if self._place == self._tokens:
+                self._place, self._seed = 0, (self._seed + 1) % 2**63
+                self._simulate(self._tokens, self._seed)
+            length = min(count - start, self._tokens - self._place)
+            yield slice(start, start + length), slice(self._place, self._place + length)
+            start, self._place = start + length, self._place + length
 
 
 class StreamChannel:
@@ -50,36 +77,27 @@ class StreamChannel:
         token_frames: int = 8,
         **options: Any,
     ) -> None:
-        if burst_tokens is not None and erasure is None and name != "erasure":
-            raise AetherError("a burst length needs a share of lost tokens: give the erasure probability too")
+        if name != "erasure":
+            check_losses(erasure, burst_tokens)
         losses = {"probability": erasure, "burst_tokens": burst_tokens}
         self._losses: dict[str, Any] = {key: value for key, value in losses.items() if value is not None}
         self._loses = name == "erasure" or bool(self._losses)
         if name == "erasure":  # losses after noise, or after none
             name = "clean" if snr_db is None else "awgn"
-        self._name, self._snr_db, self._seed = name, snr_db, seed
+        self._name, self._snr_db = name, snr_db
         self._rate, self._frames, self._options = checked_rate(rate), token_frames, options
-        self._stretch = 0
-        self._simulate()
+        self._stretches = Stretches(token_frames, seed, self._simulate)
 
     def send(self, symbols: Symbols) -> Received:
         """What arrives of the next tokens ``[1, K, n]``, K >= 0, and what the receiver knows of their channel."""
-        pieces, start, count = [], 0, symbols.values.shape[1]
-        while start < count:
-            if self._place == self._told.values.shape[1]:
-                self._stretch += 1
-                self._simulate()
-            end = min(count, start + self._told.values.shape[1] - self._place)
-            pieces.append(self._received(symbols.values[:, start:end]))
-            start = end
-        return _joined(pieces) if pieces else self._received(symbols.values)
+        parts = self._stretches.parts(symbols.values.shape[1])
+        pieces = [self._received(symbols.values[:, run], part) for run, part in parts]
+        return _joined(pieces) if pieces else self._received(symbols.values, slice(0, 0))
 
-    def _simulate(self) -> None:
+    def _simulate(self, tokens: int, seed: int) -> None:
         """The next stretch of the link."""
-        tokens = max(1, round(STRETCH_S * FRAMES_PER_SECOND / self._frames))
         uses = int(uses_per_token(self._rate, self._frames))
         ones = Symbols(torch.ones(1, tokens, uses, dtype=torch.complex64), self._rate, self._frames)
-        seed = (self._seed + self._stretch) % 2**63
         # The state asked for is drawn after gain and noise, so that both calls meet the same of these.
         self._told = apply_channel(self._name, ones, self._snr_db, **{**self._options, "seed": seed})
         exact = apply_channel(self._name, ones, self._snr_db, **{**self._options, "seed": seed, "state": "exact"})
@@ -88,12 +106,9 @@ class StreamChannel:
         self._noise = exact.values - self._gain
         if self._loses:
             self._told = erase(self._told, **self._losses, seed=seed)
-        self._place = 0
 
-    def _received(self, values: Tensor) -> Received:
-        """Tokens that fit the stretch."""
-        part = slice(self._place, self._place + values.shape[1])
-        self._place = part.stop
+    def _received(self, values: Tensor, part: slice) -> Received:
+        """What arrives of tokens sent in a part of the stretch."""
         state = self._told.state
         erased = state.erased[:, part]
         arrived = self._gain[:, part] * values + self._noise[:, part]

@@ -22,8 +22,7 @@ from torch import Tensor
 
 from aether_lite.channels import Received
 from aether_lite.channels.state import NOISE_WINDOW_S
-from aether_lite.errors import AetherError
-from aether_lite.streaming.pipe import available
+from aether_lite.streaming.pipe import whole_pieces
 
 SYMBOL_BYTES = 8
 LEAST_NOISE_VARIANCE = 0.01  # 20 dB; power cannot tell less noise than this from none
@@ -45,19 +44,9 @@ def symbol_tokens(stream: BinaryIO, uses: int, rate: int) -> Iterator[Tensor]:
     Raises:
         AetherError: the stream ends within a token (after all whole ones were given).
     """
-    size = SYMBOL_BYTES * uses
-    waiting = b""
-    while data := available(stream):
-        waiting += data
-        whole = len(waiting) // size * size
-        values = np.frombuffer(waiting[:whole], "<c8").astype(np.complex64)
+    for data in whole_pieces(stream, SYMBOL_BYTES * uses, f"--rate {rate} (interleaved float32 I, Q)"):
+        values = np.frombuffer(data, "<c8").astype(np.complex64)
         yield from torch.from_numpy(values).reshape(-1, uses)
-        waiting = waiting[whole:]
-    if waiting:
-        raise AetherError(
-            f"standard input: ends within a token ({len(waiting)} of {size} bytes): "
-            f"truncated, or not of --rate {rate} (interleaved float32 I, Q)"
-        )
 
 
 def written(received: Received) -> Tensor:

@@ -17,12 +17,15 @@ the stream is heard, and mutes it when it falls below -:data:`MUTE_EVIDENCE`; fr
 below zero, and the stream is heard again above :data:`LISTEN_EVIDENCE`. The two bounds are the hysteresis. At high
 SNR one or two tokens decide; at -6 dB, where noise is four times as strong as speech, it takes seconds. Where N0 is
 withheld there is no such evidence.
+
+Soft bits s have no power. A token of bits counts as lost too if the mean of s^2 is below :data:`USELESS_RELIABILITY`,
+and there is no test for noise only.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -31,6 +34,7 @@ from aether_lite.channels.state import PILOT_SPACING
 
 GAP_S = 0.4  # [s] of lost tokens that are concealed; a longer run is muted
 USELESS_SNR_DB = -12.0  # mean |h|^2 / N0 [dB] of a token below which nothing of use came; 6 dB below the lowest stated
+USELESS_RELIABILITY = 0.04  # mean s^2 of a token below which nothing of use came: that of hard bits, 0.4 of them wrong
 MUTE_EVIDENCE = 8.0  # nats in favour of noise only; a false alarm in about e^8 s
 LISTEN_EVIDENCE = 6.0  # nats in favour of speech
 NOISE_FLOOR = 1e-3  # told noise variances below are taken as this; -30 dB
@@ -74,7 +78,7 @@ def judged(
     """
     power = gain.abs().square()
     useless = not math.isnan(noise_variance) and float(power.mean()) < noise_variance * 10 ** (USELESS_SNR_DB / 10)
-    lost_s = state.lost_s + token_s if erased or useless else 0.0
+    lost_s = _lost_s(state, erased or useless, token_s)
     evidence, noise_only = state.evidence, state.noise_only
     if not erased and not math.isnan(noise_variance):
         evidence += speech_evidence(values, power, noise_variance)
@@ -83,6 +87,24 @@ def judged(
         if turns:
             evidence, noise_only = 0.0, not noise_only
     return MuteState(lost_s, evidence, noise_only, state.faded)
+
+
+def judged_bits(state: MuteState, soft: Tensor, erased: bool, token_s: float) -> MuteState:
+    """The state after one more token of soft bits.
+
+    Args:
+        state: before it.
+        soft: ``[n]`` in [-1, 1].
+        erased: whether the token is marked as lost.
+        token_s: length of a token [s].
+    """
+    useless = float(soft.square().mean()) < USELESS_RELIABILITY
+    return replace(state, lost_s=_lost_s(state, erased or useless, token_s))
+
+
+def _lost_s(state: MuteState, lost: bool, token_s: float) -> float:
+    """Length of the run of lost tokens that ends with this one [s]."""
+    return state.lost_s + token_s if lost else 0.0
 
 
 def speech_evidence(values: Tensor, power: Tensor, noise_variance: float) -> float:

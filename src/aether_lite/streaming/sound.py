@@ -89,8 +89,9 @@ class SpeechWriter:
         self._bytes += len(data)
         self._put(data)
 
-    def close(self) -> None:
-        """Put the true size into the header where the stream is a regular file; the stream stays open."""
+    def close(self, samples: Tensor | Float32) -> None:
+        """Write the last samples, and the true size into the header of a regular file; the stream stays open."""
+        self.write(samples)
         if self._start is None:
             return
         end = self._stream.seek(0, os.SEEK_CUR)
