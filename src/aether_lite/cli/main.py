@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import typer
 
-from aether_lite.cli import bench, convert, demo, export, info, live, prepare, stream, transmit
+from aether_lite.cli import bench, convert, decode, demo, encode, export, info, live, prepare, stream, transmit
 from aether_lite.errors import AetherError
 
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
@@ -29,6 +29,8 @@ app = typer.Typer(
 )
 app.command()(demo.demo)
 app.command()(transmit.transmit)
+app.command()(encode.encode)
+app.command()(decode.decode)
 app.command()(convert.features)
 app.command()(convert.vocode)
 app.command()(info.info)
@@ -64,6 +66,16 @@ def _train_vocoder(context: typer.Context) -> None:
     from aether_lite.cli.train_vocoder import train_vocoder
 
     train_vocoder(context.args)
+
+
+@app.command(
+    "train-prior", context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+)
+def _train_prior(context: typer.Context) -> None:
+    """Fit priors for entropy-coded files (its options: aether-lite train-prior --help)."""
+    from aether_lite.cli.train_prior import train_prior
+
+    train_prior(context.args)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -99,17 +99,27 @@ def launch(trainer: Trainer, config: RunOptions, here: Team, make_reporter: Call
 
 
 def corpora(config: DataOptions) -> tuple[Corpus, Corpus]:
+    """Training and validation clips of a run; see :func:`disjoint_corpora`."""
+    augmentation = Augmentation(share=config.augment_share) if config.augment_share > 0 else None
+    return disjoint_corpora(config.data_root, config.valid_root, config.data_weight, augmentation)
+
+
+def disjoint_corpora(
+    data_root: Sequence[str],
+    valid_root: Sequence[str],
+    data_weight: Sequence[float] = (),
+    augmentation: Augmentation | None = None,
+) -> tuple[Corpus, Corpus]:
     """Training and validation clips; without a validation root a tenth of the training clips, by name.
 
     Raises:
         AetherError: no data, or clips in both.
     """
-    if not config.data_root:
+    if not data_root:
         raise AetherError("no training data: give a folder made by `aether-lite prepare SRC FOLDER` (see --help)")
-    augmentation = Augmentation(share=config.augment_share) if config.augment_share > 0 else None
-    train = Corpus([Path(r) for r in config.data_root], config.data_weight or None, augmentation)
-    if config.valid_root:
-        valid = Corpus([Path(r) for r in config.valid_root])
+    train = Corpus([Path(r) for r in data_root], data_weight or None, augmentation)
+    if valid_root:
+        valid = Corpus([Path(r) for r in valid_root])
         check_disjoint(train, valid, speakers=False)
         return train, valid
     return train.split(HELD_OUT)
