@@ -13,6 +13,19 @@ Every channel takes :class:`Symbols` and Es/N0 in dB and gives :class:`Received`
 :func:`erasure`        lost tokens, alone or in bursts; :func:`erase` adds them to any other
 :func:`clean`          no noise
 =====================  ==================================================================
+
+Binary channels take :class:`Bits` and give :class:`ReceivedBits`, soft bits::
+
+    received = channels.bsc(bits, error_rate=0.01, seed=1)
+    received = channels.lose_tokens(received, probability=0.05, burst_tokens=3, seed=1)
+    received = channels.keyed(bits, lambda symbols: channels.mpp(symbols, snr_db=6.0, seed=1))
+
+=====================  ==================================================================
+:func:`bsc`            bits turned with a probability
+:func:`keyed`          BPSK or QPSK over any channel above, with soft decisions
+:func:`lose_bits`      lost bits, on top of any other
+:func:`lose_tokens`    lost tokens, alone or in bursts, on top of any other
+=====================  ==================================================================
 """
 
 from __future__ import annotations
@@ -21,8 +34,11 @@ import inspect
 from collections.abc import Callable
 
 from aether_lite.channels.awgn import awgn, clean
+from aether_lite.channels.binary import bsc, lose_bits, lose_tokens
+from aether_lite.channels.bits import Bits, ReceivedBits, bits_per_token
 from aether_lite.channels.erasure import erase, erasure
 from aether_lite.channels.fading import rayleigh, rician
+from aether_lite.channels.keying import Modulation, keyed
 from aether_lite.channels.parameters import SnrDb
 from aether_lite.channels.signal import ChannelState, Received, Symbols, uses_per_token
 from aether_lite.channels.state import StateKind
@@ -31,16 +47,24 @@ from aether_lite.errors import AetherError
 
 __all__ = [
     "CHANNELS",
+    "Bits",
     "ChannelState",
+    "Modulation",
     "Received",
+    "ReceivedBits",
     "SnrDb",
     "StateKind",
     "Symbols",
     "apply_channel",
     "awgn",
+    "bits_per_token",
+    "bsc",
     "clean",
     "erase",
     "erasure",
+    "keyed",
+    "lose_bits",
+    "lose_tokens",
     "mpd",
     "mpg",
     "mpp",

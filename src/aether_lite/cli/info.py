@@ -1,4 +1,4 @@
-"""``aether-lite info``: what is in the package and in a codec file."""
+"""``aether-lite info``: what is in the package, in a codec file and in a file of bits."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aether_lite.cli import files
+from aether_lite.cli.aeth import SUFFIX
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,11 +19,14 @@ POWER = "mean |x|^2 = 1 over every token sent (one gain per token, never over a 
 
 def info(
     model: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="Released codec by name, or a codec file.")
+        str | None, typer.Argument(metavar="[MODEL]", help="Released codec by name, a codec file, or an .aeth file.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the released weights; show size, rates, latency and origin of a codec."""
+    """List the released weights; show size, rates, latency and origin of a codec, or what an .aeth file holds."""
+    if model is not None and files.suffix_of(model) == SUFFIX:
+        _info_bits(model, json)
+        return
     from aether_lite import __version__
     from aether_lite.codec.loading import DEFAULT_CODEC, released_codecs
 
@@ -32,21 +36,39 @@ def info(
     if json:
         files.write_json(files.STANDARD, record)
         return
-    from rich.console import Console
-
-    out = Console(highlight=False, soft_wrap=True, markup=False)
+    out = _console()
     _print_released(out, record["released"])
     if "model" in record:
         _print_model(out, record["model"])
 
 
+def _console() -> Console:
+    """Standard output; what is printed is taken as it is."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True, markup=False)
+
+
+def _info_bits(path: str, json: bool) -> None:
+    """Header and trailer of a file of bits."""
+    from aether_lite.cli.info_aeth import described_bits, print_bits
+
+    record = described_bits(path)
+    if json:
+        files.write_json(files.STANDARD, record)
+    else:
+        print_bits(_console(), record)
+
+
 def released() -> list[dict[str, Any]]:
     """Weights that come with the package: kind, name, file and size [bytes]."""
     from aether_lite.codec.loading import released_codecs, released_hash_codecs
+    from aether_lite.hash.priors import released_priors
     from aether_lite.vocoder import default_vocoder_path
 
     found = [("codec", name, path) for name, path in released_codecs().items()]
     found += [("hash codec", name, path) for name, path in released_hash_codecs().items()]
+    found += [("prior", prior.path.stem.removeprefix("prior_"), prior.path) for prior in released_priors()]
     found.append(("vocoder", default_vocoder_path().stem, default_vocoder_path()))
     return [{"kind": kind, "name": name, "file": path.name, "bytes": path.stat().st_size} for kind, name, path in found]
 
