@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from aether_lite.codec import Codec, SpiHash, SpiJscc, preset
+from aether_lite.codec import Codec, HashCodec, SpiHash, SpiJscc, preset, save_codec
 from aether_lite.features.layout import NUM_ALL, NUM_FREE
 
 DATA = Path(__file__).parent / "data"
@@ -39,6 +39,12 @@ def tiny(speech_features: torch.Tensor) -> SpiJscc:
 
 
 @pytest.fixture(scope="session")
+def tiny_codec(tiny: SpiJscc) -> Codec:
+    """Speech to speech around the untrained codec."""
+    return Codec(tiny)
+
+
+@pytest.fixture(scope="session")
 def tiny_hash(speech_features: torch.Tensor) -> SpiHash:
     """An untrained ``tiny`` hash codec with the image constants of real speech; not to be changed."""
     torch.manual_seed(0)
@@ -48,6 +54,14 @@ def tiny_hash(speech_features: torch.Tensor) -> SpiHash:
 
 
 @pytest.fixture(scope="session")
-def tiny_codec(tiny: SpiJscc) -> Codec:
-    """Speech to speech around the untrained codec."""
-    return Codec(tiny)
+def tiny_hash_codec(tiny_hash: SpiHash) -> HashCodec:
+    """Speech to bits and back around the untrained hash codec."""
+    return HashCodec(tiny_hash)
+
+
+@pytest.fixture(scope="session")
+def hash_file(tiny_hash: SpiHash, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of the untrained hash codec."""
+    path = tmp_path_factory.mktemp("hash") / "hash_tiny.safetensors"
+    save_codec(tiny_hash, path, {"note": "untrained", "seed": 0})
+    return path

@@ -35,9 +35,9 @@ def model(tiny_hash: SpiHash) -> SpiHash:
     return tiny_hash
 
 
-@pytest.fixture(scope="module")
-def codec(model: SpiHash) -> HashCodec:
-    return HashCodec(model)
+@pytest.fixture
+def codec(tiny_hash_codec: HashCodec) -> HashCodec:
+    return tiny_hash_codec
 
 
 def test_rates_hold_their_bits_and_lower_ones_are_prefixes(model: SpiHash, speech_features: Tensor) -> None:

@@ -15,7 +15,7 @@ from aether_lite.channels.keying import BITS_PER_USE, Modulation, decided, modul
 from aether_lite.channels.parameters import SNR_RANGE_DB, checked_number
 from aether_lite.errors import AetherError
 from aether_lite.evaluation.links import Link, Way
-from aether_lite.hash import BIT_RATES
+from aether_lite.hash import checked_bit_rate
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,7 @@ class BitLink(Way):
         Raises:
             AetherError: a rate, channel, modulation, option or number that will not do.
         """
-        if self.rate not in BIT_RATES:
-            raise AetherError(f"rate {self.rate} bit/s is not one of {', '.join(map(str, BIT_RATES))}")
+        checked_bit_rate(self.rate)
         if self.channel != BSC and self.channel not in CHANNELS:
             raise AetherError(f"unknown channel {self.channel!r}; known: {BSC}, {', '.join(CHANNELS)}")
         if self.modulation not in get_args(Modulation):
