@@ -6,61 +6,27 @@ import io
 import os
 import struct
 import subprocess
-import sys
 import threading
 import time
 import wave
-from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from stream_runs import PROGRAM, pcm, read_tokens, run, start, wait_for
 
 from aether_lite.audio import read_audio, write_audio
 from aether_lite.channels import Symbols, awgn
-from aether_lite.cli.main import main
 from aether_lite.codec import Codec, load
 from aether_lite.streaming.channel import StreamChannel
 from aether_lite.streaming.link import PowerEstimate, written
 from aether_lite.streaming.sound import UNKNOWN_SIZE, speech_blocks, wav_header
 
-PROGRAM = (sys.executable, "-m", "aether_lite.cli.main", "stream")
 TOKEN = 1280
 RATE = 300
 USES = 24  # in a token
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a command left behind."""
-
-    returncode: int
-    stdout: bytes
-    stderr: bytes
-
-
-def run(data: bytes, *arguments: object) -> Done:
-    """The command in this process, between two pipes."""
-    streams = [io.TextIOWrapper(io.BytesIO(given)) for given in (data, b"", b"")]
-    with mock.patch.multiple(sys, **dict(zip(("stdin", "stdout", "stderr"), streams, strict=True))):
-        with pytest.raises(SystemExit) as stopped:
-            main(["stream", *map(str, arguments)])
-        for stream in streams[1:]:
-            stream.flush()
-    out, err = (stream.buffer.getvalue() for stream in streams[1:])
-    return Done(int(stopped.value.code or 0), out, err)
-
-
-def start(*arguments: object) -> subprocess.Popen[bytes]:
-    command = [*PROGRAM, *map(str, arguments)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
-def pcm(samples: np.ndarray) -> bytes:
-    return (samples * 32768).astype("<i2").tobytes()
 
 
 def symbols_of(data: bytes) -> np.ndarray:
@@ -93,19 +59,6 @@ def test_speech_through_a_pipe_of_three_equals_the_codec(codec_file: Path, codec
     received = awgn(Symbols(values, RATE), 12.0, state="exact", seed=0)
     received.values.copy_(values)
     np.testing.assert_allclose(np.frombuffer(heard.stdout, "<i2") / 32768, codec.decode(received)[0].numpy(), atol=1e-3)
-
-
-def read_tokens(stream: io.BufferedReader, size: int, arrivals: list[float]) -> None:
-    while len(stream.read(size)) == size:
-        arrivals.append(time.monotonic())
-
-
-def wait_for(arrivals: list[float], count: int) -> bool:
-    """Whether ``count`` pieces have come; gives up after a minute without."""
-    end = time.monotonic() + 60
-    while len(arrivals) < count and time.monotonic() < end:
-        time.sleep(0.01)
-    return len(arrivals) >= count
 
 
 @pytest.mark.parametrize(
