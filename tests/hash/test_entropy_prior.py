@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 from aether_lite.errors import AetherError
 from aether_lite.hash.bitstream import BitArray
 from aether_lite.hash.entropy import BlockCoder, _constriction
-from aether_lite.hash.prior import FORMAT, Prior, adaptive_prior, load_prior, save_prior
+from aether_lite.hash.prior import FORMAT, Prior, PriorLabel, adaptive_prior, load_prior, read_label, save_prior
 from aether_lite.hash.prior_contexts import context_cells, table_starts
 from aether_lite.hash.prior_fit import FitSettings, _Examples, _Mixer, fit_prior
 from aether_lite.hash.prior_predictor import Predictor
@@ -86,6 +86,9 @@ def test_a_prior_is_stored_whole(trained: Prior, tmp_path: Path) -> None:
     assert loaded.identity == trained.identity
     for field in fields(Prior):
         np.testing.assert_array_equal(getattr(loaded, field.name), getattr(trained, field.name))
+    save_prior(trained, tmp_path / "labelled.safetensors", b"12345678")
+    assert read_label(tmp_path / "labelled.safetensors") == PriorLabel(trained.identity, b"12345678", WIDTH)
+    assert read_label(tmp_path / "bits.safetensors").model_id == b""
     assert len({trained.identity, adaptive_prior(24).identity, adaptive_prior(48).identity}) == 3
 
 
@@ -104,6 +107,8 @@ def test_files_that_hold_no_prior_are_refused(trained: Prior, tmp_path: Path) ->
         save_file(changed, path, {"format": FORMAT})
         with pytest.raises(AetherError, match=rf"bits\.safetensors: .*{message}"):
             load_prior(path)
+        with pytest.raises(AetherError, match=r"bits\.safetensors: its label cannot be read"):
+            read_label(path)
     path.write_bytes(b"no")
     with pytest.raises(AetherError, match=r"bits\.safetensors: not a prior"):
         load_prior(path)
