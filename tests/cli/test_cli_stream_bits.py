@@ -140,6 +140,7 @@ def test_nothing_in_nothing_out(hash_file: Path, mode: tuple[object, ...]) -> No
         ("--encode", "--soft", "--bitrate", 600),
         ("--decode", "--soft", "--ber", 0.1, "--bitrate", 600),
         ("--decode", "--snr", 3, "--bitrate", 600),
+        ("--encode", "--rate", 300, "--bitrate", 600),
         ("--decode", "--soft"),
         ("--decode", "--ber", 0.1),
     ],

@@ -86,8 +86,10 @@ def test_a_prior_is_stored_whole(trained: Prior, tmp_path: Path) -> None:
     assert loaded.identity == trained.identity
     for field in fields(Prior):
         np.testing.assert_array_equal(getattr(loaded, field.name), getattr(trained, field.name))
-    save_prior(trained, tmp_path / "labelled.safetensors", b"12345678")
-    assert read_label(tmp_path / "labelled.safetensors") == PriorLabel(trained.identity, b"12345678", WIDTH)
+    save_prior(trained, tmp_path / "labelled.safetensors", b"12345678", {"seed": 0})
+    assert read_label(tmp_path / "labelled.safetensors") == PriorLabel(
+        trained.identity, b"12345678", WIDTH, {"seed": 0}
+    )
     assert read_label(tmp_path / "bits.safetensors").model_id == b""
     assert len({trained.identity, adaptive_prior(24).identity, adaptive_prior(48).identity}) == 3
 

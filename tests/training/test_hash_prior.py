@@ -82,6 +82,9 @@ def test_the_command_writes_priors_that_files_find(
         assert (label.model_id, label.token_bits) == (model_id, rate * 8 // 100)
         assert label.identity == prior.identity
         assert prior.hidden == 4
+        assert label.provenance["steps_done"] == 20
+        assert label.provenance["options"]["data_root"] == ["data"]
+        assert str(root.parent) not in str(label.provenance)
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ class Decoding:
             times["vocoder"] = time.perf_counter() - decoded
             write_audio(destination, speech.numpy()[: recording.samples])
         else:
-            files.write_features(destination, features[: -(-recording.samples // FRAME)].numpy())
+            files.write_features(destination, features[: max(1, recording.samples // FRAME)].numpy())
         return self._record(source, destination, recording, times)
 
     def _read(self, source: str, tolerant: bool) -> Recording:

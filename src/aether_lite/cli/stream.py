@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from aether_lite.streaming.link import PowerEstimate
 
+DEFAULT_RATE = 1000  # [uses/s]
 NOISELESS = ("clean", "erasure")  # channels that need no --snr
 
 
@@ -26,8 +27,10 @@ def stream(
     channel: Annotated[
         str | None, typer.Option(metavar="NAME", help=f"Symbols in and out: one of {CHANNEL_NAMES}; bits: bsc.")
     ] = None,
-    rate: Annotated[int, typer.Option(metavar="USES", help="Channel uses per second: 150, 300, 500, 600, 700, "
-                                      "1000 or 1200.")] = 1000,
+    rate: Annotated[
+        int | None, typer.Option(metavar="USES", help="Channel uses per second: 150, 300, 500, 600, 700, 1000 or 1200.",
+                                 show_default=str(DEFAULT_RATE))
+    ] = None,
     bitrate: Annotated[
         int | None, typer.Option(metavar="BIT/S", help="Bits of a hash codec instead of symbols: 300, 600, 1200 or "
                                  "2400 bit/s.")
@@ -78,10 +81,10 @@ def stream(
     if encode + decode + (channel is not None) != 1:
         raise typer.BadParameter("give one of --encode, --decode and --channel NAME")
     link = None if bitrate is None else BitLink(bitrate, soft, ber, model or DEFAULT_HASH_MODEL)
-    of_symbols = (snr, noise_variance, target_snr, block_ms, doppler_hz, k_db, withheld or None)
+    of_symbols = (rate, snr, noise_variance, target_snr, block_ms, doppler_hz, k_db, withheld or None)
     if link is not None:
         if any(value is not None for value in of_symbols):
-            raise typer.BadParameter("is for bits, which have no SNR and no fading", param_hint="'--bitrate'")
+            raise typer.BadParameter("is for bits, which have no --rate, SNR or fading", param_hint="'--bitrate'")
         link.check(encode, channel, erasure)
     elif soft or ber is not None:
         raise typer.BadParameter("--soft and --ber are for bits; give --bitrate")
@@ -91,6 +94,7 @@ def stream(
         raise typer.BadParameter("give one of --snr, --noise-variance and --withheld")
     check_pipes()
     use_one_core()
+    uses_per_s = DEFAULT_RATE if rate is None else rate
     state_kind = {} if state is None else {"state": state}
     losses = {"erasure": erasure, "burst_tokens": burst_tokens}
     if link is not None and encode:
@@ -100,15 +104,15 @@ def stream(
     elif link is not None:
         filter_bits(link, seed, {**state_kind, **losses})
     elif encode:
-        _encode(rate, raw, target_snr, model or DEFAULT_MODEL)
+        _encode(uses_per_s, raw, target_snr, model or DEFAULT_MODEL)
     elif decode:
-        _decode(rate, raw, Knowledge(snr, noise_variance, withheld), mute, model or DEFAULT_MODEL, vocoder)
+        _decode(uses_per_s, raw, Knowledge(snr, noise_variance, withheld), mute, model or DEFAULT_MODEL, vocoder)
     else:
         assert channel is not None
         fading = {"block_ms": block_ms, "doppler_hz": doppler_hz, "k_db": k_db}
         given = {name: value for name, value in fading.items() if value is not None}
         snr_db = None if channel == "clean" else snr
-        _filter(channel, snr_db, rate, seed, losses, {**state_kind, **given}, model or DEFAULT_MODEL)
+        _filter(channel, snr_db, uses_per_s, seed, losses, {**state_kind, **given}, model or DEFAULT_MODEL)
 
 
 @dataclass(frozen=True)

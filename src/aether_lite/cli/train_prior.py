@@ -17,4 +17,9 @@ def train_prior(arguments: Sequence[str]) -> None:
     config = parse(arguments)
     out = console()
     with steps(out) as progress:
-        run(config, out.print, progress.advance)
+
+        def say(text: str) -> None:
+            out.print(text)
+            progress.begin("working")
+
+        run(config, say, progress.advance)

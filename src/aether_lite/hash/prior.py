@@ -15,6 +15,7 @@ Units: stretch(p) = ln(p / (1 - p)) in 1/256; table cells 2^-22; weights w 2^-16
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, fields
 from functools import cached_property
 from hashlib import sha256
@@ -137,16 +138,23 @@ class PriorLabel:
         identity: of the prior, 8 bytes (:attr:`Prior.identity`).
         model_id: of the model whose bits it was fitted on, 8 bytes; empty where that is not known.
         token_bits: of the tokens it describes.
+        provenance: where it comes from: options, data, version, commit; empty where that is not known.
     """
 
     identity: bytes
     model_id: bytes
     token_bits: int
+    provenance: dict[str, Any]
 
 
-def save_prior(prior: Prior, path: str | Path, model_id: bytes = b"") -> None:
-    """Write the integers, and the model they were fitted for, to a ``.safetensors`` file, whole or not at all."""
-    label = {"identity": prior.identity.hex(), "model": model_id.hex(), "token_bits": str(prior.token_bits)}
+def save_prior(prior: Prior, path: str | Path, model_id: bytes = b"", provenance: dict[str, Any] | None = None) -> None:
+    """Write the integers and a :class:`PriorLabel` to a ``.safetensors`` file, whole or not at all."""
+    label = {
+        "identity": prior.identity.hex(),
+        "model": model_id.hex(),
+        "token_bits": str(prior.token_bits),
+        "provenance": json.dumps(provenance or {}, sort_keys=True),
+    }
     with atomic_path(path) as partial:
         partial.write_bytes(save(_tensors(prior), {"format": FORMAT, **label}))
 
@@ -176,7 +184,7 @@ def read_label(path: str | Path) -> PriorLabel:
     metadata, _ = _read(path, tensors=False)
     try:
         identity, model_id = bytes.fromhex(metadata["identity"]), bytes.fromhex(metadata["model"])
-        return PriorLabel(identity, model_id, int(metadata["token_bits"]))
+        return PriorLabel(identity, model_id, int(metadata["token_bits"]), json.loads(metadata["provenance"]))
     except (KeyError, ValueError) as error:
         raise AetherError(f"{path}: its label cannot be read ({error})") from error
 

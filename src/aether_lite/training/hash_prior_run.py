@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from aether_lite.channels.signal import FRAMES_PER_SECOND
 from aether_lite.codec import load_hash_codec
 from aether_lite.codec.loading import codec_path
 from aether_lite.errors import AetherError
@@ -22,6 +24,7 @@ from aether_lite.training.hash_prior import Progress, Sizes, at_rate, clip_bits,
 from aether_lite.training.launch import disjoint_corpora
 from aether_lite.training.options import option
 from aether_lite.training.pairs import Clip
+from aether_lite.training.provenance import data_hash, origin
 
 DESCRIPTION = "Fit priors for entropy-coded .aeth files on the bits of a hash codec, one for each bit rate."
 FRAMES_PER_HOUR = 360_000
@@ -73,7 +76,6 @@ class Row:
     """Measures of one prior: sizes of files of training and of validation clips."""
 
     bit_rate: int
-    hidden: int
     file_bytes: int
     train: Sizes
     valid: Sizes
@@ -101,26 +103,31 @@ def run(config: PriorConfig, say: Callable[[str], None], progress: Progress | No
     bits, unseen = clip_bits(model, fitted, progress), clip_bits(model, measured, progress)
     settings = FitSettings(config.hidden, config.steps, config.batch, config.learning_rate, seed=config.seed)
     frames, model_id = model.config.token_frames, weights_id(model.state_dict())
-    rows = []
+    data, rows = data_hash(train), []
     for bit_rate in sorted(config.bitrate):
         say(f"{bit_rate} bit/s: fitting on {sum(map(len, bits))} tokens")
         seen = at_rate(bits, bit_rate, frames)
         prior = fit_prior(seen, settings)
         target = out / f"prior_{path.stem}_{bit_rate}.safetensors"
-        save_prior(prior, target, model_id)
+        save_prior(prior, target, model_id, origin(_options(config), config.steps, data))
         say(f"{target}: measuring")
         header = Header(bit_rate, model_id, frames)
         sizes = [
             file_sizes(clips, header, prior, progress)
             for clips in (seen[: config.valid_clips], at_rate(unseen, bit_rate, frames))
         ]
-        rows.append(Row(bit_rate, config.hidden, target.stat().st_size, *sizes))
-    say(table(rows))
+        rows.append(Row(bit_rate, target.stat().st_size, *sizes))
+    say(table(rows, frames / FRAMES_PER_SECOND))
     return rows
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Markdown: bits of a token's share of the blocks, and file sizes relative to plain files."""
+def table(rows: Sequence[Row], token_s: float) -> str:
+    """Markdown: bits of a token's share of the blocks, and file sizes relative to plain files.
+
+    Args:
+        rows: at least one.
+        token_s: length of a token [s].
+    """
     lines = [
         "| bit/s | bits a token, plain | train | valid | valid files, % of plain | without headers | prior [kB] |",
         "|---|---|---|---|---|---|---|",
@@ -133,9 +140,15 @@ def table(rows: Sequence[Row]) -> str:
             f"{100 * row.valid.share:.1f} | {100 * blocks:.1f} | {row.file_bytes / 1000:.0f} |"
         )
     clips = rows[-1].valid
-    seconds = clips.tokens * 0.08 / clips.clips
+    seconds = clips.tokens * token_s / clips.clips
     lines.append(f"{clips.clips} validation clips of {seconds:.1f} s on average, one file each, decoded back and equal")
     return "\n".join(lines)
+
+
+def _options(config: PriorConfig) -> dict[str, Any]:
+    """What fixes the result, without this machine's folders."""
+    names = {"codec": Path(config.codec).name, "data_root": [Path(root).name for root in config.data_root]}
+    return {**asdict(config), **names, "valid_root": [Path(root).name for root in config.valid_root], "out": ""}
 
 
 def _some(clips: Sequence[Clip], seed: int, hours: float | None = None, count: int | None = None) -> list[Clip]:
