@@ -1,4 +1,4 @@
-"""What the commands around ``.aeth`` files share: opening, writing, and the prior that is meant."""
+"""What the commands around ``.aeth`` files share: opening, writing, the prior that is meant, numbers."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aether_lite.cli.console import number, summary
 from aether_lite.cli.files import STANDARD
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
@@ -17,9 +18,14 @@ from aether_lite.files import atomic_path
 if TYPE_CHECKING:
     from typing import BinaryIO
 
+    from rich.console import Console
+
+    from aether_lite.codec import HashCodec
+    from aether_lite.hash.container import Header
     from aether_lite.hash.prior import Prior
 
 SUFFIX = ".aeth"
+SAMPLE_RATE = 16_000  # [Hz]
 
 PriorFile = Annotated[
     str | None,
@@ -85,3 +91,42 @@ def readers_prior(given: str | None) -> Prior | None:
     from aether_lite.hash.priors import ADAPTIVE
 
     return None if given is None or given == ADAPTIVE else load_prior(given)
+
+
+def numbers(
+    source: str, destination: str, header: Header, samples: int, tokens: int, size: int, model: str, codec: HashCodec
+) -> dict[str, Any]:
+    """What ``encode`` and ``decode`` both tell of a file of ``size`` bytes."""
+    from aether_lite import __version__
+
+    seconds = samples / SAMPLE_RATE
+    return {
+        "input": source,
+        "output": destination,
+        "version": __version__,
+        "seconds": seconds,
+        "samples": samples,
+        "tokens": tokens,
+        "bit_rate": header.bit_rate,
+        "entropy_coded": header.prior_id is not None,
+        "bytes": size,
+        "bits_per_s": 8 * size / seconds,
+        "model": model,
+        "model_id": header.model_id.hex(),
+        "prior_id": None if header.prior_id is None else header.prior_id.hex(),
+        "provenance": codec.provenance,
+    }
+
+
+def summarise(out: Console, record: dict[str, Any], damage: str = "") -> None:
+    """The numbers that matter, on standard error."""
+    coded = ", entropy coded" if record["entropy_coded"] else ""
+    speed = ", ".join(f"{part} {number(value)}" for part, value in record["real_time_factor"].items())
+    rows = [
+        ("speech", f"{number(record['seconds'], 2, 's')}, {record['tokens']} tokens"),
+        ("bit rate", f"{record['bit_rate']} bit/s{coded}; with everything {number(record['bits_per_s'], 0, 'bit/s')}"),
+        ("size", f"{record['bytes']} bytes"),
+        *([("damage", damage)] if damage else []),
+        ("real-time factor", speed),
+    ]  # fmt: skip
+    summary(out, f"{record['input']} -> {record['output']}", rows)

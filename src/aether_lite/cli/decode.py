@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from aether_lite.cli import files
-from aether_lite.cli.aeth import PriorFile, readers_prior, reading
-from aether_lite.cli.console import Steps, console, number, steps, summary
+from aether_lite.cli.aeth import SAMPLE_RATE, PriorFile, numbers, readers_prior, reading, summarise
+from aether_lite.cli.console import Steps, console, steps
 from aether_lite.cli.options import DEFAULT_HASH_MODEL, HashModel, Quiet, Vocoder, use_one_core
 from aether_lite.errors import AetherError
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     from aether_lite.codec import HashCodec
     from aether_lite.hash.container_files import Recording
-
-SAMPLE_RATE = 16_000  # [Hz]
 
 
 def decode(
@@ -48,7 +47,7 @@ def decode(
         record = job.run(source, destination, tolerant, progress)
     if json is not None:
         files.write_json(json, record)
-    _summarise(out, record)
+    summarise(out, record, described(record["damage"], record["tokens"]))
 
 
 class Decoding:
@@ -94,7 +93,13 @@ class Decoding:
             write_audio(destination, speech.numpy()[: recording.samples])
         else:
             files.write_features(destination, features[: max(1, recording.samples // FRAME)].numpy())
-        return self._record(source, destination, recording, times)
+        samples, damage = recording.samples, asdict(recording.damage)
+        tokens = len(recording.bits)
+        return {
+            **numbers(source, destination, recording.header, samples, tokens, recording.size, self.model, self.codec),
+            "damage": damage,
+            "real_time_factor": {part: SAMPLE_RATE * value / samples for part, value in times.items()},
+        }
 
     def _read(self, source: str, tolerant: bool) -> Recording:
         """The file's content.
@@ -120,32 +125,6 @@ class Decoding:
         received = heard_bits(recording.bits, header.bit_rate, header.token_frames, recording.erased)
         return self.codec.decode_features(received)[0]
 
-    def _record(self, source: str, destination: str, recording: Recording, times: dict[str, float]) -> dict[str, Any]:
-        """All numbers."""
-        from dataclasses import asdict
-
-        from aether_lite import __version__
-
-        header, seconds = recording.header, recording.samples / SAMPLE_RATE
-        return {
-            "input": source,
-            "output": destination,
-            "version": __version__,
-            "seconds": seconds,
-            "samples": recording.samples,
-            "tokens": len(recording.bits),
-            "bit_rate": header.bit_rate,
-            "entropy_coded": header.prior_id is not None,
-            "bytes": recording.size,
-            "bits_per_s": 8 * recording.size / seconds,
-            "damage": asdict(recording.damage),
-            "model": self.model,
-            "model_id": header.model_id.hex(),
-            "prior_id": None if header.prior_id is None else header.prior_id.hex(),
-            "real_time_factor": {part: value / seconds for part, value in times.items()},
-            "provenance": self.codec.provenance,
-        }
-
 
 def described(damage: dict[str, Any], tokens: int) -> str:
     """Damage of a file in words; empty for none."""
@@ -160,18 +139,3 @@ def described(damage: dict[str, Any], tokens: int) -> str:
     if damage["tokens_differ"]:
         parts.append("the tokens are not those that were written (CRC-32)")
     return "; ".join(parts)
-
-
-def _summarise(out: Any, record: dict[str, Any]) -> None:
-    """The numbers that matter, on standard error."""
-    coded = ", entropy coded" if record["entropy_coded"] else ""
-    damage = described(record["damage"], record["tokens"])
-    speed = ", ".join(f"{part} {number(value)}" for part, value in record["real_time_factor"].items())
-    rows = [
-        ("speech", f"{number(record['seconds'], 2, 's')}, {record['tokens']} tokens"),
-        ("bit rate", f"{record['bit_rate']} bit/s{coded}; with everything {number(record['bits_per_s'], 0, 'bit/s')}"),
-        ("size", f"{record['bytes']} bytes"),
-        *([("damage", damage)] if damage else []),
-        ("real-time factor", speed),
-    ]  # fmt: skip
-    summary(out, f"{record['input']} -> {record['output']}", rows)

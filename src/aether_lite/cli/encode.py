@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aether_lite.cli import files
-from aether_lite.cli.aeth import SUFFIX, PriorFile, writers_prior, writing
-from aether_lite.cli.console import Steps, console, number, steps, summary
+from aether_lite.cli.aeth import SAMPLE_RATE, SUFFIX, PriorFile, numbers, summarise, writers_prior, writing
+from aether_lite.cli.console import Steps, console, steps
 from aether_lite.cli.options import DEFAULT_HASH_MODEL, HashModel, Quiet, use_one_core
 from aether_lite.errors import AetherError
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from aether_lite.codec import HashCodec
     from aether_lite.hash.bitstream import BitArray
     from aether_lite.hash.prior import Prior
-
-SAMPLE_RATE = 16_000  # [Hz]
 
 
 def encode(
@@ -54,7 +52,7 @@ def encode(
         record = job.run(source, destination, progress)
     if json is not None:
         files.write_json(json, record)
-    _summarise(out, record)
+    summarise(out, record)
 
 
 class Encoding:
@@ -96,7 +94,11 @@ class Encoding:
                 size += file.write(writer.push(bits))
                 progress.begin(f"encoding {samples // SAMPLE_RATE} s")
             size += file.write(writer.finish(samples))
-        return self._record(source, destination, samples, tokens, size, time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        return {
+            **numbers(source, destination, self.header, samples, tokens, size, self.model, self.codec),
+            "real_time_factor": {"encode": SAMPLE_RATE * seconds / samples},
+        }
 
     def _tokens(self, source: str) -> Iterator[tuple[int, BitArray]]:
         """Audio samples that were read, and the bits ``[K, n]`` that are ready with them."""
@@ -115,41 +117,3 @@ class Encoding:
         for block in audio_blocks(source):
             yield len(block), bit_array(encoder.push(block))[0]
         yield 0, bit_array(encoder.flush())[0]
-
-    def _record(
-        self, source: str, destination: str, samples: int, tokens: int, size: int, seconds: float
-    ) -> dict[str, Any]:
-        """All numbers."""
-        from aether_lite import __version__
-
-        duration = samples / SAMPLE_RATE
-        header = self.header
-        return {
-            "input": source,
-            "output": destination,
-            "version": __version__,
-            "seconds": duration,
-            "samples": samples,
-            "tokens": tokens,
-            "bit_rate": header.bit_rate,
-            "entropy_coded": self.prior is not None,
-            "bytes": size,
-            "bits_per_s": 8 * size / duration,
-            "model": self.model,
-            "model_id": header.model_id.hex(),
-            "prior_id": None if header.prior_id is None else header.prior_id.hex(),
-            "real_time_factor": seconds / duration,
-            "provenance": self.codec.provenance,
-        }
-
-
-def _summarise(out: Any, record: dict[str, Any]) -> None:
-    """The numbers that matter, on standard error."""
-    coded = ", entropy coded" if record["entropy_coded"] else ""
-    rows = [
-        ("speech", f"{number(record['seconds'], 2, 's')}, {record['tokens']} tokens"),
-        ("bit rate", f"{record['bit_rate']} bit/s{coded}; with everything {number(record['bits_per_s'], 0, 'bit/s')}"),
-        ("size", f"{record['bytes']} bytes"),
-        ("real-time factor", number(record["real_time_factor"])),
-    ]
-    summary(out, f"{record['input']} -> {record['output']}", rows)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from aether_lite.cli.aeth import reading
+from aether_lite.cli.aeth import SAMPLE_RATE, reading
 from aether_lite.cli.console import number, summary
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from aether_lite.hash.container import Header
-
-SAMPLE_RATE = 16_000  # [Hz]
 
 
 def described_bits(path: str) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def stream(
     seed: Annotated[int, typer.Option(metavar="N", help="Of the channel; same seed, same output.")] = 0,
     state: Annotated[
         str | None, typer.Option(metavar="KIND", help="Gains the channel corrects phases with: exact, estimated or "
-                                 "withheld (no correction).")
+                                 "withheld (no correction); bits: the error rate in soft bits.")
     ] = None,
     block_ms: Annotated[float | None, typer.Option(metavar="MS", help="rayleigh, rician: length of a block.")] = None,
     doppler_hz: Annotated[
