@@ -16,10 +16,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba.core import caching
 
+from aether_lite import native
 from aether_lite.audio import read_audio
 from aether_lite.errors import AetherError
 from aether_lite.features import extract_features
 from aether_lite.features.layout import NUM_FREE, PITCH
+from aether_lite.native import activations
+from aether_lite.native.compiling import cached
+from aether_lite.native.matrices import ACTIVATION_STEPS, PANEL, pack_matrices, quantised
+from aether_lite.native.panels import product
 from aether_lite.vocoder import (
     FARGAN,
     CompiledFargan,
@@ -27,14 +32,9 @@ from aether_lite.vocoder import (
     FusedFargan,
     StreamingVocoder,
     SubframeState,
-    compiled,
     fastest_vocoder,
     synthesize,
 )
-from aether_lite.vocoder.native import activations
-from aether_lite.vocoder.native.compiling import cached
-from aether_lite.vocoder.native.packing import ACTIVATION_STEPS, PANEL, _pack_all, quantised
-from aether_lite.vocoder.native.panels import product
 
 REQUIRED_SNR_DB = 90.0
 INT8_SNR_DB = 15.0
@@ -235,7 +235,7 @@ def test_another_precision_is_refused(vocoder):
 
 def test_without_numba_the_error_names_the_extra_and_torch_takes_over(monkeypatch, vocoder):
     assert isinstance(fastest_vocoder(vocoder), CompiledFargan)
-    monkeypatch.setattr(compiled, "find_spec", lambda name: None)
+    monkeypatch.setattr(native, "find_spec", lambda name: None)
     with pytest.raises(AetherError, match=r"pip install aether-lite\[realtime\]"):
         CompiledFargan(vocoder)
     assert isinstance(fastest_vocoder(vocoder), FusedFargan)
@@ -252,12 +252,12 @@ def one_more(x):
 
 def test_without_a_folder_to_write_functions_are_compiled_all_the_same(monkeypatch):
     monkeypatch.setattr(caching.FunctionCache._impl_class, "_locator_classes", [])
-    assert cached(one_more)(1) == 2
+    assert cached()(one_more)(1) == 2
 
 
 def test_compiled_functions_are_kept_where_numba_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
-    assert cached(one_more)(1) == 2
+    assert cached()(one_more)(1) == 2
     assert list(tmp_path.rglob("*.nbi"))
 
 
@@ -289,11 +289,11 @@ def test_products_equal_numpy(outputs, pairs, streams, seed):
     y = np.zeros((streams, -(-outputs // PANEL) * PANEL), np.float32)
     lanes = (0,) * streams
 
-    packed, scales, places = _pack_all([torch.from_numpy(weight)], "float32")
+    packed, scales, places = pack_matrices([torch.from_numpy(weight)], "float32")
     product(packed, scales, places, 0, x, 0, y, 0, lanes)
     np.testing.assert_allclose(y[:, :outputs], x.astype(np.float64) @ weight.T, atol=1e-4)
 
-    packed, scales, places = _pack_all([torch.from_numpy(weight)], "int8")
+    packed, scales, places = pack_matrices([torch.from_numpy(weight)], "int8")
     operands = np.rint(x * ACTIVATION_STEPS).astype(np.int16)
     product(packed, scales, places, 0, operands, 0, y, 0, lanes)
     steps, step = quantised(weight)

@@ -15,7 +15,7 @@ compiled, int8                          0.015           0.0096       0.0089
 
 Most of it is products of matrices with one vector, bound by how fast 3 MB of weights come out of the cache. Those of
 one second take 0.019 as numba's dot products of rows, 0.021 as sums of columns, 0.052 in torch, 0.0165 in panels of
-float32 (:mod:`aether_lite.vocoder.native.panels`) and 0.0071 in panels of int8. Panels of float16 took 0.0125 in a
+float32 (:mod:`aether_lite.native.panels`) and 0.0071 in panels of int8. Panels of float16 took 0.0125 in a
 trial and are left out: int8 is faster. Two streams that share a pass over the weights take 0.012 (float32) and 0.007
 (int8) each; torch with 64 streams 0.013.
 
@@ -28,26 +28,21 @@ code comes from numba's cache in half a second. Code and weights take about 70 M
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME, NUM_FREE
+from aether_lite.native import numba_available, require_numba
+from aether_lite.native.matrices import Precision
 from aether_lite.vocoder.fargan import FARGAN, MEMORY, SubframeState
-from aether_lite.vocoder.native.packing import Precision, pack
+from aether_lite.vocoder.native.packing import pack
 from aether_lite.vocoder.native.rows import CARRIED, INPUTS_LENGTH, VALUES_LENGTH
 from aether_lite.vocoder.realtime import PRIMING_ROWS, FrameState, FrameVocoder, FusedFargan
 
 TOGETHER = 2  # streams that share one pass over the weights; four would need more registers than AVX2 has
-
-
-def numba_available() -> bool:
-    """Whether the extra ``realtime`` is installed."""
-    return find_spec("numba") is not None
 
 
 def fastest_vocoder(model: FARGAN) -> FrameVocoder:
@@ -78,8 +73,7 @@ class CompiledFargan:
     """
 
     def __init__(self, model: FARGAN, precision: Precision = "float32") -> None:
-        if not numba_available():
-            raise AetherError("the compiled vocoder needs numba: pip install aether-lite[realtime]")
+        require_numba("the compiled vocoder")
         self.precision = precision
         self._weights = pack(model, precision)
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import aether_lite
 
 NUMERIC_PARTS = (
-    "audio.py", "features", "channels", "losses", "spi", "jscc", "hash", "codec", "vocoder", "evaluation/links.py",
+    "audio.py", "features", "channels", "losses", "spi", "jscc", "hash", "codec", "vocoder", "native",
+    "evaluation/links.py",
     "evaluation/bit_link.py", "evaluation/transmission.py", "evaluation/metrics", "evaluation/systems",
     "evaluation/digital", "evaluation/bench/work.py", "evaluation/bench/dataset.py",
 )  # fmt: skip

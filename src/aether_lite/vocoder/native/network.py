@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from aether_lite.features import layout
 from aether_lite.features.layout import FRAME, LAG_MAX, LAG_MIN, NUM_FREE, PERIOD_MAX, PITCH, PREEMPHASIS
+from aether_lite.native.activations import as_input, clip, exp, sigmoid, tanh
+from aether_lite.native.compiling import cached, called, compiled
+from aether_lite.native.panels import product
+from aether_lite.vocoder import fargan
 from aether_lite.vocoder.fargan import (
     COND,
     CONV_OUTPUT,
@@ -20,10 +25,7 @@ from aether_lite.vocoder.fargan import (
     SUBFRAME,
     SUBFRAMES,
 )
-from aether_lite.vocoder.native.activations import as_input, clip, exp, sigmoid, tanh
-from aether_lite.vocoder.native.compiling import cached, called, compiled
 from aether_lite.vocoder.native.packing import EXACT_LAYERS, LAYERS
-from aether_lite.vocoder.native.panels import product
 from aether_lite.vocoder.native.rows import COND_HIDDEN, COND_ROWS, INPUT, PITCH_GATES, SIZE, VALUE
 
 ONE, FLOOR, DEEMPHASIS = np.float32(1), np.float32(GAIN_FLOOR), np.float32(PREEMPHASIS)
@@ -217,7 +219,7 @@ def _finish(w, values, inputs, streams):  # type: ignore[no-untyped-def]
     _squash(values, VALUE.first, SIZE.subframe, streams)
 
 
-@cached
+@cached(layout, fargan)
 def render_frames(w, rows, signal, samples, values, inputs, audible, streams):  # type: ignore[no-untyped-def]
     """Make frames.
 

@@ -1,30 +1,19 @@
 """The weights of a FARGAN in the order in which the compiled kernels read them.
 
-A matrix ``[outputs, inputs]`` becomes panels of 32 outputs. A float32 panel holds, for each input, the weights of
-its 32 outputs; an int8 panel holds, for each pair of inputs, two weights of each of its 32 outputs. Outputs are
-padded by zeros to whole panels. All matrices lie in one array, in the order of use.
+How a matrix is laid out: :mod:`aether_lite.native.matrices`.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from aether_lite.errors import AetherError
+from aether_lite.native.matrices import PRECISIONS, Precision, Weights, pack_matrices, plain_array
 from aether_lite.vocoder.fargan import FARGAN
-
-Weights = NDArray[Any]  # float32 or int8
-Precision = Literal["float32", "int8"]
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-
-PANEL = 32  # outputs
-ACTIVATION_STEPS = 16383  # of an int16 input in [0, 1]: 127 * 16383 * 688 inputs stays below 2^31
-WEIGHT_STEPS = 127  # of an int8 weight, for the largest of each output
-ALIGNMENT = 64  # bytes; a cache line
 
 
 class Layers(NamedTuple):
@@ -118,66 +107,17 @@ def pack(model: FARGAN, precision: Precision) -> PackedWeights:
         "skip_gate": normed.skip_gate,
         "out": net.sig_dense_out.weight,
     }
-    packed, scales, places = _pack_all([matrices[name] for name in Layers._fields], precision)
-    exact, _, exact_places = _pack_all([cond.fdense1.weight, net.gain_dense_out.weight], "float32")
+    packed, scales, places = pack_matrices([matrices[name] for name in Layers._fields], precision)
+    exact, _, exact_places = pack_matrices([cond.fdense1.weight, net.gain_dense_out.weight], "float32")
     return PackedWeights(
         packed,
         scales,
         places,
         exact,
         exact_places,
-        _array(cond.pembed.weight),
-        _array(net.cond_gain_dense.weight[0]),
+        plain_array(cond.pembed.weight),
+        plain_array(net.cond_gain_dense.weight[0]),
         float(net.cond_gain_dense.bias[0]),
-        _array(net.gain_dense_out.bias),
+        plain_array(net.gain_dense_out.bias),
         np.empty(0, np.int16) if precision == "int8" else np.empty(0, np.float32),
     )
-
-
-def _array(value: Tensor) -> NDArray[np.float32]:
-    """A contiguous copy."""
-    array: NDArray[np.float32] = value.to(torch.float32).numpy(force=True)
-    return array.copy()
-
-
-def _pack_all(matrices: list[Tensor], precision: Precision) -> tuple[Weights, NDArray[np.float32], NDArray[np.int64]]:
-    """Packed weights, scales of the outputs, and the place of every matrix."""
-    panels, scales, places = [], [], []
-    weights_at = scales_at = 0
-    for matrix in matrices:
-        weight = _array(matrix)
-        weight = np.pad(weight, ((0, -len(weight) % PANEL), (0, 0)))
-        outputs, inputs = weight.shape
-        places.append((weights_at, scales_at, inputs, outputs))
-        if precision == "int8":
-            steps, step = quantised(weight)
-            panels.append(_panels(steps, 2))
-            scales.append(step / np.float32(ACTIVATION_STEPS))
-        else:
-            panels.append(_panels(weight, 1))
-            scales.append(np.ones(outputs, np.float32))
-        weights_at += weight.size
-        scales_at += outputs
-    return _aligned(np.concatenate(panels)), np.concatenate(scales), np.array(places, np.int64)
-
-
-def _panels(weight: Weights, together: int) -> Weights:
-    """``[outputs, inputs]`` in the order of the panels; ``together`` inputs of an output are neighbours."""
-    grouped = weight.reshape(len(weight) // PANEL, PANEL, -1, together)
-    return np.ascontiguousarray(grouped.swapaxes(1, 2)).reshape(-1)
-
-
-def quantised(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Weights ``[outputs, inputs]`` in steps of int8, and the step ``[outputs]`` of each output."""
-    step = np.abs(weight).max(axis=1) / np.float32(WEIGHT_STEPS)
-    step[step == 0] = 1.0
-    return np.rint(weight / step[:, None]).astype(np.int8), step
-
-
-def _aligned(values: Weights) -> Weights:
-    """A copy that starts on a cache line."""
-    room = np.empty(values.nbytes + ALIGNMENT, np.uint8)
-    start = -room.ctypes.data % ALIGNMENT
-    copy: Weights = room[start : start + values.nbytes].view(values.dtype)
-    copy[:] = values
-    return copy

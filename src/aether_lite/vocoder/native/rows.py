@@ -10,6 +10,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from aether_lite.features.layout import NUM_FREE
+from aether_lite.native.matrices import PANEL
 from aether_lite.vocoder.fargan import (
     COND,
     CONV_INPUT,
@@ -22,7 +23,6 @@ from aether_lite.vocoder.fargan import (
     SUBFRAME,
     SUBFRAMES,
 )
-from aether_lite.vocoder.native.packing import PANEL
 
 COND_HIDDEN, COND_CONV, COND_ROWS = 64, 128, 3  # of the conditioning network: units, channels, rows seen
 PAST = 2 * SUBFRAME  # inputs of every layer: gated pitch prediction and previous samples

@@ -1,7 +1,7 @@
 """Products of packed matrices with one or a few vectors.
 
 A product is one pass over memory: an input against four vectors of weights at a time, see
-:mod:`aether_lite.vocoder.native.packing`. :func:`_panel` writes that loop as vectors of 8 in LLVM's language, from
+:mod:`aether_lite.native.matrices`. :func:`_panel` writes that loop as vectors of 8 in LLVM's language, from
 which LLVM makes the instructions of the machine at hand. The order of additions is that of the inputs, whatever the
 number of streams side by side, so the samples of a stream do not depend on the others.
 
@@ -17,8 +17,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from aether_lite.vocoder.native.compiling import called, compiled
-from aether_lite.vocoder.native.packing import PANEL
+from aether_lite.native.compiling import called, compiled
+from aether_lite.native.matrices import PANEL
 
 LANES = 8  # numbers in a vector; LLVM splits or joins them to the registers of the machine
 VECTORS = PANEL // LANES

@@ -10,8 +10,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 
-from aether_lite.vocoder.native.compiling import compiled
-from aether_lite.vocoder.native.packing import ACTIVATION_STEPS
+from aether_lite.native.compiling import compiled
+from aether_lite.native.matrices import ACTIVATION_STEPS
 
 INT32 = ir.IntType(32)
 ROUNDING = np.float32(1.5 * 2**23)  # added to a small float32, leaves its nearest integer in the lowest bits

@@ -1,0 +1,21 @@
+"""Kernels that numba compiles when first used, for one core: what those of vocoder and codec share.
+
+Only the modules of the kernels import numba; this one does not.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from aether_lite.errors import AetherError
+
+
+def numba_available() -> bool:
+    """Whether the extra ``realtime`` is installed."""
+    return find_spec("numba") is not None
+
+
+def require_numba(what: str) -> None:
+    """Raise AetherError naming the extra where numba is not installed; ``what`` ("the compiled vocoder") needs it."""
+    if not numba_available():
+        raise AetherError(f"{what} needs numba: pip install aether-lite[realtime]")
