@@ -7,14 +7,15 @@ A hash codec has the same parts around one bit per latent: ``Bits ~ binary chann
 
 ``forward`` is training (both directions through a given channel); ``encode`` and ``decode`` are the wire, and
 nothing passes between them but :class:`~aether_lite.channels.signal.Symbols` (or
-:class:`~aether_lite.channels.bits.Bits`) through a channel.
+:class:`~aether_lite.channels.bits.Bits`) through a channel. What these two spend their time on, the networks between
+features and latents, can be lent to other code that computes the same (:class:`Steps`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -24,13 +25,42 @@ from aether_lite.channels.signal import Received, Symbols
 from aether_lite.codec.presets import CodecConfig
 from aether_lite.hash import HashDecoder, HashEncoder, checked_kind
 from aether_lite.jscc import JsccDecoder, JsccEncoder
+from aether_lite.jscc.mapping import MappingDecoder, MappingEncoder
 from aether_lite.spi import SemanticHead, Semantics, SpeechImage, SpiDecoder, SpiEncoder, State
 
 Sent = TypeVar("Sent", Symbols, Bits)
 
 Channel = Callable[[Symbols], Received]
 BitChannel = Callable[[Bits], ReceivedBits]
-Mapping = Callable[[CodecConfig], tuple[nn.Module, nn.Module]]
+Mapping = Callable[[CodecConfig], tuple[MappingEncoder, MappingDecoder]]
+
+
+class Steps(Protocol):
+    """The networks between features and latents, the same for symbols and bits.
+
+    States mean the same in every implementation: one can go on where another stopped. Inputs and states are left
+    unchanged.
+    """
+
+    def latents(
+        self, features: Tensor, target_snr_db: float | None = None, state: State | None = None
+    ) -> tuple[Tensor, State]:
+        """Ordered latents ``[B, K, 2 n_max]`` of ``features [B, F, 20]``, and the state after them.
+
+        Args:
+            features: of whole tokens.
+            target_snr_db: Es/N0 the link is designed for [dB]; None encodes blind.
+            state: of the last call; None at the beginning.
+        """
+
+    def heard(self, planes: Tensor, conditions: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Features ``[B, F, 20]`` of what was received, and the state after them.
+
+        Args:
+            planes: ``[B, K, 3 n_max]``, see :meth:`aether_lite.jscc.mapping.MappingDecoder.planes`.
+            conditions: ``[B, K, 4]``.
+            state: of the last call; None at the beginning.
+        """
 
 
 @dataclass(frozen=True)
@@ -58,13 +88,15 @@ class Transmission(Generic[Sent]):
 class SpeechImageCodec(nn.Module):
     """What codecs of symbols and of bits share, over features ``[B, F, 20]``; F is a whole number of tokens.
 
+    Its own layers are the plain :class:`Steps`.
+
     Args:
         config: sizes.
         mapping: makes encoder and decoder between tokens and the channel.
     """
 
-    jscc_encoder: nn.Module
-    jscc_decoder: nn.Module
+    jscc_encoder: MappingEncoder
+    jscc_decoder: MappingDecoder
 
     def __init__(self, config: CodecConfig, mapping: Mapping) -> None:
         super().__init__()
@@ -76,6 +108,23 @@ class SpeechImageCodec(nn.Module):
         self.spi_decoder = SpiDecoder(width, config.channels, config.decoder_blocks, frames)
         self.encoder_head = SemanticHead(width, frames)
         self.decoder_head = SemanticHead(width, frames)
+
+    @torch.no_grad()
+    def latents(
+        self, features: Tensor, target_snr_db: float | None = None, state: State | None = None
+    ) -> tuple[Tensor, State]:
+        """See :class:`Steps`."""
+        tokens, new_state = self.spi_encoder(self.image(features), state)
+        target = None
+        if target_snr_db is not None:
+            target = torch.full(tokens.shape[:2], float(target_snr_db), device=tokens.device)
+        return self.jscc_encoder.real_latents(tokens, target), new_state
+
+    @torch.no_grad()
+    def heard(self, planes: Tensor, conditions: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """See :class:`Steps`."""
+        image, _, new_state = self.spi_decoder(self.jscc_decoder.tokens(planes, conditions), state)
+        return self.image.to_features(image), new_state
 
     def _transmission(
         self,
@@ -128,20 +177,31 @@ class SpiJscc(SpeechImageCodec):
 
     @torch.no_grad()
     def encode(
-        self, features: Tensor, rate: int, target_snr_db: float | None = None, state: State | None = None
+        self,
+        features: Tensor,
+        rate: int,
+        target_snr_db: float | None = None,
+        state: State | None = None,
+        steps: Steps | None = None,
     ) -> tuple[Symbols, State]:
-        """Symbols of ``features [B, F, 20]`` and the encoder's state after them (pass it on to continue)."""
-        tokens, new_state = self.spi_encoder(self.image(features), state)
-        target = None
-        if target_snr_db is not None:
-            target = torch.full(tokens.shape[:2], float(target_snr_db), device=tokens.device)
-        return self.jscc_encoder(tokens, rate, target), new_state
+        """Symbols of ``features [B, F, 20]`` and the encoder's state after them (pass it on to continue).
+
+        Args:
+            steps: computes the latents; None for the model's own layers.
+        """
+        latents, new_state = (steps or self).latents(features, target_snr_db, state)
+        return self.jscc_encoder.symbols(latents, rate), new_state
 
     @torch.no_grad()
-    def decode(self, received: Received, state: State | None = None) -> tuple[Tensor, State]:
-        """Features ``[B, K * token_frames, 20]`` of whole received tokens, and the decoder's state after them."""
-        image, _, new_state = self.spi_decoder(self.jscc_decoder(received), state)
-        return self.image.to_features(image), new_state
+    def decode(
+        self, received: Received, state: State | None = None, steps: Steps | None = None
+    ) -> tuple[Tensor, State]:
+        """Features ``[B, K * token_frames, 20]`` of whole received tokens, and the decoder's state after them.
+
+        Args:
+            steps: computes the features; None for the model's own layers.
+        """
+        return (steps or self).heard(*self.jscc_decoder.inputs(received), state)
 
 
 class SpiHash(SpeechImageCodec):
@@ -166,20 +226,31 @@ class SpiHash(SpeechImageCodec):
         return self._transmission(image, tokens, bits, self.jscc_decoder(channel(bits)), hashed)
 
     @torch.no_grad()
-    def encode(self, features: Tensor, rate: int, state: State | None = None) -> tuple[Bits, State]:
+    def encode(
+        self, features: Tensor, rate: int, state: State | None = None, steps: Steps | None = None
+    ) -> tuple[Bits, State]:
         """Bits of ``features [B, F, 20]`` and the encoder's state after them (pass it on to continue).
 
         In evaluation mode each is +1 or -1. A latent within rounding of its threshold may fall on the other side in a
-        batch of another size; :meth:`~aether_lite.codec.hash_codec.HashCodec.encode` rules that out.
+        batch of another size or with other ``steps``; :meth:`~aether_lite.codec.hash_codec.HashCodec.encode` rules that
+        out.
+
+        Args:
+            steps: computes the latents; None for the model's own layers.
         """
-        tokens, new_state = self.spi_encoder(self.image(features), state)
-        return self.jscc_encoder(tokens, rate), new_state
+        latents, new_state = (steps or self).latents(features, None, state)
+        return self.jscc_encoder.bits(latents, rate), new_state
 
     @torch.no_grad()
-    def decode(self, received: ReceivedBits, state: State | None = None) -> tuple[Tensor, State]:
-        """Features ``[B, K * token_frames, 20]`` of whole received tokens, and the decoder's state after them."""
-        image, _, new_state = self.spi_decoder(self.jscc_decoder(received), state)
-        return self.image.to_features(image), new_state
+    def decode(
+        self, received: ReceivedBits, state: State | None = None, steps: Steps | None = None
+    ) -> tuple[Tensor, State]:
+        """Features ``[B, K * token_frames, 20]`` of whole received tokens, and the decoder's state after them.
+
+        Args:
+            steps: computes the features; None for the model's own layers.
+        """
+        return (steps or self).heard(*self.jscc_decoder.inputs(received), state)
 
 
 def _symbol_mapping(config: CodecConfig) -> tuple[JsccEncoder, JsccDecoder]:

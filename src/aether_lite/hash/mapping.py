@@ -62,6 +62,10 @@ class HashEncoder(MappingEncoder):
         latents = on_sphere(self.real_latents(tokens).float())
         return latents, self.bottleneck(latents)
 
+    def bits(self, real_latents: Tensor, rate: int | Tensor) -> Bits:
+        """What is sent of latents ``[B, K, 2 n_max]`` at ``rate`` [bit/s]: an int, or ``[B] int64`` for mixed rates."""
+        return self.prefix(self.bottleneck(real_latents.float()), rate)
+
     def prefix(self, bits: Tensor, rate: int | Tensor) -> Bits:
         """What is sent of bits ``[B, K, 2 n_max]`` at ``rate`` [bit/s]: an int, or ``[B] int64`` for mixed rates."""
         widest = int(torch.as_tensor(bits_per_token(rate, self.token_frames)).max())
@@ -70,13 +74,14 @@ class HashEncoder(MappingEncoder):
 
     def forward(self, tokens: Tensor, rate: int | Tensor) -> Bits:
         """Bits of ``tokens [B, K, width]`` at ``rate`` [bit/s]."""
-        return self.prefix(self.all_bits(tokens)[1], rate)
+        return self.bits(self.real_latents(tokens), rate)
 
 
 class HashDecoder(MappingDecoder):
     """Soft bits to tokens ``[B, K, width]``."""
 
-    def forward(self, received: ReceivedBits) -> Tensor:
+    def inputs(self, received: ReceivedBits) -> tuple[Tensor, Tensor]:
+        """Planes ``[B, K, 3 n_max]`` and conditions ``[B, K, 4]`` of what was received, as :meth:`tokens` takes them."""
         batch = received.values.shape[0]
         alive = received.used & ~received.erased[:, :, None]
         soft = received.values.masked_fill(~alive, 0)
@@ -92,7 +97,10 @@ class HashDecoder(MappingDecoder):
             ),
             dim=-1,
         )
-        return self.tokens(planes, conditions)
+        return planes, conditions
+
+    def forward(self, received: ReceivedBits) -> Tensor:
+        return self.tokens(*self.inputs(received))
 
 
 def quality_db(soft: Tensor, used: Tensor) -> Tensor:

@@ -55,15 +55,21 @@ class JsccEncoder(MappingEncoder):
 
     def latents(self, tokens: Tensor, target_snr_db: Tensor | None = None) -> Tensor:
         """The latents in pairs, ``[B, K, n_max] complex64``: latent symbols before the power constraint."""
-        flat = self.real_latents(tokens, target_snr_db)
-        return torch.view_as_complex(flat.reshape(*flat.shape[:2], self.max_uses, 2))
+        return self._paired(self.real_latents(tokens, target_snr_db))
 
-    def forward(self, tokens: Tensor, rate: int | Tensor, target_snr_db: Tensor | None = None) -> Symbols:
-        """Symbols at ``rate`` [uses/s]: an int, or ``[B] int64`` for a batch of mixed rates."""
-        latent = self.latents(tokens, target_snr_db)
+    def symbols(self, real_latents: Tensor, rate: int | Tensor) -> Symbols:
+        """What is sent of latents ``[B, K, 2 n_max]`` at ``rate`` [uses/s]: an int, or ``[B] int64`` for mixed rates."""
+        latent = self._paired(real_latents)
         widest = int(torch.as_tensor(uses_per_token(rate, self.token_frames)).max())
         sent = Symbols(latent[..., :widest], rate, self.token_frames)
         return Symbols(normalise_prefix(sent.values, sent.used), rate, self.token_frames)
+
+    def forward(self, tokens: Tensor, rate: int | Tensor, target_snr_db: Tensor | None = None) -> Symbols:
+        """Symbols of ``tokens [B, K, width]`` at ``rate`` [uses/s]."""
+        return self.symbols(self.real_latents(tokens, target_snr_db), rate)
+
+    def _paired(self, flat: Tensor) -> Tensor:
+        return torch.view_as_complex(flat.reshape(*flat.shape[:2], self.max_uses, 2))
 
 
 class MappingDecoder(nn.Module):
@@ -104,7 +110,8 @@ class MappingDecoder(nn.Module):
 class JsccDecoder(MappingDecoder):
     """Received symbols and channel state to tokens ``[B, K, width]``."""
 
-    def forward(self, received: Received) -> Tensor:
+    def inputs(self, received: Received) -> tuple[Tensor, Tensor]:
+        """Planes ``[B, K, 3 n_max]`` and conditions ``[B, K, 4]`` of what was received, as :meth:`tokens` takes them."""
         batch = received.values.shape[0]
         used = Symbols(received.values, received.rate, received.token_frames).used
         front = equalise(received, used)
@@ -118,4 +125,7 @@ class JsccDecoder(MappingDecoder):
             ),
             dim=-1,
         )
-        return self.tokens(planes, conditions)
+        return planes, conditions
+
+    def forward(self, received: Received) -> Tensor:
+        return self.tokens(*self.inputs(received))

@@ -1,0 +1,124 @@
+"""One token of one stream through the codec's networks, as numba compiles it.
+
+The layers are those of :mod:`aether_lite.spi` and :mod:`aether_lite.jscc`, for codecs of every size; see
+:mod:`aether_lite.codec.native.packing` for the order of weights. States lie one after the other in the order and
+layout of the modules, and are advanced in place.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aether_lite.codec.native.layers import (
+    advance_block,
+    causal_convolution,
+    dense,
+    modulated,
+    normalised,
+    residual,
+    silu,
+    upsampled,
+)
+from aether_lite.features import layout
+from aether_lite.features.layout import CORRELATION_MAX, NUM_FREE, PITCH, PITCH_MAX, VOICING
+from aether_lite.native.activations import tanh
+from aether_lite.native.compiling import cached, compiled
+from aether_lite.spi import encoder
+from aether_lite.spi.encoder import PYRAMID_ROWS
+
+LEVELS = len(PYRAMID_ROWS) - 1
+PITCH_BOUND, VOICING_BOUND = np.float32(PITCH_MAX), np.float32(CORRELATION_MAX)
+RESIDUAL_CONTEXT = 2  # frames
+BLOCK_LAYERS, FILM_LAYERS, RESIDUAL_LAYERS = 4, 2, 2
+
+
+@compiled
+def _kernel_rows(rows):  # type: ignore[no-untyped-def]
+    """Rows of the kernel between ``rows`` and half as many: 5 rows and 3 need an odd one."""
+    return 3 if rows == PYRAMID_ROWS[2] else 4
+
+
+@cached(encoder, layout)
+def encode_token(w, features, conditions, state):  # type: ignore[no-untyped-def]
+    """Latents ``[1, 2 n_max]`` of one token.
+
+    Args:
+        w: :class:`~aether_lite.codec.native.packing.StepWeights` of an encoder.
+        features: ``[frames, 20] float32``.
+        conditions: ``[1, 2] float32``, as :func:`aether_lite.jscc.conditioning.snr_inputs` makes them.
+        state: ``[M] float32``.
+    """
+    image = dense(w, 0, NUM_FREE, features)
+    frames, at = len(image), 0
+    size = 2 * NUM_FREE
+    x = causal_convolution(w, 1, w.channels[0], image.reshape(frames, NUM_FREE, 1), state[:size], (3, 3), (1, 1))
+    at += size
+    for t in range(frames):
+        x[t] += w.row_bias
+    silu(x)
+    layer = 2
+    for level in range(LEVELS):
+        rows, stride = x.shape[1], w.strides[level]
+        size = x.shape[2] * rows * stride
+        kernel = (_kernel_rows(rows), 2 * stride)
+        x = causal_convolution(w, layer, w.channels[level + 1], x, state[at : at + size], kernel, (2, stride))
+        at += size
+        size = x.shape[2] * x.shape[1] * RESIDUAL_CONTEXT
+        residual(w, layer + 1, x, state[at : at + size])
+        at += size
+        layer += 1 + RESIDUAL_LAYERS
+    silu(x)
+    joined = np.concatenate((x.reshape(-1), image.reshape(-1))).reshape(1, -1)
+    tokens = dense(w, layer, w.width, joined)
+    layer += 1
+    for _ in range(w.blocks):
+        advance_block(w, layer, tokens, state[at : at + w.width])
+        layer += BLOCK_LAYERS
+        at += w.width
+    tokens = modulated(w, layer, normalised(tokens), conditions)
+    layer += FILM_LAYERS
+    hidden = dense(w, layer, 2 * w.width, tokens)
+    silu(hidden)
+    return dense(w, layer + 1, w.outputs, np.concatenate((tokens, hidden), axis=1))
+
+
+@cached(encoder, layout)
+def decode_token(w, planes, conditions, state):  # type: ignore[no-untyped-def]
+    """Features ``[frames, 20]`` of one token.
+
+    Args:
+        w: :class:`~aether_lite.codec.native.packing.StepWeights` of a decoder.
+        planes: ``[1, 3 n_max] float32``, see :meth:`aether_lite.jscc.mapping.MappingDecoder.planes`.
+        conditions: ``[1, 4] float32``.
+        state: ``[M] float32``.
+    """
+    hidden = modulated(w, 1, dense(w, 0, 2 * w.width, planes), conditions)
+    silu(hidden)
+    layer = 1 + FILM_LAYERS
+    tokens = dense(w, layer, w.width, np.concatenate((planes, hidden), axis=1))
+    tokens = modulated(w, layer + 1, tokens, conditions)
+    layer += 1 + FILM_LAYERS
+    at = 0
+    for _ in range(w.blocks):
+        advance_block(w, layer, tokens, state[at : at + w.width])
+        layer += BLOCK_LAYERS
+        at += w.width
+    tokens = normalised(tokens)
+    top = dense(w, layer, PYRAMID_ROWS[-1] * w.channels[0], tokens)
+    x = top.reshape(1, PYRAMID_ROWS[-1], w.channels[0])
+    layer += 1
+    for level in range(LEVELS):
+        size = x.shape[2] * x.shape[1] * RESIDUAL_CONTEXT
+        residual(w, layer, x, state[at : at + size])
+        at += size
+        rows = PYRAMID_ROWS[LEVELS - 1 - level]
+        x = upsampled(w, layer + RESIDUAL_LAYERS, w.channels[level + 1], x, rows, _kernel_rows(rows), w.strides[level])
+        silu(x)
+        layer += RESIDUAL_LAYERS + 1
+    image = causal_convolution(w, layer, 1, x, state[at:], (3, 3), (1, 1)).reshape(-1, NUM_FREE)
+    image += dense(w, layer + 1, w.outputs, tokens).reshape(-1, NUM_FREE)
+    features = dense(w, layer + 2, NUM_FREE, image)
+    for t in range(len(features)):
+        features[t, PITCH] = PITCH_BOUND * tanh(features[t, PITCH] / PITCH_BOUND)
+        features[t, VOICING] = VOICING_BOUND * tanh(features[t, VOICING] / VOICING_BOUND)
+    return features
