@@ -16,7 +16,7 @@ from torch import Tensor
 
 from aether_lite.channels import Received, Symbols, awgn, clean, erase, rayleigh
 from aether_lite.channels.signal import ChannelState, uses_per_token
-from aether_lite.codec import Codec, SpiJscc, preset
+from aether_lite.codec import Codec, CompiledSteps, SpiJscc, preset
 from aether_lite.errors import AetherError
 from aether_lite.jscc import RATES
 from aether_lite.streaming import Decoder, Encoder
@@ -24,6 +24,14 @@ from aether_lite.streaming.snapshot import Snapshot
 from aether_lite.vocoder import periods_from_features, synthesize
 
 TOKEN = 1280
+
+
+@pytest.fixture(scope="module", params=["compiled", "eager"])
+def tiny_codec(request: pytest.FixtureRequest, tiny: SpiJscc) -> Codec:
+    """The untrained codec, with streams of either kind."""
+    codec = Codec(tiny)
+    codec.stream_steps = CompiledSteps(tiny) if request.param == "compiled" else tiny
+    return codec
 
 
 def pushed(encoder: Encoder, pieces: list[np.ndarray]) -> Tensor:
@@ -172,6 +180,24 @@ def test_a_fresh_stream_goes_on_from_a_stored_state_to_the_bit(
     assert torch.equal(heard, again)
 
 
+def test_a_state_serves_streams_of_the_other_kind(tiny_codec: Codec, tiny: SpiJscc, speech: np.ndarray) -> None:
+    speech = speech[:, :12_800]
+    kinds = [tiny_codec.stream_steps, tiny, CompiledSteps(tiny)]
+    encoders = [Encoder(tiny_codec, 600, steps=steps) for steps in kinds]
+    encoders[0].push(speech[0, :5000])
+    for encoder in encoders[1:]:
+        encoder.load_state_dict(encoders[0].state_dict())
+    rest = [encoder.push(speech[0, 5000:]).values for encoder in encoders]
+    decoders = [Decoder(tiny_codec, 600, vocoder=Silence(), steps=steps) for steps in kinds]
+    decoders[0].push_symbols(rest[0].flatten()[:100])
+    for decoder in decoders[1:]:
+        decoder.load_state_dict(decoders[0].state_dict())
+    features = [decoder.push_symbols(rest[0].flatten()[100:]).features for decoder in decoders]
+    for other in (1, 2):
+        torch.testing.assert_close(rest[other], rest[0], atol=1e-5, rtol=0)
+        torch.testing.assert_close(features[other], features[0], atol=1e-5, rtol=0)
+
+
 def test_a_stored_state_of_another_codec_is_refused(tiny_codec: Codec, speech: np.ndarray) -> None:
     other = Codec(SpiJscc(preset("small")).eval())
     encoder = Encoder(tiny_codec)
@@ -231,7 +257,7 @@ def test_wrong_input_is_a_stated_error(tiny_codec: Codec) -> None:
 
 def held(stream: Encoder | Decoder) -> int:
     """Bytes of everything that a stream holds besides the weights."""
-    own = {name: value for name, value in vars(stream).items() if name not in ("_model", "_vocoder")}
+    own = {name: value for name, value in vars(stream).items() if name not in ("_model", "_steps", "_vocoder")}
     return len(pickle.dumps(own))
 
 

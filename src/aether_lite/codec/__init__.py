@@ -3,18 +3,22 @@
 from aether_lite.codec.codec import Codec, load
 from aether_lite.codec.hash_codec import HashCodec, load_hash
 from aether_lite.codec.loading import is_hash_codec, load_codec, load_hash_codec, save_codec, start_hash_codec
-from aether_lite.codec.model import SpeechImageCodec, SpiHash, SpiJscc, Transmission
+from aether_lite.codec.model import SpeechImageCodec, SpiHash, SpiJscc, Steps, Transmission
 from aether_lite.codec.presets import PRESETS, CodecConfig, preset
+from aether_lite.codec.steps import CompiledSteps, fastest_steps
 
 __all__ = [
     "PRESETS",
     "Codec",
     "CodecConfig",
+    "CompiledSteps",
     "HashCodec",
     "SpeechImageCodec",
     "SpiHash",
     "SpiJscc",
+    "Steps",
     "Transmission",
+    "fastest_steps",
     "is_hash_codec",
     "load",
     "load_codec",

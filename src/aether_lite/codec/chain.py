@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from aether_lite.codec.latency import Latency, latency
-from aether_lite.codec.model import SpeechImageCodec
+from aether_lite.codec.model import SpeechImageCodec, Steps
+from aether_lite.codec.steps import fastest_steps
 from aether_lite.errors import AetherError
 from aether_lite.features import extract_features
 from aether_lite.features.layout import FRAME, NUM_FREE
@@ -53,6 +54,11 @@ class SpeechChain:
     def stream_vocoder(self) -> FrameVocoder:
         """The fastest vocoder for one stream on this machine: compiled if numba is installed (once, some seconds)."""
         return fastest_vocoder(load_fargan(self._vocoder_path or default_vocoder_path()))
+
+    @cached_property
+    def stream_steps(self) -> Steps:
+        """The fastest networks for one stream on this machine, frozen: compiled if numba is installed (once, seconds)."""
+        return fastest_steps(self.model)
 
     @property
     def token_frames(self) -> int:

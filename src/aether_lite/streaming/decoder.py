@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from aether_lite.channels.signal import FRAMES_PER_SECOND, ChannelState, Received, uses_per_token
-from aether_lite.codec import Codec
+from aether_lite.codec import Codec, Steps
 from aether_lite.errors import AetherError
 from aether_lite.spi import State
 from aether_lite.streaming.encoder import checked_rate
@@ -32,6 +32,7 @@ class Decoder:
         codec: gives the weights; several streams may share one.
         rate: channel uses per second of :meth:`push_symbols` and :meth:`lose`; see :attr:`rate`.
         vocoder: makes the sound; None for the codec's ``stream_vocoder``.
+        steps: computes the networks; None for the codec's ``stream_steps``.
         mute: False to hear whatever the decoder makes of gaps and noise.
 
     Raises:
@@ -47,9 +48,16 @@ class Decoder:
     """
 
     def __init__(
-        self, codec: Codec, rate: int = 1000, *, vocoder: FrameVocoder | None = None, mute: bool = True
+        self,
+        codec: Codec,
+        rate: int = 1000,
+        *,
+        vocoder: FrameVocoder | None = None,
+        steps: Steps | None = None,
+        mute: bool = True,
     ) -> None:
         self._model = codec.model
+        self._steps = codec.stream_steps if steps is None else steps
         self._frames = codec.token_frames
         self._voice = Voice(codec.stream_vocoder if vocoder is None else vocoder, mute)
         self._rate = checked_rate(rate)
@@ -187,6 +195,6 @@ class Decoder:
     def _token(self, values: Tensor, gain: Tensor, noise_variance: float, erased: bool) -> Heard:
         state = ChannelState(gain[None, None], torch.tensor([[noise_variance]]), torch.tensor([[erased]]))
         received = Received(values[None, None].to(torch.complex64), self._rate, state, self._frames)
-        rows, self._memory = self._model.decode(received, self._memory)
+        rows, self._memory = self._model.decode(received, self._memory, self._steps)
         seconds = self._frames / FRAMES_PER_SECOND
         return self._voice.speak(rows, judged(self._voice.muting, values, gain, noise_variance, erased, seconds))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from aether_lite.channels.parameters import SNR_RANGE_DB, checked_number
 from aether_lite.channels.signal import Symbols, uses_per_token
-from aether_lite.codec import Codec
+from aether_lite.codec import Codec, Steps
 from aether_lite.errors import AetherError
 from aether_lite.features import NUM_FREE
 from aether_lite.jscc import RATES
@@ -40,6 +40,7 @@ class Encoder:
         codec: gives the weights; several streams may share one.
         rate: channel uses per second, one of 150, 300, 500, 600, 700, 1000, 1200; see :attr:`rate`.
         target_snr_db: Es/N0 the link is designed for [dB]; None encodes for any channel.
+        steps: computes the networks; None for the codec's ``stream_steps``.
 
     Raises:
         AetherError: a rate or SNR out of range.
@@ -51,8 +52,11 @@ class Encoder:
         torch.Size([1, 1, 24])
     """
 
-    def __init__(self, codec: Codec, rate: int = 1000, target_snr_db: float | None = None) -> None:
+    def __init__(
+        self, codec: Codec, rate: int = 1000, target_snr_db: float | None = None, *, steps: Steps | None = None
+    ) -> None:
         self._model = codec.model
+        self._steps = codec.stream_steps if steps is None else steps
         self._frames = codec.token_frames
         self.rate = rate
         self.target_snr_db = target_snr_db
@@ -131,6 +135,8 @@ class Encoder:
         uses = int(uses_per_token(self._rate, self._frames))
         values = [torch.zeros(1, 0, uses, dtype=torch.complex64)]
         for features in tokens:
-            symbols, self._memory = self._model.encode(features, self._rate, self._target_snr_db, self._memory)
+            symbols, self._memory = self._model.encode(
+                features, self._rate, self._target_snr_db, self._memory, self._steps
+            )
             values.append(symbols.values)
         return Symbols(torch.cat(values, dim=1), self._rate, self._frames)

@@ -5,14 +5,31 @@ Arrays are float32 and contiguous: tokens ``[1, n]``, images ``[frames, rows, ch
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
+from aether_lite.features.layout import NUM_FREE
 from aether_lite.native.activations import sigmoid, tanh
 from aether_lite.native.compiling import called, compiled
 from aether_lite.native.panels import product
 
 NORM_EPSILON = np.finfo(np.float32).eps  # of nn.RMSNorm where none is given
 ROW_PADDING = 1
+ONE = np.float32(1)
+
+
+class Sizes(NamedTuple):
+    """Numbers handed to functions. Plain constants would make numba compile a function for each of them."""
+
+    first_layer: int = 0
+    free: int = NUM_FREE
+    kernel: int = 3  # rows and frames of a convolution that keeps the resolution
+    keeping: int = 1  # its stride; and channels of the image
+    halving: int = 2  # row stride of a level
+
+
+SIZE = Sizes()
 
 
 @compiled
@@ -44,37 +61,46 @@ def silu(x):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def causal_convolution(w, layer, channels, x, state, kernel, stride):  # type: ignore[no-untyped-def]
+def add(x, y):  # type: ignore[no-untyped-def]
+    """``x += y`` for arrays of the same number of values."""
+    called()
+    total, given = x.reshape(-1), y.reshape(-1)
+    for i in range(len(total)):
+        total[i] += given[i]
+
+
+@compiled
+def causal_convolution(w, layer, channels, x, state, kernel_rows, kernel_frames, row_stride, frame_stride):  # type: ignore[no-untyped-def]
     """:class:`aether_lite.spi.layers.CausalConv2d`; a new image.
 
     Args:
         channels: of the result.
         state: ``[channels, rows, frames]`` of the last frames as one row; replaced.
-        kernel, stride: (rows, frames).
     """
     called()
     frames, rows, incoming = x.shape
-    context = kernel[1] - stride[1]
-    height = rows + 2 * ROW_PADDING
-    padded = np.zeros((context + frames, height, incoming), np.float32)
-    for c in range(incoming):
-        for r in range(rows):
-            for t in range(context):
-                padded[t, ROW_PADDING + r, c] = state[(c * rows + r) * context + t]
-    padded[context:, ROW_PADDING : ROW_PADDING + rows] = x
-    for c in range(incoming):
-        for r in range(rows):
-            for t in range(context):
-                state[(c * rows + r) * context + t] = padded[frames + t, ROW_PADDING + r, c]
-    made_frames, made_rows = frames // stride[1], (height - kernel[0]) // stride[0] + 1
-    run = kernel[0] * incoming
-    patches = np.empty((made_frames * made_rows, kernel[1] * run), np.float32)
-    flat = padded.reshape(context + frames, height * incoming)
+    context = kernel_frames - frame_stride
+    height, row_values = rows + 2 * ROW_PADDING, rows * incoming
+    first = ROW_PADDING * incoming
+    seen, flat = np.zeros((context + frames, height * incoming), np.float32), x.reshape(frames, row_values)
+    for t in range(context):
+        for i in range(row_values):
+            seen[t, first + i] = state[(i % incoming * rows + i // incoming) * context + t]
+    for t in range(frames):
+        source, target = flat[t], seen[context + t, first : first + row_values]
+        for i in range(row_values):
+            target[i] = source[i]
+    for t in range(context):
+        for i in range(row_values):
+            state[(i % incoming * rows + i // incoming) * context + t] = seen[frames + t, first + i]
+    made_frames, made_rows = frames // frame_stride, (height - kernel_rows) // row_stride + 1
+    run = kernel_rows * incoming
+    patches = np.empty((made_frames * made_rows, kernel_frames * run), np.float32)
     for t in range(made_frames):
         for r in range(made_rows):
-            patch, start = patches[t * made_rows + r], r * stride[0] * incoming
-            for tap in range(kernel[1]):
-                source, target = flat[t * stride[1] + tap, start : start + run], patch[tap * run : (tap + 1) * run]
+            patch, start = patches[t * made_rows + r], r * row_stride * incoming
+            for tap in range(kernel_frames):
+                source, target = seen[t * frame_stride + tap, start : start + run], patch[tap * run : (tap + 1) * run]
                 for i in range(run):
                     target[i] = source[i]
     return dense(w, layer, channels, patches).reshape(made_frames, made_rows, channels)
@@ -84,12 +110,25 @@ def causal_convolution(w, layer, channels, x, state, kernel, stride):  # type: i
 def residual(w, layer, x, state):  # type: ignore[no-untyped-def]
     """:class:`aether_lite.spi.layers.ResidualConv` in place; of two layers."""
     called()
-    channels = x.shape[2]
+    channels, size, step = x.shape[2], SIZE.kernel, SIZE.keeping
     inner = x.copy()
     silu(inner)
-    inner = causal_convolution(w, layer, channels, inner, state, (3, 3), (1, 1))
+    inner = causal_convolution(w, layer, channels, inner, state, size, size, step, step)
     silu(inner)
-    x += dense(w, layer + 1, channels, inner.reshape(-1, channels)).reshape(x.shape)
+    add(x, dense(w, layer + 1, channels, inner.reshape(-1, channels)))
+
+
+@compiled
+def joined(x, y):  # type: ignore[no-untyped-def]
+    """All values of two arrays as one token ``[1, n]``."""
+    called()
+    first, second = x.reshape(-1), y.reshape(-1)
+    z = np.empty((1, len(first) + len(second)), np.float32)
+    for i in range(len(first)):
+        z[0, i] = first[i]
+    for i in range(len(second)):
+        z[0, len(first) + i] = second[i]
+    return z
 
 
 @compiled
@@ -120,7 +159,11 @@ def normalised(tokens):  # type: ignore[no-untyped-def]
     total = np.float32(0)
     for i in range(tokens.shape[1]):
         total += tokens[0, i] * tokens[0, i]
-    return tokens * (np.float32(1) / np.sqrt(total / np.float32(tokens.shape[1]) + NORM_EPSILON))
+    factor = ONE / np.sqrt(total / np.float32(tokens.shape[1]) + NORM_EPSILON)
+    y = np.empty_like(tokens)
+    for i in range(tokens.shape[1]):
+        y[0, i] = tokens[0, i] * factor
+    return y
 
 
 @compiled
@@ -155,4 +198,4 @@ def advance_block(w, layer, tokens, state):  # type: ignore[no-untyped-def]
     for i in range(w.hidden):
         gate = wide[w.hidden + i]
         gated[0, i] = wide[i] * (gate * sigmoid(gate))
-    tokens += dense(w, layer + 3, width, gated)
+    add(tokens, dense(w, layer + 3, width, gated))

@@ -10,9 +10,12 @@ from __future__ import annotations
 import numpy as np
 
 from aether_lite.codec.native.layers import (
+    SIZE,
+    add,
     advance_block,
     causal_convolution,
     dense,
+    joined,
     modulated,
     normalised,
     residual,
@@ -28,7 +31,7 @@ from aether_lite.spi.encoder import PYRAMID_ROWS
 
 LEVELS = len(PYRAMID_ROWS) - 1
 PITCH_BOUND, VOICING_BOUND = np.float32(PITCH_MAX), np.float32(CORRELATION_MAX)
-RESIDUAL_CONTEXT = 2  # frames
+STEM_CONTEXT = RESIDUAL_CONTEXT = 2  # frames
 BLOCK_LAYERS, FILM_LAYERS, RESIDUAL_LAYERS = 4, 2, 2
 
 
@@ -48,28 +51,28 @@ def encode_token(w, features, conditions, state):  # type: ignore[no-untyped-def
         conditions: ``[1, 2] float32``, as :func:`aether_lite.jscc.conditioning.snr_inputs` makes them.
         state: ``[M] float32``.
     """
-    image = dense(w, 0, NUM_FREE, features)
-    frames, at = len(image), 0
-    size = 2 * NUM_FREE
-    x = causal_convolution(w, 1, w.channels[0], image.reshape(frames, NUM_FREE, 1), state[:size], (3, 3), (1, 1))
-    at += size
+    layer = SIZE.first_layer
+    image = dense(w, layer, SIZE.free, features)
+    frames, at = len(image), NUM_FREE * STEM_CONTEXT
+    size, step = SIZE.kernel, SIZE.keeping
+    plane = image.reshape(frames, NUM_FREE, 1)
+    x = causal_convolution(w, layer + 1, w.channels[0], plane, state[:at], size, size, step, step)
     for t in range(frames):
-        x[t] += w.row_bias
+        add(x[t], w.row_bias)
     silu(x)
-    layer = 2
+    layer += 2
     for level in range(LEVELS):
         rows, stride = x.shape[1], w.strides[level]
         size = x.shape[2] * rows * stride
-        kernel = (_kernel_rows(rows), 2 * stride)
-        x = causal_convolution(w, layer, w.channels[level + 1], x, state[at : at + size], kernel, (2, stride))
+        channels, part, height = w.channels[level + 1], state[at : at + size], _kernel_rows(rows)
+        x = causal_convolution(w, layer, channels, x, part, height, 2 * stride, SIZE.halving, stride)
         at += size
         size = x.shape[2] * x.shape[1] * RESIDUAL_CONTEXT
         residual(w, layer + 1, x, state[at : at + size])
         at += size
         layer += 1 + RESIDUAL_LAYERS
     silu(x)
-    joined = np.concatenate((x.reshape(-1), image.reshape(-1))).reshape(1, -1)
-    tokens = dense(w, layer, w.width, joined)
+    tokens = dense(w, layer, w.width, joined(x.reshape(1, -1), image))
     layer += 1
     for _ in range(w.blocks):
         advance_block(w, layer, tokens, state[at : at + w.width])
@@ -79,7 +82,7 @@ def encode_token(w, features, conditions, state):  # type: ignore[no-untyped-def
     layer += FILM_LAYERS
     hidden = dense(w, layer, 2 * w.width, tokens)
     silu(hidden)
-    return dense(w, layer + 1, w.outputs, np.concatenate((tokens, hidden), axis=1))
+    return dense(w, layer + 1, w.outputs, joined(tokens, hidden))
 
 
 @cached(encoder, layout)
@@ -92,10 +95,11 @@ def decode_token(w, planes, conditions, state):  # type: ignore[no-untyped-def]
         conditions: ``[1, 4] float32``.
         state: ``[M] float32``.
     """
-    hidden = modulated(w, 1, dense(w, 0, 2 * w.width, planes), conditions)
+    layer = SIZE.first_layer
+    hidden = modulated(w, layer + 1, dense(w, layer, 2 * w.width, planes), conditions)
     silu(hidden)
-    layer = 1 + FILM_LAYERS
-    tokens = dense(w, layer, w.width, np.concatenate((planes, hidden), axis=1))
+    layer += 1 + FILM_LAYERS
+    tokens = dense(w, layer, w.width, joined(planes, hidden))
     tokens = modulated(w, layer + 1, tokens, conditions)
     layer += 1 + FILM_LAYERS
     at = 0
@@ -115,9 +119,10 @@ def decode_token(w, planes, conditions, state):  # type: ignore[no-untyped-def]
         x = upsampled(w, layer + RESIDUAL_LAYERS, w.channels[level + 1], x, rows, _kernel_rows(rows), w.strides[level])
         silu(x)
         layer += RESIDUAL_LAYERS + 1
-    image = causal_convolution(w, layer, 1, x, state[at:], (3, 3), (1, 1)).reshape(-1, NUM_FREE)
-    image += dense(w, layer + 1, w.outputs, tokens).reshape(-1, NUM_FREE)
-    features = dense(w, layer + 2, NUM_FREE, image)
+    size, step = SIZE.kernel, SIZE.keeping
+    image = causal_convolution(w, layer, step, x, state[at:], size, size, step, step).reshape(-1, NUM_FREE)
+    add(image, dense(w, layer + 1, w.outputs, tokens))
+    features = dense(w, layer + 2, SIZE.free, image)
     for t in range(len(features)):
         features[t, PITCH] = PITCH_BOUND * tanh(features[t, PITCH] / PITCH_BOUND)
         features[t, VOICING] = VOICING_BOUND * tanh(features[t, VOICING] / VOICING_BOUND)
