@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -170,10 +171,12 @@ class Received:
             AetherError: a value is not finite, a noise variance is negative or infinite, or an erased token
                 is not zero.
         """
-        if not bool(torch.isfinite(torch.view_as_real(self.values)).all()):
+        values = self.values.numpy(force=True)
+        if not np.isfinite(values).all():
             raise AetherError("received values are not all finite")
-        noise = self.state.noise_variance
-        if noise is not None and bool(((noise < 0) | torch.isinf(noise)).any()):
-            raise AetherError("noise_variance must be finite and not negative")
-        if bool((self.values != 0).any(dim=-1).logical_and(self.state.erased).any()):
+        if self.state.noise_variance is not None:
+            noise = self.state.noise_variance.numpy(force=True)
+            if (noise < 0).any() or np.isinf(noise).any():
+                raise AetherError("noise_variance must be finite and not negative")
+        if values[self.state.erased.numpy(force=True)].any():
             raise AetherError("received values of erased tokens must be zero")

@@ -57,7 +57,10 @@ class SpeechChain:
 
     @cached_property
     def stream_steps(self) -> Steps:
-        """The fastest networks for one stream on this machine, frozen: compiled if numba is installed (once, seconds)."""
+        """The fastest networks for one stream on this machine: compiled if numba is installed (once, some seconds).
+
+        Frozen: later changes of the model may not be seen.
+        """
         return fastest_steps(self.model)
 
     @property

@@ -79,9 +79,9 @@ def pitch_from_f0(f0: ArrayLike) -> Float64:
 def row_sum(coefficients: Float64, matrix: Float64) -> Float64:
     """``coefficients [F, n] @ matrix [n, m] -> [F, m]``, each row's bits independent of F.
 
-    A BLAS product may add in another order for another number of rows; streaming and batch must agree.
+    A BLAS product may add in another order for another number of rows; streaming and batch must agree. ``accumulate``
+    adds one after the other.
     """
-    total: Float64 = coefficients[:, :1] * matrix[0]
-    for column in range(1, matrix.shape[0]):
-        total += coefficients[:, column, None] * matrix[column]
+    products = coefficients[:, :, None] * matrix
+    total: Float64 = np.add.accumulate(products, axis=1)[:, -1]
     return total

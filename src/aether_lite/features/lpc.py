@@ -60,10 +60,11 @@ def levinson(autocorrelation: Float64) -> Float64:
     coefficients = np.zeros((frames, order))
     error = autocorrelation[:, 0].copy()
     running = np.ones(frames, dtype=bool)
+    terms = np.empty((frames, order))
     for i in range(order):
-        acc = autocorrelation[:, i + 1].copy()
-        for j in range(i):
-            acc += coefficients[:, j] * autocorrelation[:, i - j]
+        terms[:, 0] = autocorrelation[:, i + 1]
+        np.multiply(coefficients[:, :i], autocorrelation[:, i:0:-1], out=terms[:, 1 : i + 1])
+        acc = np.add.accumulate(terms[:, : i + 1], axis=1)[:, -1]
         reflection = np.where(running, -acc / error, 0.0)
         head = coefficients[:, :i]
         coefficients[:, :i] = head + reflection[:, None] * head[:, ::-1]

@@ -81,7 +81,7 @@ class HashDecoder(MappingDecoder):
     """Soft bits to tokens ``[B, K, width]``."""
 
     def inputs(self, received: ReceivedBits) -> tuple[Tensor, Tensor]:
-        """Planes ``[B, K, 3 n_max]`` and conditions ``[B, K, 4]`` of what was received, as :meth:`tokens` takes them."""
+        """What :meth:`tokens` takes: planes ``[B, K, 3 n_max]`` and conditions ``[B, K, 4]`` of what was received."""
         batch = received.values.shape[0]
         alive = received.used & ~received.erased[:, :, None]
         soft = received.values.masked_fill(~alive, 0)

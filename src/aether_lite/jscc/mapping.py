@@ -58,7 +58,7 @@ class JsccEncoder(MappingEncoder):
         return self._paired(self.real_latents(tokens, target_snr_db))
 
     def symbols(self, real_latents: Tensor, rate: int | Tensor) -> Symbols:
-        """What is sent of latents ``[B, K, 2 n_max]`` at ``rate`` [uses/s]: an int, or ``[B] int64`` for mixed rates."""
+        """What is sent of latents ``[B, K, 2 n_max]`` at ``rate`` [uses/s]: an int, or ``[B] int64`` for mixed ones."""
         latent = self._paired(real_latents)
         widest = int(torch.as_tensor(uses_per_token(rate, self.token_frames)).max())
         sent = Symbols(latent[..., :widest], rate, self.token_frames)
@@ -111,7 +111,7 @@ class JsccDecoder(MappingDecoder):
     """Received symbols and channel state to tokens ``[B, K, width]``."""
 
     def inputs(self, received: Received) -> tuple[Tensor, Tensor]:
-        """Planes ``[B, K, 3 n_max]`` and conditions ``[B, K, 4]`` of what was received, as :meth:`tokens` takes them."""
+        """What :meth:`tokens` takes: planes ``[B, K, 3 n_max]`` and conditions ``[B, K, 4]`` of what was received."""
         batch = received.values.shape[0]
         used = Symbols(received.values, received.rate, received.token_frames).used
         front = equalise(received, used)

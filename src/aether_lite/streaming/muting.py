@@ -27,10 +27,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from aether_lite.channels.state import PILOT_SPACING
+from aether_lite.features.layout import Float64
 
 GAP_S = 0.4  # [s] of lost tokens that are concealed; a longer run is muted
 USELESS_SNR_DB = -12.0  # mean |h|^2 / N0 [dB] of a token below which nothing of use came; 6 dB below the lowest stated
@@ -76,12 +78,12 @@ def judged(
         erased: whether the token is marked as lost.
         token_s: length of a token [s].
     """
-    power = gain.abs().square()
+    power = _power(gain)
     useless = not math.isnan(noise_variance) and float(power.mean()) < noise_variance * 10 ** (USELESS_SNR_DB / 10)
     lost_s = _lost_s(state, erased or useless, token_s)
     evidence, noise_only = state.evidence, state.noise_only
     if not erased and not math.isnan(noise_variance):
-        evidence += speech_evidence(values, power, noise_variance)
+        evidence += speech_evidence(_power(values), power, noise_variance)
         evidence = max(evidence, 0.0) if noise_only else min(evidence, 0.0)
         turns = evidence > LISTEN_EVIDENCE if noise_only else evidence < -MUTE_EVIDENCE
         if turns:
@@ -107,18 +109,17 @@ def _lost_s(state: MuteState, lost: bool, token_s: float) -> float:
     return state.lost_s + token_s if lost else 0.0
 
 
-def speech_evidence(values: Tensor, power: Tensor, noise_variance: float) -> float:
+def speech_evidence(received: Float64, power: Float64, noise_variance: float) -> float:
     """Evidence [nats] of one token that speech is sent, against noise only; see the module's text.
 
     Args:
-        values: ``[n] complex``.
+        received: ``[n]``, |y|^2.
         power: ``[n]``, |h|^2 as told.
         noise_variance: N0 as told.
     """
     noise = max(noise_variance, NOISE_FLOOR)
-    sent = power.double().clamp(max=1.0)
-    received = values.abs().double().square()
-    ratio = received * (1 / noise - 1 / (sent + noise)) - torch.log1p(sent / noise)
+    sent = np.minimum(power, 1.0)
+    ratio = received * (1 / noise - 1 / (sent + noise)) - np.log1p(sent / noise)
     return float(ratio.sum()) / (1 + PILOT_SPACING)
 
 
@@ -133,3 +134,9 @@ def faded(samples: Tensor, state: MuteState) -> tuple[Tensor, MuteState]:
     silent = torch.zeros((), dtype=samples.dtype)
     shaped = torch.where(place < FADE_SAMPLES, samples * gain, silent)
     return shaped, MuteState(state.lost_s, state.evidence, state.noise_only, end)
+
+
+def _power(values: Tensor) -> Float64:
+    """``[n]``: squared magnitude of ``[n] complex``."""
+    parts = torch.view_as_real(values.resolve_conj()).numpy(force=True).astype(np.float64)
+    return np.asarray(np.square(parts).sum(axis=-1))

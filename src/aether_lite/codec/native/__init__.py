@@ -1,1 +1,1 @@
-"""One token through the codec's networks in kernels that numba compiles; :mod:`aether_lite.codec.steps` is their front."""
+"""The codec's networks in kernels that numba compiles, one token a call; front: :mod:`aether_lite.codec.steps`."""

@@ -61,7 +61,7 @@ def pack_encoder(model: SpeechImageCodec) -> StepWeights:
     """Copy and pack what leads from features to latents; ``model`` may lie on any device."""
     spi, mapping, image = model.spi_encoder, model.jscc_encoder, model.image
     last = cast(ResidualConv, spi.residual[-1]).conv.in_channels
-    project = spi.project.weight.unflatten(1, (last, -1)).transpose(1, 2).flatten(1)
+    project = torch.unflatten(spi.project.weight, 1, (last, -1)).transpose(1, 2).flatten(1)
     layers = [_image_in(image), _convolution(spi.stem.conv)]
     for down, residual in zip(spi.down, spi.residual, strict=True):
         layers += [_convolution(cast(nn.Conv2d, down.conv)), *_residual(cast(ResidualConv, residual))]
@@ -84,7 +84,7 @@ def pack_decoder(model: SpeechImageCodec) -> StepWeights:
     layers = [(mapping.expand.weight, mapping.expand.bias), *_film(mapping.film_hidden)]
     layers.append((torch.cat((mapping.linear.weight, mapping.contract.weight), 1), mapping.linear.bias))
     layers += [*_film(mapping.film_token), *_blocks(spi.blocks)]
-    project, bias = (value.unflatten(0, (spi.top, -1)).transpose(0, 1).flatten(0, 1) for value in _linear(spi.project))
+    project, bias = (_rows_first(value, spi.top) for value in _linear(spi.project))
     layers.append((project * spi.norm.weight, bias))
     for residual, up in zip(spi.residual, spi.up, strict=True):
         layers += [*_residual(cast(ResidualConv, residual)), _transposed(cast(nn.ConvTranspose2d, up))]
@@ -127,6 +127,11 @@ def _linear(layer: nn.Linear) -> Layer:
     return layer.weight, layer.bias
 
 
+def _rows_first(value: Tensor, channels: int) -> Tensor:
+    """Outputs in the order (row, channel) of outputs in the order (channel, row)."""
+    return torch.unflatten(value, 0, (channels, -1)).transpose(0, 1).flatten(0, 1)
+
+
 def _convolution(layer: nn.Conv2d) -> Layer:
     """Inputs in the order (frame, row, channel)."""
     return layer.weight.permute(0, 3, 2, 1).flatten(1), cast(Tensor, layer.bias)
@@ -149,13 +154,13 @@ def _residual(layer: ResidualConv) -> list[Layer]:
 
 
 def _blocks(blocks: nn.ModuleList) -> list[Layer]:
-    layers = []
+    layers: list[Layer] = []
     for block in blocks:
         assert isinstance(block, TokenBlock)
-        gru = block.gru
+        gru = dict(block.gru.named_parameters())
         layers += [
-            (gru.weight_ih_l0 * block.norm_time.weight, gru.bias_ih_l0),
-            (gru.weight_hh_l0, gru.bias_hh_l0),
+            (gru["weight_ih_l0"] * block.norm_time.weight, gru["bias_ih_l0"]),
+            (gru["weight_hh_l0"], gru["bias_hh_l0"]),
             (block.expand.weight * block.norm_mlp.weight, block.expand.bias),
             _linear(block.contract),
         ]
