@@ -1,8 +1,9 @@
 """The codec's networks token by token on one core of a plain CPU, in kernels that numba compiles when first used.
 
 A token through the torch modules is a few hundred small operations, whose calls cost more than their arithmetic (two
-million multiplications each way). Here it is one call. Chosen by measuring (``benchmarks/codec_steps.py``): least time [ms] of
-one token of the ``small`` codec, the three taking turns on a loaded AMD EPYC with AVX2, channel mapping included:
+million multiplications each way). Here it is one call. Chosen by measuring (``benchmarks/codec_steps.py``): least
+time [ms] of one token of the ``small`` codec, channel mapping included, the three taking turns on a loaded AMD EPYC
+with AVX2:
 
 =============  =======  =======
 networks       encoder  decoder
