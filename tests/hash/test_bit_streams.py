@@ -17,6 +17,7 @@ from torch import Tensor
 
 from aether_lite.channels import Bits, ReceivedBits, bsc, lose_tokens
 from aether_lite.codec import HashCodec, SpiHash, preset
+from aether_lite.codec.steps import CompiledSteps
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES
 from aether_lite.hash.bitstream import bit_array, heard_bits
@@ -25,6 +26,14 @@ from aether_lite.streaming.bit_channel import StreamBitChannel
 from aether_lite.streaming.bit_link import hard_bytes, packed, packed_tokens, soft_bytes, soft_tokens
 
 TOKEN = 1280
+
+
+@pytest.fixture(scope="module", params=["compiled", "eager"])
+def tiny_hash_codec(request: pytest.FixtureRequest, tiny_hash: SpiHash) -> HashCodec:
+    """The untrained hash codec, with streams of either kind."""
+    codec = HashCodec(tiny_hash)
+    codec.stream_steps = CompiledSteps(tiny_hash) if request.param == "compiled" else tiny_hash
+    return codec
 
 
 class Silence:

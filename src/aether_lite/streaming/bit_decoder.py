@@ -9,7 +9,7 @@ from torch import Tensor
 
 from aether_lite.channels.bits import ReceivedBits, bits_per_token
 from aether_lite.channels.signal import FRAMES_PER_SECOND
-from aether_lite.codec import HashCodec
+from aether_lite.codec import HashCodec, Steps
 from aether_lite.codec.hash_codec import DEFAULT_RATE
 from aether_lite.errors import AetherError
 from aether_lite.hash import checked_bit_rate
@@ -32,15 +32,23 @@ class BitDecoder:
         rate: bit/s of :meth:`push_bits` and :meth:`lose`; see :attr:`rate`.
         vocoder: makes the sound; None for the codec's ``stream_vocoder``.
         mute: False to hear whatever the decoder makes of gaps.
+        steps: computes the networks; None for the codec's ``stream_steps``.
 
     Raises:
         AetherError: an unknown rate.
     """
 
     def __init__(
-        self, codec: HashCodec, rate: int = DEFAULT_RATE, *, vocoder: FrameVocoder | None = None, mute: bool = True
+        self,
+        codec: HashCodec,
+        rate: int = DEFAULT_RATE,
+        *,
+        vocoder: FrameVocoder | None = None,
+        mute: bool = True,
+        steps: Steps | None = None,
     ) -> None:
         self._model = codec.model
+        self._steps = codec.stream_steps if steps is None else steps
         self._frames = codec.token_frames
         self._voice = Voice(codec.stream_vocoder if vocoder is None else vocoder, mute)
         self._rate = checked_bit_rate(rate)
@@ -159,6 +167,6 @@ class BitDecoder:
         return ReceivedBits(soft[None, None], rate, torch.tensor([[erased]]), self._frames)
 
     def _token(self, soft: Tensor, erased: bool) -> Heard:
-        rows, self._memory = self._model.decode(self._received(soft, erased, self._rate), self._memory)
+        rows, self._memory = self._model.decode(self._received(soft, erased, self._rate), self._memory, self._steps)
         muting = judged_bits(self._voice.muting, soft, erased, self._frames / FRAMES_PER_SECOND)
         return self._voice.speak(rows, muting)

@@ -21,7 +21,8 @@ from aether_lite.streaming.token_features import TokenFeatures
 class BitEncoder:
     """One stream from samples to bits: :class:`~aether_lite.streaming.Encoder` for a hash codec.
 
-    Tokens are ready at the same samples. All bits together are those of ``codec.encode`` of all samples at once.
+    Tokens are ready at the same samples. All bits together are those of ``codec.encode`` of all samples at once, which
+    is why the networks are the model's own layers here: other sums would round to other bits now and then.
 
     Args:
         codec: gives the weights; several streams may share one.
