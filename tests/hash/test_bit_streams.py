@@ -16,8 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from aether_lite.channels import Bits, ReceivedBits, bsc, lose_tokens
-from aether_lite.codec import HashCodec, SpiHash, preset
-from aether_lite.codec.steps import CompiledSteps
+from aether_lite.codec import CompiledSteps, HashCodec, SpiHash, preset
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES
 from aether_lite.hash.bitstream import bit_array, heard_bits
