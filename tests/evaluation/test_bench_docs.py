@@ -44,6 +44,7 @@ def test_kept_results_say_how_they_were_made_and_agree(folder: Path) -> None:
             if line["system"] == summary.system
             and (line["channel"], line["rate"]) == (summary.condition.channel, str(summary.condition.rate))
             and line["snr_db"] == ("-" if summary.condition.snr_db is None else f"{summary.condition.snr_db:g}")
+            and line["ber"] == ("-" if summary.condition.error_rate is None else f"{summary.condition.error_rate:g}")
         ]
         assert len(own) == about.clips
         frames = [float(line["frames"]) for line in own]

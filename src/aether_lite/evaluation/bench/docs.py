@@ -7,8 +7,8 @@ RESULTS holds folders of ``summary.csv`` and ``about.json``. In a document, what
     <!-- bench FOLDER TABLE: begin -->
     <!-- bench: end -->
 
-is replaced. TABLE is ``systems``, ``audio``, ``features``, ``notes``, ``speed``, ``calibration``, or a measure and a
-channel such as ``feature_loss awgn``.
+is replaced. TABLE is ``systems``, ``audio``, ``features``, ``coders`` (coders of speech without bit errors), ``notes``,
+``speed``, ``calibration``, or a measure and a channel such as ``feature_loss awgn``.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from aether_lite.errors import AetherError
 from aether_lite.evaluation.bench.about import ABOUT_NAME, About, read_about
 from aether_lite.evaluation.bench.summary import SUMMARY_NAME, Summary, read_summary
 from aether_lite.evaluation.bench.tables import (
+    CODER_COLUMNS,
     FEATURE_COLUMNS,
     audio_columns,
     heard_summaries,
@@ -92,13 +93,16 @@ def _table(name: str, about: About, summaries: list[Summary]) -> str:
         return "\n".join(f"* {line}" for line in about.calibration)
     if name == "audio":
         return quality_table(about, heard_summaries(summaries), audio_columns(about))
+    if name == "coders":
+        clean = [s for s in heard_summaries(summaries) if not s.on_air or s.condition.error_rate == 0]
+        return quality_table(about, clean, CODER_COLUMNS)
     if name == "features":
         return quality_table(about, summaries, FEATURE_COLUMNS)
     measure, _, channel = name.partition(" ")
     if measure in METRICS and channel:
         return measure_table(about, summaries, channel, measure)
-    raise AetherError(f"unknown table {name!r} between marks; known: systems, audio, features, notes, calibration, "
-                      "speed, or MEASURE CHANNEL")  # fmt: skip
+    raise AetherError(f"unknown table {name!r} between marks; known: systems, audio, features, coders, notes, "
+                      "calibration, speed, or MEASURE CHANNEL")  # fmt: skip
 
 
 if __name__ == "__main__":

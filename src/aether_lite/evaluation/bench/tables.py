@@ -21,6 +21,7 @@ AUDIO_COLUMNS = (
 BIT_AUDIO_COLUMNS = (
     "estoi_4k", "pesq_nb", "estoi", "pesq_wb", "dnsmos_ovrl", "wer", "cer", "speaker_similarity",
 )  # fmt: skip
+CODER_COLUMNS = ("estoi_4k", "pesq_nb", "dnsmos_ovrl", "wer", "f0_correlation")
 TABLE_MEASURES = ("feature_loss", "vuv_error")
 TABLE_BIT_MEASURES = ("feature_loss", "vuv_error", "f0_correlation", "estoi_4k", "pesq_nb", "dnsmos_ovrl")
 DIGITS = {
