@@ -64,15 +64,15 @@ def test_two_bits_a_use_over_symbols(hashed: System, clip: Clip) -> None:
     assert outcome.measured["bit_rate"] == 600
     assert outcome.measured["uses_per_s"] == pytest.approx(300)
     assert outcome.measured["symbol_power"] == pytest.approx(1, abs=1e-5)
-    assert outcome.measured["ber"] == pytest.approx(0.1587, abs=0.03)  # Q(1)
+    assert outcome.measured["bit_error_rate"] == pytest.approx(0.1587, abs=0.03)  # Q(1)
 
 
 def test_a_use_is_a_bit_on_the_binary_channel(hashed: System, clip: Clip) -> None:
     outcome = hashed.transmit(clip, on_bits(1200, 0.05), 1, audio=False)
     assert outcome.uses == 38 * 96
     assert "symbol_power" not in outcome.measured
-    assert outcome.measured["ber"] == pytest.approx(0.05, abs=0.015)
-    assert hashed.transmit(clip, on_bits(1200, 0.0), 1, audio=False).measured["ber"] == 0
+    assert outcome.measured["bit_error_rate"] == pytest.approx(0.05, abs=0.015)
+    assert hashed.transmit(clip, on_bits(1200, 0.0), 1, audio=False).measured["bit_error_rate"] == 0
 
 
 @pytest.mark.parametrize("condition", [Condition("awgn", 0.0, 300), on_bits(600, 0.05)])
@@ -156,8 +156,8 @@ def test_plain_codec2_on_the_binary_channel(clip: Clip) -> None:
         assert clean.audio is not None
         assert noisy.audio is not None
         assert clean.audio.shape == clip.speech.shape
-        assert clean.measured["ber"] == 0
-        assert noisy.measured["ber"] == pytest.approx(0.05, abs=0.02)
+        assert clean.measured["bit_error_rate"] == 0
+        assert noisy.measured["bit_error_rate"] == pytest.approx(0.05, abs=0.02)
         assert torch.equal(noisy.audio, again.audio)  # type: ignore[arg-type]
         assert 3 * rate <= clean.uses < 3.2 * rate
         assert float(estoi_4k(clean.audio, clip.speech)) > float(estoi_4k(noisy.audio, clip.speech)) + 0.05

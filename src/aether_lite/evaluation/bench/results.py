@@ -95,6 +95,9 @@ def columns_of(rows: Iterable[Row], wanted: Sequence[str] = ()) -> list[str]:
 def write_results(path: Path, rows: Sequence[Row], wanted: Sequence[str] = ()) -> None:
     """Write the rows; a wanted column that nothing has is full of ``-``."""
     columns = columns_of(rows, wanted)
+    twice = sorted({*KEYS} & {*columns})
+    if twice:
+        raise ValueError(f"measured under the name of a column of conditions: {', '.join(twice)}")
     lines = [
         {
             "system": row.system,

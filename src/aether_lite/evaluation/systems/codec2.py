@@ -109,7 +109,7 @@ class PlainCodec2:
             features=None,
             audio=_aligned(codec.decode(hard), codec, clip),
             uses=bits.size,
-            measured={"bit_rate": codec.bit_rate, "ber": float(turned.float().mean())},
+            measured={"bit_rate": codec.bit_rate, "bit_error_rate": float(turned.float().mean())},
         )
 
 

@@ -63,7 +63,10 @@ class HashSystem:
         """Features through encoder, channel and decoder; audio by the released vocoder."""
         delivery = deliver_bits(self._codec, clip.features, bit_link_of(condition, seed))
         wrong, decided = delivery.bit_errors()
-        measured = {"bit_rate": float(delivery.link.rate), "ber": wrong / decided if decided else float("nan")}
+        measured = {
+            "bit_rate": float(delivery.link.rate),
+            "bit_error_rate": wrong / decided if decided else float("nan"),
+        }
         uses = delivery.bits.values[0].numel()
         if delivery.on_air is not None:
             symbols = delivery.on_air[0]
