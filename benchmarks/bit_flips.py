@@ -56,11 +56,11 @@ def main() -> None:
     parser.add_argument("speech", type=Path, nargs="?", help="folder; by default the bundled speech")
     parser.add_argument("--manifest", type=Path, help="columns path and language of the clips")
     parser.add_argument("--model", default="hash_small", help="released hash codec or file")
-    parser.add_argument("--clips", type=int, default=24, help="spread evenly")
+    parser.add_argument("--clips", type=int, default=24, help="spread evenly; 0 for all")
     parser.add_argument("--worker", nargs=3, metavar=("THREADS", "OUT", "SENT"), help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     data = bundled() if chosen.speech is None else open_dataset(chosen.speech, chosen.manifest)
-    clips = [str(source.paths[0]) for source in data.chosen(chosen.clips).sources]
+    clips = [str(source.paths[0]) for source in data.chosen(chosen.clips or None).sources]
     if chosen.worker:
         threads, out, sent = chosen.worker
         bits_and_speech(chosen.model, clips, Path(sent) if sent else None, int(threads), Path(out))

@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("speech", type=Path, nargs="?", help="folder; by default the bundled speech")
     parser.add_argument("--manifest", type=Path, help="columns path and language of the clips")
     parser.add_argument("--model", default="hash_small", help="released hash codec or file")
-    parser.add_argument("--clips", type=int, default=24, help="spread evenly")
+    parser.add_argument("--clips", type=int, default=24, help="spread evenly; 0 for all")
     parser.add_argument("--seconds", type=float, help="only so much of each clip")
     parser.add_argument("--group", type=int, default=8, help="positions turned together")
     parser.add_argument("--rate", type=int, default=max(BIT_RATES), choices=BIT_RATES, help="bit/s of the positions")
@@ -97,7 +97,7 @@ def main() -> None:
     torch.set_num_threads(1)
 
     dataset = (bundled() if chosen.speech is None else open_dataset(chosen.speech, chosen.manifest)).chosen(
-        chosen.clips
+        chosen.clips or None
     )
     clips = [load_clip(source, chosen.seconds).features for source in dataset.sources]
     sender = Sender(load_hash(chosen.model), clips)
