@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 import numpy as np
 import torch
@@ -132,11 +133,19 @@ class Encoder:
 
     def _symbols(self, tokens: list[Tensor]) -> Symbols:
         """Symbols of the features ``[1, frames, 20]`` of tokens."""
-        uses = int(uses_per_token(self._rate, self._frames))
-        values = [torch.zeros(1, 0, uses, dtype=torch.complex64)]
+        if not tokens:
+            return _no_symbols(self._rate, self._frames)
+        values = []
         for features in tokens:
             symbols, self._memory = self._model.encode(
                 features, self._rate, self._target_snr_db, self._memory, self._steps
             )
             values.append(symbols.values)
         return Symbols(torch.cat(values, dim=1), self._rate, self._frames)
+
+
+@cache
+def _no_symbols(rate: int, token_frames: int) -> Symbols:
+    """No token at a rate; what most pushes of short blocks return."""
+    uses = int(uses_per_token(rate, token_frames))
+    return Symbols(torch.zeros(1, 0, uses, dtype=torch.complex64), rate, token_frames)
