@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 import torch
@@ -23,7 +24,7 @@ def snr_3k_db(snr_db: float, rate: int) -> float:
 
 
 @dataclass(frozen=True)
-class Way:
+class Way(ABC):
     """What every way from transmitter to receiver has.
 
     Attributes:
@@ -44,9 +45,9 @@ class Way:
     burst_tokens: float | None = None
     options: dict[str, object] = field(default_factory=dict)
 
+    @abstractmethod
     def describe(self) -> str:
         """The way in a few words, for titles."""
-        raise NotImplementedError
 
     def noise(self) -> str:
         """Its noise in words."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -42,7 +43,7 @@ class Passage:
 
 
 @dataclass(frozen=True)
-class Delivery:
+class Delivery(ABC):
     """A transmission.
 
     Attributes:
@@ -64,17 +65,17 @@ class Delivery:
         return self.passage.decoded[: len(self.sent)]
 
     @property
+    @abstractmethod
     def on_air(self) -> tuple[Symbols, Received] | None:
         """Symbols that were sent and what arrived of them; None where the channel takes none."""
-        raise NotImplementedError
 
     def metrics(self) -> dict[str, float]:
         """Every feature metric, decoded against sent."""
         return {name: float(metric(self.heard, self.sent, None)) for name, metric in FEATURE_METRICS.items()}
 
+    @abstractmethod
     def air(self) -> dict[str, Any]:
         """What crossed the channel, in numbers."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
