@@ -22,6 +22,7 @@ from aether_lite.jscc import RATES
 from aether_lite.streaming import Decoder, Encoder
 from aether_lite.streaming.snapshot import Snapshot
 from aether_lite.vocoder import periods_from_features, synthesize
+from silent_vocoder import SilentVocoder
 
 TOKEN = 1280
 
@@ -63,16 +64,6 @@ def test_encoder_equals_offline_for_any_cutting(
     assert torch.equal(streamed, pushed(Encoder(tiny_codec, rate), [clip]))
 
 
-class Silence:
-    """A vocoder that costs nothing, for tests of features."""
-
-    def prime(self, first_row: Tensor) -> int:
-        return 0
-
-    def render(self, rows: Tensor, state: int) -> tuple[Tensor, int]:
-        return torch.zeros(1, 160 * rows.shape[1]), state + 1
-
-
 @settings(max_examples=12, deadline=None)
 @given(cuts=st.lists(st.integers(0, 37), max_size=8), rate=st.sampled_from(RATES), seed=st.integers(0, 99))
 def test_decoded_features_equal_offline_for_any_cutting(
@@ -80,7 +71,7 @@ def test_decoded_features_equal_offline_for_any_cutting(
 ) -> None:
     symbols = tiny_codec.encode(speech[:1], rate)
     received = erase(rayleigh(symbols, 12.0, seed=seed), 0.2, seed=seed)
-    decoder = Decoder(tiny_codec, vocoder=Silence())
+    decoder = Decoder(tiny_codec, vocoder=SilentVocoder())
     edges = [0, *sorted(cuts), symbols.values.shape[1]]
     features = torch.cat([decoder.push(part(received, slice(a, b))).features for a, b in itertools.pairwise(edges)])
     torch.testing.assert_close(features, tiny_codec.decode_features(received)[0], atol=1e-5, rtol=0)
@@ -107,14 +98,14 @@ def test_any_number_of_symbols_may_be_pushed(tiny_codec: Codec, speech: np.ndarr
     assert received.state.gain is not None
     values, gain = received.values.flatten(), received.state.gain.flatten()
     edges = [0, *sorted(min(cut, len(values)) for cut in cuts), len(values)]
-    decoder = Decoder(tiny_codec, rate, vocoder=Silence())
+    decoder = Decoder(tiny_codec, rate, vocoder=SilentVocoder())
     pieces = [decoder.push_symbols(values[a:b], 0.1, gain[a:b]).features for a, b in itertools.pairwise(edges)]
-    assert torch.equal(torch.cat(pieces), Decoder(tiny_codec, vocoder=Silence()).push(received).features)
+    assert torch.equal(torch.cat(pieces), Decoder(tiny_codec, vocoder=SilentVocoder()).push(received).features)
 
 
 def test_rate_and_snr_change_between_tokens(tiny_codec: Codec, tiny: SpiJscc, speech: np.ndarray) -> None:
     plan = [(1000, None), (150, 3.0), (150, None), (600, -6.0), (1200, 20.0), (300, None)]
-    encoder, decoder = Encoder(tiny_codec, 1000), Decoder(tiny_codec, vocoder=Silence())
+    encoder, decoder = Encoder(tiny_codec, 1000), Decoder(tiny_codec, vocoder=SilentVocoder())
     rows = tiny_codec.features(speech[0])
     sent_state = heard_state = None
     for k, (rate, target) in enumerate(plan):
@@ -188,7 +179,7 @@ def test_a_state_serves_streams_of_the_other_kind(tiny_codec: Codec, tiny: SpiJs
     for encoder in encoders[1:]:
         encoder.load_state_dict(encoders[0].state_dict())
     rest = [encoder.push(speech[0, 5000:]).values for encoder in encoders]
-    decoders = [Decoder(tiny_codec, 600, vocoder=Silence(), steps=steps) for steps in kinds]
+    decoders = [Decoder(tiny_codec, 600, vocoder=SilentVocoder(), steps=steps) for steps in kinds]
     decoders[0].push_symbols(rest[0].flatten()[:100])
     for decoder in decoders[1:]:
         decoder.load_state_dict(decoders[0].state_dict())
@@ -262,7 +253,7 @@ def held(stream: Encoder | Decoder) -> int:
 
 
 def test_memory_is_constant_over_half_a_minute(tiny_codec: Codec, speech: np.ndarray) -> None:
-    encoder, decoder = Encoder(tiny_codec, 300), Decoder(tiny_codec, vocoder=Silence())
+    encoder, decoder = Encoder(tiny_codec, 300), Decoder(tiny_codec, vocoder=SilentVocoder())
     clip = speech[0, : 36 * TOKEN]
     sizes = []
     for _ in range(11):

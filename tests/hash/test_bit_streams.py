@@ -23,6 +23,7 @@ from aether_lite.hash.bitstream import bit_array, heard_bits
 from aether_lite.streaming import BitDecoder, BitEncoder
 from aether_lite.streaming.bit_channel import StreamBitChannel
 from aether_lite.streaming.bit_link import hard_bytes, packed, packed_tokens, soft_bytes, soft_tokens
+from silent_vocoder import SilentVocoder
 
 TOKEN = 1280
 
@@ -33,16 +34,6 @@ def tiny_hash_codec(request: pytest.FixtureRequest, tiny_hash: SpiHash) -> HashC
     codec = HashCodec(tiny_hash)
     codec.stream_steps = CompiledSteps(tiny_hash) if request.param == "compiled" else tiny_hash
     return codec
-
-
-class Silence:
-    """A vocoder that costs nothing, for tests of features."""
-
-    def prime(self, first_row: Tensor) -> int:
-        return 0
-
-    def render(self, rows: Tensor, state: int) -> tuple[Tensor, int]:
-        return torch.ones(1, 160 * rows.shape[1]), state + 1
 
 
 def pushed(encoder: BitEncoder, pieces: list[np.ndarray]) -> Tensor:
@@ -73,11 +64,11 @@ def test_features_are_those_of_the_codec_for_any_cutting(
     bits = tiny_hash_codec.encode_features(speech_features[:1, :80], rate)
     received = lose_tokens(bsc(bits, 0.05, seed=seed), 0.3, seed=seed)
     offline = tiny_hash_codec.decode_features(received)[0]
-    whole = BitDecoder(tiny_hash_codec, vocoder=Silence()).push(received)
+    whole = BitDecoder(tiny_hash_codec, vocoder=SilentVocoder()).push(received)
     torch.testing.assert_close(whole.features, offline, atol=1e-5, rtol=0)
     soft = received.values.masked_fill(received.erased[:, :, None], float("nan")).flatten()
     edges = [0, *sorted(min(cut, len(soft)) for cut in cuts), len(soft)]
-    decoder = BitDecoder(tiny_hash_codec, rate, vocoder=Silence())
+    decoder = BitDecoder(tiny_hash_codec, rate, vocoder=SilentVocoder())
     pieces = [decoder.push_bits(soft[a:b]).features for a, b in itertools.pairwise(edges)]
     assert torch.equal(torch.cat(pieces), whole.features)
 
@@ -99,7 +90,7 @@ def test_samples_line_up_and_end(tiny_hash_codec: HashCodec, speech: np.ndarray)
 def test_lost_tokens_are_concealed_and_long_gaps_muted(tiny_hash_codec: HashCodec, speech_features: Tensor) -> None:
     bits = tiny_hash_codec.encode_features(speech_features[:1, :160], 300)
     received = bsc(bits, 0.0, state="exact")
-    decoder, never = (BitDecoder(tiny_hash_codec, 300, vocoder=Silence(), mute=mute) for mute in (True, False))
+    decoder, never = (BitDecoder(tiny_hash_codec, 300, vocoder=SilentVocoder(), mute=mute) for mute in (True, False))
     decoder.push(received)
     never.push(received)
     assert decoder.lose(5).muted.tolist() == [False] * 5
@@ -141,7 +132,7 @@ def test_a_fresh_stream_goes_on_from_a_stored_state_to_the_bit(
 
 def test_reset_forgets(tiny_hash_codec: HashCodec, speech: np.ndarray) -> None:
     fresh = pushed(BitEncoder(tiny_hash_codec, 300), [speech[0, :8000]])
-    encoder, decoder = BitEncoder(tiny_hash_codec, 300), BitDecoder(tiny_hash_codec, 300, vocoder=Silence())
+    encoder, decoder = BitEncoder(tiny_hash_codec, 300), BitDecoder(tiny_hash_codec, 300, vocoder=SilentVocoder())
     encoder.push(speech[1])
     encoder.reset()
     assert torch.equal(pushed(encoder, [speech[0, :8000]]), fresh)
@@ -153,7 +144,7 @@ def test_reset_forgets(tiny_hash_codec: HashCodec, speech: np.ndarray) -> None:
 
 
 def test_the_rate_changes_between_tokens(tiny_hash_codec: HashCodec, speech: np.ndarray) -> None:
-    encoder, decoder = BitEncoder(tiny_hash_codec, 300), BitDecoder(tiny_hash_codec, 300, vocoder=Silence())
+    encoder, decoder = BitEncoder(tiny_hash_codec, 300), BitDecoder(tiny_hash_codec, 300, vocoder=SilentVocoder())
     for k, rate in enumerate((300, 2400, 600, 1200)):
         encoder.rate = rate
         bits = encoder.push(speech[0, 0 if k == 0 else TOKEN * k + 160 : TOKEN * (k + 1) + 160])
@@ -163,7 +154,7 @@ def test_the_rate_changes_between_tokens(tiny_hash_codec: HashCodec, speech: np.
 
 
 def test_what_cannot_be_pushed_is_a_stated_error(tiny_hash_codec: HashCodec, speech: np.ndarray) -> None:
-    decoder = BitDecoder(tiny_hash_codec, 300, vocoder=Silence())
+    decoder = BitDecoder(tiny_hash_codec, 300, vocoder=SilentVocoder())
     for soft in (torch.tensor([1.5]), torch.zeros(2, 24), torch.tensor([float("inf")])):
         with pytest.raises(AetherError, match="soft bits must be one row"):
             decoder.push_bits(soft)
