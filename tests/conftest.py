@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,12 @@ from aether_lite.codec import Codec, HashCodec, SpiHash, SpiJscc, preset, save_c
 from aether_lite.features.layout import NUM_ALL, NUM_FREE
 
 DATA = Path(__file__).parent / "data"
+
+# Each worker of pytest-xdist caches compiled code for itself: two that write and load librosa's at once can crash.
+# Set before numba is first imported, which nothing above does.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    cache = Path(__file__).parents[1] / ".pytest_cache" / f"numba-{os.environ['PYTEST_XDIST_WORKER']}"
+    os.environ["NUMBA_CACHE_DIR"] = str(cache)
 
 
 @pytest.fixture(scope="session")
