@@ -3,7 +3,7 @@
 Latents are real and ordered; the bit of a dimension is b = +1 where z >= 0 and -1 elsewhere, always, whatever the
 kind. Nothing of a batch, a clip or a running average enters it. For training the d latents of a token are scaled to
 u = sqrt(d) z / |z| (:func:`on_sphere`), which changes no bit: without it gradients through a threshold let latents grow
-until nothing turns their bits any more. The kinds differ in training alone:
+without bound (docs/experiments.md). The kinds differ in training alone:
 
 =============  ===========================  ========================================================================
 kind           forward in training          gradient
