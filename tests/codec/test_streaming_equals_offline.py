@@ -219,6 +219,14 @@ def test_reset_forgets_and_flush_ends(tiny_codec: Codec, speech: np.ndarray) -> 
     assert torch.equal(decoder.push(received).samples, heard)
 
 
+def test_a_state_with_a_number_out_of_range_changes_nothing(tiny_codec: Codec) -> None:
+    encoder = Encoder(tiny_codec, 1000, 3.0)
+    wrong = {**Encoder(tiny_codec, 300, 9.0).state_dict(), "target_snr_db": torch.tensor(99.0)}
+    with pytest.raises(AetherError, match=r"-30\.\.60"):
+        encoder.load_state_dict(wrong)
+    assert (encoder.rate, encoder.target_snr_db) == (1000, 3.0)
+
+
 def test_nothing_in_gives_nothing_out(tiny_codec: Codec) -> None:
     encoder, decoder = Encoder(tiny_codec, 150), Decoder(tiny_codec)
     assert encoder.push(np.zeros(0, np.float32)).values.shape == (1, 0, 12)

@@ -123,13 +123,13 @@ class Encoder:
             AetherError: not an encoder's state, or that of a codec of another size; nothing is changed then.
         """
         speech = TokenFeatures.restored(self._frames, state)
-        rate, target = int(entry("rate", state, ())), float(entry("target_snr_db", state, ()))
+        rate, told = checked_rate(int(entry("rate", state, ()))), float(entry("target_snr_db", state, ()))
+        target = None if np.isnan(told) else checked_number("target_snr_db", told, *SNR_RANGE_DB)
         memory: State | None = None
         if present("encoder", state):
             _, template = self._model.encode(torch.zeros(1, self._frames, NUM_FREE), rate)
             memory = rebuilt("encoder", template, state)
-        self.rate, self.target_snr_db = rate, None if np.isnan(target) else target
-        self._speech, self._memory = speech, memory
+        self._rate, self._target_snr_db, self._speech, self._memory = rate, target, speech, memory
 
     def _symbols(self, tokens: list[Tensor]) -> Symbols:
         """Symbols of the features ``[1, frames, 20]`` of tokens."""
