@@ -29,7 +29,7 @@ DEFAULT_HASH_CODEC = "hash_small"
 
 Model = TypeVar("Model", SpiJscc, SpiHash)
 
-_SINGLE = ("image.mean", "image.scale")  # kept in float32
+_SINGLE = ("image.mean", "image.scale", "latent_power.values")  # kept in float32
 
 
 def released_codecs() -> dict[str, Path]:

@@ -25,8 +25,12 @@ from aether_lite.channels.signal import Received, Symbols
 from aether_lite.codec.presets import CodecConfig
 from aether_lite.hash import HashDecoder, HashEncoder, checked_kind
 from aether_lite.jscc import JsccDecoder, JsccEncoder
+from aether_lite.jscc.linear import LinearPath
 from aether_lite.jscc.mapping import MappingDecoder, MappingEncoder
+from aether_lite.jscc.power import LatentPower, checked_power
 from aether_lite.spi import SemanticHead, Semantics, SpeechImage, SpiDecoder, SpiEncoder, State
+
+BESIDE_LINEAR = 0.1  # initial weights of the networks' last layers where a linear path lies beside them
 
 Sent = TypeVar("Sent", Symbols, Bits)
 
@@ -108,34 +112,67 @@ class SpeechImageCodec(nn.Module):
         self.spi_decoder = SpiDecoder(width, config.channels, config.decoder_blocks, frames)
         self.encoder_head = SemanticHead(width, frames)
         self.decoder_head = SemanticHead(width, frames)
+        self.linear = LinearPath(frames, 2 * self.jscc_encoder.max_uses) if config.linear else None
+
+    @torch.no_grad()
+    def start(self, features: Tensor) -> None:
+        """Set from ``features [B, F, 20]`` (training data) what begins as measured and not as random."""
+        self.image.set_constants(features.flatten(0, 1))
+        if self.linear is not None:
+            self.linear.fit(self.image, features)
+            beside = (
+                self.jscc_encoder.linear,
+                self.jscc_encoder.contract,
+                self.spi_decoder.patch,
+                self.spi_decoder.out.conv,
+            )
+            for layer in beside:
+                layer.weight.mul_(BESIDE_LINEAR)
+                if layer.bias is not None:
+                    layer.bias.zero_()
 
     @torch.no_grad()
     def latents(
         self, features: Tensor, target_snr_db: float | None = None, state: State | None = None
     ) -> tuple[Tensor, State]:
         """See :class:`Steps`."""
-        tokens, new_state = self.spi_encoder(self.image(features), state)
+        image = self.image(features)
+        tokens, new_state = self.spi_encoder(image, state)
         target = None
         if target_snr_db is not None:
             target = torch.full(tokens.shape[:2], float(target_snr_db), device=tokens.device)
-        return self.jscc_encoder.real_latents(tokens, target), new_state
+        return self.coded(image, tokens, target), new_state
 
     @torch.no_grad()
     def heard(self, planes: Tensor, conditions: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """See :class:`Steps`."""
-        image, _, new_state = self.spi_decoder(self.jscc_decoder.tokens(planes, conditions), state)
+        image, _, new_state = self.decoded(planes, conditions, state)
         return self.image.to_features(image), new_state
+
+    def coded(self, image: Tensor, tokens: Tensor, target_snr_db: Tensor | None = None) -> Tensor:
+        """Ordered latents ``[B, K, 2 n_max]`` of a normalised image ``[B, F, 20]`` and its tokens ``[B, K, d]``.
+
+        Args:
+            target_snr_db: ``[B, K]`` Es/N0 the link is designed for [dB]; None (or NaN) encodes blind.
+        """
+        latents = self.jscc_encoder.real_latents(tokens, target_snr_db)
+        return latents if self.linear is None else latents + self.linear.latents(image)
+
+    def decoded(self, planes: Tensor, conditions: Tensor, state: State | None = None) -> tuple[Tensor, Tensor, State]:
+        """Normalised image ``[B, F, 20]``, refined tokens ``[B, K, d]`` and new state; arguments as :meth:`heard`."""
+        image, refined, new_state = self.spi_decoder(self.jscc_decoder.tokens(planes, conditions), state)
+        return (image if self.linear is None else image + self.linear.image(planes)), refined, new_state
 
     def _transmission(
         self,
         target_image: Tensor,
         tokens: Tensor,
         symbols: Sent,
-        heard: Tensor,
+        heard: tuple[Tensor, Tensor],
         hashed: tuple[Tensor, Tensor] | None = None,
     ) -> Transmission[Sent]:
-        """What training sees, from the encoder's tokens and those after the channel."""
-        decoded, refined, _ = self.spi_decoder(heard)
+        """What training sees, from the encoder's tokens and the planes and conditions after the channel."""
+        decoded, refined, _ = self.decoded(*heard)
         return Transmission(
             features=self.image.to_features(decoded),
             image=decoded,
@@ -159,6 +196,23 @@ class SpiJscc(SpeechImageCodec):
 
     def __init__(self, config: CodecConfig) -> None:
         super().__init__(config, _symbol_mapping)
+        session = checked_power(config.power) == "session"
+        known = session or config.linear
+        self.latent_power = LatentPower(2 * self.jscc_encoder.max_uses) if known else None
+        self.session_power = self.latent_power if session else None
+
+    @torch.no_grad()
+    def start(self, features: Tensor) -> None:
+        """See :meth:`SpeechImageCodec.start`; measures the power of the latents too."""
+        super().start(features)
+        self.measure_power(features)
+
+    @torch.no_grad()
+    def measure_power(self, features: Tensor) -> None:
+        """Set the constants of the power constraint from ``features [B, F, 20]`` of whole tokens."""
+        if self.latent_power is not None:
+            latents, _ = self.latents(features)
+            self.latent_power.set(latents.square().mean((0, 1)))
 
     def forward(
         self, features: Tensor, rate: int | Tensor, channel: Channel, target_snr_db: Tensor | None = None
@@ -172,8 +226,11 @@ class SpiJscc(SpeechImageCodec):
         tokens, _ = self.spi_encoder(image)
         if target_snr_db is not None:
             target_snr_db = target_snr_db[:, None].expand(tokens.shape[:2])
-        symbols = self.jscc_encoder(tokens, rate, target_snr_db)
-        return self._transmission(image, tokens, symbols, self.jscc_decoder(channel(symbols)))
+        latents = self.coded(image, tokens, target_snr_db)
+        if self.training and self.latent_power is not None:
+            self.latent_power.follow(latents.detach())
+        symbols = self.jscc_encoder.symbols(latents, rate, self.session_power)
+        return self._transmission(image, tokens, symbols, self.jscc_decoder.inputs(channel(symbols), self.latent_power))
 
     @torch.no_grad()
     def encode(
@@ -190,7 +247,7 @@ class SpiJscc(SpeechImageCodec):
             steps: computes the latents; None for the model's own layers.
         """
         latents, new_state = (steps or self).latents(features, target_snr_db, state)
-        return self.jscc_encoder.symbols(latents, rate), new_state
+        return self.jscc_encoder.symbols(latents, rate, self.session_power), new_state
 
     @torch.no_grad()
     def decode(
@@ -201,7 +258,7 @@ class SpiJscc(SpeechImageCodec):
         Args:
             steps: computes the features; None for the model's own layers.
         """
-        return (steps or self).heard(*self.jscc_decoder.inputs(received), state)
+        return (steps or self).heard(*self.jscc_decoder.inputs(received, self.latent_power), state)
 
 
 class SpiHash(SpeechImageCodec):
@@ -221,9 +278,9 @@ class SpiHash(SpeechImageCodec):
         """Send ``features [B, F, 20]`` at ``rate`` [bit/s] through ``channel``."""
         image = self.image(features)
         tokens, _ = self.spi_encoder(image)
-        hashed = self.jscc_encoder.all_bits(tokens)
+        hashed = self.jscc_encoder.all_bits(self.coded(image, tokens))
         bits = self.jscc_encoder.prefix(hashed[1], rate)
-        return self._transmission(image, tokens, bits, self.jscc_decoder(channel(bits)), hashed)
+        return self._transmission(image, tokens, bits, self.jscc_decoder.inputs(channel(bits)), hashed)
 
     @torch.no_grad()
     def encode(

@@ -17,6 +17,8 @@ class CodecConfig:
         encoder_blocks, decoder_blocks: sequence blocks over tokens.
         token_frames: frames of 10 ms per token.
         hash: kind of the hash bottleneck of a hash codec (sign, tanh or spherical); empty for an analogue codec.
+        linear: whether a linear path lies beside the networks, see :mod:`aether_lite.jscc.linear`.
+        power: constraint on the symbols of an analogue codec, token or session, see :mod:`aether_lite.jscc.power`.
     """
 
     width: int
@@ -25,12 +27,20 @@ class CodecConfig:
     decoder_blocks: int
     token_frames: int = 8
     hash: str = ""
+    linear: bool = False
+    power: str = "token"
 
 
 PRESETS: dict[str, CodecConfig] = {
-    "tiny": CodecConfig(width=40, channels=(4, 8, 16, 24), encoder_blocks=1, decoder_blocks=1),
-    "small": CodecConfig(width=144, channels=(16, 32, 48, 72), encoder_blocks=2, decoder_blocks=3),
-    "base": CodecConfig(width=264, channels=(32, 64, 96, 128), encoder_blocks=3, decoder_blocks=4),
+    "tiny": CodecConfig(
+        width=40, channels=(4, 8, 16, 24), encoder_blocks=1, decoder_blocks=1, linear=True, power="session"
+    ),
+    "small": CodecConfig(
+        width=144, channels=(8, 16, 32, 72), encoder_blocks=2, decoder_blocks=3, linear=True, power="session"
+    ),
+    "base": CodecConfig(
+        width=264, channels=(32, 64, 96, 128), encoder_blocks=3, decoder_blocks=4, linear=True, power="session"
+    ),
 }
 
 

@@ -57,9 +57,9 @@ class HashEncoder(MappingEncoder):
         """Bits of a token at the highest rate."""
         return BITS_PER_SYMBOL * self.max_uses
 
-    def all_bits(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Scaled latents (:func:`on_sphere`) and bits, each ``[B, K, 2 n_max]``, of tokens ``[B, K, width]``."""
-        latents = on_sphere(self.real_latents(tokens).float())
+    def all_bits(self, real_latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Scaled latents (:func:`on_sphere`) and bits of latents, each ``[B, K, 2 n_max]``."""
+        latents = on_sphere(real_latents.float())
         return latents, self.bottleneck(latents)
 
     def bits(self, real_latents: Tensor, rate: int | Tensor) -> Bits:
@@ -71,10 +71,6 @@ class HashEncoder(MappingEncoder):
         widest = int(torch.as_tensor(bits_per_token(rate, self.token_frames)).max())
         first = Bits(bits[..., :widest], rate, self.token_frames)
         return Bits(first.values * first.used, rate, self.token_frames)
-
-    def forward(self, tokens: Tensor, rate: int | Tensor) -> Bits:
-        """Bits of ``tokens [B, K, width]`` at ``rate`` [bit/s]."""
-        return self.bits(self.real_latents(tokens), rate)
 
 
 class HashDecoder(MappingDecoder):
@@ -98,9 +94,6 @@ class HashDecoder(MappingDecoder):
             dim=-1,
         )
         return planes, conditions
-
-    def forward(self, received: ReceivedBits) -> Tensor:
-        return self.tokens(*self.inputs(received))
 
 
 def quality_db(soft: Tensor, used: Tensor) -> Tensor:

@@ -4,6 +4,11 @@ With the receiver's estimates h and N0 and unit symbol energy the linear MMSE eq
 
     r = conj(h) y / (|h|^2 + N0),   rho = |h|^2 / (|h|^2 + N0)
 
+Where the mean squares of the latents are known, r is refined to the posterior mean of each real part x under a
+Gaussian prior of variance v (in units of Es), in units of sqrt(v)::
+
+    E[x | r] / sqrt(v) = r sqrt(v) / (v rho + (1 - rho) / 2)
+
 Withheld entries are replaced by constants of the link (h = 1, N0 = 0.1) and flagged as unknown.
 """
 
@@ -15,6 +20,7 @@ import torch
 from torch import Tensor
 
 from aether_lite.channels.signal import Received
+from aether_lite.jscc.power import ENERGY_FLOOR, LatentPower
 
 WITHHELD_NOISE_VARIANCE = 0.1
 
@@ -60,3 +66,19 @@ def equalise(received: Received, used: Tensor) -> Equalised:
         reliability=torch.where(alive, reliability, zero),
         snr_db=snr_db,
     )
+
+
+def posterior_means(parts: Tensor, reliability: Tensor, used: Tensor, power: LatentPower) -> Tensor:
+    """Posterior means of the latents, each in units of its own root mean square, ``[B, K, n, 2]``.
+
+    Args:
+        parts: ``[B, K, n, 2]``, real and imaginary parts of the MMSE estimates.
+        reliability: ``[B, K, n]``.
+        used: ``[B, 1, n] bool``, the prefix that was sent.
+        power: mean squares of the latents, before the scale of the rate.
+    """
+    prior = power.pairs(parts.shape[2])
+    energy = (prior * used[..., None]).sum((-1, -2), keepdim=True)
+    prior = prior * (used.sum(-1)[..., None, None] / energy)
+    rho = reliability[..., None]
+    return parts * prior.sqrt() / (prior * rho + (1 - rho) / 2 + ENERGY_FLOOR)

@@ -80,6 +80,9 @@ class TrainConfig:
         "weights of the bits' penalties, relative to the feature loss, as NAME=WEIGHT",
     )
     # optimiser
+    optimiser: str = option(
+        "muon", "of the codec: muon (its matrices; adamw for the rest) or adamw", choices=("muon", "adamw")
+    )
     learning_rate: float = option(2e-3, "peak learning rate of the codec")
     vocoder_rate: float = option(0.1, "learning rate of the unfrozen vocoder, relative to the codec's")
     critic_rate: float = option(2e-4, "learning rate of the discriminators")

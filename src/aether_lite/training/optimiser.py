@@ -1,4 +1,4 @@
-"""AdamW and its learning-rate schedule; the vocoder and the critic have their own rates."""
+"""Muon or AdamW and the learning-rate schedule; the vocoder and the critic have their own rates."""
 
 from __future__ import annotations
 
@@ -8,22 +8,35 @@ import torch
 from torch import nn
 
 from aether_lite.training.config import TrainConfig
+from aether_lite.training.muon import Muon, matrices_and_rest
 
 ADAMW_BETAS = (0.9, 0.98)
 CRITIC_BETAS = (0.8, 0.99)
 
 
 def make_optimiser(codec: nn.Module, vocoder: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW over codec and vocoder; vectors and biases are not decayed.
+    """The chosen optimiser over the codec and AdamW over the vocoder; vectors and biases are not decayed.
 
-    The vocoder's group is there from the start. While the vocoder is frozen it has no gradients, so AdamW leaves it
+    The vocoder's group is there from the start. While the vocoder is frozen it has no gradients, so the optimiser leaves it
     and its state alone; unfreezing changes nothing else.
     """
     rate, decay = config.learning_rate, config.weight_decay
+    vocoder_group = {"params": list(vocoder.parameters()), "weight_decay": 0.0, "peak": rate * config.vocoder_rate}
+    if config.optimiser == "muon":
+        matrices, rest = matrices_and_rest(codec)
+        return Muon(
+            [
+                {"params": matrices, "weight_decay": decay, "peak": rate, "muon": True},
+                {"params": rest, "weight_decay": 0.0, "peak": rate},
+                vocoder_group,
+            ],
+            lr=rate,
+            betas=ADAMW_BETAS,
+        )
     groups = [
         {"params": [p for p in codec.parameters() if p.ndim >= 2], "weight_decay": decay, "peak": rate},
         {"params": [p for p in codec.parameters() if p.ndim < 2], "weight_decay": 0.0, "peak": rate},
-        {"params": list(vocoder.parameters()), "weight_decay": 0.0, "peak": rate * config.vocoder_rate},
+        vocoder_group,
     ]
     return torch.optim.AdamW(groups, lr=rate, betas=ADAMW_BETAS)
 

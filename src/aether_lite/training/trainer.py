@@ -142,6 +142,7 @@ class Trainer:
         if self.reporter is not None:
             self.reporter.progress(self.step, parts, self.stage, self.loader.waited if self.loader else 0.0)
             if last or self.step % config.validate_every == 0:
+                self._measure_power()
                 report = self.reporter.validate(self.step, self.average, self.vocoder)
                 stop = bool(report.alarms) and config.stop_on_collapse
                 if report.score < self.best:
@@ -175,11 +176,17 @@ class Trainer:
 
     def export(self) -> None:
         """Write the averaged codec, and the vocoder once it has been trained, as release files."""
+        self._measure_power()
         origin = provenance(self.config, self.step, self.data_hash)
         kind = "hash" if self.config.enable_hash else "codec"
         save_codec(self.average, self.out / f"{kind}_{self.config.preset}.safetensors", origin)
         if self.step > self.config.stage_borders[-1]:
             save_fargan_safetensors(self.vocoder, self.out / "vocoder.safetensors", {"step": str(self.step)})
+
+    def _measure_power(self) -> None:
+        """Constants of the averaged weights' power constraint, measured on training data."""
+        if isinstance(self.average, SpiJscc):
+            self.average.measure_power(_crops(self.config, self.corpus).to(self.team.device))
 
     def resume(self, choice: str) -> Path | None:
         """Continue from ``auto`` (the newest in the run's folder), a checkpoint file, or nothing (``none``)."""
@@ -233,6 +240,11 @@ def _penalties(codec: SpiJscc | SpiHash, team: Team) -> HashPenalties | None:
     return HashPenalties(codec.jscc_encoder.max_bits, reduce=team.total).to(team.device)
 
 
+def _crops(config: TrainConfig, corpus: Corpus) -> Tensor:
+    """Training data that constants are measured on, ``[N, F, 20]``."""
+    return corpus.batch(config.seed + CONSTANTS_STREAM, 0, range(CONSTANTS_CROPS), config.frames)
+
+
 def _codec(config: TrainConfig, corpus: Corpus) -> SpiJscc | SpiHash:
     """The codec to start from: given weights, or random ones with the image constants of the training data."""
     size = preset(config.preset)
@@ -244,6 +256,5 @@ def _codec(config: TrainConfig, corpus: Corpus) -> SpiJscc | SpiHash:
             raise AetherError(f"{config.codec}: is not of preset {config.preset}")
         return model.train().requires_grad_(True)
     model = SpiHash(replace(size, hash=config.hash_kind)) if config.enable_hash else SpiJscc(size)
-    crops = corpus.batch(config.seed + CONSTANTS_STREAM, 0, range(CONSTANTS_CROPS), config.frames)
-    model.image.set_constants(crops.flatten(0, 1))
+    model.start(_crops(config, corpus))
     return model
