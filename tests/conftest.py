@@ -41,7 +41,7 @@ def tiny(speech_features: torch.Tensor) -> SpiJscc:
     """An untrained ``tiny`` codec with the image constants of real speech; not to be changed."""
     torch.manual_seed(0)
     model = SpiJscc(preset("tiny"))
-    model.image.set_constants(speech_features.flatten(0, 1))
+    model.start(speech_features)
     return model.eval()
 
 
@@ -56,7 +56,7 @@ def tiny_hash(speech_features: torch.Tensor) -> SpiHash:
     """An untrained ``tiny`` hash codec with the image constants of real speech; not to be changed."""
     torch.manual_seed(0)
     model = SpiHash(replace(preset("tiny"), hash="sign"))
-    model.image.set_constants(speech_features.flatten(0, 1))
+    model.start(speech_features)
     return model.eval()
 
 

@@ -97,7 +97,7 @@ MODULES = ("spi_encoder", "jscc_encoder", "jscc_decoder", "spi_decoder")
 def test_every_loss_term_reaches_every_module(term: str, speech_features: torch.Tensor) -> None:
     torch.manual_seed(0)
     model = SpiJscc(preset("tiny"))
-    model.image.set_constants(speech_features.flatten(0, 1))
+    model.start(speech_features)
     x = speech_features.repeat(4, 1, 1)[:, :96].clone()
     x[:, :16, :18] = 0.0
     x[:, :16, 0] = -12.485  # digital silence, for the term that hears it
@@ -116,8 +116,7 @@ def test_every_loss_term_reaches_every_module(term: str, speech_features: torch.
 def test_noise_is_on_and_told_from_the_first_step(tiny: SpiJscc, speech_features: torch.Tensor) -> None:
     x = speech_features.repeat(16, 1, 1)[:, :96]
     conditions = draw(ConditionRanges(erasure_share=0.0, withheld=0.0), 0, 0, range(32))
-    tokens, _ = tiny.spi_encoder(tiny.image(x))
-    symbols = tiny.jscc_encoder(tokens, conditions.rate)
+    symbols = tiny.jscc_encoder.symbols(tiny.latents(x)[0], conditions.rate, tiny.power)
     received = conditions.transmit(symbols)
     assert received.state.gain is not None
     assert received.state.noise_variance is not None

@@ -30,7 +30,7 @@ def trained_like(config: CodecConfig, features: Tensor) -> SpeechImageCodec:
     """A model in which nothing is zero, as it is before training."""
     torch.manual_seed(0)
     model = SpiHash(config) if config.hash else SpiJscc(config)
-    model.image.set_constants(features.flatten(0, 1))
+    model.start(features)
     for value in model.parameters():
         torch.nn.init.normal_(value, std=0.1)
     for name, value in model.named_parameters():

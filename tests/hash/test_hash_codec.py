@@ -50,8 +50,7 @@ def test_rates_hold_their_bits_and_lower_ones_are_prefixes(model: SpiHash, speec
 
 
 def test_mixed_rates_send_the_bits_of_each(model: SpiHash, speech_features: Tensor) -> None:
-    tokens, _ = model.spi_encoder(model.image(speech_features))
-    mixed = model.jscc_encoder(tokens, torch.tensor([300, 1200]))
+    mixed = model.jscc_encoder.bits(model.latents(speech_features)[0], torch.tensor([300, 1200]))
     mixed.validate()
     assert torch.equal(mixed.values[0, :, :24], model.encode(speech_features, 300)[0].values[0])
     assert not mixed.values[0, :, 24:].any()
@@ -181,7 +180,7 @@ def test_an_analogue_codec_file_is_as_before_and_can_be_the_start(tiny: SpiJscc,
         load_hash_codec(path)
     start = start_hash_codec(path, "spherical")
     assert start.config == replace(tiny.config, hash="spherical")
-    assert start.state_dict().keys() == tiny.state_dict().keys()
+    assert start.state_dict().keys() == tiny.state_dict().keys() - {"latent_power.values"}
 
 
 def test_a_rate_or_a_kind_that_does_not_exist_is_a_stated_error(codec: HashCodec, speech_features: Tensor) -> None:

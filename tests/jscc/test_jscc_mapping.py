@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from aether_lite.channels import awgn, clean, erase
-from aether_lite.codec import SpiJscc
+from aether_lite.channels.signal import Symbols
+from aether_lite.codec import SpiJscc, preset
 from aether_lite.jscc import RATES
-from aether_lite.jscc.power import papr_db
+from aether_lite.jscc.equaliser import equalise, parts
+from aether_lite.jscc.power import LatentPower, papr_db, scaled
+
+
+@pytest.fixture(scope="module")
+def held(speech_features: torch.Tensor) -> SpiJscc:
+    """An untrained codec that holds the power of every token."""
+    torch.manual_seed(0)
+    model = SpiJscc(replace(preset("tiny"), power="token", linear=False))
+    model.start(speech_features)
+    return model.eval()
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_every_token_has_unit_power_at_every_rate(tiny: SpiJscc, speech_features: torch.Tensor, rate: int) -> None:
-    symbols, _ = tiny.encode(speech_features, rate)
+def test_the_power_of_speech_is_1_at_every_rate(tiny: SpiJscc, speech_features: torch.Tensor, rate: int) -> None:
+    symbols, _ = tiny.encode(speech_features, rate)  # the features that the constants were measured on
+    assert symbols.values.shape == (2, 60, rate * 8 // 100)
+    assert float(symbols.values.abs().square().mean()) == pytest.approx(1, abs=1e-4)
+    one, _ = tiny.encode(speech_features[:1, :80], rate)
+    torch.testing.assert_close(one.values[0], symbols.values[0, :10], atol=1e-5, rtol=1e-5)  # never of the clip
+    assert 0 < papr_db(symbols.values) < 25
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_every_token_has_unit_power_at_every_rate(held: SpiJscc, speech_features: torch.Tensor, rate: int) -> None:
+    symbols, _ = held.encode(speech_features, rate)
     assert symbols.values.shape == (2, 60, rate * 8 // 100)
     power = symbols.values.abs().square().mean(-1)
     torch.testing.assert_close(power, torch.ones_like(power), atol=1e-4, rtol=0)
@@ -33,15 +56,16 @@ def test_a_slower_stream_is_a_prefix_of_the_fastest(tiny: SpiJscc, speech_featur
 
 def test_mixed_rates_in_a_batch_equal_items_alone(tiny: SpiJscc, speech_features: torch.Tensor) -> None:
     rates = torch.tensor([300, 1000])
-    tokens, _ = tiny.spi_encoder(tiny.image(speech_features))
-    together = tiny.jscc_encoder(tokens, rates)
-    decoded = tiny.jscc_decoder(clean(together))
+    latents, _ = tiny.latents(speech_features)
+    together = tiny.jscc_encoder.symbols(latents, rates, tiny.power)
+    decoded = tiny.jscc_decoder.tokens(*tiny.jscc_decoder.inputs(clean(together), tiny.power))
     for item, rate in enumerate(rates.tolist()):
-        alone = tiny.jscc_encoder(tokens[item : item + 1], rate)
+        alone = tiny.jscc_encoder.symbols(latents[item : item + 1], rate, tiny.power)
+        heard = tiny.jscc_decoder.tokens(*tiny.jscc_decoder.inputs(clean(alone), tiny.power))
         n = alone.values.shape[2]
         torch.testing.assert_close(together.values[item, :, :n], alone.values[0])
         assert (together.values[item, :, n:] == 0).all()
-        torch.testing.assert_close(decoded[item], tiny.jscc_decoder(clean(alone))[0], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(decoded[item], heard[0], atol=1e-5, rtol=1e-5)
 
 
 def test_measured_snr_over_speech_is_the_one_asked_for(tiny: SpiJscc, speech_features: torch.Tensor) -> None:
@@ -72,3 +96,40 @@ def test_decoder_is_told_snr_rate_and_state(tiny: SpiJscc, speech_features: torc
     assert (low - withheld).abs().max() > 1e-3
     aimed, _ = model.encode(speech_features, 600, target_snr_db=-3.0)
     assert (aimed.values - symbols.values).abs().max() > 1e-3
+
+
+def test_posterior_means_are_those_of_gaussian_latents() -> None:
+    """Simulated: latents of known variance over AWGN; no linear estimate is nearer than the means."""
+    generator = torch.Generator().manual_seed(0)
+    power = torch.tensor([4.0, 1.0, 0.25, 0.04])
+    latents = torch.randn(1, 20000, 4, generator=generator) * power.sqrt()
+    used = torch.ones(1, 1, 2, dtype=torch.bool)
+    sent = Symbols(scaled(torch.view_as_complex(latents.reshape(1, -1, 2, 2)), used, power), 25)
+    assert float(sent.values.abs().square().mean()) == pytest.approx(1, abs=0.02)
+    heard = parts(equalise(awgn(sent, 3.0, seed=1, state="exact"), used), used, power)
+    means = torch.stack(heard, -1).flatten(-2)[0]
+    units = latents[0] / power.sqrt()
+    error = units - means
+    assert (error * means).mean(0).abs().max() < 0.02  # orthogonality
+    scale = 2 * power / power.sum()  # variance of each real part as sent; noise has 10^-0.3 / 2
+    expected = 1 / (1 + scale / (10**-0.3 / 2))
+    torch.testing.assert_close(error.square().mean(0), expected, atol=0.02, rtol=0)
+
+
+def test_the_gradient_pays_for_power_and_the_value_ignores_the_batch() -> None:
+    power = LatentPower(4)
+    power.set(torch.tensor([1.0, 1.0, 0.5, 0.5]))
+    latents = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    used = torch.ones(3, 1, 2, dtype=torch.bool)
+    before = power.values.clone()
+    followed = power.followed(latents)
+    torch.testing.assert_close(followed.detach(), power.values)
+    torch.testing.assert_close(power.values, 0.98 * before + 0.02 * latents.detach().square().mean((0, 1)))
+    symbols = scaled(torch.view_as_complex(latents.reshape(3, 5, 2, 2)), used, followed)
+    (symbols.abs().square().sum() / 2).backward()
+    assert latents.grad is not None
+    # were the constants the batch's own mean squares, the energy of the batch would be fixed: no radial gradient
+    own = latents.detach().square().mean((0, 1))
+    ratio = float(own.sum() / power.values.sum())
+    radial = float((latents.grad * latents.detach()).sum() / symbols.detach().abs().square().sum())
+    assert radial == pytest.approx(1 - ratio, abs=1e-4)

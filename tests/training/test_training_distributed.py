@@ -40,7 +40,9 @@ def gradients(data_root: Path, here: Team) -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
     corpus = Corpus([data_root])
     codec = SpiJscc(preset("tiny"))
-    codec.image.set_constants(corpus.batch(1, 0, range(8), 64).flatten(0, 1))
+    codec.start(corpus.batch(1, 0, range(8), 64))
+    if codec.latent_power is not None:
+        codec.latent_power.total = here.total
     vocoder, critic = load_fargan().double().eval(), Critic().double()
     for parameter in (*codec.parameters(), *critic.parameters()):
         if parameter.ndim > 1:  # leave no zero that would hide a gradient

@@ -100,6 +100,7 @@ def load_hash_codec(path: Path) -> tuple[SpiHash, dict[str, Any]]:
 def start_hash_codec(path: Path, kind: HashKind) -> SpiHash:
     """A hash codec of this kind with the weights of any codec, analogue or hash: where training starts from."""
     config, _, tensors = _read(path)
+    tensors.pop("latent_power.values", None)  # bits have no power
     return _filled(SpiHash, replace(config, hash=kind), tensors, path)
 
 

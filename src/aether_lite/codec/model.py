@@ -196,10 +196,9 @@ class SpiJscc(SpeechImageCodec):
 
     def __init__(self, config: CodecConfig) -> None:
         super().__init__(config, _symbol_mapping)
-        session = checked_power(config.power) == "session"
-        known = session or config.linear
+        self.session = checked_power(config.power) == "session"
+        known = self.session or config.linear
         self.latent_power = LatentPower(2 * self.jscc_encoder.max_uses) if known else None
-        self.session_power = self.latent_power if session else None
 
     @torch.no_grad()
     def start(self, features: Tensor) -> None:
@@ -227,10 +226,22 @@ class SpiJscc(SpeechImageCodec):
         if target_snr_db is not None:
             target_snr_db = target_snr_db[:, None].expand(tokens.shape[:2])
         latents = self.coded(image, tokens, target_snr_db)
+        power = self.power
         if self.training and self.latent_power is not None:
-            self.latent_power.follow(latents.detach())
-        symbols = self.jscc_encoder.symbols(latents, rate, self.session_power)
-        return self._transmission(image, tokens, symbols, self.jscc_decoder.inputs(channel(symbols), self.latent_power))
+            power = self.latent_power.followed(latents)
+        symbols = self.jscc_encoder.symbols(latents, rate, power if self.session else None)
+        heard = self.jscc_decoder.inputs(channel(symbols), None if power is None else power.detach())
+        return self._transmission(image, tokens, symbols, heard)
+
+    @property
+    def power(self) -> Tensor | None:
+        """Mean squares ``[2 n_max]`` of the latents, where the codec knows them."""
+        return None if self.latent_power is None else self.latent_power.values
+
+    @property
+    def session_power(self) -> Tensor | None:
+        """The same where they are the power constraint."""
+        return self.power if self.session else None
 
     @torch.no_grad()
     def encode(
@@ -258,7 +269,7 @@ class SpiJscc(SpeechImageCodec):
         Args:
             steps: computes the features; None for the model's own layers.
         """
-        return (steps or self).heard(*self.jscc_decoder.inputs(received, self.latent_power), state)
+        return (steps or self).heard(*self.jscc_decoder.inputs(received, self.power), state)
 
 
 class SpiHash(SpeechImageCodec):

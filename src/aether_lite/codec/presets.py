@@ -33,7 +33,7 @@ class CodecConfig:
 
 PRESETS: dict[str, CodecConfig] = {
     "tiny": CodecConfig(
-        width=40, channels=(4, 8, 16, 24), encoder_blocks=1, decoder_blocks=1, linear=True, power="session"
+        width=32, channels=(4, 8, 16, 24), encoder_blocks=1, decoder_blocks=1, linear=True, power="session"
     ),
     "small": CodecConfig(
         width=144, channels=(8, 16, 32, 72), encoder_blocks=2, decoder_blocks=3, linear=True, power="session"

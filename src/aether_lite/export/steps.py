@@ -17,8 +17,8 @@ from aether_lite.codec import SpiJscc
 from aether_lite.features.layout import FRAME, NUM_FREE
 from aether_lite.jscc import RATES
 from aether_lite.jscc.conditioning import rate_inputs, snr_inputs
-from aether_lite.jscc.equaliser import equalise
-from aether_lite.jscc.power import normalise_prefix
+from aether_lite.jscc.equaliser import equalise, parts
+from aether_lite.jscc.power import scaled
 from aether_lite.vocoder import FARGAN, SubframeState, deemphasize, periods_from_features
 from aether_lite.vocoder.fargan import SUBFRAME, SUBFRAMES, NormedWeights, gather_indices
 from aether_lite.vocoder.realtime import PRIMING_ROWS
@@ -63,7 +63,7 @@ class EncoderStep(Step):
 
     def __init__(self, model: SpiJscc) -> None:
         super().__init__()
-        self.image, self.spi, self.jscc = model.image, model.spi_encoder, model.jscc_encoder
+        self.model, self.jscc = model, model.jscc_encoder
         frames = model.config.token_frames
         self.inputs = (
             Port("features", (frames, NUM_FREE), torch.float32, "feature rows of the token, columns 0..19"),
@@ -75,18 +75,20 @@ class EncoderStep(Step):
                 "symbols",
                 (self.jscc.max_uses, 2),
                 torch.float32,
-                "I and Q; the first uses_per_token[rate] are sent, with mean energy 1; the others are 0",
+                "I and Q; the first uses_per_token[rate] are sent, at nominal energy 1; the others are 0",
             ),
         )
         with torch.no_grad():
-            _, states = self.spi(torch.zeros(1, frames, NUM_FREE))
+            _, states = model.spi_encoder(torch.zeros(1, frames, NUM_FREE))
         self.states = _state_ports(states)
 
     def forward(self, features: Tensor, rate: Tensor, target_snr_db: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """``features [8, 20]``, ``rate [1] int64``, ``target_snr_db [1]`` -> ``symbols [96, 2]`` and states."""
-        tokens, new_states = self.spi(self.image(features[None]), states)
-        latents = self.jscc.latents(tokens, target_snr_db[None])
-        symbols = normalise_prefix(latents, _used(rate, self.jscc.max_uses, self.jscc.token_frames))
+        image = self.model.image(features[None])
+        tokens, new_states = self.model.spi_encoder(image, states)
+        latents = self.jscc.paired(self.model.coded(image, tokens, target_snr_db[None]))
+        used = _used(rate, self.jscc.max_uses, self.jscc.token_frames)
+        symbols = scaled(latents, used, self.model.session_power)
         return torch.view_as_real(symbols)[0, 0], *new_states
 
 
@@ -95,7 +97,7 @@ class DecoderStep(Step):
 
     def __init__(self, model: SpiJscc) -> None:
         super().__init__()
-        self.image, self.spi, self.jscc = model.image, model.spi_decoder, model.jscc_decoder
+        self.model, self.jscc = model, model.jscc_decoder
         uses = self.jscc.max_uses
         self.inputs = (
             Port("received", (uses, 2), torch.float32, "I and Q; positions from uses_per_token[rate] on are ignored"),
@@ -108,7 +110,7 @@ class DecoderStep(Step):
             Port("features", (model.config.token_frames, NUM_FREE), torch.float32, "feature rows, columns 0..19"),
         )
         with torch.no_grad():
-            *_, states = self.spi(torch.zeros(1, 1, model.config.width))
+            *_, states = model.spi_decoder(torch.zeros(1, 1, model.config.width))
         self.states = _state_ports(states)
 
     def forward(
@@ -117,14 +119,15 @@ class DecoderStep(Step):
         """``received [96, 2]``, ``rate [1] int64``, channel state -> ``features [8, 20]`` and states."""
         known = ChannelState(torch.view_as_complex(gain[None, None]), noise_variance[None], erased[None])
         everything = Received(torch.view_as_complex(received[None, None]), RATES[-1], known, self.jscc.token_frames)
-        front = equalise(everything, _used(rate, self.jscc.max_uses, self.jscc.token_frames))
-        planes = self.jscc.planes(front.symbols.real, front.symbols.imag, front.reliability)
+        used = _used(rate, self.jscc.max_uses, self.jscc.token_frames)
+        front = equalise(everything, used)
+        planes = self.jscc.planes(*parts(front, used, self.model.power), front.reliability)
         conditions = torch.cat(
             (snr_inputs(front.snr_db, planes), rate_inputs(rate, planes), erased[None, :, None].to(planes.dtype)),
             dim=-1,
         )
-        image, _, new_states = self.spi(self.jscc.tokens(planes, conditions), states)
-        return self.image.to_features(image)[0], *new_states
+        image, _, new_states = self.model.decoded(planes, conditions, states)
+        return self.model.image.to_features(image)[0], *new_states
 
 
 class VocoderFrame(Step):

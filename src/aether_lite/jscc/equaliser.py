@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from aether_lite.channels.signal import Received
-from aether_lite.jscc.power import ENERGY_FLOOR, LatentPower
+from aether_lite.jscc.power import ENERGY_FLOOR, first_pairs
 
 WITHHELD_NOISE_VARIANCE = 0.1
 
@@ -68,17 +68,21 @@ def equalise(received: Received, used: Tensor) -> Equalised:
     )
 
 
-def posterior_means(parts: Tensor, reliability: Tensor, used: Tensor, power: LatentPower) -> Tensor:
-    """Posterior means of the latents, each in units of its own root mean square, ``[B, K, n, 2]``.
+def parts(front: Equalised, used: Tensor, power: Tensor | None) -> tuple[Tensor, Tensor]:
+    """What the decoder takes the two latents of every symbol for, each ``[B, K, n]``.
 
     Args:
-        parts: ``[B, K, n, 2]``, real and imaginary parts of the MMSE estimates.
-        reliability: ``[B, K, n]``.
+        front: equalised symbols.
         used: ``[B, 1, n] bool``, the prefix that was sent.
-        power: mean squares of the latents, before the scale of the rate.
+        power: mean squares ``[2 n_max]`` of the latents, before the scale of the rate: posterior means, each in units
+            of its own root mean square; None: real and imaginary part of the MMSE estimate.
     """
-    prior = power.pairs(parts.shape[2])
+    first, second = front.symbols.real, front.symbols.imag
+    if power is None:
+        return first, second
+    prior = first_pairs(power, first.shape[2])
     energy = (prior * used[..., None]).sum((-1, -2), keepdim=True)
     prior = prior * (used.sum(-1)[..., None, None] / energy)
-    rho = reliability[..., None]
-    return parts * prior.sqrt() / (prior * rho + (1 - rho) / 2 + ENERGY_FLOOR)
+    rho = front.reliability[..., None]
+    factor = prior.sqrt() / (prior * rho + (1 - rho) / 2 + ENERGY_FLOOR)
+    return first * factor[..., 0], second * factor[..., 1]

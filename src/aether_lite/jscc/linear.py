@@ -64,4 +64,4 @@ class LinearPath(nn.Module):
         up[:, :kept] = (basis / metric[:, None] * variance.sqrt()).to(up)
         self.down.weight.copy_(down)
         self.up.weight.copy_(up)
-        return self.down(tokens.to(down)).square().mean(0)
+        return self.latents(image(features)).square().mean((0, 1))

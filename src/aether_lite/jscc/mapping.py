@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from aether_lite.channels.signal import Received, Symbols, uses_per_token
 from aether_lite.jscc.conditioning import FiLM, rate_inputs, snr_inputs
-from aether_lite.jscc.equaliser import equalise, posterior_means
-from aether_lite.jscc.power import LatentPower, normalise_prefix, scale_prefix
+from aether_lite.jscc.equaliser import equalise, parts
+from aether_lite.jscc.power import scaled
 
 RATES = (150, 300, 500, 600, 700, 1000, 1200)
 """Payload rates [uses/s] that one set of weights serves."""
@@ -57,21 +57,17 @@ class JsccEncoder(MappingEncoder):
         """Latents ``[B, K, 2 n_max]`` in pairs, ``[B, K, n_max] complex64``: symbols before the power constraint."""
         return torch.view_as_complex(real_latents.reshape(*real_latents.shape[:2], self.max_uses, 2))
 
-    def symbols(self, real_latents: Tensor, rate: int | Tensor, power: LatentPower | None = None) -> Symbols:
+    def symbols(self, real_latents: Tensor, rate: int | Tensor, power: Tensor | None = None) -> Symbols:
         """What is sent of latents ``[B, K, 2 n_max]``.
 
         Args:
             rate: [uses/s], an int, or ``[B] int64`` for mixed ones.
-            power: constants of the power constraint ``session``; None for ``token``.
+            power: mean squares ``[2 n_max]`` of the latents, for the power constraint ``session``; None for ``token``.
         """
         latent = self.paired(real_latents)
         widest = int(torch.as_tensor(uses_per_token(rate, self.token_frames)).max())
         sent = Symbols(latent[..., :widest], rate, self.token_frames)
-        if power is None:
-            values = normalise_prefix(sent.values, sent.used)
-        else:
-            values = scale_prefix(sent.values, sent.used, power)
-        return Symbols(values, rate, self.token_frames)
+        return Symbols(scaled(sent.values, sent.used, power), rate, self.token_frames)
 
 
 class MappingDecoder(nn.Module):
@@ -112,19 +108,16 @@ class MappingDecoder(nn.Module):
 class JsccDecoder(MappingDecoder):
     """Received symbols and channel state to tokens ``[B, K, width]``."""
 
-    def inputs(self, received: Received, power: LatentPower | None = None) -> tuple[Tensor, Tensor]:
+    def inputs(self, received: Received, power: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """What :meth:`tokens` takes: planes ``[B, K, 3 n_max]`` and conditions ``[B, K, 4]`` of what was received.
 
         Args:
-            power: mean squares of the latents, where they are known; the planes then hold posterior means.
+            power: mean squares ``[2 n_max]`` of the latents, where known; the planes then hold posterior means.
         """
         batch = received.values.shape[0]
         used = Symbols(received.values, received.rate, received.token_frames).used
         front = equalise(received, used)
-        parts = torch.stack((front.symbols.real, front.symbols.imag), dim=-1)
-        if power is not None:
-            parts = posterior_means(parts, front.reliability, used, power)
-        planes = self.planes(*parts.unbind(-1), front.reliability)
+        planes = self.planes(*parts(front, used, power), front.reliability)
         rates = torch.as_tensor(received.rate, device=planes.device).expand(batch)
         conditions = torch.cat(
             (

@@ -17,6 +17,9 @@ alone. It is never taken over a clip or a batch.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -42,12 +45,16 @@ class LatentPower(nn.Module):
 
     Args:
         latents: real latents per token, 2 n_max.
+
+    Attributes:
+        total: sum of a tensor over the processes that train together, without gradient.
     """
 
     values: Tensor
 
     def __init__(self, latents: int) -> None:
         super().__init__()
+        self.total: Callable[[Tensor], Tensor] = _alone
         self.register_buffer("values", torch.ones(latents))
 
     @torch.no_grad()
@@ -55,15 +62,16 @@ class LatentPower(nn.Module):
         """Take measured mean squares ``[2 n_max]``."""
         self.values.copy_(values.clamp_min(ENERGY_FLOOR))
 
-    @torch.no_grad()
-    def follow(self, latents: Tensor) -> None:
-        """Move towards those of a batch ``[B, K, 2 n_max]``."""
-        seen = latents.float().square().mean((0, 1))
-        self.set(self.values.lerp(seen, 1 - _FOLLOW))
+    def followed(self, latents: Tensor) -> Tensor:
+        """Move towards the mean squares of a training batch ``[B, K, 2 n_max]`` over all processes.
 
-    def pairs(self, n: int) -> Tensor:
-        """Mean squares of the first ``n`` latent symbols' two parts, ``[n, 2]``."""
-        return self.values[: 2 * n].reshape(n, 2)
+        Returns:
+            The new constants ``[2 n_max]``, with the gradient of the batch's mean squares: what scales by them pays for
+            power. The value does not depend on the batch beyond the step taken.
+        """
+        seen: Tensor = _MeanOverProcesses.apply(latents.square().mean((0, 1)), self.total)  # type: ignore[no-untyped-call]
+        self.set(self.values.lerp(seen.detach().to(self.values), 1 - _FOLLOW))
+        return self.values + (seen - seen.detach())
 
 
 def normalise_prefix(latent: Tensor, used: Tensor) -> Tensor:
@@ -79,29 +87,56 @@ def normalise_prefix(latent: Tensor, used: Tensor) -> Tensor:
     return kept * torch.sqrt(count / (energy + ENERGY_FLOOR))
 
 
-def scale_prefix(latent: Tensor, used: Tensor, power: LatentPower) -> Tensor:
+def scale_prefix(latent: Tensor, used: Tensor, power: Tensor) -> Tensor:
     """Scale the used prefix by the constant that gives it mean energy 1 over speech, and zero the rest.
-
-    The gradient sees the scale as if it came from this batch, so that it pays for power; the value does not.
 
     Args:
         latent: ``[B, K, n] complex``.
         used: ``[B, 1, n] bool``, the prefix that is sent.
-        power: the constants.
+        power: mean squares of the real latents ``[2 n_max]``.
     """
-    each = power.pairs(latent.shape[-1]).sum(-1)
-    if latent.requires_grad:
-        seen = (latent.real.square() + latent.imag.square()).mean((0, 1))
-        each = each + (seen - seen.detach())
+    each = first_pairs(power, latent.shape[-1]).sum(-1)
     count = used.sum(-1, keepdim=True).to(each.dtype)
     energy = (each * used).sum(-1, keepdim=True)
     return _kept(latent, used) * torch.sqrt(count / (energy + ENERGY_FLOOR))
+
+
+def first_pairs(power: Tensor, n: int) -> Tensor:
+    """Mean squares ``[n, 2]`` of the two parts of the first n latent symbols, of those of all ``[2 n_max]``."""
+    return power[: 2 * n].reshape(n, 2)
+
+
+def scaled(latent: Tensor, used: Tensor, power: Tensor | None) -> Tensor:
+    """The symbols sent: :func:`scale_prefix` by the constants, or :func:`normalise_prefix` where there are none."""
+    return normalise_prefix(latent, used) if power is None else scale_prefix(latent, used, power)
 
 
 def papr_db(values: Tensor) -> float:
     """Peak-to-average power ratio of complex symbols of any shape [dB]."""
     power = values.real.square() + values.imag.square()
     return float(10 * torch.log10(power.max() / power.mean()))
+
+
+class _MeanOverProcesses(torch.autograd.Function):
+    """Mean of a tensor over processes, of equal shares; its gradient is the mean of theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, total: Callable[[Tensor], Tensor]) -> Tensor:
+        ctx.total = total
+        return _mean(value, total)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return _mean(gradients[0], ctx.total), None
+
+
+def _mean(value: Tensor, total: Callable[[Tensor], Tensor]) -> Tensor:
+    joined = total(torch.cat((value, value.new_ones(1))))
+    return joined[:-1] / joined[-1]
+
+
+def _alone(value: Tensor) -> Tensor:
+    return value
 
 
 def _kept(latent: Tensor, used: Tensor) -> Tensor:

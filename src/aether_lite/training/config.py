@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from aether_lite.codec.presets import PRESETS
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES, KINDS, PENALTIES
 from aether_lite.jscc import RATES
@@ -35,7 +36,7 @@ class TrainConfig:
     augment_share: float = option(0.0, "share of items with gain, polarity, filter and noise augmentation")
     workers: int = option(0, "processes that prepare batches ahead; 0 prepares them in line")
     # model
-    preset: str = option("small", "size of the codec", choices=("tiny", "small", "base"))
+    preset: str = option("small", "size of the codec", choices=tuple(PRESETS))
     codec: str = option(
         "", "codec weights to start from (.safetensors); default: random; a hash codec may start from an analogue one"
     )
@@ -122,6 +123,8 @@ FREE_TO_CHANGE = frozenset(
     }
 )  # fmt: skip
 """Options that may differ between a checkpoint and the run that continues it."""
+CAME_LATER: dict[str, Any] = {"optimiser": "adamw"}
+"""What options that a checkpoint does not name stood for when it was written; others had their defaults."""
 
 
 def parser(prog: str) -> argparse.ArgumentParser:

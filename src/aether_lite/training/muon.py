@@ -31,7 +31,8 @@ def orthogonalised(matrices: Tensor) -> Tensor:
     for _ in range(_ITERATIONS):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.mT if tall else x
+    made: Tensor = x.mT if tall else x
+    return made
 
 
 def is_matrix(name: str, value: Tensor) -> bool:
@@ -73,7 +74,8 @@ class Muon(torch.optim.AdamW):
                 continue
             state = self.state[value]
             if "momentum" not in state:
-                state["momentum"] = torch.zeros_like(value)
+                state["step"], state["momentum"] = torch.zeros(()), torch.zeros_like(value)
+            state["step"] += 1
             state["momentum"].lerp_(value.grad, 1 - _MOMENTUM)
             ahead = value.grad.lerp(state["momentum"], _MOMENTUM).flatten(1)  # Nesterov
             stacked = 3 if ahead.shape[0] == 3 * ahead.shape[1] else 1

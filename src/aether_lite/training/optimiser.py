@@ -17,8 +17,8 @@ CRITIC_BETAS = (0.8, 0.99)
 def make_optimiser(codec: nn.Module, vocoder: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     """The chosen optimiser over the codec and AdamW over the vocoder; vectors and biases are not decayed.
 
-    The vocoder's group is there from the start. While the vocoder is frozen it has no gradients, so the optimiser leaves it
-    and its state alone; unfreezing changes nothing else.
+    The vocoder's group is there from the start. While the vocoder is frozen it has no gradients, so the optimiser
+    leaves it and its state alone; unfreezing changes nothing else.
     """
     rate, decay = config.learning_rate, config.weight_decay
     vocoder_group = {"params": list(vocoder.parameters()), "weight_decay": 0.0, "peak": rate * config.vocoder_rate}

@@ -32,7 +32,7 @@ from aether_lite.training.checkpoint import (
     save_step,
 )
 from aether_lite.training.conditions import ConditionRanges, Conditions, draw
-from aether_lite.training.config import FREE_TO_CHANGE, TrainConfig
+from aether_lite.training.config import CAME_LATER, FREE_TO_CHANGE, TrainConfig
 from aether_lite.training.critic import Critic, critic_step
 from aether_lite.training.curriculum import Stage, position
 from aether_lite.training.data import Corpus
@@ -74,6 +74,8 @@ class Trainer:
         self.critic = Critic(GanLoss(config.gan_loss)).to(team.device) if config.lambda_adv > 0 else None
         self.penalties = _penalties(self.codec, team)
         self.average = copy.deepcopy(self.codec).requires_grad_(False)
+        if isinstance(self.codec, SpiJscc) and self.codec.latent_power is not None:
+            self.codec.latent_power.total = team.total
         self.optimiser = make_optimiser(self.codec, self.vocoder, config)
         self.critic_optimiser = make_critic_optimiser(self.critic, config) if self.critic else None
         self.data_hash = data_hash(corpus)
@@ -194,7 +196,7 @@ class Trainer:
         if path is None:
             return None
         content = load_checkpoint(path)
-        content["config"] = TrainConfig().as_dict() | content["config"]  # options that came later had their defaults
+        content["config"] = TrainConfig().as_dict() | CAME_LATER | content["config"]
         check_same_run(path, content, self.config.as_dict(), FREE_TO_CHANGE, self.data_hash)
         self.codec.load_state_dict(content["model"])
         self.average.load_state_dict(content["average"])

@@ -82,7 +82,10 @@ def encode_token(w, features, conditions, state):  # type: ignore[no-untyped-def
     layer += FILM_LAYERS
     hidden = dense(w, layer, 2 * w.width, tokens)
     silu(hidden)
-    return dense(w, layer + 1, w.outputs, joined(tokens, hidden))
+    inputs = joined(tokens, hidden)
+    if w.linear:
+        inputs = joined(inputs, image)
+    return dense(w, layer + 1, w.outputs, inputs)
 
 
 @cached(encoder, layout)
@@ -121,6 +124,8 @@ def decode_token(w, planes, conditions, state):  # type: ignore[no-untyped-def]
         layer += RESIDUAL_LAYERS + 1
     size, step = SIZE.kernel, SIZE.keeping
     image = causal_convolution(w, layer, step, x, state[at:], size, size, step, step).reshape(-1, NUM_FREE)
+    if w.linear:
+        tokens = joined(tokens, planes)
     add(image, dense(w, layer + 1, w.outputs, tokens))
     features = dense(w, layer + 2, SIZE.free, image)
     for t in range(len(features)):

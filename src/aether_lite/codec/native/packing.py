@@ -41,6 +41,7 @@ class StepWeights(NamedTuple):
         hidden: of the gated layer of a block.
         blocks: over tokens.
         outputs: values of a token that come out.
+        linear: whether the last layer of tokens sees what the linear path sees, too.
     """
 
     matrices: Weights
@@ -54,6 +55,7 @@ class StepWeights(NamedTuple):
     hidden: int
     blocks: int
     outputs: int
+    linear: bool
 
 
 @torch.no_grad()
@@ -68,10 +70,10 @@ def pack_encoder(model: SpeechImageCodec) -> StepWeights:
     layers.append((torch.cat((project, spi.patch.weight), 1), spi.project.bias + spi.patch.bias))
     layers += _blocks(spi.blocks)
     layers += _film(mapping.film, spi.norm.weight)
-    layers += [
-        (mapping.expand.weight, mapping.expand.bias),
-        (torch.cat((mapping.linear.weight, mapping.contract.weight), 1), mapping.linear.bias),
-    ]
+    last_inputs = [mapping.linear.weight, mapping.contract.weight]
+    if model.linear is not None:
+        last_inputs.append(model.linear.down.weight)
+    layers += [(mapping.expand.weight, mapping.expand.bias), (torch.cat(last_inputs, 1), mapping.linear.bias)]
     channels = [spi.stem.conv.out_channels, *(cast(ResidualConv, r).conv.in_channels for r in spi.residual)]
     strides = [cast(nn.Conv2d, down.conv).stride[1] for down in spi.down]
     return _packed(model, layers, spi.row_bias[..., 0].T, channels, strides, spi.blocks, mapping.linear.out_features)
@@ -88,7 +90,10 @@ def pack_decoder(model: SpeechImageCodec) -> StepWeights:
     layers.append((project * spi.norm.weight, bias))
     for residual, up in zip(spi.residual, spi.up, strict=True):
         layers += [*_residual(cast(ResidualConv, residual)), _transposed(cast(nn.ConvTranspose2d, up))]
-    layers += [_convolution(spi.out.conv), (spi.patch.weight * spi.norm.weight, spi.patch.bias), _image_out(image)]
+    patch = spi.patch.weight * spi.norm.weight
+    if model.linear is not None:
+        patch = torch.cat((patch, _from_planes(model.linear.up.weight)), 1)
+    layers += [_convolution(spi.out.conv), (patch, spi.patch.bias), _image_out(image)]
     ups = [cast(nn.ConvTranspose2d, up) for up in spi.up]
     channels = [spi.top, *(up.out_channels for up in ups)]
     none = spi.patch.weight.new_zeros(0, 0)
@@ -120,11 +125,18 @@ def _packed(
         cast(TokenBlock, blocks[0]).contract.in_features,
         len(blocks),
         outputs,
+        model.linear is not None,
     )
 
 
 def _linear(layer: nn.Linear) -> Layer:
     return layer.weight, layer.bias
+
+
+def _from_planes(matrix: Tensor) -> Tensor:
+    """A matrix of latents ``[outputs, 2 n_max]`` as one of planes, which hold a reliability after every pair."""
+    pairs = torch.unflatten(matrix, 1, (-1, 2))
+    return torch.cat((pairs, torch.zeros_like(pairs[..., :1])), -1).flatten(1)
 
 
 def _rows_first(value: Tensor, channels: int) -> Tensor:
