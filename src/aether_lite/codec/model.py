@@ -28,7 +28,16 @@ from aether_lite.jscc import JsccDecoder, JsccEncoder
 from aether_lite.jscc.linear import LinearPath
 from aether_lite.jscc.mapping import MappingDecoder, MappingEncoder
 from aether_lite.jscc.power import LatentPower, checked_power
-from aether_lite.spi import SemanticHead, Semantics, SpeechImage, SpiDecoder, SpiEncoder, State
+from aether_lite.spi import (
+    FlatDecoder,
+    FlatEncoder,
+    SemanticHead,
+    Semantics,
+    SpeechImage,
+    SpiDecoder,
+    SpiEncoder,
+    State,
+)
 
 BESIDE_LINEAR = 0.1  # initial weights of the networks' last layers where a linear path lies beside them
 
@@ -99,6 +108,8 @@ class SpeechImageCodec(nn.Module):
         mapping: makes encoder and decoder between tokens and the channel.
     """
 
+    spi_encoder: SpiEncoder | FlatEncoder
+    spi_decoder: SpiDecoder | FlatDecoder
     jscc_encoder: MappingEncoder
     jscc_decoder: MappingDecoder
 
@@ -107,9 +118,15 @@ class SpeechImageCodec(nn.Module):
         self.config = config
         width, frames = config.width, config.token_frames
         self.image = SpeechImage()
-        self.spi_encoder = SpiEncoder(width, config.channels, config.encoder_blocks, frames)
+        if config.flat:
+            self.spi_encoder = FlatEncoder(width, config.flat, config.encoder_blocks, frames)
+        else:
+            self.spi_encoder = SpiEncoder(width, config.channels, config.encoder_blocks, frames)
         self.jscc_encoder, self.jscc_decoder = mapping(config)
-        self.spi_decoder = SpiDecoder(width, config.channels, config.decoder_blocks, frames)
+        if config.flat:
+            self.spi_decoder = FlatDecoder(width, config.flat, config.decoder_blocks, frames)
+        else:
+            self.spi_decoder = SpiDecoder(width, config.channels, config.decoder_blocks, frames)
         self.encoder_head = SemanticHead(width, frames)
         self.decoder_head = SemanticHead(width, frames)
         self.linear = LinearPath(frames, 2 * self.jscc_encoder.max_uses) if config.linear else None
@@ -120,13 +137,9 @@ class SpeechImageCodec(nn.Module):
         self.image.set_constants(features.flatten(0, 1))
         if self.linear is not None:
             self.linear.fit(self.image, features)
-            beside = (
-                self.jscc_encoder.linear,
-                self.jscc_encoder.contract,
-                self.spi_decoder.patch,
-                self.spi_decoder.out.conv,
-            )
-            for layer in beside:
+            decoder = self.spi_decoder
+            out = decoder.out if isinstance(decoder, FlatDecoder) else decoder.out.conv
+            for layer in (self.jscc_encoder.linear, self.jscc_encoder.contract, decoder.patch, out):
                 layer.weight.mul_(BESIDE_LINEAR)
                 if layer.bias is not None:
                     layer.bias.zero_()

@@ -18,6 +18,7 @@ class CodecConfig:
         token_frames: frames of 10 ms per token.
         hash: kind of the hash bottleneck of a hash codec (sign, tanh or spherical); empty for an analogue codec.
         linear: whether a linear path lies beside the networks, see :mod:`aether_lite.jscc.linear`.
+        flat: units of the dense layers that stand for the pyramids (an ablation); 0 for the pyramids.
         power: constraint on the symbols of an analogue codec, token or session, see :mod:`aether_lite.jscc.power`.
     """
 
@@ -28,6 +29,7 @@ class CodecConfig:
     token_frames: int = 8
     hash: str = ""
     linear: bool = False
+    flat: int = 0
     power: str = "token"
 
 
@@ -37,6 +39,15 @@ PRESETS: dict[str, CodecConfig] = {
     ),
     "small": CodecConfig(
         width=144, channels=(8, 16, 32, 72), encoder_blocks=2, decoder_blocks=3, linear=True, power="session"
+    ),
+    "lowdelay": CodecConfig(
+        width=128,
+        channels=(8, 16, 32, 72),
+        encoder_blocks=2,
+        decoder_blocks=3,
+        token_frames=2,
+        linear=True,
+        power="session",
     ),
     "base": CodecConfig(
         width=264, channels=(32, 64, 96, 128), encoder_blocks=3, decoder_blocks=4, linear=True, power="session"

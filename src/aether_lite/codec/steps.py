@@ -41,10 +41,10 @@ def fastest_steps(model: SpeechImageCodec) -> Steps:
     """The fastest steps for one stream where ``model`` lies.
 
     Returns:
-        :class:`CompiledSteps` on a CPU where numba is installed, else ``model`` itself.
+        :class:`CompiledSteps` on a CPU where numba is installed, else ``model`` itself (and for a flat one).
     """
     on_cpu = next(model.parameters()).device.type == "cpu"
-    return CompiledSteps(model) if on_cpu and numba_available() else model
+    return CompiledSteps(model) if on_cpu and numba_available() and not model.config.flat else model
 
 
 class CompiledSteps:
@@ -58,10 +58,13 @@ class CompiledSteps:
 
     Raises:
         AetherError: numba is not installed.
+        ValueError: the model has no pyramids.
     """
 
     def __init__(self, model: SpeechImageCodec) -> None:
         require_numba("the compiled codec")
+        if model.config.flat:
+            raise ValueError("compiled steps are those of a codec with pyramids")
         from aether_lite.codec.native.packing import pack_decoder, pack_encoder
 
         self._encoder, self._decoder = pack_encoder(model), pack_decoder(model)

@@ -12,7 +12,7 @@ from typing import Any
 from aether_lite.codec.presets import PRESETS
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES, KINDS, PENALTIES
-from aether_lite.jscc import RATES
+from aether_lite.jscc import POWERS, RATES
 from aether_lite.training import options
 from aether_lite.training.bit_conditions import BIT_CHANNELS
 from aether_lite.training.options import option
@@ -37,6 +37,11 @@ class TrainConfig:
     workers: int = option(0, "processes that prepare batches ahead; 0 prepares them in line")
     # model
     preset: str = option("small", "size of the codec", choices=tuple(PRESETS))
+    flat: bool = option(False, "an ablation: dense layers of the same size over flat vectors, no speech image")
+    linear: bool = option(True, "a linear path beside the networks")
+    power: str = option(
+        "session", "what the power constraint holds for: the mean over a session, or every token", choices=POWERS
+    )
     codec: str = option(
         "", "codec weights to start from (.safetensors); default: random; a hash codec may start from an analogue one"
     )
@@ -123,7 +128,7 @@ FREE_TO_CHANGE = frozenset(
     }
 )  # fmt: skip
 """Options that may differ between a checkpoint and the run that continues it."""
-CAME_LATER: dict[str, Any] = {"optimiser": "adamw"}
+CAME_LATER: dict[str, Any] = {"optimiser": "adamw", "linear": False, "power": "token"}
 """What options that a checkpoint does not name stood for when it was written; others had their defaults."""
 
 

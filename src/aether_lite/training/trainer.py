@@ -16,11 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from aether_lite.codec import SpiHash, SpiJscc, preset
+from aether_lite.codec import CodecConfig, SpiHash, SpiJscc, preset
 from aether_lite.codec.loading import load_codec, save_codec, start_hash_codec
 from aether_lite.errors import AetherError
 from aether_lite.hash import HashPenalties, checked_kind
 from aether_lite.losses.adversarial import GanLoss
+from aether_lite.spi import matched_hidden
 from aether_lite.training.batches import Batch, batches
 from aether_lite.training.bit_conditions import BitConditions, BitRanges, draw_bits
 from aether_lite.training.checkpoint import (
@@ -242,6 +243,14 @@ def _penalties(codec: SpiJscc | SpiHash, team: Team) -> HashPenalties | None:
     return HashPenalties(codec.jscc_encoder.max_bits, reduce=team.total).to(team.device)
 
 
+def codec_config(config: TrainConfig) -> CodecConfig:
+    """Sizes that the options ask for, of an analogue codec."""
+    size = replace(preset(config.preset), linear=config.linear, power=config.power)
+    if not config.flat:
+        return size
+    return replace(size, flat=matched_hidden(size.width, size.channels, size.token_frames))
+
+
 def _crops(config: TrainConfig, corpus: Corpus) -> Tensor:
     """Training data that constants are measured on, ``[N, F, 20]``."""
     return corpus.batch(config.seed + CONSTANTS_STREAM, 0, range(CONSTANTS_CROPS), config.frames)
@@ -249,13 +258,16 @@ def _crops(config: TrainConfig, corpus: Corpus) -> Tensor:
 
 def _codec(config: TrainConfig, corpus: Corpus) -> SpiJscc | SpiHash:
     """The codec to start from: given weights, or random ones with the image constants of the training data."""
-    size = preset(config.preset)
+    size = codec_config(config)
     model: SpiJscc | SpiHash
     if config.codec:
         path = Path(config.codec)
         model = start_hash_codec(path, checked_kind(config.hash_kind)) if config.enable_hash else load_codec(path)[0]
         if replace(model.config, hash="") != size:
-            raise AetherError(f"{config.codec}: is not of preset {config.preset}")
+            raise AetherError(
+                f"{config.codec}: is {replace(model.config, hash='')}, and preset {config.preset} with these options "
+                f"is {size}"
+            )
         return model.train().requires_grad_(True)
     model = SpiHash(replace(size, hash=config.hash_kind)) if config.enable_hash else SpiJscc(size)
     model.start(_crops(config, corpus))
