@@ -248,6 +248,20 @@ def test_power_tells_the_noise_of_what_is_sent() -> None:
     assert estimate.update(torch.full((80,), complex("nan"))) == told[-1]
 
 
+def test_noise_is_told_from_speech_whose_tokens_differ_in_power() -> None:
+    generator = torch.Generator().manual_seed(0)
+    profile = torch.logspace(1, -2, 80)
+    profile = profile / profile.mean()
+    values = torch.randn(1, 400, 80, generator=generator, dtype=torch.complex64) * profile.sqrt()
+    level = 0.5 + torch.rand(1, 40, 1, generator=generator).repeat_interleave(10, dim=1)
+    sent = Symbols(values * level.sqrt(), 1000)
+    for snr_db in (-3.0, 3.0, 10.0):
+        estimate = PowerEstimate(0.08, profile)
+        told = [estimate.update(token) for token in awgn(sent, snr_db, seed=1).values[0]][12:]
+        assert np.quantile(10 * np.log10(told), (0.05, 0.95)) == pytest.approx([-snr_db, -snr_db], abs=1.0)
+    assert estimate.update(torch.full((80,), complex("nan"))) == told[-1]
+
+
 def test_a_terminal_is_refused(codec_file: Path) -> None:
     mine, other = os.openpty()
     done = subprocess.run([*PROGRAM, "--encode"], stdin=other, capture_output=True, check=False)

@@ -165,7 +165,7 @@ def _decode(rate: int, raw: bool, told: Knowledge, mute: bool, model: str, vocod
     codec = load(model, vocoder)
     decoder = Decoder(codec, rate, mute=mute)
     uses = int(uses_per_token(rate, codec.token_frames))
-    power = PowerEstimate(codec.token_frames / 100)
+    power = PowerEstimate(codec.token_frames / 100, codec.model.symbol_power(rate))
     speech = SpeechWriter(sys.stdout.buffer, raw)
     passed_on(
         symbol_tokens(sys.stdin.buffer, uses, rate),

@@ -21,13 +21,13 @@ import torch
 from torch import Tensor, nn
 
 from aether_lite.channels.bits import Bits, ReceivedBits
-from aether_lite.channels.signal import Received, Symbols
+from aether_lite.channels.signal import Received, Symbols, uses_per_token
 from aether_lite.codec.presets import CodecConfig
 from aether_lite.hash import HashDecoder, HashEncoder, checked_kind
 from aether_lite.jscc import JsccDecoder, JsccEncoder
 from aether_lite.jscc.linear import LinearPath
 from aether_lite.jscc.mapping import MappingDecoder, MappingEncoder
-from aether_lite.jscc.power import LatentPower, checked_power
+from aether_lite.jscc.power import LatentPower, checked_power, first_pairs
 from aether_lite.spi import (
     FlatDecoder,
     FlatEncoder,
@@ -255,6 +255,13 @@ class SpiJscc(SpeechImageCodec):
     def session_power(self) -> Tensor | None:
         """The same where they are the power constraint."""
         return self.power if self.session else None
+
+    def symbol_power(self, rate: int) -> Tensor | None:
+        """Mean power over speech of every symbol of a token ``[n]`` at ``rate`` [uses/s]; None where tokens hold 1."""
+        if self.session_power is None:
+            return None
+        each = first_pairs(self.session_power, int(uses_per_token(rate, self.config.token_frames))).sum(-1)
+        return each / each.mean()
 
     @torch.no_grad()
     def encode(

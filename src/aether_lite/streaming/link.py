@@ -6,8 +6,8 @@ no header. It carries no channel state, so
 * a lost token is written as NaN symbols;
 * fading is written phase-corrected with the receiver's gain estimate, ``y conj(h) / |h|``: amplitude and noise variance
   stay as they arrived, so that a told N0 remains true and fades remain small;
-* N0 is told beside the stream, or taken from the power of the symbols: a token is sent with mean power 1, so that
-  N0 = mean |y|^2 - 1 over the last second.
+* N0 is told beside the stream, or taken from the power of the symbols over the last second, see
+  :class:`PowerEstimate`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,14 @@ from torch import Tensor
 
 from aether_lite.channels import Received
 from aether_lite.channels.state import NOISE_WINDOW_S
+from aether_lite.features.layout import Float64
 from aether_lite.streaming.pipe import whole_pieces
 
 SYMBOL_BYTES = 8
+LEAST_LEVEL = 0.1  # power of a second of speech, relative to the mean
+LEVEL_SPREAD = 0.15  # standard deviation of that power, which is 1 in the mean
+LOOKS = 1.0  # independent tokens in a second
+FIT_ROUNDS = 4
 LEAST_NOISE_VARIANCE = 0.01  # 20 dB; power cannot tell less noise than this from none
 
 
@@ -61,21 +66,44 @@ def written(received: Received) -> Tensor:
 
 
 class PowerEstimate:
-    """Noise variance from the power of tokens that were sent with mean power 1, over the last second.
+    """Noise variance from the power of the tokens of the last second.
+
+    Where every token is sent with mean power 1, it is mean |y|^2 - 1. Where the power constraint holds for the session,
+    a token's power s is unknown, but symbol j has s w_j of it, w_j being constants of the codec: s and N0 are those
+    that fit the mean powers of the positions best, the squared misfits weighted with the variances that s and N0 imply; s is known to be about 1.
 
     It cannot tell noise from speech: where only noise comes, nothing but a told N0 can mute.
 
     Args:
         token_s: length of a token [s].
+        profile: mean power w_j of every symbol of a token ``[n]``; None where every token has mean power 1.
     """
 
-    def __init__(self, token_s: float) -> None:
-        self._powers: deque[float] = deque(maxlen=max(1, round(NOISE_WINDOW_S / token_s)))
+    def __init__(self, token_s: float, profile: Tensor | None = None) -> None:
+        self._powers: deque[Float64] = deque(maxlen=max(1, round(NOISE_WINDOW_S / token_s)))
+        self._profile = None if profile is None else profile.numpy(force=True).astype(np.float64)
 
     def update(self, values: Tensor) -> float:
         """The estimate after one more token ``[n] complex``; a lost one (NaN) leaves it as it was."""
-        power = float(values.abs().square().mean())
-        if np.isfinite(power):
+        power = values.abs().square().numpy(force=True).astype(np.float64)
+        if np.isfinite(power).all():
             self._powers.append(power)
-        mean = sum(self._powers) / len(self._powers) if self._powers else 1.0
-        return max(mean - 1.0, LEAST_NOISE_VARIANCE)
+        if not self._powers:
+            return LEAST_NOISE_VARIANCE
+        mean = np.mean(self._powers, axis=0)
+        noise = float(mean.mean()) - 1.0 if self._profile is None else _fitted_noise(mean, self._profile)
+        return max(noise, LEAST_NOISE_VARIANCE)
+
+
+def _fitted_noise(mean: Float64, profile: Float64) -> float:
+    """N0 of ``mean = s * profile + N0``, each ``[n]``, where mean powers scatter in proportion to themselves."""
+    columns = np.stack((profile, np.ones_like(profile)), axis=1)
+    expected = np.full_like(mean, mean.mean())
+    noise = 0.0
+    for _ in range(FIT_ROUNDS):
+        weights = LOOKS**0.5 / np.maximum(expected, LEAST_NOISE_VARIANCE)
+        rows = np.concatenate((columns * weights[:, None], [[1 / LEVEL_SPREAD, 0.0]]))
+        level, noise = np.linalg.lstsq(rows, np.append(mean * weights, 1 / LEVEL_SPREAD), rcond=None)[0]
+        level, noise = max(float(level), LEAST_LEVEL), max(float(noise), LEAST_NOISE_VARIANCE)
+        expected = columns @ (level, noise)
+    return noise
