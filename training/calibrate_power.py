@@ -2,8 +2,8 @@
 
     python training/calibrate_power.py CODEC.safetensors FOLDER OUT.safetensors
 
-The .f32 files below FOLDER (36 or 20 float32 a frame) are joined in name order. Weights and provenance stay, with a note
-of the folder's name and length in the provenance.
+The .f32 files below FOLDER (36 or 20 float32 a frame) are joined in name order. Weights and provenance stay, with a
+note of the folder's name and length in the provenance.
 """
 
 from __future__ import annotations

@@ -70,7 +70,8 @@ class PowerEstimate:
 
     Where every token is sent with mean power 1, it is mean |y|^2 - 1. Where the power constraint holds for the session,
     a token's power s is unknown, but symbol j has s w_j of it, w_j being constants of the codec: s and N0 are those
-    that fit the mean powers of the positions best, the squared misfits weighted with the variances that s and N0 imply; s is known to be about 1.
+    that fit the mean powers of the positions best, the squared misfits weighted with the variances that s and N0 imply;
+    s is known to be about 1.
 
     It cannot tell noise from speech: where only noise comes, nothing but a told N0 can mute.
 
