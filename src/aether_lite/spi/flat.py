@@ -73,10 +73,12 @@ def matched_hidden(width: int, channels: Sequence[int], token_frames: int) -> in
     def weights(*modules: nn.Module) -> int:
         return sum(p.numel() for module in modules for p in module.parameters())
 
+    def flat(hidden: int) -> int:
+        return weights(FlatEncoder(width, hidden, 0, token_frames), FlatDecoder(width, hidden, 0, token_frames))
+
     pyramids = weights(SpiEncoder(width, channels, 0, token_frames), SpiDecoder(width, channels, 0, token_frames))
-    bare = weights(FlatEncoder(width, 0, 0, token_frames), FlatDecoder(width, 0, 0, token_frames))
-    unit = weights(FlatEncoder(width, 1, 0, token_frames), FlatDecoder(width, 1, 0, token_frames)) - bare
-    return round((pyramids - bare) / unit)
+    unit = flat(2) - flat(1)
+    return 1 + round((pyramids - flat(1)) / unit)
 
 
 def _advanced(blocks: nn.ModuleList, tokens: Tensor, state: State | None) -> tuple[Tensor, State]:

@@ -43,7 +43,9 @@ class TrainConfig:
         "session", "what the power constraint holds for: the mean over a session, or every token", choices=POWERS
     )
     codec: str = option(
-        "", "codec weights to start from (.safetensors); default: random; a hash codec may start from an analogue one"
+        "",
+        "codec weights to start from (.safetensors), whose form then holds; default: random; a hash codec may start "
+        "from an analogue one",
     )
     fargan_ckpt: str = option("", "vocoder weights (.pth or .safetensors); default: the released vocoder")
     # curriculum

@@ -49,6 +49,7 @@ from aether_lite.vocoder import load_fargan, save_fargan_safetensors
 
 CONSTANTS_STREAM = 1  # crops of this seed offset give the image's normalisation constants
 CONSTANTS_CROPS = 512
+SAME_PRESET = ("width", "encoder_blocks", "decoder_blocks", "token_frames")  # what given weights must share with it
 
 
 class Trainer:
@@ -263,11 +264,8 @@ def _codec(config: TrainConfig, corpus: Corpus) -> SpiJscc | SpiHash:
     if config.codec:
         path = Path(config.codec)
         model = start_hash_codec(path, checked_kind(config.hash_kind)) if config.enable_hash else load_codec(path)[0]
-        if replace(model.config, hash="") != size:
-            raise AetherError(
-                f"{config.codec}: is {replace(model.config, hash='')}, and preset {config.preset} with these options "
-                f"is {size}"
-            )
+        if any(getattr(model.config, name) != getattr(size, name) for name in SAME_PRESET):
+            raise AetherError(f"{config.codec}: is not of preset {config.preset}")
         return model.train().requires_grad_(True)
     model = SpiHash(replace(size, hash=config.hash_kind)) if config.enable_hash else SpiJscc(size)
     model.start(_crops(config, corpus))
