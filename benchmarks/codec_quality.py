@@ -2,8 +2,9 @@
 
     python benchmarks/codec_quality.py FOLDER [--model small] [--seed 0]
 
-The .f32 files below FOLDER (36 or 20 float32 a frame) are joined in name order and sent as one stream. Definitions of
-the columns: aether_lite.evaluation.metrics. The channel state is estimated unless the column says otherwise.
+The .f32 files below FOLDER (36 or 20 float32 a frame) are joined in name order and sent as 12 equally long streams.
+Definitions of the columns: aether_lite.evaluation.metrics. The channel state is estimated unless the column says
+otherwise.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from aether_lite.features import read_f32
 from aether_lite.features.layout import NUM_FREE
 from aether_lite.jscc import RATES
 
+STREAMS = 12
 SNRS_DB = (-6.0, -3.0, 0.0, 3.0, 6.0, 10.0, 20.0)
 COLUMNS = ("feature_loss", "ceps_rmse", "lsd_active_db", "pitch_median_cents", "gpe", "vuv_error")
 FADING = (("rayleigh", "exact"), ("rayleigh", "estimated"), ("mpp", "exact"), ("mpp", "estimated"))
@@ -29,11 +31,15 @@ FADING = (("rayleigh", "exact"), ("rayleigh", "estimated"), ("mpp", "exact"), ("
 def measured(
     codec: Codec, features: torch.Tensor, rate: int, snr_db: float, channel: str, seed: int, **options: object
 ) -> dict[str, float]:
-    """All metrics of one condition over the whole stream ``[1, F, 20]``."""
+    """All metrics of one condition over streams ``[B, F, 20]``."""
     symbols = codec.encode_features(features, rate)
     received = apply_channel(channel, symbols, snr_db, seed=seed, **options)
-    decoded = codec.decode_features(received)[:, : features.shape[1]]
-    return {name: float(FEATURE_METRICS[name](decoded, features, None)[0]) for name in COLUMNS}
+    decoded = codec.decode_features(received)
+    frames = [features.shape[1]] * len(features)
+    return {
+        name: FEATURE_METRICS[name].over_clips(FEATURE_METRICS[name](decoded, features, None).tolist(), frames)
+        for name in COLUMNS
+    }
 
 
 def table(head: list[str], rows: dict[str, list[float]]) -> str:
@@ -52,13 +58,16 @@ def main() -> None:
     chosen = parser.parse_args()
     codec = load(chosen.model)
     paths = sorted(chosen.folder.rglob("*.f32"), key=lambda path: path.name)
-    features = torch.from_numpy(np.concatenate([read_f32(path)[:, :NUM_FREE] for path in paths]))[None]
+    rows = np.concatenate([read_f32(path)[:, :NUM_FREE] for path in paths])
+    token = codec.token_frames
+    frames = len(rows) // (STREAMS * token) * token
+    features = torch.from_numpy(rows[: STREAMS * frames]).reshape(STREAMS, frames, NUM_FREE)
 
     def at(rate: int, snr_db: float, channel: str = "awgn", **options: object) -> dict[str, float]:
         return measured(codec, features, rate, snr_db, channel, chosen.seed, **options)
 
     decibels = [f"{snr:g} dB" for snr in SNRS_DB]
-    print(f"{len(paths)} files, {features.shape[1] / 100:.0f} s\n\nAWGN, feature loss\n")
+    print(f"{len(paths)} files, {STREAMS * frames / 100:.0f} s\n\nAWGN, feature loss\n")
     by_rate = {str(rate): [at(rate, snr)["feature_loss"] for snr in SNRS_DB] for rate in RATES}
     print(table(["uses/s", *decibels], by_rate), flush=True)
     print("\nAWGN, 1000 uses/s\n")
