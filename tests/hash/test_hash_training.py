@@ -188,9 +188,9 @@ def test_the_channel_acts_on_every_item_at_the_error_rate_drawn() -> None:
 
 def test_lost_bits_and_tokens_and_withheld_knowledge_reach_their_items() -> None:
     ranges = BitRanges(rates=(600,), error_rate=(0.0, 0.0), channels={"bsc": 1.0}, erasure_share=0.5, withheld=0.3)
-    conditions = draw_bits(ranges, 0, 0, range(100))
+    conditions = draw_bits(ranges, 0, 0, range(40))
     received = conditions.transmit(Bits(torch.ones(40, 200, 48), conditions.rate))
-    for item in range(100):
+    for item in range(40):
         soft = received.values[item]
         assert float(received.erased[item].float().mean()) == pytest.approx(conditions.token_loss[item], abs=0.13)
         kept = soft[~received.erased[item]]
