@@ -56,7 +56,7 @@ def test_hissing_silence_is_counted(speech_features: torch.Tensor) -> None:
 
 
 def test_measure_hears_what_the_vocoder_says(tiny: SpiJscc, speech: np.ndarray) -> None:
-    on_features, on_audio = measure(tiny, load_fargan().eval(), [speech[0][:32000]], 1200, 20.0)
-    assert on_features.feature_loss > 0.01  # the linear path alone
+    on_features, on_audio = measure(tiny, load_fargan().eval(), [speech[0][:32000]], 1200, 0.0)
+    assert on_features.feature_loss > 0.1  # the codec is untrained
     assert on_audio.feature_loss != on_features.feature_loss
     assert -0.2 < on_audio.estoi < 1

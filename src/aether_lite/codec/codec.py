@@ -48,7 +48,7 @@ class Codec(SpeechChain):
             target_snr_db: Es/N0 the link is designed for [dB]; None encodes for any channel.
 
         Returns:
-            ``[B, K, n] complex64`` with K = ceil(N / 1280) tokens of 80 ms and mean power 1.
+            ``[B, K, n] complex64`` with K = ceil(N / 1280) tokens of 80 ms and mean power 1 over speech.
         """
         return self.encode_features(self.features(speech), rate, target_snr_db)
 

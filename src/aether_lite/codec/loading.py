@@ -22,6 +22,7 @@ from aether_lite.codec.presets import CodecConfig
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
 from aether_lite.hash import KINDS, HashKind, checked_kind
+from aether_lite.jscc.power import checked_power
 
 FORMAT = "aether-lite codec 1"
 DEFAULT_CODEC = "small"
@@ -123,6 +124,7 @@ def _read(path: Path) -> tuple[CodecConfig, dict[str, Any], dict[str, Tensor]]:
         values, provenance = (json.loads(metadata[name]) for name in ("config", "provenance"))
         config = CodecConfig(**{**values, "channels": tuple(values["channels"])})
         checked_kind(config.hash or KINDS[0])
+        checked_power(config.power)
     except (KeyError, TypeError, ValueError, AetherError) as error:
         raise AetherError(f"{path}: its configuration cannot be read ({error})") from error
     return config, provenance, tensors

@@ -118,15 +118,8 @@ class SpeechImageCodec(nn.Module):
         self.config = config
         width, frames = config.width, config.token_frames
         self.image = SpeechImage()
-        if config.flat:
-            self.spi_encoder = FlatEncoder(width, config.flat, config.encoder_blocks, frames)
-        else:
-            self.spi_encoder = SpiEncoder(width, config.channels, config.encoder_blocks, frames)
+        self.spi_encoder, self.spi_decoder = _spi(config)
         self.jscc_encoder, self.jscc_decoder = mapping(config)
-        if config.flat:
-            self.spi_decoder = FlatDecoder(width, config.flat, config.decoder_blocks, frames)
-        else:
-            self.spi_decoder = SpiDecoder(width, config.channels, config.decoder_blocks, frames)
         self.encoder_head = SemanticHead(width, frames)
         self.decoder_head = SemanticHead(width, frames)
         self.linear = LinearPath(frames, 2 * self.jscc_encoder.max_uses) if config.linear else None
@@ -339,6 +332,19 @@ class SpiHash(SpeechImageCodec):
             steps: computes the features; None for the model's own layers.
         """
         return (steps or self).heard(*self.jscc_decoder.inputs(received), state)
+
+
+def _spi(config: CodecConfig) -> tuple[SpiEncoder, SpiDecoder] | tuple[FlatEncoder, FlatDecoder]:
+    width, frames = config.width, config.token_frames
+    if config.flat:
+        return (
+            FlatEncoder(width, config.flat, config.encoder_blocks, frames),
+            FlatDecoder(width, config.flat, config.decoder_blocks, frames),
+        )
+    return (
+        SpiEncoder(width, config.channels, config.encoder_blocks, frames),
+        SpiDecoder(width, config.channels, config.decoder_blocks, frames),
+    )
 
 
 def _symbol_mapping(config: CodecConfig) -> tuple[JsccEncoder, JsccDecoder]:

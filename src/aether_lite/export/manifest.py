@@ -56,7 +56,8 @@ def manifest(codec: SpiJscc, steps: dict[str, Step], files: dict[str, Any], weig
         "rates": list(RATES),
         "uses_per_token": {str(rate): int(uses_per_token(rate, frames)) for rate in RATES},
         "max_uses": int(uses_per_token(RATES[-1], frames)),
-        "symbols": "interleaved float32 I, Q, little-endian; uses_per_token[rate] pairs a token, mean energy 1 a token",
+        "symbols": "interleaved float32 I, Q, little-endian; uses_per_token[rate] pairs a token",
+        "power": codec.config.power,
         "told_snr_db": list(SNR_RANGE_DB),
         "features": {
             "columns": NUM_FREE,

@@ -2,7 +2,7 @@
 
 Both matrices start as the Karhunen-Loeve transform of tokens, the image's patches of 20 rows by ``token_frames``
 frames, in the metric of the feature loss; the power of a component is proportional to the root of its variance, as in
-the linear code that is best without noise in excess (K.-H. Lee and D. P. Petersen, "Optimal linear coding for vector
+the linear code that is best at high SNR (K.-H. Lee and D. P. Petersen, "Optimal linear coding for vector
 channels", IEEE Trans. Commun. 24, 1976). Fine detail, which networks learn last, then crosses the channel from the
 first step, and the networks beside the path learn what a linear code cannot do: prediction, memory, protection.
 """
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from aether_lite.features.layout import PITCH
-from aether_lite.spi.image import NUM_ROWS, SpeechImage
+from aether_lite.spi.image import NUM_ROWS, SpeechImage, patches
 
 PITCH_METRIC = 3.0  # an octave of pitch counts like so many log10 units of one band; the loss of pitch is no square
 LEAST_VARIANCE = 1e-6  # of a component, relative to the greatest
@@ -35,7 +35,7 @@ class LinearPath(nn.Module):
 
     def latents(self, image: Tensor) -> Tensor:
         """``[B, K, 2 n_max]`` of a normalised image ``[B, F, 20]``."""
-        made: Tensor = self.down(image.reshape(image.shape[0], image.shape[1] // self.token_frames, -1))
+        made: Tensor = self.down(patches(image, self.token_frames))
         return made
 
     def image(self, planes: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aether_lite.spi.image import NUM_ROWS
+from aether_lite.spi.image import NUM_ROWS, patches
 from aether_lite.spi.layers import CausalConv2d, ResidualConv, State, TokenBlock
 
 PYRAMID_ROWS = (20, 10, 5, 3)  # Bark rows after the stem and after each level
@@ -62,9 +62,7 @@ class SpiEncoder(nn.Module):
 
     def forward(self, image: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """``image [B, T, 20]``, T a multiple of the token -> tokens ``[B, T / token_frames, d]`` and new state."""
-        batch, frames, _ = image.shape
-        if frames % self.token_frames:
-            raise ValueError(f"{frames} frames are not whole tokens of {self.token_frames}")
+        flat = patches(image, self.token_frames)
         old: Iterator[Tensor | None] = iter(state if state is not None else ())
         new: list[Tensor] = []
         x, s = self.stem(image.transpose(1, 2)[:, None], next(old, None))
@@ -76,7 +74,7 @@ class SpiEncoder(nn.Module):
             x, s = residual(x, next(old, None))
             new.append(s)
         tokens = self.project(F.silu(x).permute(0, 3, 1, 2).flatten(2))
-        tokens = tokens + self.patch(image.reshape(batch, frames // self.token_frames, -1))
+        tokens = tokens + self.patch(flat)
         for block in self.blocks:
             tokens, s = block(tokens, next(old, None))
             new.append(s)

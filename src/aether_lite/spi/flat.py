@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from aether_lite.spi.decoder import SpiDecoder
 from aether_lite.spi.encoder import SpiEncoder
-from aether_lite.spi.image import NUM_ROWS
+from aether_lite.spi.image import NUM_ROWS, patches
 from aether_lite.spi.layers import State, TokenBlock
 
 
@@ -38,10 +38,7 @@ class FlatEncoder(nn.Module):
 
     def forward(self, image: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """``image [B, T, 20]``, T a multiple of the token -> tokens ``[B, T / token_frames, d]`` and new state."""
-        batch, frames, _ = image.shape
-        if frames % self.token_frames:
-            raise ValueError(f"{frames} frames are not whole tokens of {self.token_frames}")
-        flat = image.reshape(batch, frames // self.token_frames, -1)
+        flat = patches(image, self.token_frames)
         tokens = self.patch(flat) + self.contract(F.silu(self.expand(flat)))
         tokens, new_state = _advanced(self.blocks, tokens, state)
         return self.norm(tokens), new_state

@@ -17,6 +17,18 @@ from aether_lite.features.layout import CORRELATION_MAX, NUM_BANDS, NUM_FREE, PI
 NUM_ROWS = NUM_FREE
 
 
+def patches(image: Tensor, token_frames: int) -> Tensor:
+    """Tokens of an image ``[B, F, 20]`` as vectors ``[B, F / token_frames, 20 * token_frames]``, frame by frame.
+
+    Raises:
+        ValueError: the frames are not whole tokens.
+    """
+    batch, frames, _ = image.shape
+    if frames % token_frames:
+        raise ValueError(f"{frames} frames are not whole tokens of {token_frames}")
+    return image.reshape(batch, frames // token_frames, -1)
+
+
 def bounded_pitch(x: Tensor) -> Tensor:
     """Map any real number smoothly into the pitch feature's range (-1.5, 1.5) octaves."""
     return PITCH_MAX * torch.tanh(x / PITCH_MAX)

@@ -93,7 +93,7 @@ class Encoder:
             samples: ``[n]`` at 16 kHz, float in [-1, 1] or int16; n may be 0.
 
         Returns:
-            ``[1, K, uses per token] complex64`` with K >= 0, mean power 1 in every token.
+            ``[1, K, uses per token] complex64`` with K >= 0, mean power 1 over speech.
 
         Raises:
             AetherError: another shape or type, or a value that is not finite.

@@ -49,7 +49,8 @@ def matrices_and_rest(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Pa
 class Muon(torch.optim.AdamW):
     """Groups with ``muon=True`` are trained by Muon, others by AdamW.
 
-    Kernels are taken as ``[outputs, inputs]``; the three stacked matrices of a GRU one by one.
+    Kernels are taken as ``[outputs, inputs]``; matrices with three times as many rows as columns, such as the stacked
+    ones of a GRU, as three.
     """
 
     def __init__(self, groups: Iterable[dict[str, Any]], lr: float, betas: tuple[float, float]) -> None:
