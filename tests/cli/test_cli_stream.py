@@ -21,7 +21,7 @@ from aether_lite.audio import read_audio, write_audio
 from aether_lite.channels import Symbols, awgn
 from aether_lite.codec import Codec, load
 from aether_lite.streaming.channel import StreamChannel
-from aether_lite.streaming.link import PowerEstimate, written
+from aether_lite.streaming.link import LinkToken, PowerEstimate, phase_corrected
 from aether_lite.streaming.sound import UNKNOWN_SIZE, speech_blocks, wav_header
 
 TOKEN = 1280
@@ -175,7 +175,14 @@ def test_nothing_in_nothing_out(codec_file: Path, mode: tuple[str, ...]) -> None
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("--encode", "--decode"), ("--channel", "mpp"), ("--decode", "--snr", 3, "--withheld")]
+    "arguments",
+    [
+        (),
+        ("--encode", "--decode"),
+        ("--channel", "mpp"),
+        ("--decode", "--snr", 3, "--withheld"),
+        ("--encode", "--gains"),
+    ],
 )
 def test_usage_errors(arguments: tuple[object, ...]) -> None:
     assert run(b"", *arguments).returncode == 2
@@ -218,12 +225,37 @@ def test_filter_corrects_the_phase_and_keeps_amplitude_and_noise() -> None:
     ones = Symbols(torch.ones(1, 750, USES, dtype=torch.complex64), RATE)
     received = StreamChannel("mpp", 20.0, RATE, seed=1, state="exact").send(ones)
     assert received.state.gain is not None
-    plain = written(received)
+    plain = phase_corrected(received)
     torch.testing.assert_close(plain.abs(), received.values.abs())
     noise = plain - received.state.gain.abs()
     assert 10 * np.log10(float(noise.abs().square().mean())) == pytest.approx(-20, abs=0.2)
     withheld = StreamChannel("mpp", 20.0, RATE, seed=1, state="withheld").send(ones)
-    assert torch.equal(written(withheld), received.values)
+    assert torch.equal(phase_corrected(withheld), received.values)
+
+
+def test_a_stream_with_gains_is_heard_as_if_nothing_lay_between(codec_file: Path, codec: Codec) -> None:
+    generator = torch.Generator().manual_seed(2)
+    sent = Symbols(torch.randn(1, 30, USES, generator=generator, dtype=torch.complex64), RATE)
+    options = ("--rate", RATE, "--model", codec_file, "--gains")
+    fading = ("--channel", "mpp", "--snr", 10, "--seed", 1, "--state", "exact", "--erasure", 0.2)
+    passed = run(sent.values.numpy().tobytes(), *fading, *options)
+    assert (passed.returncode, passed.stderr) == (0, b"")
+    arrived = np.frombuffer(passed.stdout, "<c8").reshape(30, USES, 2)
+    expected = StreamChannel("mpp", 10.0, RATE, seed=1, state="exact", erasure=0.2).send(sent)
+    assert expected.state.gain is not None
+    lost = expected.state.erased[0].numpy()
+    assert 1 < lost.sum() < 15
+    np.testing.assert_array_equal(np.isnan(arrived[:, :, 0]).all(axis=1), lost)
+    np.testing.assert_allclose(arrived[~lost, :, 0], expected.values[0].numpy()[~lost], atol=1e-6)
+    np.testing.assert_allclose(arrived[:, :, 1], expected.state.gain[0].numpy(), atol=1e-6)
+
+    heard = run(passed.stdout, "--decode", "--raw", "--snr", 10, "--no-mute", *options)
+    assert (heard.returncode, heard.stderr) == (0, b"")
+    samples = np.frombuffer(heard.stdout, "<i2") / 32768
+    np.testing.assert_allclose(samples, codec.decode(expected)[0].numpy(), atol=1e-3)
+    cut = run(passed.stdout[:-3], "--decode", "--raw", *options)
+    assert cut.returncode == 1
+    assert b"(381 of 384 bytes): truncated, or not of --rate 300 (float32 I, Q, gain I, gain Q: --gains)" in cut.stderr
 
 
 def test_channel_token_by_token_goes_on_smoothly_and_reproducibly() -> None:
@@ -243,9 +275,9 @@ def test_power_tells_the_noise_of_what_is_sent() -> None:
     sent = Symbols(values / values.abs().square().mean(-1, keepdim=True).sqrt(), 1000)
     for snr_db in (-3.0, 3.0, 10.0):
         estimate = PowerEstimate(0.08)
-        told = [estimate.update(token) for token in awgn(sent, snr_db, seed=1).values[0]]
+        told = [estimate.update(LinkToken(token)) for token in awgn(sent, snr_db, seed=1).values[0]]
         assert 10 * np.log10(np.mean(told[12:])) == pytest.approx(-snr_db, abs=0.5)
-    assert estimate.update(torch.full((80,), complex("nan"))) == told[-1]
+    assert estimate.update(LinkToken(torch.full((80,), complex("nan")))) == told[-1]
 
 
 def test_noise_is_told_from_speech_whose_tokens_differ_in_power() -> None:
@@ -257,9 +289,23 @@ def test_noise_is_told_from_speech_whose_tokens_differ_in_power() -> None:
     sent = Symbols(values * level.sqrt(), 1000)
     for snr_db in (-3.0, 3.0, 10.0):
         estimate = PowerEstimate(0.08, profile)
-        told = [estimate.update(token) for token in awgn(sent, snr_db, seed=1).values[0]][12:]
+        told = [estimate.update(LinkToken(token)) for token in awgn(sent, snr_db, seed=1).values[0]][12:]
         assert np.quantile(10 * np.log10(told), (0.05, 0.95)) == pytest.approx([-snr_db, -snr_db], abs=1.0)
-    assert estimate.update(torch.full((80,), complex("nan"))) == told[-1]
+    assert estimate.update(LinkToken(torch.full((80,), complex("nan")))) == told[-1]
+
+
+@pytest.mark.parametrize("session", [False, True])
+def test_noise_is_told_from_fading_where_gains_are_known(session: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    profile = torch.logspace(1, -2, 80)
+    profile = profile / profile.mean() if session else torch.ones(80)
+    values = torch.randn(1, 400, 80, generator=generator, dtype=torch.complex64) * profile.sqrt()
+    received = StreamChannel("mpp", 6.0, 1000, seed=3, state="exact").send(Symbols(values, 1000))
+    assert received.state.gain is not None
+    estimate = PowerEstimate(0.08, profile if session else None)
+    pairs = zip(received.values[0], received.state.gain[0], strict=True)
+    told = [estimate.update(LinkToken(*pair)) for pair in pairs][12:]
+    assert 10 * np.log10(np.median(told)) == pytest.approx(-6.0, abs=0.7)
 
 
 def test_a_terminal_is_refused(codec_file: Path) -> None:

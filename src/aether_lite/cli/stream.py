@@ -13,9 +13,7 @@ from aether_lite.cli.pipes import check_pipes, passed_on, put
 from aether_lite.cli.stream_bits import BitLink, decode_bits, encode_bits, filter_bits
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from aether_lite.streaming.link import PowerEstimate
+    from aether_lite.streaming.link import LinkToken, PowerEstimate
 
 DEFAULT_RATE = 1000  # [uses/s]
 NOISELESS = ("clean", "erasure")  # channels that need no --snr
@@ -35,6 +33,8 @@ def stream(
         int | None, typer.Option(metavar="BIT/S", help="Bits of a hash codec instead of symbols: 300, 600, 1200 or "
                                  "2400 bit/s.")
     ] = None,
+    gains: Annotated[bool, typer.Option("--gains", help="Symbols: each with the receiver's estimate of its gain, out "
+                                        "of the channel and into the decoder.")] = False,
     soft: Annotated[bool, typer.Option("--soft", help="Bits: float32 soft bits out of the channel and into the "
                                        "decoder; else packed bits.")] = False,
     ber: Annotated[
@@ -75,21 +75,24 @@ def stream(
 ) -> None:  # fmt: skip
     """Sit in a pipe: speech to symbols, symbols through a channel, or symbols to speech, token by token.
 
-    Symbols are interleaved float32 I, Q (little-endian), without a header; a lost token is NaN. With --bitrate they are
-    bits: whole bytes for each token, or float32 soft bits.
+    Symbols are interleaved float32 I, Q (little-endian), without a header; a lost token is NaN. With --gains real and
+    imaginary part of the gain follow every symbol. With --bitrate they are bits: whole bytes for each token, or float32
+    soft bits.
     """
     if encode + decode + (channel is not None) != 1:
         raise typer.BadParameter("give one of --encode, --decode and --channel NAME")
     link = None if bitrate is None else BitLink(bitrate, soft, ber, model or DEFAULT_HASH_MODEL)
-    of_symbols = (rate, snr, noise_variance, target_snr, block_ms, doppler_hz, k_db, withheld or None)
+    of_symbols = (rate, snr, noise_variance, target_snr, block_ms, doppler_hz, k_db, withheld or None, gains or None)
     if link is not None:
         if any(value is not None for value in of_symbols):
-            raise typer.BadParameter("is for bits, which have no --rate, SNR or fading", param_hint="'--bitrate'")
+            raise typer.BadParameter("is for bits: they have no --rate, SNR, fading or gains", param_hint="'--bitrate'")
         link.check(encode, channel, erasure)
     elif soft or ber is not None:
         raise typer.BadParameter("--soft and --ber are for bits; give --bitrate")
     elif channel is not None and channel not in NOISELESS and snr is None:
         raise typer.BadParameter("needed for every channel but clean and erasure", param_hint="'--snr'")
+    if gains and encode:
+        raise typer.BadParameter("is for --channel and --decode: what is sent has no gain yet", param_hint="'--gains'")
     if (snr is not None) + (noise_variance is not None) + withheld > 1:
         raise typer.BadParameter("give one of --snr, --noise-variance and --withheld")
     check_pipes()
@@ -106,13 +109,13 @@ def stream(
     elif encode:
         _encode(uses_per_s, raw, target_snr, model or DEFAULT_MODEL)
     elif decode:
-        _decode(uses_per_s, raw, Knowledge(snr, noise_variance, withheld), mute, model or DEFAULT_MODEL, vocoder)
+        _decode(uses_per_s, gains, raw, Knowledge(snr, noise_variance, withheld), mute, model or DEFAULT_MODEL, vocoder)
     else:
         assert channel is not None
         fading = {"block_ms": block_ms, "doppler_hz": doppler_hz, "k_db": k_db}
         given = {name: value for name, value in fading.items() if value is not None}
         snr_db = None if channel == "clean" else snr
-        _filter(channel, snr_db, uses_per_s, seed, losses, {**state_kind, **given}, model or DEFAULT_MODEL)
+        _filter(channel, snr_db, uses_per_s, gains, seed, losses, {**state_kind, **given}, model or DEFAULT_MODEL)
 
 
 @dataclass(frozen=True)
@@ -129,8 +132,8 @@ class Knowledge:
     variance: float | None
     withheld: bool
 
-    def noise_variance(self, token: Tensor, power: PowerEstimate) -> float | None:
-        """What is told with a token ``[n]``; None where it is withheld."""
+    def noise_variance(self, token: LinkToken, power: PowerEstimate) -> float | None:
+        """What is told with a token; None where it is withheld."""
         if self.withheld:
             return None
         if self.snr_db is not None:
@@ -152,7 +155,7 @@ def _encode(rate: int, raw: bool, target_snr: float | None, model: str) -> None:
     )
 
 
-def _decode(rate: int, raw: bool, told: Knowledge, mute: bool, model: str, vocoder: str | None) -> None:
+def _decode(rate: int, gains: bool, raw: bool, told: Knowledge, mute: bool, model: str, vocoder: str | None) -> None:
     from aether_lite.channels import uses_per_token
     from aether_lite.channels.parameters import SNR_RANGE_DB, checked_number
     from aether_lite.codec import load
@@ -168,8 +171,10 @@ def _decode(rate: int, raw: bool, told: Knowledge, mute: bool, model: str, vocod
     power = PowerEstimate(codec.token_frames / 100, codec.model.symbol_power(rate))
     speech = SpeechWriter(sys.stdout.buffer, raw)
     passed_on(
-        symbol_tokens(sys.stdin.buffer, uses, rate),
-        lambda token: speech.write(decoder.push_symbols(token, told.noise_variance(token, power)).samples),
+        symbol_tokens(sys.stdin.buffer, uses, rate, gains),
+        lambda token: speech.write(
+            decoder.push_symbols(token.values, told.noise_variance(token, power), token.gain).samples
+        ),
         lambda: speech.close(decoder.flush().samples),
     )
 
@@ -178,6 +183,7 @@ def _filter(
     name: str,
     snr_db: float | None,
     rate: int,
+    gains: bool,
     seed: int,
     losses: dict[str, Any],
     options: dict[str, Any],
@@ -186,9 +192,10 @@ def _filter(
     from aether_lite.channels import Symbols, uses_per_token
     from aether_lite.codec.loading import codec_path, load_codec
     from aether_lite.streaming.channel import StreamChannel
-    from aether_lite.streaming.link import symbol_bytes, symbol_tokens, written
+    from aether_lite.streaming.link import phase_corrected, symbol_bytes, symbol_tokens, with_gains
 
     frames = load_codec(codec_path(model))[0].config.token_frames
     link = StreamChannel(name, snr_db, rate, seed=seed, token_frames=frames, **losses, **options)
     for token in symbol_tokens(sys.stdin.buffer, int(uses_per_token(rate, frames)), rate):
-        put(symbol_bytes(written(link.send(Symbols(token[None, None], rate, frames)))))
+        received = link.send(Symbols(token.values[None, None], rate, frames))
+        put(symbol_bytes(*with_gains(received)) if gains else symbol_bytes(phase_corrected(received)))
