@@ -30,7 +30,8 @@ DEFAULT_HASH_CODEC = "hash_small"
 
 Model = TypeVar("Model", SpiJscc, SpiHash)
 
-_SINGLE = ("image.mean", "image.scale", "latent_power.values")  # kept in float32
+_POWER = ("latent_power.values", "latent_power.told")
+_SINGLE = ("image.mean", "image.scale", *_POWER)  # kept in float32
 
 
 def released_codecs() -> dict[str, Path]:
@@ -101,7 +102,8 @@ def load_hash_codec(path: Path) -> tuple[SpiHash, dict[str, Any]]:
 def start_hash_codec(path: Path, kind: HashKind) -> SpiHash:
     """A hash codec of this kind with the weights of any codec, analogue or hash: where training starts from."""
     config, _, tensors = _read(path)
-    tensors.pop("latent_power.values", None)  # bits have no power
+    for name in _POWER:
+        tensors.pop(name, None)  # bits have no power
     return _filled(SpiHash, replace(config, hash=kind), tensors, path)
 
 
@@ -137,6 +139,8 @@ def _filled(kind: type[Model], config: CodecConfig, tensors: dict[str, Tensor], 
     except (TypeError, ValueError) as error:
         raise AetherError(f"{path}: its configuration cannot be read ({error})") from error
     expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    if _POWER[0] in tensors and _POWER[1] in expected:  # a file from before told SNRs had constants of their own
+        tensors.setdefault(_POWER[1], torch.full(expected[_POWER[1]], torch.nan))
     found = {name: tuple(value.shape) for name, value in tensors.items()}
     wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
     if wrong:

@@ -13,6 +13,7 @@ features and latents, can be lent to other code that computes the same (:class:`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -27,7 +28,7 @@ from aether_lite.hash import HashDecoder, HashEncoder, checked_kind
 from aether_lite.jscc import JsccDecoder, JsccEncoder
 from aether_lite.jscc.linear import LinearPath
 from aether_lite.jscc.mapping import MappingDecoder, MappingEncoder
-from aether_lite.jscc.power import LatentPower, checked_power, first_pairs
+from aether_lite.jscc.power import TOLD_SNRS_DB, LatentPower, checked_power, first_pairs
 from aether_lite.spi import (
     FlatDecoder,
     FlatEncoder,
@@ -215,9 +216,17 @@ class SpiJscc(SpeechImageCodec):
     @torch.no_grad()
     def measure_power(self, features: Tensor) -> None:
         """Set the constants of the power constraint from ``features [B, F, 20]`` of whole tokens."""
-        if self.latent_power is not None:
-            latents, _ = self.latents(features)
-            self.latent_power.set(latents.square().mean((0, 1)))
+        if self.latent_power is None:
+            return
+        image = self.image(features)
+        tokens, _ = self.spi_encoder(image)
+
+        def mean_squares(target_snr_db: float) -> Tensor:
+            target = torch.full(tokens.shape[:2], target_snr_db, device=tokens.device)
+            return self.coded(image, tokens, target).square().mean((0, 1))
+
+        self.latent_power.set(mean_squares(math.nan))
+        self.latent_power.set_told([mean_squares(snr_db) for snr_db in TOLD_SNRS_DB])
 
     def forward(
         self, features: Tensor, rate: int | Tensor, channel: Channel, target_snr_db: Tensor | None = None
@@ -249,6 +258,14 @@ class SpiJscc(SpeechImageCodec):
         """The same where they are the power constraint."""
         return self.power if self.session else None
 
+    def power_told(self, target_snr_db: Tensor) -> Tensor | None:
+        """The power constraint's constants ``[2 n_max]`` of an encoder told ``target_snr_db []`` [dB]; NaN: blind.
+
+        Raises:
+            AetherError: they were never measured for told SNRs.
+        """
+        return self.latent_power.at(target_snr_db) if self.session and self.latent_power is not None else None
+
     def symbol_power(self, rate: int) -> Tensor | None:
         """Mean power over speech of every symbol of a token ``[n]`` at ``rate`` [uses/s]; None where tokens hold 1."""
         if self.session_power is None:
@@ -269,9 +286,13 @@ class SpiJscc(SpeechImageCodec):
 
         Args:
             steps: computes the latents; None for the model's own layers.
+
+        Raises:
+            AetherError: a target SNR is told to a codec whose power was never measured for one.
         """
+        power = self.session_power if target_snr_db is None else self.power_told(torch.tensor(float(target_snr_db)))
         latents, new_state = (steps or self).latents(features, target_snr_db, state)
-        return self.jscc_encoder.symbols(latents, rate, self.session_power), new_state
+        return self.jscc_encoder.symbols(latents, rate, power), new_state
 
     @torch.no_grad()
     def decode(

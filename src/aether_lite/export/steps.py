@@ -88,7 +88,7 @@ class EncoderStep(Step):
         tokens, new_states = self.model.spi_encoder(image, states)
         latents = self.jscc.paired(self.model.coded(image, tokens, target_snr_db[None]))
         used = _used(rate, self.jscc.max_uses, self.jscc.token_frames)
-        symbols = scaled(latents, used, self.model.session_power)
+        symbols = scaled(latents, used, self.model.power_told(target_snr_db[0]))
         return torch.view_as_real(symbols)[0, 0], *new_states
 
 

@@ -7,17 +7,20 @@ Latent symbols are ordered; a rate sends the first n of a token, scaled in one o
     x_j = z_j * sqrt(n / sum_{i < n} |z_i|^2),   j = 0 .. n - 1
 
 ``session``: the mean energy over speech is 1. The scale is a constant of the rate, from mean squares of the latents
-that were measured on training data and are part of the checkpoint; a token with little to say costs less::
+that were measured on speech and are part of the checkpoint; a token with little to say costs less::
 
     x_j = z_j * sqrt(n / sum_{i < n} E|z_i|^2)
 
 Either scale is one positive number, so a prefix of a faster stream differs from the slower stream in that number
 alone. It is never taken over a clip or a batch.
+
+An encoder that is told the SNR it sends for has other latents, so the mean squares are measured for told SNRs too: the
+mean energy is 1 for every link by itself, not only for all of them together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -28,6 +31,9 @@ from aether_lite.errors import AetherError
 POWERS = ("token", "session")
 """Power constraints a codec may have."""
 ENERGY_FLOOR = 1e-9  # keeps the gradient finite for an all-zero token
+TOLD_SNRS_DB = tuple(range(-10, 31, 4))
+"""Told SNRs [dB] for which mean squares are measured; between them their logarithms are interpolated."""
+_TOLD_STEP_DB = 4.0
 _FOLLOW = 0.98  # decay of the running mean squares while training
 
 
@@ -39,9 +45,11 @@ def checked_power(power: str) -> str:
 
 
 class LatentPower(nn.Module):
-    """Mean squares of the real latents over speech: constants of the checkpoint, in buffer ``values [2 n_max]``.
+    """Mean squares of the real latents over speech: constants of the checkpoint.
 
-    While training they follow the batches; at the end they are measured on training data.
+    Buffer ``values [2 n_max]`` is of the blind encoder, ``told [11, 2 n_max]`` of one that is told each of
+    :data:`TOLD_SNRS_DB`; NaN until they are measured. While training ``values`` follow the batches, told items among
+    them; at the end both are measured.
 
     Args:
         latents: real latents per token, 2 n_max.
@@ -51,16 +59,41 @@ class LatentPower(nn.Module):
     """
 
     values: Tensor
+    told: Tensor
+    grid_db: Tensor
 
     def __init__(self, latents: int) -> None:
         super().__init__()
         self.total: Callable[[Tensor], Tensor] = _alone
         self.register_buffer("values", torch.ones(latents))
+        self.register_buffer("told", torch.full((len(TOLD_SNRS_DB), latents), torch.nan))
+        self.register_buffer("grid_db", torch.tensor(TOLD_SNRS_DB, dtype=torch.float32), persistent=False)
 
     @torch.no_grad()
     def set(self, values: Tensor) -> None:
-        """Take measured mean squares ``[2 n_max]``."""
+        """Take measured mean squares ``[2 n_max]`` of the blind encoder."""
         self.values.copy_(values.clamp_min(ENERGY_FLOOR))
+
+    @torch.no_grad()
+    def set_told(self, told: Sequence[Tensor]) -> None:
+        """Take measured mean squares ``[2 n_max]`` for each of :data:`TOLD_SNRS_DB`."""
+        self.told.copy_(torch.stack(list(told)).clamp_min(ENERGY_FLOOR))
+
+    def at(self, target_snr_db: Tensor) -> Tensor:
+        """Mean squares ``[..., 2 n_max]`` of an encoder told ``target_snr_db [...]`` [dB]; NaN: blind.
+
+        Raises:
+            AetherError: they were never measured for told SNRs.
+        """
+        if bool(torch.isnan(self.told).any()):
+            raise AetherError(
+                "this codec's power was never measured for told SNRs: encode without a target SNR, or measure it by "
+                "training/calibrate_power.py"
+            )
+        known = torch.isfinite(target_snr_db)
+        place = torch.nan_to_num(target_snr_db.clamp(TOLD_SNRS_DB[0], TOLD_SNRS_DB[-1]))
+        shares = (1 - (place[..., None] - self.grid_db).abs() / _TOLD_STEP_DB).clamp_min(0)
+        return torch.where(known[..., None], torch.exp(shares @ torch.log(self.told)), self.values)
 
     def followed(self, latents: Tensor) -> Tensor:
         """Move towards the mean squares of a training batch ``[B, K, 2 n_max]`` over all processes.
@@ -72,6 +105,10 @@ class LatentPower(nn.Module):
         seen: Tensor = _MeanOverProcesses.apply(latents.square().mean((0, 1)), self.total)  # type: ignore[no-untyped-call]
         self.set(self.values.lerp(seen.detach().to(self.values), 1 - _FOLLOW))
         return self.values + (seen - seen.detach())
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Earlier checkpoints have no ``told``: it stays as it is."""
+        super()._load_from_state_dict({f"{prefix}told": self.told, **state_dict}, prefix, *rest)
 
 
 def normalise_prefix(latent: Tensor, used: Tensor) -> Tensor:
