@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save
 
 from aether_lite.channels import awgn, clean, erase
 from aether_lite.channels.signal import Symbols
-from aether_lite.codec import SpiJscc, preset
+from aether_lite.codec import SpiJscc, load_codec, preset, save_codec
+from aether_lite.errors import AetherError
 from aether_lite.jscc import RATES
 from aether_lite.jscc.equaliser import equalise, parts
-from aether_lite.jscc.power import LatentPower, papr_db, scaled
+from aether_lite.jscc.power import TOLD_SNRS_DB, LatentPower, papr_db, scaled
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +137,38 @@ def test_the_gradient_pays_for_power_and_the_value_ignores_the_batch() -> None:
     ratio = float(own.sum() / power.values.sum())
     radial = float((latents.grad * latents.detach()).sum() / symbols.detach().abs().square().sum())
     assert radial == pytest.approx(1 - ratio, abs=1e-4)
+
+
+def test_power_is_1_for_every_told_snr(tiny: SpiJscc, speech_features: torch.Tensor) -> None:
+    """An encoder that spends more where it is told of noise does not get more: every link has power 1 by itself."""
+    torch.manual_seed(1)
+    model = SpiJscc(tiny.config)
+    model.load_state_dict(tiny.state_dict())
+    torch.nn.init.normal_(model.jscc_encoder.film.outer.weight, std=3.0)
+    told_before, _ = model.encode(speech_features, 1000, target_snr_db=-10.0)
+    assert abs(float(told_before.values.abs().square().mean()) - 1) > 0.02  # constants of the weights before
+    model.measure_power(speech_features)
+    again, _ = model.encode(speech_features, 1000)
+    assert float(again.values.abs().square().mean()) == pytest.approx(1, abs=1e-4)
+    for rate in (150, 1000):
+        for snr_db in (-20.0, *TOLD_SNRS_DB, 40.0):  # beyond the grid: as at its ends
+            sent, _ = model.encode(speech_features, rate, target_snr_db=snr_db)
+            assert float(sent.values.abs().square().mean()) == pytest.approx(1, abs=1e-4)
+        for snr_db in (-7.5, 0.0, 12.3):
+            sent, _ = model.encode(speech_features, rate, target_snr_db=snr_db)
+            assert float(sent.values.abs().square().mean()) == pytest.approx(1, abs=0.02)
+
+
+def test_a_codec_whose_power_was_not_measured_for_told_snrs_says_so(
+    tiny: SpiJscc, speech_features: torch.Tensor, tmp_path: Path
+) -> None:
+    save_codec(tiny, tmp_path / "new.safetensors", {})
+    with safe_open(tmp_path / "new.safetensors", "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys() if name != "latent_power.told"}  # noqa: SIM118
+        (tmp_path / "old.safetensors").write_bytes(save(tensors, file.metadata()))
+    old, _ = load_codec(tmp_path / "old.safetensors")
+    new, _ = load_codec(tmp_path / "new.safetensors")
+    assert torch.equal(old.encode(speech_features, 300)[0].values, new.encode(speech_features, 300)[0].values)
+    new.encode(speech_features, 300, target_snr_db=3.0)
+    with pytest.raises(AetherError, match="never measured for told SNRs"):
+        old.encode(speech_features, 300, target_snr_db=3.0)

@@ -258,12 +258,17 @@ class SpiJscc(SpeechImageCodec):
         """The same where they are the power constraint."""
         return self.power if self.session else None
 
-    def power_told(self, target_snr_db: Tensor) -> Tensor | None:
-        """The power constraint's constants ``[2 n_max]`` of an encoder told ``target_snr_db []`` [dB]; NaN: blind.
+    def check_told(self) -> None:
+        """Refuse a codec that cannot be told an SNR.
 
         Raises:
-            AetherError: they were never measured for told SNRs.
+            AetherError: the constants of its power constraint were never measured for told SNRs.
         """
+        if self.session and self.latent_power is not None:
+            self.latent_power.check_told()
+
+    def power_told(self, target_snr_db: Tensor) -> Tensor | None:
+        """The power constraint's constants ``[2 n_max]`` of an encoder told ``target_snr_db []`` [dB]; NaN: blind."""
         return self.latent_power.at(target_snr_db) if self.session and self.latent_power is not None else None
 
     def symbol_power(self, rate: int) -> Tensor | None:
@@ -290,7 +295,10 @@ class SpiJscc(SpeechImageCodec):
         Raises:
             AetherError: a target SNR is told to a codec whose power was never measured for one.
         """
-        power = self.session_power if target_snr_db is None else self.power_told(torch.tensor(float(target_snr_db)))
+        power = self.session_power
+        if target_snr_db is not None:
+            self.check_told()
+            power = self.power_told(torch.tensor(float(target_snr_db)))
         latents, new_state = (steps or self).latents(features, target_snr_db, state)
         return self.jscc_encoder.symbols(latents, rate, power), new_state
 

@@ -63,6 +63,7 @@ class EncoderStep(Step):
 
     def __init__(self, model: SpiJscc) -> None:
         super().__init__()
+        model.check_told()
         self.model, self.jscc = model, model.jscc_encoder
         frames = model.config.token_frames
         self.inputs = (

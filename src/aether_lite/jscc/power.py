@@ -79,8 +79,8 @@ class LatentPower(nn.Module):
         """Take measured mean squares ``[2 n_max]`` for each of :data:`TOLD_SNRS_DB`."""
         self.told.copy_(torch.stack(list(told)).clamp_min(ENERGY_FLOOR))
 
-    def at(self, target_snr_db: Tensor) -> Tensor:
-        """Mean squares ``[..., 2 n_max]`` of an encoder told ``target_snr_db [...]`` [dB]; NaN: blind.
+    def check_told(self) -> None:
+        """Refuse constants that :meth:`at` cannot be asked for.
 
         Raises:
             AetherError: they were never measured for told SNRs.
@@ -90,6 +90,9 @@ class LatentPower(nn.Module):
                 "this codec's power was never measured for told SNRs: encode without a target SNR, or measure it by "
                 "training/calibrate_power.py"
             )
+
+    def at(self, target_snr_db: Tensor) -> Tensor:
+        """Mean squares ``[..., 2 n_max]`` of an encoder told ``target_snr_db [...]`` [dB]; NaN: blind."""
         known = torch.isfinite(target_snr_db)
         place = torch.nan_to_num(target_snr_db.clamp(TOLD_SNRS_DB[0], TOLD_SNRS_DB[-1]))
         shares = (1 - (place[..., None] - self.grid_db).abs() / _TOLD_STEP_DB).clamp_min(0)
