@@ -24,7 +24,7 @@ from aether_lite.errors import AetherError
 from aether_lite.evaluation.bench.bootstrap import estimate
 from aether_lite.evaluation.bench.dataset import load_clip, open_dataset
 from aether_lite.evaluation.metrics import FEATURE_METRICS
-from aether_lite.evaluation.metrics.registry import evaluate_audio
+from aether_lite.evaluation.metrics.registry import evaluate_audio, missing_line
 from aether_lite.evaluation.resynthesis import reanalysed
 from aether_lite.evaluation.systems import Clip
 from aether_lite.features.layout import FRAME
@@ -57,8 +57,9 @@ def measured(codec: Codec, clip: Clip, options: argparse.Namespace) -> dict[str,
     symbols = codec.encode(speech, options.rate)
     received = apply_channel(options.channel, symbols, options.snr, seed=options.seed)
     frames = len(clip.features)
-    decoded = codec.decode_features(received)[0, :frames]
-    made = codec.decode(received)[0, : frames * FRAME]
+    rows = codec.decode_features(received)
+    decoded = rows[0, :frames]
+    made = codec.speak(rows)[0, : frames * FRAME]
     again = reanalysed(made)
     numbers = {f"decoded {name}": float(FEATURE_METRICS[name](decoded, clip.features)) for name in FEATURES}
     numbers |= {f"audio {name}": float(FEATURE_METRICS[name](again, clip.features)) for name in FEATURES}
@@ -78,14 +79,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
+    lacking = missing_line(AUDIO)
+    if lacking:
+        print(lacking, file=sys.stderr)
     try:
         clips = [
             load_clip(source) for source in open_dataset(options.folder, options.manifest).chosen(options.clips).sources
         ]
-        values = {
-            each.name: [measured(load(each.codec, each.vocoder), clip, options) for clip in clips]
-            for each in options.codec
-        }
+        codecs = {each.name: load(each.codec, each.vocoder) for each in options.codec}
+        values = {name: [measured(codec, clip, options) for clip in clips] for name, codec in codecs.items()}
     except AetherError as error:
         sys.exit(f"codec_audio: {error}")
     names = list(values)
