@@ -22,6 +22,12 @@ FORMS = {
         width=40, channels=(4, 8, 16, 24), encoder_blocks=1, decoder_blocks=2, token_frames=4
     ),
     "tokens of 20 ms": CodecConfig(width=33, channels=(3, 5, 7, 9), encoder_blocks=3, decoder_blocks=1, token_frames=2),
+    "a token ahead": CodecConfig(
+        width=40, channels=(4, 8, 16, 24), encoder_blocks=1, decoder_blocks=2, token_frames=4, lookahead=1, linear=True
+    ),
+    "a token ahead, no linear path": CodecConfig(
+        width=24, channels=(4, 8, 16, 24), encoder_blocks=1, decoder_blocks=1, lookahead=1
+    ),
     "bits": CodecConfig(width=40, channels=(4, 8, 16, 24), encoder_blocks=1, decoder_blocks=1, hash="sign"),
 }
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from aether_lite.channels.signal import uses_per_token
 from aether_lite.errors import AetherError
@@ -125,6 +126,11 @@ class ReceivedBits:
     def used(self) -> Tensor:
         """``[B, 1, n] bool``: positions that were sent."""
         return _sent(self.values, self.rate, self.token_frames)
+
+    def with_lost_token(self) -> ReceivedBits:
+        """The same with one more token behind, a lost one."""
+        values, erased = pad(self.values, (0, 0, 0, 1)), pad(self.erased, (0, 1), value=True)
+        return ReceivedBits(values, self.rate, erased, self.token_frames)
 
     def validate(self) -> None:
         """Check what the shapes cannot tell (reads every value).

@@ -13,10 +13,12 @@ prefix, not counted): symbol ``j`` of a token is sent in slot ``j // (rate / 50)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from aether_lite.errors import AetherError
 
@@ -163,6 +165,20 @@ class Received:
         ):
             if known is not None and known.shape != shape:
                 raise ValueError(f"channel state {name} must be {tuple(shape)}, not {tuple(known.shape)}")
+
+    def with_lost_token(self) -> Received:
+        """The same with one more token behind, a lost one."""
+        known = self.state
+        return Received(
+            pad(self.values, (0, 0, 0, 1)),
+            self.rate,
+            ChannelState(
+                gain=None if known.gain is None else pad(known.gain, (0, 0, 0, 1), value=1.0),
+                noise_variance=None if known.noise_variance is None else pad(known.noise_variance, (0, 1), value=nan),
+                erased=pad(known.erased, (0, 1), value=True),
+            ),
+            self.token_frames,
+        )
 
     def validate(self) -> None:
         """Check what the shapes cannot tell (reads every value).

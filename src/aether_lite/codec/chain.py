@@ -71,7 +71,7 @@ class SpeechChain:
     @property
     def latency(self) -> Latency:
         """Algorithmic latency, speech to speech."""
-        return latency(self.token_frames)
+        return latency(self.token_frames, self.model.config.lookahead)
 
     def features(self, speech: ArrayLike | Tensor) -> Tensor:
         """Features of whole tokens ``[B, F, 20]`` of speech ``[N]`` or ``[B, N]`` in [-1, 1] at 16 kHz.

@@ -12,7 +12,7 @@ from torch import Tensor
 from aether_lite.channels.signal import ChannelState, Received, Symbols
 from aether_lite.codec.chain import BLOCK_TOKENS, SpeechChain
 from aether_lite.codec.loading import DEFAULT_CODEC, codec_path, load_codec
-from aether_lite.codec.model import SpiJscc
+from aether_lite.codec.model import SpiJscc, ended
 from aether_lite.errors import AetherError
 from aether_lite.jscc import RATES
 from aether_lite.spi import State
@@ -76,11 +76,12 @@ class Codec(SpeechChain):
             )
         state: State | None = None
         pieces = []
+        received = ended(received, self.model.config.lookahead)
         for start in range(0, received.values.shape[1], BLOCK_TOKENS):
             block = _tokens(received, slice(start, start + BLOCK_TOKENS))
             features, state = self.model.decode(block, state)
             pieces.append(features)
-        return torch.cat(pieces, dim=1)
+        return torch.cat(pieces, dim=1)[:, self.model.config.lookahead * self.token_frames :]
 
 
 def _tokens(received: Received, part: slice) -> Received:

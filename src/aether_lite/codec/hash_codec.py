@@ -12,7 +12,7 @@ from torch import Tensor
 from aether_lite.channels.bits import Bits, ReceivedBits
 from aether_lite.codec.chain import BLOCK_TOKENS, SpeechChain
 from aether_lite.codec.loading import DEFAULT_HASH_CODEC, codec_path, load_hash_codec
-from aether_lite.codec.model import SpiHash
+from aether_lite.codec.model import SpiHash, ended
 from aether_lite.errors import AetherError
 from aether_lite.hash import checked_bit_rate
 from aether_lite.spi import State
@@ -77,6 +77,7 @@ class HashCodec(SpeechChain):
             )
         state: State | None = None
         pieces = []
+        received = ended(received, self.model.config.lookahead)
         for start in range(0, received.values.shape[1], BLOCK_TOKENS):
             part = slice(start, start + BLOCK_TOKENS)
             block = ReceivedBits(
@@ -84,7 +85,7 @@ class HashCodec(SpeechChain):
             )
             features, state = self.model.decode(block, state)
             pieces.append(features)
-        return torch.cat(pieces, dim=1)
+        return torch.cat(pieces, dim=1)[:, self.model.config.lookahead * self.token_frames :]
 
 
 def load_hash(model: str | Path = DEFAULT_HASH_CODEC, vocoder: str | Path | None = None) -> HashCodec:

@@ -19,7 +19,7 @@ class Latency:
 
     Attributes:
         features: newest sample of a feature row beyond the row's centre (window and pitch tracker).
-        token: the first row of a token waits for its last; encoder and decoder look no further.
+        token: the first row of a token waits for its last, and for the token behind where the decoder looks ahead.
         vocoder: from the oldest sample that a row completes to the row's centre.
     """
 
@@ -38,6 +38,6 @@ class Latency:
         return 1000 * self.samples / SAMPLE_RATE
 
 
-def latency(token_frames: int) -> Latency:
-    """Latency of a codec whose tokens cover ``token_frames`` frames."""
-    return Latency(ROW_LOOKAHEAD_SAMPLES, (token_frames - 1) * FRAME, DELAY_SAMPLES)
+def latency(token_frames: int, lookahead: int = 0) -> Latency:
+    """Latency of a codec whose tokens cover ``token_frames`` frames and whose decoder waits for ``lookahead`` more."""
+    return Latency(ROW_LOOKAHEAD_SAMPLES, ((1 + lookahead) * token_frames - 1) * FRAME, DELAY_SAMPLES)

@@ -39,10 +39,12 @@ from aether_lite.spi import (
     SpiEncoder,
     State,
 )
+from aether_lite.spi.lookahead import KEPT, Lookahead
 
 BESIDE_LINEAR = 0.1  # initial weights of the networks' last layers where a linear path lies beside them
 
 Sent = TypeVar("Sent", Symbols, Bits)
+Arrived = TypeVar("Arrived", Received, ReceivedBits)
 
 Channel = Callable[[Symbols], Received]
 BitChannel = Callable[[Bits], ReceivedBits]
@@ -69,6 +71,9 @@ class Steps(Protocol):
 
     def heard(self, planes: Tensor, conditions: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Features ``[B, F, 20]`` of what was received, and the state after them.
+
+        A codec that looks ahead gives the features of the token before: from the beginning the first token's are of
+        nothing.
 
         Args:
             planes: ``[B, K, 3 n_max]``, see :meth:`aether_lite.jscc.mapping.MappingDecoder.planes`.
@@ -124,6 +129,7 @@ class SpeechImageCodec(nn.Module):
         self.encoder_head = SemanticHead(width, frames)
         self.decoder_head = SemanticHead(width, frames)
         self.linear = LinearPath(frames, 2 * self.jscc_encoder.max_uses) if config.linear else None
+        self.ahead = Lookahead(width) if config.lookahead else None
 
     @torch.no_grad()
     def start(self, features: Tensor) -> None:
@@ -167,8 +173,14 @@ class SpeechImageCodec(nn.Module):
 
     def decoded(self, planes: Tensor, conditions: Tensor, state: State | None = None) -> tuple[Tensor, Tensor, State]:
         """Normalised image ``[B, F, 20]``, refined tokens ``[B, K, d]`` and new state; arguments as :meth:`heard`."""
-        image, refined, new_state = self.spi_decoder(self.jscc_decoder.tokens(planes, conditions), state)
-        return (image if self.linear is None else image + self.linear.image(planes)), refined, new_state
+        tokens = self.jscc_decoder.tokens(planes, conditions)
+        waiting: State = ()
+        if self.ahead is not None:
+            tokens, planes, waiting = self.ahead(tokens, planes, state)
+            state = None if state is None else state[KEPT:]
+        image, refined, new_state = self.spi_decoder(tokens, state)
+        image = image if self.linear is None else image + self.linear.image(planes)
+        return image, refined, waiting + new_state
 
     def _transmission(
         self,
@@ -180,6 +192,8 @@ class SpeechImageCodec(nn.Module):
     ) -> Transmission[Sent]:
         """What training sees, from the encoder's tokens and the planes and conditions after the channel."""
         decoded, refined, _ = self.decoded(*heard)
+        ahead = self.config.lookahead
+        decoded, refined = decoded[:, ahead * self.config.token_frames :], refined[:, ahead:]
         return Transmission(
             features=self.image.to_features(decoded),
             image=decoded,
@@ -245,7 +259,8 @@ class SpiJscc(SpeechImageCodec):
         if self.training and self.latent_power is not None:
             power = self.latent_power.followed(latents)
         symbols = self.jscc_encoder.symbols(latents, rate, power if self.session else None)
-        heard = self.jscc_decoder.inputs(channel(symbols), None if power is None else power.detach())
+        received = ended(channel(symbols), self.config.lookahead)
+        heard = self.jscc_decoder.inputs(received, None if power is None else power.detach())
         return self._transmission(image, tokens, symbols, heard)
 
     @property
@@ -333,7 +348,8 @@ class SpiHash(SpeechImageCodec):
         tokens, _ = self.spi_encoder(image)
         hashed = self.jscc_encoder.all_bits(self.coded(image, tokens))
         bits = self.jscc_encoder.prefix(hashed[1], rate)
-        return self._transmission(image, tokens, bits, self.jscc_decoder.inputs(channel(bits)), hashed)
+        received = ended(channel(bits), self.config.lookahead)
+        return self._transmission(image, tokens, bits, self.jscc_decoder.inputs(received), hashed)
 
     @torch.no_grad()
     def encode(
@@ -361,6 +377,23 @@ class SpiHash(SpeechImageCodec):
             steps: computes the features; None for the model's own layers.
         """
         return (steps or self).heard(*self.jscc_decoder.inputs(received), state)
+
+
+def ended(received: Arrived, lookahead: int) -> Arrived:
+    """What a decoder that looks ``lookahead`` tokens ahead is given of a whole clip: lost tokens behind the last."""
+    for _ in range(lookahead):
+        received = received.with_lost_token()
+    return received
+
+
+def whole(decode: Callable[..., tuple[Tensor, State]], received: Arrived, config: CodecConfig) -> Tensor:
+    """Features ``[B, K * token_frames, 20]`` of a whole clip, in line with those sent.
+
+    Args:
+        decode: of the codec's model.
+    """
+    features, _ = decode(ended(received, config.lookahead))
+    return features[:, config.lookahead * config.token_frames :]
 
 
 def _spi(config: CodecConfig) -> tuple[SpiEncoder, SpiDecoder] | tuple[FlatEncoder, FlatDecoder]:

@@ -16,6 +16,7 @@ class CodecConfig:
         channels: feature maps of the convolutional pyramid: stem and three levels.
         encoder_blocks, decoder_blocks: sequence blocks over tokens.
         token_frames: frames of 10 ms per token.
+        lookahead: tokens that the decoder waits for before it gives a token's features, 0 or 1.
         hash: kind of the hash bottleneck of a hash codec (sign, tanh or spherical); empty for an analogue codec.
         linear: whether a linear path lies beside the networks, see :mod:`aether_lite.jscc.linear`.
         flat: units of the dense layers that stand for the pyramids (an ablation); 0 for the pyramids.
@@ -27,10 +28,15 @@ class CodecConfig:
     encoder_blocks: int
     decoder_blocks: int
     token_frames: int = 8
+    lookahead: int = 0
     hash: str = ""
     linear: bool = False
     flat: int = 0
     power: str = "token"
+
+    def __post_init__(self) -> None:
+        if self.lookahead not in (0, 1):
+            raise ValueError(f"a decoder looks 0 or 1 tokens ahead, not {self.lookahead}")
 
 
 PRESETS: dict[str, CodecConfig] = {
@@ -38,7 +44,14 @@ PRESETS: dict[str, CodecConfig] = {
         width=32, channels=(4, 8, 16, 24), encoder_blocks=1, decoder_blocks=1, linear=True, power="session"
     ),
     "small": CodecConfig(
-        width=144, channels=(8, 16, 32, 72), encoder_blocks=2, decoder_blocks=3, linear=True, power="session"
+        width=144,
+        channels=(8, 16, 32, 72),
+        encoder_blocks=2,
+        decoder_blocks=3,
+        token_frames=4,
+        lookahead=1,
+        linear=True,
+        power="session",
     ),
     "lowdelay": CodecConfig(
         width=128,

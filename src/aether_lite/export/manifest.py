@@ -43,7 +43,7 @@ def manifest(codec: SpiJscc, steps: dict[str, Step], files: dict[str, Any], weig
         weights: the files of weights the graphs were made from, and their origin.
     """
     frames = codec.config.token_frames
-    delay = latency(frames)
+    delay = latency(frames, codec.config.lookahead)
     return {
         "format": FORMAT,
         "package": {"name": "aether-lite", "version": __version__},
@@ -52,6 +52,7 @@ def manifest(codec: SpiJscc, steps: dict[str, Step], files: dict[str, Any], weig
         "frame_samples": FRAME,
         "token_frames": frames,
         "token_samples": frames * FRAME,
+        "lookahead_tokens": codec.config.lookahead,
         "latency_samples": {**asdict(delay), "total": delay.samples},
         "rates": list(RATES),
         "uses_per_token": {str(rate): int(uses_per_token(rate, frames)) for rate in RATES},

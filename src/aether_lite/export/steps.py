@@ -94,7 +94,10 @@ class EncoderStep(Step):
 
 
 class DecoderStep(Step):
-    """Received symbols of one token and what is known of the channel -> features of one token."""
+    """Received symbols of one token and what is known of the channel -> features of one token.
+
+    Where the decoder looks ahead they are those of the token before.
+    """
 
     def __init__(self, model: SpiJscc) -> None:
         super().__init__()
@@ -111,7 +114,8 @@ class DecoderStep(Step):
             Port("features", (model.config.token_frames, NUM_FREE), torch.float32, "feature rows, columns 0..19"),
         )
         with torch.no_grad():
-            *_, states = model.spi_decoder(torch.zeros(1, 1, model.config.width))
+            planes = torch.zeros(1, 1, self.jscc.linear.in_features)
+            *_, states = model.decoded(planes, planes.new_zeros(1, 1, self.jscc.CONDITIONS))
         self.states = _state_ports(states)
 
     def forward(

@@ -122,16 +122,20 @@ class BitDecoder:
     def lose(self, tokens: int = 1) -> Heard:
         """Mark the next tokens (of :attr:`rate`) as lost; bits of a part token are dropped."""
         self._waiting = self._waiting[:0]
-        return joined([self._token(torch.zeros(self._token_bits), True) for _ in range(tokens)])
+        return joined([self._token(self._lost(), True) for _ in range(tokens)])
 
     def flush(self) -> Heard:
-        """End the stream: the last 240 samples (none if no token came); then :meth:`reset`.
+        """End the stream: the samples still to come (none if no token came); then :meth:`reset`.
 
         Bits of a part token are dropped.
         """
-        last = self._voice.flush()
+        self._waiting = self._waiting[:0]
+        pieces = []
+        if self._model.config.lookahead and self._memory is not None:
+            pieces.append(self._voice.speak(self._rows(self._lost(), True), self._voice.muting))
+        pieces.append(self._voice.flush())
         self.reset()
-        return last
+        return joined(pieces)
 
     def state_dict(self) -> Snapshot:
         """Everything the next samples depend on, the rate included."""
@@ -166,7 +170,16 @@ class BitDecoder:
     def _received(self, soft: Tensor, erased: bool, rate: int) -> ReceivedBits:
         return ReceivedBits(soft[None, None], rate, torch.tensor([[erased]]), self._frames)
 
-    def _token(self, soft: Tensor, erased: bool) -> Heard:
+    def _lost(self) -> Tensor:
+        return torch.zeros(self._token_bits)
+
+    def _rows(self, soft: Tensor, erased: bool) -> Tensor:
+        """Features ``[1, n, 20]`` that one more token makes known."""
+        first = self._memory is None
         rows, self._memory = self._model.decode(self._received(soft, erased, self._rate), self._memory, self._steps)
+        return rows[:, :0] if first and self._model.config.lookahead else rows
+
+    def _token(self, soft: Tensor, erased: bool) -> Heard:
+        rows = self._rows(soft, erased)
         muting = judged_bits(self._voice.muting, soft, erased, self._frames / FRAMES_PER_SECOND)
         return self._voice.speak(rows, muting)

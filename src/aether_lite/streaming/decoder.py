@@ -23,10 +23,12 @@ WITHHELD = float("nan")  # noise variance of a receiver that is told none
 class Decoder:
     """One stream from received symbols to samples.
 
-    A token gives its samples at once: the first 1040, each later one 1280, and :meth:`flush` the last 240; samples
-    line up with the speech sent. Features equal ``codec.decode_features`` of everything at once within rounding
-    (1e-5). Memory is constant. A token that is lost is concealed by the decoder; after a long gap, and when only
-    noise comes, the output is muted (:mod:`aether_lite.streaming.muting`).
+    A token of a codec that does not look ahead gives its samples at once: the first all of its own but 240, each later
+    one as many as its own, and :meth:`flush` the last 240. Where the decoder looks a token ahead, each gives those of
+    the token before, and :meth:`flush` the last token's. Samples line up with the speech sent. Features equal
+    ``codec.decode_features`` of everything at once within rounding (1e-5). Memory is constant. A token that is lost is
+    concealed by the decoder; after a long gap, and when only noise comes, the output is muted
+    (:mod:`aether_lite.streaming.muting`); what is muted is the sound that the deciding token makes known.
 
     Args:
         codec: gives the weights; several streams may share one.
@@ -41,10 +43,12 @@ class Decoder:
     Example:
         >>> import aether_lite
         >>> codec = aether_lite.load()
-        >>> sent = aether_lite.streaming.Encoder(codec).push(torch.zeros(1440))
+        >>> sent = aether_lite.streaming.Encoder(codec).push(torch.zeros(16000))
         >>> received = aether_lite.channels.awgn(sent, snr_db=10, seed=0)
-        >>> aether_lite.streaming.Decoder(codec).push(received).samples.shape
-        torch.Size([1040])
+        >>> decoder = aether_lite.streaming.Decoder(codec)
+        >>> samples = len(decoder.push(received).samples) + len(decoder.flush().samples)
+        >>> samples == sent.values.shape[1] * codec.token_frames * 160
+        True
     """
 
     def __init__(
@@ -148,17 +152,20 @@ class Decoder:
     def lose(self, tokens: int = 1) -> Heard:
         """Mark the next tokens (of :attr:`rate`) as lost; symbols of a part token are dropped."""
         self._waiting = self._waiting[:0]
-        empty = torch.zeros(int(uses_per_token(self._rate, self._frames)), dtype=torch.complex64)
-        return joined([self._token(empty, torch.ones_like(empty), WITHHELD, True) for _ in range(tokens)])
+        return joined([self._token(*self._lost()) for _ in range(tokens)])
 
     def flush(self) -> Heard:
-        """End the stream: the last 240 samples (none if no token came); then :meth:`reset`.
+        """End the stream: the samples still to come (none if no token came); then :meth:`reset`.
 
         Symbols of a part token are dropped.
         """
-        last = self._voice.flush()
+        self._waiting = self._waiting[:0]
+        pieces = []
+        if self._model.config.lookahead and self._memory is not None:
+            pieces.append(self._voice.speak(self._rows(*self._lost()), self._voice.muting))
+        pieces.append(self._voice.flush())
         self.reset()
-        return last
+        return joined(pieces)
 
     def state_dict(self) -> Snapshot:
         """Everything the next samples depend on, the rate included."""
@@ -192,9 +199,20 @@ class Decoder:
         lost = bool(torch.isnan(values.abs()).any())
         return self._token(torch.zeros_like(values) if lost else values, gain, float(noise.real.max()), lost)
 
+    def _lost(self) -> tuple[Tensor, Tensor, float, bool]:
+        """A token that did not come."""
+        empty = torch.zeros(int(uses_per_token(self._rate, self._frames)), dtype=torch.complex64)
+        return empty, torch.ones_like(empty), WITHHELD, True
+
     def _token(self, values: Tensor, gain: Tensor, noise_variance: float, erased: bool) -> Heard:
-        state = ChannelState(gain[None, None], torch.tensor([[noise_variance]]), torch.tensor([[erased]]))
-        received = Received(values[None, None].to(torch.complex64), self._rate, state, self._frames)
-        rows, self._memory = self._model.decode(received, self._memory, self._steps)
+        rows = self._rows(values, gain, noise_variance, erased)
         seconds = self._frames / FRAMES_PER_SECOND
         return self._voice.speak(rows, judged(self._voice.muting, values, gain, noise_variance, erased, seconds))
+
+    def _rows(self, values: Tensor, gain: Tensor, noise_variance: float, erased: bool) -> Tensor:
+        """Features ``[1, n, 20]`` that one more token makes known."""
+        state = ChannelState(gain[None, None], torch.tensor([[noise_variance]]), torch.tensor([[erased]]))
+        received = Received(values[None, None].to(torch.complex64), self._rate, state, self._frames)
+        first = self._memory is None
+        rows, self._memory = self._model.decode(received, self._memory, self._steps)
+        return rows[:, :0] if first and self._model.config.lookahead else rows

@@ -21,7 +21,7 @@ class Heard:
 
     Attributes:
         samples: ``[m] float32`` speech in [-1, 1] at 16 kHz.
-        features: ``[8 K, 20] float32`` decoded features of K tokens (concealed ones included).
+        features: ``[F, 20] float32`` decoded features of K tokens (concealed ones included).
         muted: ``[K] bool``: tokens that are muted.
     """
 
@@ -68,9 +68,15 @@ class Voice:
         self._state: Any = None
 
     def speak(self, rows: Tensor, muting: MuteState) -> Heard:
-        """One token's decoded rows ``[1, n, 20]`` with the decision ``muting``, of no effect where nothing mutes."""
+        """Rows ``[1, n, 20]`` that a token made known, with the decision ``muting``, of no effect where nothing mutes.
+
+        Args:
+            rows: n is 0 where the decoder still waits.
+        """
         if self._mute:
             self.muting = muting
+        if not rows.shape[1]:
+            return joined(())
         return Heard(self._samples(rows), rows[0], torch.tensor([self.muted]))
 
     def flush(self) -> Heard:

@@ -11,6 +11,7 @@ from torch import Tensor
 from aether_lite.channels import awgn
 from aether_lite.channels.binary import bsc
 from aether_lite.codec import SpiHash, SpiJscc
+from aether_lite.codec.model import whole
 from aether_lite.evaluation.metrics import FEATURE_METRICS
 from aether_lite.evaluation.pitch_spike import pitch_spike
 from aether_lite.training.data import Clip, Corpus, read_frames
@@ -140,10 +141,10 @@ def _sent_over(
         bits, _ = model.encode(features, point.rate)
         bits.validate()
         soft = bsc(bits, point.quality, seed=seed)
-        return model.decode(soft)[0], _in_pairs(bits.values), _in_pairs(soft.values)
+        return whole(model.decode, soft, model.config), _in_pairs(bits.values), _in_pairs(soft.values)
     symbols, _ = model.encode(features, point.rate)
     received = awgn(symbols, point.quality, seed=seed)
-    return model.decode(received)[0], symbols.values, received.values
+    return whole(model.decode, received, model.config), symbols.values, received.values
 
 
 def _in_pairs(values: Tensor) -> Tensor:

@@ -49,7 +49,13 @@ from aether_lite.vocoder import load_fargan, save_fargan_safetensors
 
 CONSTANTS_STREAM = 1  # crops of this seed offset give the image's normalisation constants
 CONSTANTS_CROPS = 512
-SAME_PRESET = ("width", "encoder_blocks", "decoder_blocks", "token_frames")  # what given weights must share with it
+SAME_PRESET = (
+    "width",
+    "encoder_blocks",
+    "decoder_blocks",
+    "token_frames",
+    "lookahead",
+)  # what given weights must share with it
 
 
 class Trainer:

@@ -25,7 +25,7 @@ from aether_lite.codec.native.layers import (
 from aether_lite.features import layout
 from aether_lite.features.layout import CORRELATION_MAX, NUM_FREE, PITCH, PITCH_MAX, VOICING
 from aether_lite.native.activations import tanh
-from aether_lite.native.compiling import cached, compiled
+from aether_lite.native.compiling import cached, called, compiled
 from aether_lite.spi import encoder
 from aether_lite.spi.encoder import PYRAMID_ROWS
 
@@ -88,6 +88,15 @@ def encode_token(w, features, conditions, state):  # type: ignore[no-untyped-def
     return dense(w, layer + 1, w.outputs, inputs)
 
 
+@compiled
+def _swapped(value, state):  # type: ignore[no-untyped-def]
+    """What waited in ``state``, in the shape of ``value``, which waits there now."""
+    called()
+    waited = state.copy().reshape(value.shape)
+    state[:] = value.reshape(-1)
+    return waited
+
+
 @cached(encoder, layout)
 def decode_token(w, planes, conditions, state):  # type: ignore[no-untyped-def]
     """Features ``[frames, 20]`` of one token.
@@ -106,6 +115,13 @@ def decode_token(w, planes, conditions, state):  # type: ignore[no-untyped-def]
     tokens = modulated(w, layer + 1, tokens, conditions)
     layer += 1 + FILM_LAYERS
     at = 0
+    if w.ahead:
+        said = dense(w, layer, w.width, tokens)
+        tokens = _swapped(tokens, state[: w.width])
+        at = w.width + planes.size
+        planes = _swapped(planes, state[w.width : at])
+        add(tokens, said)
+        layer += 1
     for _ in range(w.blocks):
         advance_block(w, layer, tokens, state[at : at + w.width])
         layer += BLOCK_LAYERS

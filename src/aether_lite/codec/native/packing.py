@@ -43,6 +43,7 @@ class StepWeights(NamedTuple):
         blocks: over tokens.
         outputs: values of a token that come out.
         linear: whether the last layer of tokens sees what the linear path sees, too.
+        ahead: whether tokens wait for the next one.
     """
 
     matrices: Weights
@@ -57,6 +58,7 @@ class StepWeights(NamedTuple):
     blocks: int
     outputs: int
     linear: bool
+    ahead: bool
 
 
 @torch.no_grad()
@@ -86,7 +88,10 @@ def pack_decoder(model: SpeechImageCodec) -> StepWeights:
     spi, mapping, image = cast(SpiDecoder, model.spi_decoder), model.jscc_decoder, model.image
     layers = [(mapping.expand.weight, mapping.expand.bias), *_film(mapping.film_hidden)]
     layers.append((torch.cat((mapping.linear.weight, mapping.contract.weight), 1), mapping.linear.bias))
-    layers += [*_film(mapping.film_token), *_blocks(spi.blocks)]
+    layers += _film(mapping.film_token)
+    if model.ahead is not None:
+        layers.append((model.ahead.next.weight, model.ahead.next.weight.new_zeros(model.config.width)))
+    layers += _blocks(spi.blocks)
     project, bias = (_rows_first(value, spi.top) for value in _linear(spi.project))
     layers.append((project * spi.norm.weight, bias))
     for residual, up in zip(spi.residual, spi.up, strict=True):
@@ -127,6 +132,7 @@ def _packed(
         len(blocks),
         outputs,
         model.linear is not None,
+        model.ahead is not None,
     )
 
 
