@@ -53,6 +53,9 @@ PRESETS: dict[str, CodecConfig] = {
         linear=True,
         power="session",
     ),
+    "long": CodecConfig(
+        width=144, channels=(8, 16, 32, 72), encoder_blocks=2, decoder_blocks=3, linear=True, power="session"
+    ),
     "lowdelay": CodecConfig(
         width=128,
         channels=(8, 16, 32, 72),

@@ -19,7 +19,8 @@ from torch.nn.parallel import DistributedDataParallel
 from aether_lite.codec import CodecConfig, SpiHash, SpiJscc, preset
 from aether_lite.codec.loading import load_codec, save_codec, start_hash_codec
 from aether_lite.errors import AetherError
-from aether_lite.hash import HashPenalties, checked_kind
+from aether_lite.hash import BIT_RATES, HashPenalties, checked_kind
+from aether_lite.hash.bitstream import token_bits
 from aether_lite.losses.adversarial import GanLoss
 from aether_lite.spi import matched_hidden
 from aether_lite.training.batches import Batch, batches
@@ -49,13 +50,8 @@ from aether_lite.vocoder import load_fargan, save_fargan_safetensors
 
 CONSTANTS_STREAM = 1  # crops of this seed offset give the image's normalisation constants
 CONSTANTS_CROPS = 512
-SAME_PRESET = (
-    "width",
-    "encoder_blocks",
-    "decoder_blocks",
-    "token_frames",
-    "lookahead",
-)  # what given weights must share with it
+# what given weights must share with the preset
+SAME_PRESET = ("width", "encoder_blocks", "decoder_blocks", "token_frames", "lookahead")
 
 
 class Trainer:
@@ -266,6 +262,8 @@ def _crops(config: TrainConfig, corpus: Corpus) -> Tensor:
 def _codec(config: TrainConfig, corpus: Corpus) -> SpiJscc | SpiHash:
     """The codec to start from: given weights, or random ones with the image constants of the training data."""
     size = codec_config(config)
+    if config.enable_hash:
+        token_bits(min(BIT_RATES), size.token_frames)  # refuses tokens that files cannot hold
     model: SpiJscc | SpiHash
     if config.codec:
         path = Path(config.codec)
