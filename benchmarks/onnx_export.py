@@ -62,13 +62,20 @@ def bundled_speech(seconds: float, token_samples: int) -> np.ndarray:
 
 
 def send(
-    encoder: Callable[..., Any], decoder: Callable[..., Any], features: np.ndarray, rate: int, snr_db: float, seed: int
+    manifest: dict[str, Any],
+    encoder: Callable[..., Any],
+    decoder: Callable[..., Any],
+    features: np.ndarray,
+    rate: int,
+    snr_db: float,
+    seed: int,
 ) -> np.ndarray:
     """Decoded features of ``features [F, 20]`` after white noise, whose level the receiver estimates."""
-    symbols = encode_clip(encoder, features, rate, rate * 8 // 100)
-    received = awgn(Symbols(torch.from_numpy(symbols)[None], rate), snr_db, seed=seed)
+    symbols = encode_clip(encoder, features, rate, manifest["uses_per_token"][str(rate)])
+    received = awgn(Symbols(torch.from_numpy(symbols)[None], rate, manifest["token_frames"]), snr_db, seed=seed)
     noise = received.state.noise_variance
-    return decode_clip(decoder, received.values[0].numpy(), rate, noise_variance=noise[0].numpy())
+    values, ahead = received.values[0].numpy(), manifest["lookahead_tokens"]
+    return decode_clip(decoder, values, rate, noise_variance=noise[0].numpy(), lookahead=ahead)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -88,13 +95,15 @@ def times(manifest: dict[str, Any], parts: dict[tuple[str, str], Timed], seconds
     return table(("part", "precision", "MB", "p50 [us]", "p99 [us]", "real-time factor"), rows)
 
 
-def quality(parts: dict[tuple[str, str], Timed], features: np.ndarray, snr_db: float, seed: int) -> str:
+def quality(
+    manifest: dict[str, Any], parts: dict[tuple[str, str], Timed], features: np.ndarray, snr_db: float, seed: int
+) -> str:
     """Feature loss with the encoder and the decoder in either precision."""
     rows = []
     for sender, receiver in product(PRECISIONS, PRECISIONS):
         losses = []
         for rate in RATES:
-            decoded = send(parts["encoder", sender], parts["decoder", receiver], features, rate, snr_db, seed)
+            decoded = send(manifest, parts["encoder", sender], parts["decoder", receiver], features, rate, snr_db, seed)
             loss = clip_feature_loss(torch.from_numpy(decoded), torch.from_numpy(features), None)
             losses.append(f"{float(loss):.4f}")
         rows.append((sender, receiver, *losses))
@@ -133,12 +142,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     features = extract_features(speech)[:, :NUM_FREE].astype(np.float32)
     seconds = len(speech) / SAMPLE_RATE
     for precision in PRECISIONS:
-        decoded = send(
-            parts["encoder", precision], parts["decoder", precision], features, TIMED_RATE, options.snr, options.seed
-        )
+        graphs = (parts["encoder", precision], parts["decoder", precision])
+        decoded = send(manifest, *graphs, features, TIMED_RATE, options.snr, options.seed)
         speak_clip(parts["vocoder", precision], decoded)
     print(f"{seconds:.1f} s of speech, one core\n\n{times(manifest, parts, seconds)}\n")
-    print(f"Feature loss, AWGN {options.snr:g} dB\n\n{quality(parts, features, options.snr, options.seed)}\n")
+    print(f"Feature loss, AWGN {options.snr:g} dB\n\n{quality(manifest, parts, features, options.snr, options.seed)}\n")
     print(sound(parts, features, speech))
 
 

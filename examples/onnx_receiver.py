@@ -44,14 +44,14 @@ given = parser.parse_args()
 manifest = json.loads((given.folder / "manifest.json").read_text())
 decoder, vocoder = (Step(given.folder, manifest["steps"][name], given.precision) for name in ("decoder", "vocoder"))
 uses = manifest["uses_per_token"][str(given.rate)]
-tokens = np.fromfile(given.symbols, "<f4").reshape(-1, uses, 2)
+tokens, ahead = np.fromfile(given.symbols, "<f4").reshape(-1, uses, 2), manifest["lookahead_tokens"]
 flat, rows = [1.0, 0.0] * np.ones((manifest["max_uses"], 2)), []
-for token in tokens:
+for token in [*tokens, *np.full((ahead, uses, 2), np.nan)]:  # the decoder gives the features of the token before
     lost, received = not np.isfinite(token).all(), np.zeros_like(flat)
     received[:uses] = 0 if lost else token
     known = {"rate": [given.rate], "gain": flat, "noise_variance": [10 ** (-given.snr / 10)], "erased": [lost]}
     rows.extend(decoder(received=received, **known))
-voice = manifest["vocoder"]
+rows, voice = rows[ahead * manifest["token_frames"] :], manifest["vocoder"]
 vocoder(row=rows[0], audible=[0])
 sound = np.concatenate([vocoder(row=row, audible=[1]) for row in rows[1:] + rows[-1:] * voice["flush_rows"]])
 with wave.open(given.wav, "wb") as file:

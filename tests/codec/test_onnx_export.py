@@ -65,6 +65,7 @@ def decoded_by_graph(exported: Path, received: Received, precision: str = "float
         gain=None if known.gain is None else known.gain[0].numpy(),
         noise_variance=None if known.noise_variance is None else known.noise_variance[0].numpy(),
         erased=known.erased[0].numpy(),
+        lookahead=read_manifest(exported)["lookahead_tokens"],
     )
 
 
@@ -104,10 +105,10 @@ def test_decoder_equals_torch(exported: Path, codec: Codec, rows: np.ndarray, ra
 
 
 def test_rate_may_change_between_tokens(exported: Path, codec: Codec, rows: np.ndarray) -> None:
-    rates = [RATES[number % len(RATES)] for number in range(140)]
+    rates = [RATES[number % len(RATES)] for number in range(len(rows) // codec.token_frames)]
     encoder, decoder = OnnxStep.load(exported, "encoder"), OnnxStep.load(exported, "decoder")
     sending = receiving = None
-    for rate, token in zip(rates, rows.reshape(-1, 8, NUM_FREE), strict=True):
+    for rate, token in zip(rates, rows.reshape(len(rates), -1, NUM_FREE), strict=True):
         symbols, sending = codec.model.encode(torch.from_numpy(token)[None], rate, None, sending)
         (found,) = encoder(features=token, rate=[rate], target_snr_db=[np.nan])
         uses = symbols.values.shape[2]

@@ -33,23 +33,27 @@ def decode_clip(
     gain: Complex64 | None = None,
     noise_variance: Float32 | None = None,
     erased: NDArray[np.bool_] | None = None,
+    lookahead: int = 0,
 ) -> Float32:
-    """Features ``[8 K, 20]`` of symbols ``received [K, n]``.
+    """Features ``[F, 20]`` of K whole tokens of symbols ``received [K, n]``.
 
     Args:
         rate: channel uses per second.
         gain: ``[K, n]``, estimates of the symbols' gains; None where withheld.
         noise_variance: ``[K]``, estimates of N0; None (or NaN) where withheld.
         erased: ``[K]``, lost tokens.
+        lookahead: tokens that the decoder waits for, ``lookahead_tokens`` of the manifest.
     """
     decoder.reset()
-    count, uses = received.shape
+    sent, uses = received.shape
+    count = sent + lookahead  # lost ones behind the last
     places = decoder.shapes["received"][0]
     values, gains = np.zeros((count, places), np.complex64), np.ones((count, places), np.complex64)
-    values[:, :uses] = received
-    gains[:, :uses] = 1 if gain is None else gain
-    noise = np.full(count, np.nan, np.float32) if noise_variance is None else noise_variance
-    lost = np.zeros(count, np.bool_) if erased is None else erased
+    values[:sent, :uses] = received
+    gains[:sent, :uses] = 1 if gain is None else gain
+    noise, lost = np.full(count, np.nan, np.float32), np.ones(count, np.bool_)
+    noise[:sent] = np.nan if noise_variance is None else noise_variance
+    lost[:sent] = False if erased is None else erased
     rows = [
         decoder(
             received=values[token].view(np.float32).reshape(places, 2),
@@ -60,7 +64,7 @@ def decode_clip(
         )[0]
         for token in range(count)
     ]
-    return np.concatenate(rows)
+    return np.concatenate(rows[lookahead:])
 
 
 def speak_clip(vocoder: OnnxStep, rows: Float32) -> Float32:
