@@ -99,7 +99,7 @@ def test_decoder_equals_torch(exported: Path, codec: Codec, rows: np.ndarray, ra
         assert noise is not None
         noise = noise.clone()
         noise[:, ::2] = torch.nan
-    received = Received(received.values, rate, ChannelState(received.state.gain, noise, erased))
+    received = Received(received.values, rate, ChannelState(received.state.gain, noise, erased), received.token_frames)
     expected = codec.decode_features(received)[0].numpy()
     assert np.abs(decoded_by_graph(exported, received) - expected).max() < TOLERANCE
 
@@ -148,7 +148,7 @@ def test_int8_loses_little(exported: Path, codec: Codec, rows: np.ndarray) -> No
         for decoded in (decoded_by_graph(exported, received, "int8"), codec.decode_features(exact)[0].numpy())
     )
     assert small != full
-    assert small == pytest.approx(full, rel=0.03)
+    assert small == pytest.approx(full, rel=0.05)
     sound, heard = (speak_clip(OnnxStep.load(exported, "vocoder", kind), rows) for kind in ("float32", "int8"))
     snr_db = 10 * np.log10(np.square(sound).sum() / np.square(sound - heard).sum())
     assert 12 < snr_db < 60
@@ -161,7 +161,8 @@ def test_manifest_describes_the_graphs(exported: Path, codec: Codec) -> None:
 
     manifest = read_manifest(exported)
     assert manifest["latency_samples"]["total"] == codec.latency.samples
-    assert manifest["uses_per_token"] == {str(rate): uses_per_token(rate, 8) for rate in RATES}
+    assert manifest["uses_per_token"] == {str(rate): uses_per_token(rate, codec.token_frames) for rate in RATES}
+    assert manifest["lookahead_tokens"] == codec.model.config.lookahead == 1
     np.testing.assert_allclose(manifest["features"]["mean"], codec.model.image.mean.numpy())
     for step in manifest["steps"].values():
         ports = [*step["inputs"], *step["states"]]
@@ -224,7 +225,7 @@ def test_receiver_example_hears_what_torch_hears(
     erased[:, 30] = True
     values[:, 30] = 0
     noise = None if snr_db is None else torch.full(values.shape[:2], 10 ** (-snr_db / 10))
-    expected = codec.decode(Received(values, 700, ChannelState(None, noise, erased)))[0].numpy()
+    expected = codec.decode(Received(values, 700, ChannelState(None, noise, erased), codec.token_frames))[0].numpy()
     heard, sample_rate = soundfile.read(tmp_path / "out.wav", dtype="float32")
     assert sample_rate == 16_000
     assert heard.shape == expected.shape

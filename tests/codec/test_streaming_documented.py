@@ -14,4 +14,4 @@ def test_example_of_the_page_gives_whole_tokens(capsys: pytest.CaptureFixture[st
     block = re.search(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     assert block is not None
     exec(compile(block[1], "realtime.md", "exec"), {"__name__": "__main__"})
-    assert capsys.readouterr().out == f"{13 * 1280} samples\n"
+    assert capsys.readouterr().out == f"{25 * 640} samples\n"

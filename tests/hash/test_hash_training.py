@@ -152,8 +152,10 @@ def test_a_run_starts_from_the_weights_of_any_codec(clips: Path, tmp_path: Path)
     assert is_hash_codec(tmp_path / "hash.safetensors")
     with pytest.raises(AetherError, match="is a hash codec"):
         trainer(options(clips, tmp_path / "c", enable_hash=False, codec=str(tmp_path / "hash.safetensors")))
-    with pytest.raises(AetherError, match="is not of preset small"):
-        trainer(options(clips, tmp_path / "d", preset="small", codec=str(start)))
+    with pytest.raises(AetherError, match="is not of preset long"):
+        trainer(options(clips, tmp_path / "d", preset="long", codec=str(start)))
+    with pytest.raises(AetherError, match="not whole bytes at 300 bit/s"):
+        trainer(options(clips, tmp_path / "e", preset="small"))
 
 
 def test_conditions_are_functions_of_seed_step_and_item_within_their_ranges() -> None:

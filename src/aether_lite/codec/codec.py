@@ -31,7 +31,7 @@ class Codec(SpeechChain):
         >>> codec = aether_lite.load()
         >>> symbols = codec.encode(np.zeros(16000, np.float32), rate=300)
         >>> symbols.values.shape
-        torch.Size([1, 13, 24])
+        torch.Size([1, 25, 12])
     """
 
     model: SpiJscc
@@ -48,7 +48,8 @@ class Codec(SpeechChain):
             target_snr_db: Es/N0 the link is designed for [dB]; None encodes for any channel.
 
         Returns:
-            ``[B, K, n] complex64`` with K = ceil(N / 1280) tokens of 80 ms and mean power 1 over speech.
+            ``[B, K, n] complex64`` with K = ceil(N / 640) tokens of 40 ms (of the released codec) and mean power 1 over
+            speech.
         """
         return self.encode_features(self.features(speech), rate, target_snr_db)
 
@@ -65,7 +66,7 @@ class Codec(SpeechChain):
         return Symbols(torch.cat(pieces, dim=1), rate, self.token_frames)
 
     def decode(self, received: Received) -> Tensor:
-        """Speech ``[B, 1280 K] float32`` in [-1, 1] of whole received tokens, aligned with the speech sent."""
+        """Speech ``[B, 640 K] float32`` (tokens of 40 ms) in [-1, 1] of whole received tokens, aligned with the speech sent."""
         return self.speak(self.decode_features(received))
 
     def decode_features(self, received: Received) -> Tensor:
