@@ -66,7 +66,7 @@ class Codec(SpeechChain):
         return Symbols(torch.cat(pieces, dim=1), rate, self.token_frames)
 
     def decode(self, received: Received) -> Tensor:
-        """Speech ``[B, 640 K] float32`` (tokens of 40 ms) in [-1, 1] of whole received tokens, aligned with the speech sent."""
+        """Speech ``[B, 160 F] float32`` in [-1, 1] of F frames in whole received tokens, aligned with the input."""
         return self.speak(self.decode_features(received))
 
     def decode_features(self, received: Received) -> Tensor:
