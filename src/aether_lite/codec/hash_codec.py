@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from aether_lite.channels.bits import Bits, ReceivedBits
+from aether_lite.codec.bit_model import SpiHash
 from aether_lite.codec.chain import BLOCK_TOKENS, SpeechChain
 from aether_lite.codec.loading import DEFAULT_HASH_CODEC, codec_path, load_hash_codec
-from aether_lite.codec.model import SpiHash, ended
+from aether_lite.codec.model import ended
 from aether_lite.errors import AetherError
 from aether_lite.hash import checked_bit_rate
 from aether_lite.spi import State

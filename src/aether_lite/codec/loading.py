@@ -17,7 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from aether_lite.codec.model import SpeechImageCodec, SpiHash, SpiJscc
+from aether_lite.codec.bit_model import SpiHash
+from aether_lite.codec.model import SpeechImageCodec, SpiJscc
 from aether_lite.codec.presets import CodecConfig
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path

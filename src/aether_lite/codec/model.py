@@ -24,7 +24,6 @@ from torch import Tensor, nn
 from aether_lite.channels.bits import Bits, ReceivedBits
 from aether_lite.channels.signal import Received, Symbols, uses_per_token
 from aether_lite.codec.presets import CodecConfig
-from aether_lite.hash import HashDecoder, HashEncoder, checked_kind
 from aether_lite.jscc import JsccDecoder, JsccEncoder
 from aether_lite.jscc.linear import LinearPath
 from aether_lite.jscc.mapping import MappingDecoder, MappingEncoder
@@ -47,7 +46,6 @@ Sent = TypeVar("Sent", Symbols, Bits)
 Arrived = TypeVar("Arrived", Received, ReceivedBits)
 
 Channel = Callable[[Symbols], Received]
-BitChannel = Callable[[Bits], ReceivedBits]
 Mapping = Callable[[CodecConfig], tuple[MappingEncoder, MappingDecoder]]
 
 
@@ -329,56 +327,6 @@ class SpiJscc(SpeechImageCodec):
         return (steps or self).heard(*self.jscc_decoder.inputs(received, self.power), state)
 
 
-class SpiHash(SpeechImageCodec):
-    """The same with one bit per latent: a codec of 300 to 2400 bit/s for binary channels.
-
-    Raises:
-        AetherError: the configuration names no known kind of hash.
-    """
-
-    jscc_encoder: HashEncoder
-    jscc_decoder: HashDecoder
-
-    def __init__(self, config: CodecConfig) -> None:
-        super().__init__(config, _bit_mapping)
-
-    def forward(self, features: Tensor, rate: int | Tensor, channel: BitChannel) -> Transmission[Bits]:
-        """Send ``features [B, F, 20]`` at ``rate`` [bit/s] through ``channel``."""
-        image = self.image(features)
-        tokens, _ = self.spi_encoder(image)
-        hashed = self.jscc_encoder.all_bits(self.coded(image, tokens))
-        bits = self.jscc_encoder.prefix(hashed[1], rate)
-        received = ended(channel(bits), self.config.lookahead)
-        return self._transmission(image, tokens, bits, self.jscc_decoder.inputs(received), hashed)
-
-    @torch.no_grad()
-    def encode(
-        self, features: Tensor, rate: int, state: State | None = None, steps: Steps | None = None
-    ) -> tuple[Bits, State]:
-        """Bits of ``features [B, F, 20]`` and the encoder's state after them (pass it on to continue).
-
-        In evaluation mode each is +1 or -1. A latent within rounding of its threshold may fall on the other side in a
-        batch of another size or with other ``steps``; :meth:`~aether_lite.codec.hash_codec.HashCodec.encode` rules that
-        out.
-
-        Args:
-            steps: computes the latents; None for the model's own layers.
-        """
-        latents, new_state = (steps or self).latents(features, None, state)
-        return self.jscc_encoder.bits(latents, rate), new_state
-
-    @torch.no_grad()
-    def decode(
-        self, received: ReceivedBits, state: State | None = None, steps: Steps | None = None
-    ) -> tuple[Tensor, State]:
-        """Features ``[B, K * token_frames, 20]`` of whole received tokens, and the decoder's state after them.
-
-        Args:
-            steps: computes the features; None for the model's own layers.
-        """
-        return (steps or self).heard(*self.jscc_decoder.inputs(received), state)
-
-
 def ended(received: Arrived, lookahead: int) -> Arrived:
     """What a decoder that looks ``lookahead`` tokens ahead is given of a whole clip: lost tokens behind the last."""
     for _ in range(lookahead):
@@ -413,8 +361,3 @@ def _symbol_mapping(config: CodecConfig) -> tuple[JsccEncoder, JsccDecoder]:
     if config.hash:
         raise ValueError("the configuration is that of a hash codec: use SpiHash")
     return JsccEncoder(config.width, config.token_frames), JsccDecoder(config.width, config.token_frames)
-
-
-def _bit_mapping(config: CodecConfig) -> tuple[HashEncoder, HashDecoder]:
-    kind = checked_kind(config.hash)
-    return HashEncoder(config.width, config.token_frames, kind), HashDecoder(config.width, config.token_frames)
