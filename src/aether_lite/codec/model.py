@@ -321,6 +321,9 @@ class SpiJscc(SpeechImageCodec):
     ) -> tuple[Tensor, State]:
         """Features ``[B, K * token_frames, 20]`` of whole received tokens, and the decoder's state after them.
 
+        Where the decoder looks ahead they are those of the token before; :func:`~aether_lite.codec.model.whole` gives a
+        clip's in line with what was sent.
+
         Args:
             steps: computes the features; None for the model's own layers.
         """

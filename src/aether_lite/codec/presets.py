@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aether_lite.errors import AetherError
 
@@ -39,23 +39,16 @@ class CodecConfig:
             raise ValueError(f"a decoder looks 0 or 1 tokens ahead, not {self.lookahead}")
 
 
+LONG = CodecConfig(
+    width=144, channels=(8, 16, 32, 72), encoder_blocks=2, decoder_blocks=3, linear=True, power="session"
+)
+
 PRESETS: dict[str, CodecConfig] = {
     "tiny": CodecConfig(
         width=32, channels=(4, 8, 16, 24), encoder_blocks=1, decoder_blocks=1, linear=True, power="session"
     ),
-    "small": CodecConfig(
-        width=144,
-        channels=(8, 16, 32, 72),
-        encoder_blocks=2,
-        decoder_blocks=3,
-        token_frames=4,
-        lookahead=1,
-        linear=True,
-        power="session",
-    ),
-    "long": CodecConfig(
-        width=144, channels=(8, 16, 32, 72), encoder_blocks=2, decoder_blocks=3, linear=True, power="session"
-    ),
+    "small": replace(LONG, token_frames=4, lookahead=1),
+    "long": LONG,
     "lowdelay": CodecConfig(
         width=128,
         channels=(8, 16, 32, 72),
