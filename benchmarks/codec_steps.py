@@ -72,7 +72,7 @@ def compare_streams(codec: Codec, kinds: dict[str, Steps], blocks: Sequence[np.n
     encoders = {name: Encoder(codec, rate, steps=steps) for name, steps in kinds.items()}
     vocoder = TimedVocoder(codec.stream_vocoder, times["vocoder"])
     decoders = {name: Decoder(codec, rate, vocoder=vocoder, steps=steps) for name, steps in kinds.items()}
-    link, extractor = StreamChannel("awgn", SNR_DB, rate, seed=0), StreamingExtractor()
+    link, extractor = StreamChannel("awgn", SNR_DB, rate, token_frames=codec.token_frames, seed=0), StreamingExtractor()
     for block in blocks:
         timed(times["features"], lambda block=block: extractor.push(block))
         for name, encoder in encoders.items():
@@ -92,7 +92,10 @@ def compare_networks(codec: Codec, kinds: dict[str, Steps], blocks: Sequence[np.
     encode, decode = (
         OnnxStep(session(to_onnx(step).SerializeToString()), [port.name for port in step.outputs]) for step in graphs
     )
-    link, uses = StreamChannel("awgn", SNR_DB, rate, seed=0), model.jscc_encoder.max_uses
+    link, uses = (
+        StreamChannel("awgn", SNR_DB, rate, token_frames=codec.token_frames, seed=0),
+        model.jscc_encoder.max_uses,
+    )
     for rows in torch.split(codec.features(np.concatenate(blocks)), codec.token_frames, dim=1):
         for name, steps in kinds.items():
             symbols, sent[name] = timed(

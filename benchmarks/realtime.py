@@ -51,7 +51,7 @@ def measure(threads: int, minutes: float, rate: int, model: str) -> str:
     codec = aether_lite.load(model)
     clip = read_audio(Path(str(files("aether_lite") / CLIP)))
     encoder, decoder = Encoder(codec, rate), Decoder(codec, rate)
-    link = StreamChannel("awgn", SNR_DB, rate, seed=0)
+    link = StreamChannel("awgn", SNR_DB, rate, token_frames=codec.token_frames, seed=0)
     decoder.push(link.send(encoder.push(clip[: 4 * SAMPLE_RATE])))  # the first passes are slow
     spent = np.zeros(3)
     tokens: list[float] = []
@@ -104,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         same = ["--minutes", str(options.minutes), "--rate", str(options.rate), "--model", options.model]
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
         command = [sys.executable, __file__, "--row", str(threads), *same]
-        print(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout, end="")
+        print(subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout, end="")
 
 
 if __name__ == "__main__":

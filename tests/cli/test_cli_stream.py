@@ -20,6 +20,7 @@ from stream_runs import PROGRAM, pcm, read_tokens, run, start, wait_for
 from aether_lite.audio import read_audio, write_audio
 from aether_lite.channels import Symbols, awgn
 from aether_lite.codec import Codec, load
+from aether_lite.errors import AetherError
 from aether_lite.streaming.channel import StreamChannel
 from aether_lite.streaming.link import LinkToken, PowerEstimate, phase_corrected
 from aether_lite.streaming.sound import UNKNOWN_SIZE, speech_blocks, wav_header
@@ -223,13 +224,13 @@ def test_lost_tokens_are_nan_and_the_decoder_conceals_them(codec_file: Path, fol
 
 def test_filter_corrects_the_phase_and_keeps_amplitude_and_noise() -> None:
     ones = Symbols(torch.ones(1, 750, USES, dtype=torch.complex64), RATE)
-    received = StreamChannel("mpp", 20.0, RATE, seed=1, state="exact").send(ones)
+    received = StreamChannel("mpp", 20.0, RATE, token_frames=8, seed=1, state="exact").send(ones)
     assert received.state.gain is not None
     plain = phase_corrected(received)
     torch.testing.assert_close(plain.abs(), received.values.abs())
     noise = plain - received.state.gain.abs()
     assert 10 * np.log10(float(noise.abs().square().mean())) == pytest.approx(-20, abs=0.2)
-    withheld = StreamChannel("mpp", 20.0, RATE, seed=1, state="withheld").send(ones)
+    withheld = StreamChannel("mpp", 20.0, RATE, token_frames=8, seed=1, state="withheld").send(ones)
     assert torch.equal(phase_corrected(withheld), received.values)
 
 
@@ -241,7 +242,7 @@ def test_a_stream_with_gains_is_heard_as_if_nothing_lay_between(codec_file: Path
     passed = run(sent.values.numpy().tobytes(), *fading, *options)
     assert (passed.returncode, passed.stderr) == (0, b"")
     arrived = np.frombuffer(passed.stdout, "<c8").reshape(30, USES, 2)
-    expected = StreamChannel("mpp", 10.0, RATE, seed=1, state="exact", erasure=0.2).send(sent)
+    expected = StreamChannel("mpp", 10.0, RATE, token_frames=8, seed=1, state="exact", erasure=0.2).send(sent)
     assert expected.state.gain is not None
     lost = expected.state.erased[0].numpy()
     assert 1 < lost.sum() < 15
@@ -258,10 +259,16 @@ def test_a_stream_with_gains_is_heard_as_if_nothing_lay_between(codec_file: Path
     assert b"(381 of 384 bytes): truncated, or not of --rate 300 (float32 I, Q, gain I, gain Q: --gains)" in cut.stderr
 
 
+def test_channel_refuses_symbols_of_another_link_though_they_are_as_many() -> None:
+    link = StreamChannel("awgn", 6.0, 300, token_frames=4)
+    with pytest.raises(AetherError, match="tokens of 40 ms at rate 300, not tokens of 80 ms at rate 150$"):
+        link.send(Symbols(torch.ones(1, 2, 12, dtype=torch.complex64), 150, 8))
+
+
 def test_channel_token_by_token_goes_on_smoothly_and_reproducibly() -> None:
     ones = Symbols(torch.ones(1, 1600, USES, dtype=torch.complex64), RATE)
-    whole = StreamChannel("mpg", 60.0, RATE, seed=5, state="exact").send(ones).values
-    link = StreamChannel("mpg", 60.0, RATE, seed=5, state="exact")
+    whole = StreamChannel("mpg", 60.0, RATE, token_frames=8, seed=5, state="exact").send(ones).values
+    link = StreamChannel("mpg", 60.0, RATE, token_frames=8, seed=5, state="exact")
     pieces = [link.send(Symbols(piece, RATE)).values for piece in torch.split(ones.values, 7, dim=1)]
     assert torch.equal(torch.cat(pieces, dim=1), whole)
     steps = whole[0, :, 0].diff().abs()
@@ -300,7 +307,7 @@ def test_noise_is_told_from_fading_where_gains_are_known(session: bool) -> None:
     profile = torch.logspace(1, -2, 80)
     profile = profile / profile.mean() if session else torch.ones(80)
     values = torch.randn(1, 400, 80, generator=generator, dtype=torch.complex64) * profile.sqrt()
-    received = StreamChannel("mpp", 6.0, 1000, seed=3, state="exact").send(Symbols(values, 1000))
+    received = StreamChannel("mpp", 6.0, 1000, token_frames=8, seed=3, state="exact").send(Symbols(values, 1000))
     assert received.state.gain is not None
     estimate = PowerEstimate(0.08, profile if session else None)
     pairs = zip(received.values[0], received.state.gain[0], strict=True)

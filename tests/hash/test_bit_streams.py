@@ -178,10 +178,16 @@ def test_what_cannot_be_pushed_is_a_stated_error(tiny_hash_codec: HashCodec, spe
         BitEncoder(other).load_state_dict(encoder.state_dict())
 
 
+def test_channel_refuses_bits_of_another_rate() -> None:
+    link = StreamBitChannel(0.02, 600, token_frames=8)
+    with pytest.raises(AetherError, match="at rate 600, not tokens of 80 ms at rate 300"):
+        link.send(Bits(torch.ones(1, 2, 24), 300))
+
+
 def test_channel_token_by_token_goes_on_and_has_the_error_rate() -> None:
     generator = torch.Generator().manual_seed(1)
     bits = Bits(2.0 * torch.randint(0, 2, (1, 1600, 48), generator=generator) - 1, 600)  # over two minutes
-    options = {"seed": 7, "erasure": 0.1, "burst_tokens": 3}
+    options = {"token_frames": 8, "seed": 7, "erasure": 0.1, "burst_tokens": 3}
     link = StreamBitChannel(0.02, 600, **options)
     pieces = [link.send(Bits(part, 600)) for part in torch.split(bits.values, [1, 0, 200, 1399], dim=1)]
     values, erased = (torch.cat([getattr(p, name) for p in pieces], dim=1) for name in ("values", "erased"))

@@ -9,7 +9,7 @@ from aether_lite.channels.bits import Bits, ReceivedBits, bits_per_token
 from aether_lite.channels.erasure import check_losses
 from aether_lite.channels.state import StateKind
 from aether_lite.hash import checked_bit_rate
-from aether_lite.streaming.channel import Stretches
+from aether_lite.streaming.channel import Stretches, check_fits
 
 
 class StreamBitChannel:
@@ -18,11 +18,11 @@ class StreamBitChannel:
     Args:
         error_rate: share of bits turned, 0..0.5.
         rate: [bit/s].
+        token_frames: frames of 10 ms in a token, those of the codec.
         seed: of errors and losses; the same seed gives the same link.
         state: what the receiver knows of the error rate, see :mod:`aether_lite.channels.binary`.
         erasure: share of tokens lost; None for none.
         burst_tokens: mean length of a burst of these losses [tokens]; None for independent losses.
-        token_frames: frames of 10 ms in a token.
 
     Raises:
         AetherError: an unknown rate or state, or a number out of range.
@@ -33,11 +33,11 @@ class StreamBitChannel:
         error_rate: float,
         rate: int,
         *,
+        token_frames: int,
         seed: int = 0,
         state: StateKind = "estimated",
         erasure: float | None = None,
         burst_tokens: float | None = None,
-        token_frames: int = 8,
     ) -> None:
         check_losses(erasure, burst_tokens)
         self._error_rate, self._state = error_rate, state
@@ -46,7 +46,12 @@ class StreamBitChannel:
         self._stretches = Stretches(token_frames, seed, self._simulate)
 
     def send(self, bits: Bits) -> ReceivedBits:
-        """What arrives of the next tokens ``[1, K, n]``, K >= 0."""
+        """What arrives of the next tokens ``[1, K, n]``, K >= 0.
+
+        Raises:
+            AetherError: bits of another rate or token length than the link's.
+        """
+        check_fits(bits, self._rate, self._frames)
         soft, lost = [bits.values[:, :0]], [torch.zeros(1, 0, dtype=torch.bool)]
         for run, part in self._stretches.parts(bits.values.shape[1]):
             soft.append(self._ones.values[:, part] * bits.values[:, run])

@@ -15,11 +15,22 @@ import torch
 from torch import Tensor
 
 from aether_lite.channels import ChannelState, Received, Symbols, apply_channel, erase
+from aether_lite.channels.bits import Bits
 from aether_lite.channels.erasure import check_losses
 from aether_lite.channels.signal import FRAMES_PER_SECOND, uses_per_token
+from aether_lite.errors import AetherError
 from aether_lite.streaming.encoder import checked_rate
 
 STRETCH_S = 60.0  # [s] simulated at a time
+
+
+def check_fits(sent: Symbols | Bits, rate: int, token_frames: int) -> None:
+    """Refuse what was sent at another rate, or in other tokens, than a link carries."""
+    if (sent.rate, sent.token_frames) != (rate, token_frames):
+        raise AetherError(
+            f"the link carries tokens of {10 * token_frames} ms at rate {rate}, "
+            f"not tokens of {10 * sent.token_frames} ms at rate {sent.rate}"
+        )
 
 
 class Stretches:
@@ -55,10 +66,10 @@ class StreamChannel:
         name: a key of :data:`aether_lite.channels.CHANNELS`.
         snr_db: Es/N0 [dB]; None for ``clean``, and for ``erasure`` without noise.
         rate: channel uses per second.
+        token_frames: frames of 10 ms in a token, those of the codec.
         seed: of noise, fading and losses; the same seed gives the same link.
         erasure: share of tokens lost on top of any channel; None for none (``erasure``: a tenth).
         burst_tokens: mean length of a burst of these losses [tokens]; None for independent losses.
-        token_frames: frames of 10 ms in a token.
         options: further options of the channel, such as ``state``, ``block_ms`` or ``doppler_hz``.
 
     Raises:
@@ -71,10 +82,10 @@ class StreamChannel:
         snr_db: float | None,
         rate: int,
         *,
+        token_frames: int,
         seed: int = 0,
         erasure: float | None = None,
         burst_tokens: float | None = None,
-        token_frames: int = 8,
         **options: Any,
     ) -> None:
         if name != "erasure":
@@ -89,7 +100,12 @@ class StreamChannel:
         self._stretches = Stretches(token_frames, seed, self._simulate)
 
     def send(self, symbols: Symbols) -> Received:
-        """What arrives of the next tokens ``[1, K, n]``, K >= 0, and what the receiver knows of their channel."""
+        """What arrives of the next tokens ``[1, K, n]``, K >= 0, and what the receiver knows of their channel.
+
+        Raises:
+            AetherError: symbols of another rate or token length than the link's.
+        """
+        check_fits(symbols, self._rate, self._frames)
         parts = self._stretches.parts(symbols.values.shape[1])
         pieces = [self._received(symbols.values[:, run], part) for run, part in parts]
         return _joined(pieces) if pieces else self._received(symbols.values, slice(0, 0))

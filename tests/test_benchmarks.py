@@ -1,0 +1,30 @@
+"""The benchmarks of streams run with the released codec; what they measure is not judged here."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.mark.parametrize(
+    ("command", "rows"),
+    [
+        (("realtime.py", "--minutes", "0.05", "--threads", "1"), ["1"]),
+        (("codec_steps.py", "--seconds", "1"), ["Encoder.push, compiled", "decode, ONNX Runtime"]),
+    ],
+    ids=lambda value: value[0],
+)
+def test_benchmark_prints_a_figure_in_every_row(command: tuple[str, ...], rows: list[str]) -> None:
+    ran = subprocess.run(
+        [sys.executable, str(BENCHMARKS / command[0]), *command[1:]], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    for row in rows:
+        (line,) = re.findall(rf"^ *{row}( +\d.*)$", ran.stdout, re.MULTILINE)
+        assert all(float(figure) > 0 for figure in line.split())
