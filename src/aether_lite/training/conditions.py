@@ -26,7 +26,7 @@ class ConditionRanges:
     """Ranges the draws come from.
 
     Attributes:
-        snr_db: Es/N0 range [dB], uniform.
+        snr_db: Es/N0 [dB]: lowest and highest, drawn uniformly; or lowest, most frequent and highest (triangular).
         rates: payload rates [uses/s], uniform.
         channels: share of each channel, drawn for every item.
         erasure_share: share of the items that lose tokens too.
@@ -35,7 +35,7 @@ class ConditionRanges:
         targeted: probability that an item's encoder is told the SNR (otherwise it encodes blind).
     """
 
-    snr_db: tuple[float, float] = (-6.0, 22.0)
+    snr_db: tuple[float, ...] = (-6.0, 22.0)
     rates: tuple[int, ...] = RATES
     channels: Mapping[str, float] = field(
         default_factory=lambda: {"awgn": 0.6, "rayleigh": 0.15, "rician": 0.05, "mpp": 0.15, "mpd": 0.05}
@@ -118,7 +118,7 @@ def draw(ranges: ConditionRanges, seed: int, step: int, items: Sequence[int]) ->
     rows = []
     for item in items:
         rng = np.random.default_rng((_CONDITION_STREAM, seed, step, item))
-        snr = rng.uniform(*ranges.snr_db)
+        snr = rng.uniform(*ranges.snr_db) if len(ranges.snr_db) == 2 else rng.triangular(*ranges.snr_db)
         loss = rng.uniform(0, ranges.erasure_probability) if rng.random() < ranges.erasure_share else 0.0
         rows.append(
             (

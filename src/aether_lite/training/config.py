@@ -62,7 +62,7 @@ class TrainConfig:
     audio_items: int = option(8, "items of the batch that are vocoded for the audio terms, over all processes")
     audio_frames: int = option(60, "frames of each that are vocoded")
     # channel
-    snr_db: list[float] = option([-6.0, 22.0], "range of Es/N0, uniform [dB]")
+    snr_db: list[float] = option([-6.0, 22.0], "Es/N0 [dB]: lowest and highest, or lowest, most frequent and highest")
     rates: list[int] = option(list(RATES), "payload rates, drawn uniformly [uses/s]")
     channels: dict[str, float] = option(
         {"awgn": 0.6, "rayleigh": 0.15, "rician": 0.05, "mpp": 0.15, "mpd": 0.05},
@@ -154,7 +154,12 @@ def checked(config: TrainConfig) -> TrainConfig:
     borders = config.stage_borders
     rules = [
         (len(borders) == 3 and sorted(borders) == list(borders) and borders[0] >= 0, "stage_borders: three steps"),
-        (len(config.snr_db) == 2 and config.snr_db[0] <= config.snr_db[1], "snr_db: lowest and highest value"),
+        (
+            len(config.snr_db) in (2, 3)
+            and sorted(config.snr_db) == config.snr_db
+            and (len(config.snr_db) == 2 or config.snr_db[0] < config.snr_db[2]),
+            "snr_db: lowest and highest value, or lowest, most frequent and highest",
+        ),
         (set(config.rates) <= set(RATES) and len(config.rates) > 0, f"rates: of {', '.join(map(str, RATES))}"),
         (config.lambda_adv == 0 or config.lambda_wave > 0, "lambda_adv: needs lambda_wave above 0 to be balanced by"),
         (config.batch >= 1, "batch: at least 1"),

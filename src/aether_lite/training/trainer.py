@@ -228,7 +228,7 @@ def _conditions(config: TrainConfig, step: int, items: Sequence[int]) -> Conditi
         )
         return draw_bits(bit_ranges, config.seed, step, items)
     ranges = ConditionRanges(
-        snr_db=(config.snr_db[0], config.snr_db[1]),
+        snr_db=tuple(config.snr_db),
         rates=tuple(config.rates),
         channels=config.channels,
         erasure_share=config.erasure_share,
