@@ -114,6 +114,16 @@ def test_every_loss_term_reaches_every_module(term: str, speech_features: torch.
         assert all(torch.isfinite(g).all() for g in gradients)
 
 
+def test_three_snrs_draw_the_middle_one_most_often() -> None:
+    drawn = draw(ConditionRanges(snr_db=(-7.0, 0.0, 22.0)), 3, 1, range(4000)).snr_db
+    assert -7.0 <= float(drawn.min()) <= -5.0
+    assert 19.0 <= float(drawn.max()) <= 22.0
+    counts = torch.histc(drawn, 5, -7.5, 17.5)  # centres -5, 0, 5, 10, 15 dB
+    assert int(counts.argmax()) == 1
+    assert (counts[1:].diff() < 0).all()
+    assert float(drawn.mean()) == pytest.approx(5.0, abs=0.5)  # a third of the sum of the three
+
+
 def test_noise_is_on_and_told_from_the_first_step(tiny: SpiJscc, speech_features: torch.Tensor) -> None:
     x = speech_features.repeat(16, 1, 1)[:, :96]
     conditions = draw(ConditionRanges(erasure_share=0.0, withheld=0.0), 0, 0, range(32))

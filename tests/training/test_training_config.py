@@ -47,6 +47,17 @@ def test_stft_loss_is_off_unless_given() -> None:
     assert parse([]).use_stft_loss is False
 
 
+@pytest.mark.parametrize("values", [["3"], ["4", "2"], ["-6", "30", "22"], ["2", "2", "2"], ["0", "1", "2", "3"]])
+def test_a_wrong_range_of_snrs_is_a_stated_error(values: list[str]) -> None:
+    with pytest.raises(AetherError, match="snr_db: lowest and highest value, or lowest, most frequent and highest"):
+        parse(["--snr_db", *values])
+
+
+@pytest.mark.parametrize("values", [[2.0, 2.0], [-6.0, 22.0], [-6.0, 0.0, 22.0], [-6.0, -6.0, 22.0]])
+def test_two_or_three_snrs_are_understood(values: list[float]) -> None:
+    assert parse(["--snr_db", *map(str, values)]).snr_db == values
+
+
 def test_command_line_wins_over_yaml(tmp_path: Path) -> None:
     path = tmp_path / "run.yaml"
     path.write_text("batch: 12\nlearning-rate: 1\nchannels: {awgn: 1.0}\nuse_stft_loss: true\n")

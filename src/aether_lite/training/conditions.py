@@ -115,10 +115,11 @@ def _known(value: Tensor | None) -> Tensor:
 def draw(ranges: ConditionRanges, seed: int, step: int, items: Sequence[int]) -> Conditions:
     """Conditions of the given items of a step."""
     names, shares = list(ranges.channels), np.array(list(ranges.channels.values()))
+    low, *between, high = ranges.snr_db
     rows = []
     for item in items:
         rng = np.random.default_rng((_CONDITION_STREAM, seed, step, item))
-        snr = rng.uniform(*ranges.snr_db) if len(ranges.snr_db) == 2 else rng.triangular(*ranges.snr_db)
+        snr = rng.triangular(low, between[0], high) if between else rng.uniform(low, high)
         loss = rng.uniform(0, ranges.erasure_probability) if rng.random() < ranges.erasure_share else 0.0
         rows.append(
             (
