@@ -3,6 +3,7 @@
     python benchmarks/codec_quality.py FOLDER [--model small] [--seed 0]
 
 The .f32 files below FOLDER (36 or 20 float32 a frame) are joined in name order and sent as 12 equally long streams.
+N0 is 10^(-SNR/10) for the power of 1 that is held over a session; one table sets it from the power that was sent.
 Definitions of the columns: aether_lite.evaluation.metrics. The channel state is estimated unless the column says
 otherwise.
 """
@@ -10,6 +11,7 @@ otherwise.
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +44,12 @@ def measured(
     }
 
 
+def mean_power(codec: Codec, features: torch.Tensor, rate: int) -> float:
+    """Mean of |x|^2 over all symbols of the streams: 1 on the speech that the constants were measured on."""
+    symbols = codec.encode_features(features, rate)
+    return float(symbols.values[symbols.used.expand(symbols.values.shape)].abs().square().mean())
+
+
 def table(head: list[str], rows: dict[str, list[float]]) -> str:
     """Markdown table of figures with three digits."""
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
@@ -70,6 +78,12 @@ def main() -> None:
     print(f"{len(paths)} files, {STREAMS * frames / 100:.0f} s\n\nAWGN, feature loss\n")
     by_rate = {str(rate): [at(rate, snr)["feature_loss"] for snr in SNRS_DB] for rate in RATES}
     print(table(["uses/s", *decibels], by_rate), flush=True)
+    print("\nAWGN, N0 set from the mean power that these streams were sent with, feature loss\n")
+    scaled = {}
+    for rate in (700, 1000):
+        excess_db = 10 * math.log10(mean_power(codec, features, rate))
+        scaled[f"{rate} ({excess_db:+.2f} dB)"] = [at(rate, snr - excess_db)["feature_loss"] for snr in SNRS_DB]
+    print(table(["uses/s (power)", *decibels], scaled), flush=True)
     print("\nAWGN, 1000 uses/s\n")
     figures = {f"{snr:g} dB": list(at(1000, snr).values()) for snr in SNRS_DB}
     print(table(["Es/N0", *COLUMNS], figures), flush=True)
