@@ -351,12 +351,12 @@ def _spi(config: CodecConfig) -> tuple[SpiEncoder, SpiDecoder] | tuple[FlatEncod
     width, frames = config.width, config.token_frames
     if config.flat:
         return (
-            FlatEncoder(width, config.flat, config.encoder_blocks, frames),
-            FlatDecoder(width, config.flat, config.decoder_blocks, frames),
+            FlatEncoder(width, config.flat, config.encoder_blocks, frames, config.expansion),
+            FlatDecoder(width, config.flat, config.decoder_blocks, frames, config.expansion),
         )
     return (
-        SpiEncoder(width, config.channels, config.encoder_blocks, frames),
-        SpiDecoder(width, config.channels, config.decoder_blocks, frames),
+        SpiEncoder(width, config.channels, config.encoder_blocks, frames, config.expansion),
+        SpiDecoder(width, config.channels, config.decoder_blocks, frames, config.expansion),
     )
 
 

@@ -16,6 +16,7 @@ class CodecConfig:
         channels: feature maps of the convolutional pyramid: stem and three levels.
         encoder_blocks, decoder_blocks: sequence blocks over tokens.
         token_frames: frames of 10 ms per token.
+        expansion: gated units of a sequence block over the width.
         lookahead: tokens that the decoder waits for before it gives a token's features, 0 or 1.
         hash: kind of the hash bottleneck of a hash codec (sign, tanh or spherical); empty for an analogue codec.
         linear: whether a linear path lies beside the networks, see :mod:`aether_lite.jscc.linear`.
@@ -29,6 +30,7 @@ class CodecConfig:
     decoder_blocks: int
     token_frames: int = 8
     lookahead: int = 0
+    expansion: int = 2
     hash: str = ""
     linear: bool = False
     flat: int = 0
@@ -37,17 +39,22 @@ class CodecConfig:
     def __post_init__(self) -> None:
         if self.lookahead not in (0, 1):
             raise ValueError(f"a decoder looks 0 or 1 tokens ahead, not {self.lookahead}")
+        if self.expansion < 1:
+            raise ValueError(
+                f"sequence blocks have at least as many gated units as the width, not {self.expansion} times"
+            )
 
 
 LONG = CodecConfig(
     width=144, channels=(8, 16, 32, 72), encoder_blocks=2, decoder_blocks=3, linear=True, power="session"
 )
+SMALL = replace(LONG, token_frames=4, lookahead=1)
 
 PRESETS: dict[str, CodecConfig] = {
     "tiny": CodecConfig(
         width=32, channels=(4, 8, 16, 24), encoder_blocks=1, decoder_blocks=1, linear=True, power="session"
     ),
-    "small": replace(LONG, token_frames=4, lookahead=1),
+    "small": SMALL,
     "long": LONG,
     "lowdelay": CodecConfig(
         width=128,
@@ -58,9 +65,7 @@ PRESETS: dict[str, CodecConfig] = {
         linear=True,
         power="session",
     ),
-    "base": CodecConfig(
-        width=264, channels=(32, 64, 96, 128), encoder_blocks=3, decoder_blocks=4, linear=True, power="session"
-    ),
+    "base": replace(SMALL, encoder_blocks=3, decoder_blocks=5, expansion=4),
 }
 
 

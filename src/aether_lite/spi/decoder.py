@@ -25,12 +25,13 @@ class SpiDecoder(nn.Module):
         channels: as in the encoder (stem first); used in reverse.
         blocks: sequence blocks over tokens.
         token_frames: frames per token.
+        expansion: of the sequence blocks.
     """
 
-    def __init__(self, width: int, channels: Sequence[int], blocks: int, token_frames: int) -> None:
+    def __init__(self, width: int, channels: Sequence[int], blocks: int, token_frames: int, expansion: int = 2) -> None:
         super().__init__()
         self.token_frames = token_frames
-        self.blocks = nn.ModuleList(TokenBlock(width) for _ in range(blocks))
+        self.blocks = nn.ModuleList(TokenBlock(width, expansion) for _ in range(blocks))
         self.norm = nn.RMSNorm(width)
         reverse = tuple(reversed(channels))
         self.top = reverse[0]

@@ -36,9 +36,10 @@ class SpiEncoder(nn.Module):
         channels: feature maps of the stem and the three pyramid levels.
         blocks: sequence blocks over tokens.
         token_frames: frames per token.
+        expansion: of the sequence blocks.
     """
 
-    def __init__(self, width: int, channels: Sequence[int], blocks: int, token_frames: int) -> None:
+    def __init__(self, width: int, channels: Sequence[int], blocks: int, token_frames: int, expansion: int = 2) -> None:
         super().__init__()
         self.token_frames = token_frames
         stem, *levels = channels
@@ -57,7 +58,7 @@ class SpiEncoder(nn.Module):
         self.residual = nn.ModuleList(residual)
         self.project = nn.Linear(incoming * PYRAMID_ROWS[-1], width)
         self.patch = nn.Linear(NUM_ROWS * token_frames, width)
-        self.blocks = nn.ModuleList(TokenBlock(width) for _ in range(blocks))
+        self.blocks = nn.ModuleList(TokenBlock(width, expansion) for _ in range(blocks))
         self.norm = nn.RMSNorm(width)
 
     def forward(self, image: Tensor, state: State | None = None) -> tuple[Tensor, State]:

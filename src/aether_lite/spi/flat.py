@@ -25,15 +25,16 @@ class FlatEncoder(nn.Module):
         hidden: units of the layer that stands for the pyramid.
         blocks: sequence blocks over tokens.
         token_frames: frames per token.
+        expansion: of the sequence blocks.
     """
 
-    def __init__(self, width: int, hidden: int, blocks: int, token_frames: int) -> None:
+    def __init__(self, width: int, hidden: int, blocks: int, token_frames: int, expansion: int = 2) -> None:
         super().__init__()
         self.token_frames = token_frames
         self.patch = nn.Linear(NUM_ROWS * token_frames, width)
         self.expand = nn.Linear(NUM_ROWS * token_frames, hidden)
         self.contract = nn.Linear(hidden, width, bias=False)
-        self.blocks = nn.ModuleList(TokenBlock(width) for _ in range(blocks))
+        self.blocks = nn.ModuleList(TokenBlock(width, expansion) for _ in range(blocks))
         self.norm = nn.RMSNorm(width)
 
     def forward(self, image: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -47,10 +48,10 @@ class FlatEncoder(nn.Module):
 class FlatDecoder(nn.Module):
     """Tokens to normalised image, each token as a vector; arguments as :class:`FlatEncoder`."""
 
-    def __init__(self, width: int, hidden: int, blocks: int, token_frames: int) -> None:
+    def __init__(self, width: int, hidden: int, blocks: int, token_frames: int, expansion: int = 2) -> None:
         super().__init__()
         self.token_frames = token_frames
-        self.blocks = nn.ModuleList(TokenBlock(width) for _ in range(blocks))
+        self.blocks = nn.ModuleList(TokenBlock(width, expansion) for _ in range(blocks))
         self.norm = nn.RMSNorm(width)
         self.patch = nn.Linear(width, NUM_ROWS * token_frames)
         self.expand = nn.Linear(width, hidden)

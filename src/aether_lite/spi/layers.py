@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aether_lite.spi.gru import Gru
+
 State = tuple[Tensor, ...]
 """States of the stateful layers of a network, in the order in which the layers run."""
 
@@ -66,13 +68,17 @@ class TokenBlock(nn.Module):
     """Causal sequence block over tokens: a GRU, then a gated MLP, both residual and pre-normalised.
 
     The GRU carries what does not change quickly (a voice, a room, a channel) over seconds at constant cost.
+
+    Args:
+        width: of tokens.
+        expansion: gated units of the MLP over the width.
     """
 
-    def __init__(self, width: int, expansion: float = 2.0) -> None:
+    def __init__(self, width: int, expansion: int = 2) -> None:
         super().__init__()
-        hidden = int(width * expansion)
+        hidden = width * expansion
         self.norm_time = nn.RMSNorm(width)
-        self.gru = nn.GRU(width, width, batch_first=True)
+        self.gru = Gru(width)
         self.norm_mlp = nn.RMSNorm(width)
         self.expand = nn.Linear(width, 2 * hidden)
         self.contract = nn.Linear(hidden, width)

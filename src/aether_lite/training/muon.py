@@ -15,8 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from aether_lite.training.distributed import Team
+
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
+_LONG = 2  # columns over rows from which iterating on the Gram matrix is less work
 _MOMENTUM = 0.95
 _STEP = 0.2  # root mean square of AdamW's steps
 LEAST_SIDE = 9  # smaller matrices have few directions: AdamW
@@ -24,15 +27,36 @@ LEAST_SIDE = 9  # smaller matrices have few directions: AdamW
 
 def orthogonalised(matrices: Tensor) -> Tensor:
     """Roughly the nearest (semi-)orthogonal matrices of ``[N, rows, columns]``; singular values 0.7 to 1.2."""
-    a, b, c = _QUINTIC
     x = matrices / (torch.linalg.matrix_norm(matrices, keepdim=True) + 1e-7)
     tall = x.shape[1] > x.shape[2]
     x = x.mT if tall else x
+    made = _iterated_long(x) if x.shape[2] >= _LONG * x.shape[1] else _iterated(x)
+    return made.mT if tall else made
+
+
+def _iterated(x: Tensor) -> Tensor:
+    a, b, c = _QUINTIC
     for _ in range(_ITERATIONS):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    made: Tensor = x.mT if tall else x
-    return made
+    return x
+
+
+def _iterated_long(x: Tensor) -> Tensor:
+    """The same for few rows and many columns: the iterations act on the Gram matrix, which is small.
+
+    With Q = a + b G + c G^2 a step takes X to Q X and G = X X^T to Q G Q, where Q and G commute.
+    """
+    a, b, c = _QUINTIC
+    gram = x @ x.mT
+    unit = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
+    product = unit
+    for iteration in range(_ITERATIONS):
+        factor = a * unit + b * gram + c * gram @ gram
+        product = factor @ product
+        if iteration < _ITERATIONS - 1:
+            gram = factor @ gram @ factor
+    return product @ x
 
 
 def is_matrix(name: str, value: Tensor) -> bool:
@@ -50,11 +74,21 @@ class Muon(torch.optim.AdamW):
     """Groups with ``muon=True`` are trained by Muon, others by AdamW.
 
     Kernels are taken as ``[outputs, inputs]``; matrices with three times as many rows as columns, such as the stacked
-    ones of a GRU, as three.
+    ones of a GRU, as three. Matrices of one shape are made orthogonal together, and where several processes train
+    together, each does its share of them.
+
+    Args:
+        groups: of parameters.
+        lr: learning rate.
+        betas: of AdamW.
+        team: the processes that train together; gradients are the same in all of them.
     """
 
-    def __init__(self, groups: Iterable[dict[str, Any]], lr: float, betas: tuple[float, float]) -> None:
+    def __init__(
+        self, groups: Iterable[dict[str, Any]], lr: float, betas: tuple[float, float], team: Team | None = None
+    ) -> None:
         super().__init__([{"muon": False, **group} for group in groups], lr=lr, betas=betas)
+        self._team = team
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -70,17 +104,42 @@ class Muon(torch.optim.AdamW):
             self.param_groups = groups
 
     def _step_matrices(self, group: dict[str, Any]) -> None:
-        for value in group["params"]:
-            if value.grad is None:
-                continue
-            state = self.state[value]
-            if "momentum" not in state:
-                state["step"], state["momentum"] = torch.zeros(()), torch.zeros_like(value)
-            state["step"] += 1
-            state["momentum"].lerp_(value.grad, 1 - _MOMENTUM)
-            ahead = value.grad.lerp(state["momentum"], _MOMENTUM).flatten(1)  # Nesterov
-            stacked = 3 if ahead.shape[0] == 3 * ahead.shape[1] else 1
-            matrices = ahead.unflatten(0, (stacked, -1))
-            scale = _STEP * max(matrices.shape[1:]) ** 0.5
+        values = [value for value in group["params"] if value.grad is not None]
+        directions = self._orthogonal([self._ahead(value) for value in values])
+        for value, direction in zip(values, directions, strict=True):
+            scale = _STEP * max(direction.shape[1:]) ** 0.5
             value.mul_(1 - group["lr"] * group["weight_decay"])
-            value.add_(orthogonalised(matrices).reshape(value.shape), alpha=-group["lr"] * scale)
+            value.add_(direction.reshape(value.shape), alpha=-group["lr"] * scale)
+
+    def _ahead(self, value: nn.Parameter) -> Tensor:
+        """Nesterov momentum of a weight as matrices ``[N, rows, columns]``."""
+        assert value.grad is not None
+        state = self.state[value]
+        if "momentum" not in state:
+            state["step"], state["momentum"] = torch.zeros(()), torch.zeros_like(value)
+        state["step"] += 1
+        state["momentum"].lerp_(value.grad, 1 - _MOMENTUM)
+        ahead = value.grad.lerp(state["momentum"], _MOMENTUM).flatten(1)
+        stacked = 3 if ahead.shape[0] == 3 * ahead.shape[1] else 1
+        return torch.unflatten(ahead, 0, (stacked, -1))
+
+    def _orthogonal(self, given: list[Tensor]) -> list[Tensor]:
+        """Each of the ``[N, rows, columns]`` made orthogonal, those of one shape together."""
+        rank, size = (0, 1) if self._team is None else (self._team.rank, self._team.size)
+        places: dict[torch.Size, list[int]] = {}
+        for place, matrices in enumerate(given):
+            places.setdefault(matrices.shape[1:], []).append(place)
+        made = list(given)
+        for alike in places.values():
+            joined = torch.cat([given[place] for place in alike])
+            share = slice(rank, None, size)
+            result = torch.zeros_like(joined)
+            result[share] = orthogonalised(joined[share])
+            parts = torch.split(result, [len(given[place]) for place in alike])
+            for place, part in zip(alike, parts, strict=True):
+                made[place] = part
+        if self._team is None or size == 1 or not made:
+            return made
+        together = self._team.total(torch.cat([matrices.flatten() for matrices in made]))
+        pieces = torch.split(together, [matrices.numel() for matrices in made])
+        return [piece.view_as(matrices) for piece, matrices in zip(pieces, made, strict=True)]

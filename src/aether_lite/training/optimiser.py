@@ -8,17 +8,20 @@ import torch
 from torch import nn
 
 from aether_lite.training.config import TrainConfig
+from aether_lite.training.distributed import Team
 from aether_lite.training.muon import Muon, matrices_and_rest
 
 ADAMW_BETAS = (0.9, 0.98)
 CRITIC_BETAS = (0.8, 0.99)
 
 
-def make_optimiser(codec: nn.Module, vocoder: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+def make_optimiser(
+    codec: nn.Module, vocoder: nn.Module, config: TrainConfig, team: Team | None = None
+) -> torch.optim.Optimizer:
     """The chosen optimiser over the codec and AdamW over the vocoder; vectors and biases are not decayed.
 
     The vocoder's group is there from the start. While the vocoder is frozen it has no gradients, so the optimiser
-    leaves it and its state alone; unfreezing changes nothing else.
+    leaves it and its state alone; unfreezing changes nothing else. The processes of ``team`` share Muon's work.
     """
     rate, decay = config.learning_rate, config.weight_decay
     vocoder_group = {"params": list(vocoder.parameters()), "weight_decay": 0.0, "peak": rate * config.vocoder_rate}
@@ -32,6 +35,7 @@ def make_optimiser(codec: nn.Module, vocoder: nn.Module, config: TrainConfig) ->
             ],
             lr=rate,
             betas=ADAMW_BETAS,
+            team=team,
         )
     groups = [
         {"params": [p for p in codec.parameters() if p.ndim >= 2], "weight_decay": decay, "peak": rate},

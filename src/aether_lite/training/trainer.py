@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from aether_lite.codec import CodecConfig, SpiHash, SpiJscc, preset
+from aether_lite.codec.growth import grown
 from aether_lite.codec.loading import load_codec, save_codec, start_hash_codec
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES, HashPenalties, checked_kind
@@ -50,8 +51,9 @@ from aether_lite.vocoder import load_fargan, save_fargan_safetensors
 
 CONSTANTS_STREAM = 1  # crops of this seed offset give the image's normalisation constants
 CONSTANTS_CROPS = 512
-# what given weights must share with the preset
-SAME_PRESET = ("width", "encoder_blocks", "decoder_blocks", "token_frames", "lookahead")
+# what given weights must share with the preset, and what may be less of an analogue codec: it grows
+SAME_PRESET = ("width", "channels", "token_frames", "lookahead")
+GROWING = ("encoder_blocks", "decoder_blocks", "expansion")
 
 
 class Trainer:
@@ -80,7 +82,7 @@ class Trainer:
         self.average = copy.deepcopy(self.codec).requires_grad_(False)
         if isinstance(self.codec, SpiJscc) and self.codec.latent_power is not None:
             self.codec.latent_power.total = team.total
-        self.optimiser = make_optimiser(self.codec, self.vocoder, config)
+        self.optimiser = make_optimiser(self.codec, self.vocoder, config, team)
         self.critic_optimiser = make_critic_optimiser(self.critic, config) if self.critic else None
         self.data_hash = data_hash(corpus)
         self.step, self.best = 0, float("inf")
@@ -259,6 +261,10 @@ def _crops(config: TrainConfig, corpus: Corpus) -> Tensor:
     return corpus.batch(config.seed + CONSTANTS_STREAM, 0, range(CONSTANTS_CROPS), config.frames)
 
 
+def _differ(one: CodecConfig, other: CodecConfig, names: Sequence[str]) -> bool:
+    return any(getattr(one, name) != getattr(other, name) for name in names)
+
+
 def _codec(config: TrainConfig, corpus: Corpus) -> SpiJscc | SpiHash:
     """The codec to start from: given weights, or random ones with the image constants of the training data."""
     size = codec_config(config)
@@ -268,8 +274,10 @@ def _codec(config: TrainConfig, corpus: Corpus) -> SpiJscc | SpiHash:
     if config.codec:
         path = Path(config.codec)
         model = start_hash_codec(path, checked_kind(config.hash_kind)) if config.enable_hash else load_codec(path)[0]
-        if any(getattr(model.config, name) != getattr(size, name) for name in SAME_PRESET):
+        if _differ(model.config, size, SAME_PRESET) or (config.enable_hash and _differ(model.config, size, GROWING)):
             raise AetherError(f"{config.codec}: is not of preset {config.preset}")
+        if isinstance(model, SpiJscc) and _differ(model.config, size, GROWING):
+            model = grown(model, replace(model.config, **{name: getattr(size, name) for name in GROWING}))
         return model.train().requires_grad_(True)
     model = SpiHash(replace(size, hash=config.hash_kind)) if config.enable_hash else SpiJscc(size)
     model.start(_crops(config, corpus))
