@@ -28,6 +28,9 @@ FORMS = {
     "a token ahead, no linear path": CodecConfig(
         width=24, channels=(4, 8, 16, 24), encoder_blocks=1, decoder_blocks=1, lookahead=1
     ),
+    "wider blocks": CodecConfig(
+        width=24, channels=(4, 8, 16, 24), encoder_blocks=2, decoder_blocks=1, token_frames=4, expansion=4
+    ),
     "bits": CodecConfig(width=40, channels=(4, 8, 16, 24), encoder_blocks=1, decoder_blocks=1, hash="sign"),
 }
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from aether_lite.codec import SpiJscc, preset
+from aether_lite.training import muon
+from aether_lite.training.distributed import Team
 from aether_lite.training.muon import Muon, matrices_and_rest, orthogonalised
 
 
@@ -73,3 +77,35 @@ def test_a_stored_state_continues_to_the_same_bits() -> None:
         step(again, third, seed)
     assert torch.equal(again.weight, whole.weight)
     assert torch.equal(again.bias, whole.bias)
+
+
+def test_long_matrices_are_iterated_to_the_same_by_less_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    given = torch.randn(2, 16, 80) * torch.logspace(0, -3, 80)
+    made = orthogonalised(given)
+    monkeypatch.setattr(muon, "_LONG", 1000)
+    torch.testing.assert_close(made, orthogonalised(given), rtol=1e-4, atol=1e-5)
+
+
+@dataclass(frozen=True)
+class Half(Team):
+    """One of two processes that hears nothing of the other; what it would have sent is kept."""
+
+    sent: list[Tensor] = field(default_factory=list)
+
+    def total(self, value: Tensor) -> Tensor:
+        self.sent.append(value.clone())
+        return value
+
+
+def test_processes_share_the_work_and_miss_no_matrix() -> None:
+    torch.manual_seed(0)
+    given = [torch.randn(shape) for shape in ((3, 16, 16), (1, 40, 16), (1, 16, 16), (1, 12, 9))]
+    team = [Half(rank, 2, torch.device("cpu")) for rank in (0, 1)]
+    alone, *shared = (Muon([{"params": [nn.Parameter(torch.zeros(1))]}], 1e-2, (0.9, 0.98), t) for t in (None, *team))
+    whole = alone._orthogonal(given)
+    halves = [part._orthogonal(given) for part in shared]
+    for matrices, one, other in zip(whole, *halves, strict=True):
+        torch.testing.assert_close(one + other, matrices, rtol=1e-4, atol=1e-5)
+        assert not torch.equal(one, matrices) or not other.any()  # a process does a part
+    assert [len(half.sent) for half in team] == [1, 1]  # in one exchange

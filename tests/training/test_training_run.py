@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from aether_lite.codec import load_codec
+from aether_lite.codec import load_codec, preset
+from aether_lite.codec.loading import codec_path
 from aether_lite.errors import AetherError
 from aether_lite.training.checkpoint import load_checkpoint, newest
 from aether_lite.training.config import TrainConfig
@@ -207,3 +208,14 @@ def test_bad_input_is_stated_before_the_first_step(data_root: Path, tmp_path: Pa
     config = options(data_root, tmp_path / "c", batch=6, audio_items=6)
     with pytest.raises(AetherError, match="cannot be shared evenly by 4 processes"):
         Trainer(config, corpora(config)[0], Team(0, 4, torch.device("cpu")))
+
+
+def test_a_run_of_base_starts_from_small_and_grows_it(data_root: Path, tmp_path: Path) -> None:
+    start = str(codec_path("small"))
+    changes = {"codec": start, "stage_borders": [99, 99, 99], "lambda_wave": 0.0, "lambda_adv": 0.0}
+    trainer = trained(data_root, tmp_path, 0, preset="base", **changes)
+    small, _ = load_codec(Path(start))
+    assert trainer.codec.config == preset("base")
+    assert torch.equal(trainer.codec.jscc_encoder.linear.weight, small.jscc_encoder.linear.weight)
+    with pytest.raises(AetherError, match="is not of preset tiny"):
+        trained(data_root, tmp_path, 0, preset="tiny", **changes)

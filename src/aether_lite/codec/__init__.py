@@ -2,6 +2,7 @@
 
 from aether_lite.codec.bit_model import SpiHash
 from aether_lite.codec.codec import Codec, load
+from aether_lite.codec.growth import grown
 from aether_lite.codec.hash_codec import HashCodec, load_hash
 from aether_lite.codec.loading import is_hash_codec, load_codec, load_hash_codec, save_codec, start_hash_codec
 from aether_lite.codec.model import SpeechImageCodec, SpiJscc, Steps, Transmission
@@ -20,6 +21,7 @@ __all__ = [
     "Steps",
     "Transmission",
     "fastest_steps",
+    "grown",
     "is_hash_codec",
     "load",
     "load_codec",

@@ -26,7 +26,7 @@ from torch.autograd.function import once_differentiable
 class Gru(nn.GRU):
     """One layer of ``torch.nn.GRU`` over ``[B, K, width]``, batch first: the same weights, names and results.
 
-    With gradients on a CPU in float32 it runs as this file says, otherwise as the parent does.
+    With gradients on a CPU it runs as this file says, otherwise (and under autocast) as the parent does.
 
     Args:
         width: of inputs and outputs.
@@ -37,8 +37,7 @@ class Gru(nn.GRU):
 
     def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         """``x [B, K, width]`` -> same shape, and the state after it ``[1, B, width]``; ``state`` None is zeros."""
-        plain = not torch.is_grad_enabled() or x.device.type != "cpu" or x.dtype != torch.float32
-        if plain or torch.is_autocast_enabled("cpu") or x.shape[1] == 0:
+        if not torch.is_grad_enabled() or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
             made: tuple[Tensor, Tensor] = super().forward(x, state)
             return made
         first = x.new_zeros(x.shape[0], self.hidden_size) if state is None else state[0]

@@ -16,8 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from aether_lite.codec import CodecConfig, SpiHash, SpiJscc, preset
-from aether_lite.codec.growth import grown
+from aether_lite.codec import CodecConfig, SpiHash, SpiJscc, grown, preset
 from aether_lite.codec.loading import load_codec, save_codec, start_hash_codec
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES, HashPenalties, checked_kind
