@@ -12,8 +12,7 @@ from torch import Tensor
 
 from aether_lite.channels import Received, awgn, bsc, clean, erase, lose_tokens
 from aether_lite.channels.signal import ChannelState
-from aether_lite.codec import Codec, CompiledSteps, HashCodec, SpiHash, SpiJscc, hash_codec, preset
-from aether_lite.codec import codec as codec_module
+from aether_lite.codec import Codec, CompiledSteps, HashCodec, SpiHash, SpiJscc, preset
 from aether_lite.codec.model import whole
 from aether_lite.errors import AetherError
 from aether_lite.streaming import BitDecoder, Decoder
@@ -99,7 +98,7 @@ def test_training_reaches_the_weights_that_look_ahead(speech_features: Tensor) -
 def test_blocks_join_without_a_seam(codec: Codec, speech_features: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     received = awgn(codec.encode_features(speech_features, 600), 8.0, seed=0)
     at_once = codec.decode_features(received)
-    monkeypatch.setattr(codec_module, "BLOCK_TOKENS", 7)
+    monkeypatch.setattr("aether_lite.codec.chain.BLOCK_TOKENS", 7)
     torch.testing.assert_close(codec.decode_features(received), at_once, atol=1e-5, rtol=0)
 
 
@@ -151,7 +150,7 @@ def test_streams_of_bits(bit_codec: HashCodec, speech_features: Tensor, monkeypa
     torch.testing.assert_close(torch.cat((heard.features, last.features)), offline, atol=1e-5, rtol=0)
     assert len(heard.samples) + len(last.samples) == 120 * 160
     assert len(decoder.flush().samples) == 0
-    monkeypatch.setattr(hash_codec, "BLOCK_TOKENS", 7)
+    monkeypatch.setattr("aether_lite.codec.chain.BLOCK_TOKENS", 7)
     torch.testing.assert_close(bit_codec.decode_features(received)[0], offline, atol=1e-5, rtol=0)
 
 

@@ -79,7 +79,7 @@ def test_long_speech_is_decoded_in_pieces_without_a_seam(
 ) -> None:
     received = bsc(codec.encode_features(speech_features[:1], 600), 0.02, seed=1)
     whole = codec.decode_features(received)
-    monkeypatch.setattr("aether_lite.codec.hash_codec.BLOCK_TOKENS", 7)
+    monkeypatch.setattr("aether_lite.codec.chain.BLOCK_TOKENS", 7)
     torch.testing.assert_close(codec.decode_features(received), whole, atol=1e-5, rtol=0)
 
 

@@ -127,6 +127,10 @@ class ReceivedBits:
         """``[B, 1, n] bool``: positions that were sent."""
         return _sent(self.values, self.rate, self.token_frames)
 
+    def tokens(self, part: slice) -> ReceivedBits:
+        """Some of the tokens."""
+        return ReceivedBits(self.values[:, part], self.rate, self.erased[:, part], self.token_frames)
+
     def with_lost_token(self) -> ReceivedBits:
         """The same with one more token behind, a lost one."""
         values, erased = pad(self.values, (0, 0, 0, 1)), pad(self.erased, (0, 1), value=True)

@@ -166,6 +166,20 @@ class Received:
             if known is not None and known.shape != shape:
                 raise ValueError(f"channel state {name} must be {tuple(shape)}, not {tuple(known.shape)}")
 
+    def tokens(self, part: slice) -> Received:
+        """Some of the tokens."""
+        known = self.state
+        return Received(
+            self.values[:, part],
+            self.rate,
+            ChannelState(
+                gain=None if known.gain is None else known.gain[:, part],
+                noise_variance=None if known.noise_variance is None else known.noise_variance[:, part],
+                erased=known.erased[:, part],
+            ),
+            self.token_frames,
+        )
+
     def with_lost_token(self) -> Received:
         """The same with one more token behind, a lost one."""
         known = self.state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from aether_lite.codec.latency import Latency, latency
-from aether_lite.codec.model import SpeechImageCodec, Steps
+from aether_lite.codec.model import Arrived, SpeechImageCodec, Steps, ended
+from aether_lite.codec.presets import CodecConfig
 from aether_lite.codec.steps import fastest_steps
 from aether_lite.errors import AetherError
 from aether_lite.features import extract_features
 from aether_lite.features.layout import FRAME, NUM_FREE
+from aether_lite.spi import State
 from aether_lite.vocoder import (
     FrameVocoder,
     FusedFargan,
@@ -102,3 +105,30 @@ class SpeechChain:
     def speak(self, features: Tensor) -> Tensor:
         """Speech ``[B, 160 F] float32`` in [-1, 1] of features ``[B, F, 20]``."""
         return synthesize(features, self.vocoder)
+
+
+def decoded_in_blocks(
+    decode: Callable[[Arrived, State | None], tuple[Tensor, State]], received: Arrived, config: CodecConfig
+) -> Tensor:
+    """Features ``[B, K * token_frames, 20]`` of whole received tokens, in line with those sent.
+
+    Args:
+        decode: of the codec's model.
+        received: of any length.
+        config: of the model.
+
+    Raises:
+        AetherError: the tokens are not of the codec's length.
+    """
+    if received.token_frames != config.token_frames:
+        raise AetherError(
+            f"what was received comes in tokens of {received.token_frames} frames, this codec's are "
+            f"{config.token_frames}"
+        )
+    state: State | None = None
+    pieces = []
+    received = ended(received, config.lookahead)
+    for start in range(0, received.values.shape[1], BLOCK_TOKENS):
+        features, state = decode(received.tokens(slice(start, start + BLOCK_TOKENS)), state)
+        pieces.append(features)
+    return torch.cat(pieces, dim=1)[:, config.lookahead * config.token_frames :]

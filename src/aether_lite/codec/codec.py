@@ -9,10 +9,11 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from aether_lite.channels.signal import ChannelState, Received, Symbols
-from aether_lite.codec.chain import BLOCK_TOKENS, SpeechChain
+from aether_lite.channels.signal import Received, Symbols
+from aether_lite.codec import chain
+from aether_lite.codec.chain import SpeechChain, decoded_in_blocks
 from aether_lite.codec.loading import DEFAULT_CODEC, codec_path, load_codec
-from aether_lite.codec.model import SpiJscc, ended
+from aether_lite.codec.model import SpiJscc
 from aether_lite.errors import AetherError
 from aether_lite.jscc import RATES
 from aether_lite.spi import State
@@ -60,7 +61,7 @@ class Codec(SpeechChain):
         whole = self.whole_tokens(features)
         state: State | None = None
         pieces = []
-        for block in torch.split(whole, BLOCK_TOKENS * self.token_frames, dim=1):
+        for block in torch.split(whole, chain.BLOCK_TOKENS * self.token_frames, dim=1):
             symbols, state = self.model.encode(block, rate, target_snr_db, state)
             pieces.append(symbols.values)
         return Symbols(torch.cat(pieces, dim=1), rate, self.token_frames)
@@ -71,33 +72,7 @@ class Codec(SpeechChain):
 
     def decode_features(self, received: Received) -> Tensor:
         """Features ``[B, F, 20]`` of whole received tokens."""
-        if received.token_frames != self.token_frames:
-            raise AetherError(
-                f"the symbols come in tokens of {received.token_frames} frames, this codec's are {self.token_frames}"
-            )
-        state: State | None = None
-        pieces = []
-        received = ended(received, self.model.config.lookahead)
-        for start in range(0, received.values.shape[1], BLOCK_TOKENS):
-            block = _tokens(received, slice(start, start + BLOCK_TOKENS))
-            features, state = self.model.decode(block, state)
-            pieces.append(features)
-        return torch.cat(pieces, dim=1)[:, self.model.config.lookahead * self.token_frames :]
-
-
-def _tokens(received: Received, part: slice) -> Received:
-    """Some of the received tokens."""
-    state = received.state
-    return Received(
-        received.values[:, part],
-        received.rate,
-        ChannelState(
-            gain=None if state.gain is None else state.gain[:, part],
-            noise_variance=None if state.noise_variance is None else state.noise_variance[:, part],
-            erased=state.erased[:, part],
-        ),
-        received.token_frames,
-    )
+        return decoded_in_blocks(self.model.decode, received, self.model.config)
 
 
 def load(model: str | Path = DEFAULT_CODEC, vocoder: str | Path | None = None) -> Codec:

@@ -11,10 +11,8 @@ from torch import Tensor
 
 from aether_lite.channels.bits import Bits, ReceivedBits
 from aether_lite.codec.bit_model import SpiHash
-from aether_lite.codec.chain import BLOCK_TOKENS, SpeechChain
+from aether_lite.codec.chain import SpeechChain, decoded_in_blocks
 from aether_lite.codec.loading import DEFAULT_HASH_CODEC, codec_path, load_hash_codec
-from aether_lite.codec.model import ended
-from aether_lite.errors import AetherError
 from aether_lite.hash import checked_bit_rate
 from aether_lite.spi import State
 
@@ -72,21 +70,7 @@ class HashCodec(SpeechChain):
 
     def decode_features(self, received: ReceivedBits) -> Tensor:
         """Features ``[B, F, 20]`` of whole received tokens."""
-        if received.token_frames != self.token_frames:
-            raise AetherError(
-                f"the bits come in tokens of {received.token_frames} frames, this codec's are {self.token_frames}"
-            )
-        state: State | None = None
-        pieces = []
-        received = ended(received, self.model.config.lookahead)
-        for start in range(0, received.values.shape[1], BLOCK_TOKENS):
-            part = slice(start, start + BLOCK_TOKENS)
-            block = ReceivedBits(
-                received.values[:, part], received.rate, received.erased[:, part], received.token_frames
-            )
-            features, state = self.model.decode(block, state)
-            pieces.append(features)
-        return torch.cat(pieces, dim=1)[:, self.model.config.lookahead * self.token_frames :]
+        return decoded_in_blocks(self.model.decode, received, self.model.config)
 
 
 def load_hash(model: str | Path = DEFAULT_HASH_CODEC, vocoder: str | Path | None = None) -> HashCodec:
