@@ -211,10 +211,9 @@ def test_bad_input_is_stated_before_the_first_step(data_root: Path, tmp_path: Pa
 
 
 def test_a_run_of_base_starts_from_small_and_grows_it(data_root: Path, tmp_path: Path) -> None:
-    start = str(codec_path("small"))
-    changes = {"codec": start, "stage_borders": [99, 99, 99], "lambda_wave": 0.0, "lambda_adv": 0.0}
+    changes = {"codec": "small", "stage_borders": [99, 99, 99], "lambda_wave": 0.0, "lambda_adv": 0.0}
     trainer = trained(data_root, tmp_path, 0, preset="base", **changes)
-    small, _ = load_codec(Path(start))
+    small, _ = load_codec(codec_path("small"))
     assert trainer.codec.config == preset("base")
     assert torch.equal(trainer.codec.jscc_encoder.linear.weight, small.jscc_encoder.linear.weight)
     with pytest.raises(AetherError, match="is not of preset tiny"):

@@ -44,8 +44,8 @@ class TrainConfig:
     )
     codec: str = option(
         "",
-        "codec weights to start from (.safetensors), whose form then holds; default: random; a hash codec may start "
-        "from an analogue one, and a codec of symbols grows to a preset with more or wider blocks",
+        "codec to start from, a released name or a file, whose form then holds; default: random; a hash codec may "
+        "start from an analogue one, and a codec of symbols grows to a preset with more or wider blocks",
     )
     fargan_ckpt: str = option("", "vocoder weights (.pth or .safetensors); default: the released vocoder")
     # curriculum

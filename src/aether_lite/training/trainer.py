@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from aether_lite.codec import CodecConfig, SpiHash, SpiJscc, grown, preset
-from aether_lite.codec.loading import load_codec, save_codec, start_hash_codec
+from aether_lite.codec.loading import codec_path, load_codec, save_codec, start_hash_codec
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES, HashPenalties, checked_kind
 from aether_lite.hash.bitstream import token_bits
@@ -271,7 +271,7 @@ def _codec(config: TrainConfig, corpus: Corpus) -> SpiJscc | SpiHash:
         token_bits(min(BIT_RATES), size.token_frames)  # refuses tokens that files cannot hold
     model: SpiJscc | SpiHash
     if config.codec:
-        path = Path(config.codec)
+        path = codec_path(config.codec)
         model = start_hash_codec(path, checked_kind(config.hash_kind)) if config.enable_hash else load_codec(path)[0]
         if _differ(model.config, size, SAME_PRESET) or (config.enable_hash and _differ(model.config, size, GROWING)):
             raise AetherError(f"{config.codec}: is not of preset {config.preset}")
