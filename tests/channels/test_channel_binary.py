@@ -79,7 +79,7 @@ def test_an_item_gets_the_channel_it_would_get_alone(name: str) -> None:
     together.validate()
     for item, rate in enumerate(RATES.tolist()):
         n = rate * 8 // 100
-        alone = send(Bits(bits.values[item : item + 1, :, :n], rate), [11 + item])
+        alone = send(Bits(bits.values[item : item + 1, :, :n], rate, token_frames=8), [11 + item])
         assert torch.allclose(together.values[item, :, :n], alone.values[0], atol=1e-6)
         assert torch.equal(together.erased[item], alone.erased[0])
 
@@ -102,7 +102,7 @@ def test_bit_errors_of_a_prefix_are_those_of_the_whole() -> None:
 def test_gradient_reaches_the_bits_with_the_weight_of_what_came_through(name: str) -> None:
     bits = random_bits(tokens=40)
     values = bits.values.clone().requires_grad_()
-    received = CHANNELS[name](Bits(values, 2400), 1)
+    received = CHANNELS[name](Bits(values, 2400, token_frames=8), 1)
     (gradient,) = torch.autograd.grad(received.values.sum(), values)
     assert torch.allclose(gradient, received.values.detach().square(), atol=1e-5)
     assert gradient.max() > 0.5
@@ -219,12 +219,12 @@ def test_wrong_options_and_values_are_stated_errors() -> None:
     with pytest.raises(AetherError, match="QPSK sends pairs"):
         keyed(Bits(torch.ones(1, 2, 1), 50, 2), clean, "qpsk")
     with pytest.raises(AetherError, match=r"bits must be \+1 or -1"):
-        Bits(0.5 * bits.values, 2400).validate()
+        Bits(0.5 * bits.values, 2400, token_frames=8).validate()
     with pytest.raises(AetherError, match="hold no stream of 2400"):
         bits.prefix(600).prefix(2400)
     with pytest.raises(ValueError, match="do not fit rate 600"):
-        Bits(bits.values, 600)
+        Bits(bits.values, 600, token_frames=8)
     with pytest.raises(AetherError, match="must be 0"):
-        ReceivedBits(bits.values, 2400, torch.ones(2, 2, dtype=torch.bool)).validate()
+        ReceivedBits(bits.values, 2400, torch.ones(2, 2, dtype=torch.bool), token_frames=8).validate()
     with pytest.raises(AetherError, match=r"in -1\.\.1"):
-        ReceivedBits(2 * bits.values, 2400, torch.zeros(2, 2, dtype=torch.bool)).validate()
+        ReceivedBits(2 * bits.values, 2400, torch.zeros(2, 2, dtype=torch.bool), token_frames=8).validate()

@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 def slow_symbols(batch: int, tokens: int = 1) -> Symbols:
     """One symbol in 80 ms: each falls in a block of its own."""
-    return Symbols(torch.ones(batch, tokens, 1, dtype=torch.complex64), 13)
+    return Symbols(torch.ones(batch, tokens, 1, dtype=torch.complex64), 13, token_frames=8)
 
 
 def ks_distance(samples: Tensor, cdf: Tensor) -> float:
@@ -58,7 +58,7 @@ def test_rician_amplitude_has_unit_power_and_the_k_factor(k_db, doppler_hz):
 
 
 def test_line_of_sight_has_a_random_phase_per_item_and_the_given_shift():
-    symbols = Symbols(torch.ones(500, 1, 80, dtype=torch.complex64), 1000)
+    symbols = Symbols(torch.ones(500, 1, 80, dtype=torch.complex64), 1000, token_frames=8)
     gain = rician(symbols, 0.0, k_db=60, doppler_hz=20, los_doppler_hz=10, state="exact", seed=1).state.gain
     turn = (gain[:, 0, 50] * gain[:, 0, 0].conj()).angle()  # half a turn in 50 ms
     assert torch.allclose(turn.abs(), torch.tensor(math.pi), atol=0.02)
@@ -70,7 +70,7 @@ def test_line_of_sight_has_a_random_phase_per_item_and_the_given_shift():
 @pytest.mark.parametrize(("rate", "block_ms"), [(1000, 40.0), (700, 40.0), (150, 20.0), (1200, 100.0), (300, 7)])
 def test_gain_is_constant_over_a_block_and_changes_at_its_edge(rate, block_ms):
     n = rate * 8 // 100
-    symbols = Symbols(torch.ones(2, 25, n, dtype=torch.complex64), rate)
+    symbols = Symbols(torch.ones(2, 25, n, dtype=torch.complex64), rate, token_frames=8)
     gain = rayleigh(symbols, 0.0, block_ms=block_ms, state="exact", seed=1).state.gain.flatten(1)
     sent_ms_times_rate = [1000 * position for position in range(25 * n)]  # exact integers
     block = torch.tensor([position // (int(block_ms) * rate) for position in sent_ms_times_rate])
@@ -110,7 +110,7 @@ def test_doppler_rayleigh_has_unit_power_and_rayleigh_distribution():
 
 
 def test_one_long_doppler_realisation_fades_as_rayleigh():
-    symbols = Symbols(torch.ones(1, 10_000, 12, dtype=torch.complex64), 150)
+    symbols = Symbols(torch.ones(1, 10_000, 12, dtype=torch.complex64), 150, token_frames=8)
     gain = rayleigh(symbols, 0.0, doppler_hz=20, state="exact", seed=1).state.gain
     amplitude = gain.flatten().abs().sort().values
     assert float(amplitude.square().mean()) == pytest.approx(1, abs=0.02)
@@ -118,6 +118,6 @@ def test_one_long_doppler_realisation_fades_as_rayleigh():
 
 
 def test_doppler_gain_runs_on_from_token_to_token():
-    symbols = Symbols(torch.ones(1, 20, 80, dtype=torch.complex128), 1000)
+    symbols = Symbols(torch.ones(1, 20, 80, dtype=torch.complex128), 1000, token_frames=8)
     gain = rayleigh(symbols, 0.0, doppler_hz=5, state="exact", seed=1).state.gain.flatten()
     assert (gain[1:] - gain[:-1]).abs().max() < 0.1  # |dh/dt| is about 2 pi f_d / sqrt 2 a second

@@ -91,7 +91,7 @@ def test_item_with_its_own_seed_does_not_depend_on_its_batch(make_symbols, name,
     together = apply_channel(name, symbols, 3.0, state=state, seed=[5, 6, 7, 8], **options)
     for item, rate in enumerate(RATES.tolist()):
         n = rate * 8 // 100
-        single = Symbols(symbols.values[item : item + 1, :, :n], rate)
+        single = Symbols(symbols.values[item : item + 1, :, :n], rate, token_frames=8)
         alone = apply_channel(name, single, 3.0, state=state, seed=[5 + item], **options)
         assert torch.allclose(together.values[item, :, :n], alone.values[0], atol=1e-5)
         assert torch.allclose(together.state.gain[item, :, :n], alone.state.gain[0], atol=1e-5)
@@ -183,6 +183,6 @@ def test_any_clip_gives_valid_values(name, rate, tokens, batch, token_frames, sn
 
 
 def test_an_hour_at_the_highest_rate_works(make_symbols):
-    symbols = Symbols(torch.ones(1, 45_000, 96, dtype=torch.complex64), 1200)
+    symbols = Symbols(torch.ones(1, 45_000, 96, dtype=torch.complex64), 1200, token_frames=8)
     received = rician(symbols, 10.0, doppler_hz=5.0, state="exact", seed=1)
     assert float(received.state.gain.abs().square().mean()) == pytest.approx(1, abs=0.05)

@@ -30,20 +30,20 @@ def gain_error(channel, symbols: Symbols, snr_db: float, **options: object) -> t
     ("rate", "spacing", "pilots"), [(1000, 10, 4.0), (150, 10, 1.0), (1200, 5, 9.6), (300, 10, 1.2)]
 )
 def test_block_gain_error_is_noise_over_the_pilots_of_a_block(rate, spacing, pilots):
-    symbols = Symbols(torch.ones(2, 10_000, rate * 8 // 100, dtype=torch.complex64), rate)
+    symbols = Symbols(torch.ones(2, 10_000, rate * 8 // 100, dtype=torch.complex64), rate, token_frames=8)
     error = gain_error(rayleigh, symbols, 3.0, pilot_spacing=spacing)
     assert float(error.abs().square().mean()) == pytest.approx(10**-0.3 / pilots, rel=0.04)
     assert float((error[:, :, 1] - error[:, :, 0]).abs().max()) < 1e-5  # the same within a block
 
 
 def test_doppler_gain_error_uses_the_coherence_time():
-    symbols = Symbols(torch.ones(200, 100, 80, dtype=torch.complex64), 1000)
+    symbols = Symbols(torch.ones(200, 100, 80, dtype=torch.complex64), 1000, token_frames=8)
     error = gain_error(rayleigh, symbols, 3.0, doppler_hz=5.0)
     assert float(error.abs().square().mean()) == pytest.approx(10**-0.3 / (100 * 0.423 / 5), rel=0.04)
 
 
 def test_watterson_gain_error_shares_the_pilots_between_two_paths():
-    symbols = Symbols(torch.ones(200, 100, 80, dtype=torch.complex64), 1000)
+    symbols = Symbols(torch.ones(200, 100, 80, dtype=torch.complex64), 1000, token_frames=8)
     error = gain_error(watterson, symbols, 3.0, delay_ms=2.0, spread_hz=2.0)
     pilots = 100 * 0.423 / 2**0.5 / 1.0 / 2
     assert float(error.abs().square().mean()) == pytest.approx(10**-0.3 / pilots, rel=0.05)
@@ -51,7 +51,7 @@ def test_watterson_gain_error_shares_the_pilots_between_two_paths():
 
 
 def test_gain_error_follows_the_snr_of_the_item():
-    symbols = Symbols(torch.ones(2, 5000, 80, dtype=torch.complex64), 1000)
+    symbols = Symbols(torch.ones(2, 5000, 80, dtype=torch.complex64), 1000, token_frames=8)
     error = gain_error(rayleigh, symbols, torch.tensor([0.0, 20.0]))
     power = error.abs().square().mean(dim=(1, 2))
     assert torch.allclose(power, torch.tensor([0.25, 0.0025]), rtol=0.05)
@@ -64,7 +64,7 @@ def test_unfaded_link_knows_its_gain(make_symbols):
 
 @pytest.mark.parametrize(("rate", "pilots"), [(1000, 96), (150, 12), (600, 60)])
 def test_noise_estimate_is_gamma_of_the_pilots_of_a_second(rate, pilots):
-    symbols = Symbols(torch.ones(4000, 20, rate * 8 // 100, dtype=torch.complex64), rate)
+    symbols = Symbols(torch.ones(4000, 20, rate * 8 // 100, dtype=torch.complex64), rate, token_frames=8)
     estimate = awgn(symbols, -3.0, seed=1).state.noise_variance / 10**0.3
     assert float(estimate.mean()) == pytest.approx(1, abs=0.01)
     for token in (0, 19):
@@ -78,7 +78,7 @@ def test_noise_estimate_is_gamma_of_the_pilots_of_a_second(rate, pilots):
 
 def test_noise_estimate_of_mixed_rates_uses_each_items_pilots():
     rates = torch.tensor([150, 1200]).repeat(2000)
-    symbols = Symbols(torch.ones(4000, 1, 96, dtype=torch.complex64), rates)
+    symbols = Symbols(torch.ones(4000, 1, 96, dtype=torch.complex64), rates, token_frames=8)
     estimate = awgn(symbols, 0.0, seed=1).state.noise_variance[:, 0].view(-1, 2)
     assert torch.allclose(estimate.var(dim=0), torch.tensor([1 / 12, 1 / 120]), rtol=0.15)
 
@@ -104,11 +104,11 @@ def test_what_the_receiver_knows_does_not_change_what_it_gets(make_symbols, name
 def test_validate_finds_values_in_erased_tokens_and_bad_numbers():
     ones, erased = torch.ones(1, 2, 80, dtype=torch.complex64), torch.tensor([[False, True]])
     with pytest.raises(AetherError, match="erased"):
-        Received(ones, 1000, ChannelState(None, None, erased)).validate()
+        Received(ones, 1000, ChannelState(None, None, erased), token_frames=8).validate()
     with pytest.raises(AetherError, match="finite"):
-        Received(ones * torch.nan, 1000, ChannelState(None, None, ~erased)).validate()
+        Received(ones * torch.nan, 1000, ChannelState(None, None, ~erased), token_frames=8).validate()
     with pytest.raises(AetherError, match="noise_variance"):
-        Received(0 * ones, 1000, ChannelState(None, -torch.ones(1, 2), erased)).validate()
-    Received(0 * ones, 1000, ChannelState(None, torch.full((1, 2), torch.nan), erased)).validate()
+        Received(0 * ones, 1000, ChannelState(None, -torch.ones(1, 2), erased), token_frames=8).validate()
+    Received(0 * ones, 1000, ChannelState(None, torch.full((1, 2), torch.nan), erased), token_frames=8).validate()
     with pytest.raises(ValueError, match="gain"):
-        Received(ones, 1000, ChannelState(ones[:, :1], None, erased))
+        Received(ones, 1000, ChannelState(ones[:, :1], None, erased), token_frames=8)

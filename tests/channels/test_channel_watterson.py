@@ -13,7 +13,7 @@ PROFILES = [(mpg, 0.0005, 0.1), (mpp, 0.002, 1.0), (mpd, 0.004, 2.0)]
 
 
 def gains(channel, batch: int, tokens: int, rate: int = 1000) -> tuple[torch.Tensor, Symbols]:
-    symbols = Symbols(torch.ones(batch, tokens, rate * 8 // 100, dtype=torch.complex64), rate)
+    symbols = Symbols(torch.ones(batch, tokens, rate * 8 // 100, dtype=torch.complex64), rate, token_frames=8)
     return channel(symbols, 0.0, state="exact", seed=1).state.gain, symbols
 
 
@@ -44,7 +44,7 @@ def test_mpp_notches_repeat_every_500_hz():
 
 
 def test_gain_is_constant_within_a_slot_but_for_the_delay():
-    symbols = Symbols(torch.ones(2, 30, 80, dtype=torch.complex64), 1000)
+    symbols = Symbols(torch.ones(2, 30, 80, dtype=torch.complex64), 1000, token_frames=8)
     gain = watterson(symbols, 0.0, delay_ms=0, spread_hz=5, state="exact", seed=1).state.gain
     slots = gain.reshape(2, -1, 20)
     assert torch.allclose(slots, slots[..., :1].expand_as(slots), atol=1e-5)
@@ -53,7 +53,7 @@ def test_gain_is_constant_within_a_slot_but_for_the_delay():
 
 def test_items_of_different_rates_use_their_own_subcarriers():
     rates = torch.tensor([300, 1200])
-    symbols = Symbols(torch.ones(2, 4, 96, dtype=torch.complex64), rates)
+    symbols = Symbols(torch.ones(2, 4, 96, dtype=torch.complex64), rates, token_frames=8)
     gain = mpp(symbols, 0.0, state="exact", seed=[1, 1]).state.gain
     narrow, wide = gain[0, :, :24].reshape(4, 4, 6), gain[1].reshape(4, 4, 24)
     assert torch.allclose(narrow, wide[..., :6], atol=1e-5)

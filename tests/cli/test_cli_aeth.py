@@ -214,7 +214,7 @@ def test_lost_tokens_take_the_erasure_path(clip: Path, aeth: Run, codec: HashCod
     aeth("decode", "out.aeth", "heard.f32", "--tolerant")
     bits = 2.0 * torch.from_numpy(read_aeth("out.aeth", tolerant=True).bits.astype(np.float32)) - 1
     bits[12] = 0
-    received = ReceivedBits(bits[None], 300, torch.arange(13)[None] == 12)
+    received = ReceivedBits(bits[None], 300, torch.arange(13)[None] == 12, token_frames=8)
     expected = codec.decode_features(received)[0, :100].numpy()
     np.testing.assert_allclose(read_f32("heard.f32")[:, :20], expected, atol=1e-6)
 

@@ -57,7 +57,7 @@ def test_speech_through_a_pipe_of_three_equals_the_codec(codec_file: Path, codec
     heard = run(passed.stdout, "--decode", "--raw", "--snr", 12, *options)
     assert (heard.returncode, heard.stderr) == (0, b"")
     values = torch.from_numpy(symbols_of(passed.stdout).copy())[None]
-    received = awgn(Symbols(values, RATE), 12.0, state="exact", seed=0)
+    received = awgn(Symbols(values, RATE, token_frames=8), 12.0, state="exact", seed=0)
     received.values.copy_(values)
     np.testing.assert_allclose(np.frombuffer(heard.stdout, "<i2") / 32768, codec.decode(received)[0].numpy(), atol=1e-3)
 
@@ -223,7 +223,7 @@ def test_lost_tokens_are_nan_and_the_decoder_conceals_them(codec_file: Path, fol
 
 
 def test_filter_corrects_the_phase_and_keeps_amplitude_and_noise() -> None:
-    ones = Symbols(torch.ones(1, 750, USES, dtype=torch.complex64), RATE)
+    ones = Symbols(torch.ones(1, 750, USES, dtype=torch.complex64), RATE, token_frames=8)
     received = StreamChannel("mpp", 20.0, RATE, token_frames=8, seed=1, state="exact").send(ones)
     assert received.state.gain is not None
     plain = phase_corrected(received)
@@ -236,7 +236,7 @@ def test_filter_corrects_the_phase_and_keeps_amplitude_and_noise() -> None:
 
 def test_a_stream_with_gains_is_heard_as_if_nothing_lay_between(codec_file: Path, codec: Codec) -> None:
     generator = torch.Generator().manual_seed(2)
-    sent = Symbols(torch.randn(1, 30, USES, generator=generator, dtype=torch.complex64), RATE)
+    sent = Symbols(torch.randn(1, 30, USES, generator=generator, dtype=torch.complex64), RATE, token_frames=8)
     options = ("--rate", RATE, "--model", codec_file, "--gains")
     fading = ("--channel", "mpp", "--snr", 10, "--seed", 1, "--state", "exact", "--erasure", 0.2)
     passed = run(sent.values.numpy().tobytes(), *fading, *options)
@@ -266,10 +266,10 @@ def test_channel_refuses_symbols_of_another_link_though_they_are_as_many() -> No
 
 
 def test_channel_token_by_token_goes_on_smoothly_and_reproducibly() -> None:
-    ones = Symbols(torch.ones(1, 1600, USES, dtype=torch.complex64), RATE)
+    ones = Symbols(torch.ones(1, 1600, USES, dtype=torch.complex64), RATE, token_frames=8)
     whole = StreamChannel("mpg", 60.0, RATE, token_frames=8, seed=5, state="exact").send(ones).values
     link = StreamChannel("mpg", 60.0, RATE, token_frames=8, seed=5, state="exact")
-    pieces = [link.send(Symbols(piece, RATE)).values for piece in torch.split(ones.values, 7, dim=1)]
+    pieces = [link.send(Symbols(piece, RATE, token_frames=8)).values for piece in torch.split(ones.values, 7, dim=1)]
     assert torch.equal(torch.cat(pieces, dim=1), whole)
     steps = whole[0, :, 0].diff().abs()
     assert steps[:749].max() < 0.2  # 0.1 Hz of Doppler spread
@@ -279,7 +279,7 @@ def test_channel_token_by_token_goes_on_smoothly_and_reproducibly() -> None:
 def test_power_tells_the_noise_of_what_is_sent() -> None:
     generator = torch.Generator().manual_seed(0)
     values = torch.randn(1, 200, 80, generator=generator, dtype=torch.complex64)
-    sent = Symbols(values / values.abs().square().mean(-1, keepdim=True).sqrt(), 1000)
+    sent = Symbols(values / values.abs().square().mean(-1, keepdim=True).sqrt(), 1000, token_frames=8)
     for snr_db in (-3.0, 3.0, 10.0):
         estimate = PowerEstimate(0.08)
         told = [estimate.update(LinkToken(token)) for token in awgn(sent, snr_db, seed=1).values[0]]
@@ -293,7 +293,7 @@ def test_noise_is_told_from_speech_whose_tokens_differ_in_power() -> None:
     profile = profile / profile.mean()
     values = torch.randn(1, 400, 80, generator=generator, dtype=torch.complex64) * profile.sqrt()
     level = 0.5 + torch.rand(1, 40, 1, generator=generator).repeat_interleave(10, dim=1)
-    sent = Symbols(values * level.sqrt(), 1000)
+    sent = Symbols(values * level.sqrt(), 1000, token_frames=8)
     for snr_db in (-3.0, 3.0, 10.0):
         estimate = PowerEstimate(0.08, profile)
         told = [estimate.update(LinkToken(token)) for token in awgn(sent, snr_db, seed=1).values[0]][12:]
@@ -307,7 +307,9 @@ def test_noise_is_told_from_fading_where_gains_are_known(session: bool) -> None:
     profile = torch.logspace(1, -2, 80)
     profile = profile / profile.mean() if session else torch.ones(80)
     values = torch.randn(1, 400, 80, generator=generator, dtype=torch.complex64) * profile.sqrt()
-    received = StreamChannel("mpp", 6.0, 1000, token_frames=8, seed=3, state="exact").send(Symbols(values, 1000))
+    received = StreamChannel("mpp", 6.0, 1000, token_frames=8, seed=3, state="exact").send(
+        Symbols(values, 1000, token_frames=8)
+    )
     assert received.state.gain is not None
     estimate = PowerEstimate(0.08, profile if session else None)
     pairs = zip(received.values[0], received.state.gain[0], strict=True)

@@ -71,7 +71,7 @@ def test_lost_tokens_are_nan_and_the_decoder_conceals_them(hash_file: Path, code
     heard = run(passed.stdout, "--decode", "--raw", "--soft", "--no-mute", *options)
     assert heard.returncode == 0
     values = torch.from_numpy(np.nan_to_num(soft, nan=0.0))[None]
-    offline = codec.decode(ReceivedBits(values, 300, torch.from_numpy(lost)[None]))[0].numpy()
+    offline = codec.decode(ReceivedBits(values, 300, torch.from_numpy(lost)[None], token_frames=8))[0].numpy()
     np.testing.assert_allclose(np.frombuffer(heard.stdout, "<i2") / 32768, offline, atol=1e-3)
 
 

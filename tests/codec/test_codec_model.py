@@ -70,6 +70,7 @@ def test_streaming_equals_offline(tiny: SpiJscc, speech_features: torch.Tensor, 
             received.values[:, a:b],
             500,
             ChannelState(state.gain[:, a:b], state.noise_variance[:, a:b], state.erased[:, a:b]),
+            token_frames=8,
         )
         features, heard_state = tiny.decode(part, heard_state)
         heard.append(features)

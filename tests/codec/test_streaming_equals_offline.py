@@ -44,7 +44,7 @@ def part(received: Received, tokens: slice) -> Received:
     assert state.gain is not None
     assert state.noise_variance is not None
     known = ChannelState(state.gain[:, tokens], state.noise_variance[:, tokens], state.erased[:, tokens])
-    return Received(received.values[:, tokens], received.rate, known)
+    return Received(received.values[:, tokens], received.rate, known, token_frames=8)
 
 
 @settings(max_examples=12, deadline=None)
@@ -126,7 +126,7 @@ def test_a_lost_token_takes_the_erasure_path(tiny_codec: Codec, speech: np.ndarr
     lost = received.state.erased.clone()
     lost[0, 5:7] = True
     state = ChannelState(received.state.gain, received.state.noise_variance, lost)
-    marked = Received(received.values.masked_fill(lost[:, :, None], 0), 600, state)
+    marked = Received(received.values.masked_fill(lost[:, :, None], 0), 600, state, token_frames=8)
     by_flag = Decoder(tiny_codec).push(marked)
     decoder = Decoder(tiny_codec, 600)
     pieces = [decoder.push(part(received, slice(0, 5))), decoder.lose(2), decoder.push(part(received, slice(7, None)))]
@@ -137,7 +137,9 @@ def test_a_lost_token_takes_the_erasure_path(tiny_codec: Codec, speech: np.ndarr
     nan = marked.values.masked_fill(lost[:, :, None], complex("nan+nanj")).flatten()
     stream, twin = Decoder(tiny_codec, 600), Decoder(tiny_codec)
     exact = ChannelState(None, torch.full(lost.shape, 0.1), lost)
-    assert torch.equal(stream.push_symbols(nan, 0.1).samples, twin.push(Received(marked.values, 600, exact)).samples)
+    assert torch.equal(
+        stream.push_symbols(nan, 0.1).samples, twin.push(Received(marked.values, 600, exact, token_frames=8)).samples
+    )
 
 
 def saved(state: Snapshot, path: Path) -> Snapshot:
@@ -210,7 +212,7 @@ def test_reset_forgets_and_flush_ends(tiny_codec: Codec, speech: np.ndarray) -> 
     encoder.reset()
     assert torch.equal(pushed(encoder, [speech[0]]), fresh)
     assert torch.equal(pushed(encoder, [speech[0]]), fresh)
-    received = clean(Symbols(fresh, 300))
+    received = clean(Symbols(fresh, 300, token_frames=8))
     heard = decoder.push(received).samples
     assert len(decoder.flush().samples) == 240
     assert torch.equal(decoder.push(received).samples, heard)
@@ -250,7 +252,7 @@ def test_wrong_input_is_a_stated_error(tiny_codec: Codec) -> None:
     with pytest.raises(AetherError, match="3 symbols of a token at 1000 are waiting"):
         decoder.rate = 300
     with pytest.raises(AetherError, match="3 symbols of a token are waiting"):
-        decoder.push(clean(Symbols(torch.ones(1, 1, 80, dtype=torch.complex64), 1000)))
+        decoder.push(clean(Symbols(torch.ones(1, 1, 80, dtype=torch.complex64), 1000, token_frames=8)))
 
 
 def held(stream: Encoder | Decoder) -> int:

@@ -31,11 +31,11 @@ def unit_power(tokens: int, rate: int, seed: int = 0) -> Symbols:
     """Symbols as every encoder sends them: mean power 1 in each token."""
     generator = torch.Generator().manual_seed(seed)
     values = torch.randn(1, tokens, int(uses_per_token(rate, 8)), generator=generator, dtype=torch.complex64)
-    return Symbols(values / values.abs().square().mean(-1, keepdim=True).sqrt(), rate)
+    return Symbols(values / values.abs().square().mean(-1, keepdim=True).sqrt(), rate, token_frames=8)
 
 
 def nothing(tokens: int, rate: int) -> Symbols:
-    return Symbols(torch.zeros(1, tokens, int(uses_per_token(rate, 8)), dtype=torch.complex64), rate)
+    return Symbols(torch.zeros(1, tokens, int(uses_per_token(rate, 8)), dtype=torch.complex64), rate, token_frames=8)
 
 
 @pytest.mark.parametrize("state", ["exact", "estimated"])

@@ -102,7 +102,7 @@ def test_lost_tokens_are_concealed_and_long_gaps_muted(tiny_hash_codec: HashCode
     assert not again.muted.any()
     assert float(again.samples[-1]) == 1
     assert not never.lose(9).muted.any()
-    useless = bsc(Bits(bits.values, 300), 0.45, state="exact")  # (1 - 2 p)^2 = 0.01
+    useless = bsc(Bits(bits.values, 300, token_frames=8), 0.45, state="exact")  # (1 - 2 p)^2 = 0.01
     assert decoder.push(useless).muted[6:].all()
 
 
@@ -158,9 +158,9 @@ def test_what_cannot_be_pushed_is_a_stated_error(tiny_hash_codec: HashCodec, spe
     for soft in (torch.tensor([1.5]), torch.zeros(2, 24), torch.tensor([float("inf")])):
         with pytest.raises(AetherError, match="soft bits must be one row"):
             decoder.push_bits(soft)
-    whole = ReceivedBits(torch.zeros(1, 1, 24), 300, torch.zeros(1, 1, dtype=torch.bool))
+    whole = ReceivedBits(torch.zeros(1, 1, 24), 300, torch.zeros(1, 1, dtype=torch.bool), token_frames=8)
     with pytest.raises(AetherError, match=r"a stream takes \[1, K, n\]"):
-        decoder.push(ReceivedBits(torch.zeros(2, 1, 24), 300, torch.zeros(2, 1, dtype=torch.bool)))
+        decoder.push(ReceivedBits(torch.zeros(2, 1, 24), 300, torch.zeros(2, 1, dtype=torch.bool), token_frames=8))
     decoder.push_bits(torch.zeros(5))
     with pytest.raises(AetherError, match="5 bits of a token are waiting"):
         decoder.push(whole)
@@ -181,15 +181,17 @@ def test_what_cannot_be_pushed_is_a_stated_error(tiny_hash_codec: HashCodec, spe
 def test_channel_refuses_bits_of_another_rate() -> None:
     link = StreamBitChannel(0.02, 600, token_frames=8)
     with pytest.raises(AetherError, match="at rate 600, not tokens of 80 ms at rate 300"):
-        link.send(Bits(torch.ones(1, 2, 24), 300))
+        link.send(Bits(torch.ones(1, 2, 24), 300, token_frames=8))
 
 
 def test_channel_token_by_token_goes_on_and_has_the_error_rate() -> None:
     generator = torch.Generator().manual_seed(1)
-    bits = Bits(2.0 * torch.randint(0, 2, (1, 1600, 48), generator=generator) - 1, 600)  # over two minutes
+    bits = Bits(
+        2.0 * torch.randint(0, 2, (1, 1600, 48), generator=generator) - 1, 600, token_frames=8
+    )  # over two minutes
     options = {"token_frames": 8, "seed": 7, "erasure": 0.1, "burst_tokens": 3}
     link = StreamBitChannel(0.02, 600, **options)
-    pieces = [link.send(Bits(part, 600)) for part in torch.split(bits.values, [1, 0, 200, 1399], dim=1)]
+    pieces = [link.send(Bits(part, 600, token_frames=8)) for part in torch.split(bits.values, [1, 0, 200, 1399], dim=1)]
     values, erased = (torch.cat([getattr(p, name) for p in pieces], dim=1) for name in ("values", "erased"))
     whole = StreamBitChannel(0.02, 600, **options).send(bits)
     assert torch.equal(whole.values, values)
@@ -199,7 +201,7 @@ def test_channel_token_by_token_goes_on_and_has_the_error_rate() -> None:
     wrong = (values.sign() != bits.values)[~erased]
     assert float(wrong.float().mean()) == pytest.approx(0.02, rel=0.1)
     assert not torch.equal(wrong[:600], wrong[600:1200])
-    first = bsc(Bits(bits.values[:, :750], 600), 0.02, seed=7)  # the minute that is simulated ahead
+    first = bsc(Bits(bits.values[:, :750], 600, token_frames=8), 0.02, seed=7)  # the minute that is simulated ahead
     kept = ~erased[0, :750]
     assert torch.equal(values[0, :750][kept], first.values[0][kept])
 

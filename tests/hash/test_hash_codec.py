@@ -102,7 +102,7 @@ def test_nothing_bypasses_the_channel(model: SpiHash, speech_features: Tensor) -
 def test_only_what_was_received_decodes(model: SpiHash, speech_features: Tensor) -> None:
     """The decoder's output is a function of ReceivedBits: the same soft bits of another sender decode alike."""
     received = bsc(model.encode(speech_features, 600)[0], 0.05, seed=1)
-    copied = ReceivedBits(received.values.clone(), 600, received.erased.clone())
+    copied = ReceivedBits(received.values.clone(), 600, received.erased.clone(), token_frames=8)
     assert torch.equal(model.decode(received)[0], model.decode(copied)[0])
     with pytest.raises(AttributeError):
         model.decode(model.encode(speech_features, 600)[0])  # bits that crossed no channel
@@ -120,11 +120,11 @@ def test_erased_tokens_decode_by_their_own_path(model: SpiHash, speech_features:
     first = int(lost.erased[0].nonzero()[0])
     assert torch.equal(a[0, : 8 * first], b[0, : 8 * first])
     assert not torch.equal(a[0, 8 * first :], b[0, 8 * first :])
-    unmarked = ReceivedBits(lost.values, 600, torch.zeros_like(lost.erased))
+    unmarked = ReceivedBits(lost.values, 600, torch.zeros_like(lost.erased), token_frames=8)
     assert not torch.equal(trained.decode(unmarked)[0], b)
-    other = Bits(-bits.values, 600)  # what a lost token held does not matter
+    other = Bits(-bits.values, 600, token_frames=8)  # what a lost token held does not matter
     swapped = torch.where(lost.erased[:, :, None], bsc(other, 0.0, state="exact").values, whole.values)
-    again = lose_tokens(ReceivedBits(swapped, 600, torch.zeros_like(lost.erased)), 0.3, seed=3)
+    again = lose_tokens(ReceivedBits(swapped, 600, torch.zeros_like(lost.erased), token_frames=8), 0.3, seed=3)
     assert torch.equal(trained.decode(again)[0], b)
 
 

@@ -178,7 +178,7 @@ def test_the_channel_acts_on_every_item_at_the_error_rate_drawn() -> None:
     ranges = BitRanges(rates=(2400,), error_rate=(0.05, 0.1), erasure_share=0.0, withheld=0.0)
     conditions = draw_bits(ranges, 0, 0, range(48))
     values = 1.0 - 2.0 * torch.randint(2, (48, 100, 192), generator=torch.Generator().manual_seed(0))
-    received = conditions.transmit(Bits(values, conditions.rate))
+    received = conditions.transmit(Bits(values, conditions.rate, token_frames=8))
     received.validate()
     errors = (received.values * values < 0).double().mean((1, 2))
     for name in set(conditions.channel):
@@ -191,7 +191,7 @@ def test_the_channel_acts_on_every_item_at_the_error_rate_drawn() -> None:
 def test_lost_bits_and_tokens_and_withheld_knowledge_reach_their_items() -> None:
     ranges = BitRanges(rates=(600,), error_rate=(0.0, 0.0), channels={"bsc": 1.0}, erasure_share=0.5, withheld=0.3)
     conditions = draw_bits(ranges, 0, 0, range(40))
-    received = conditions.transmit(Bits(torch.ones(40, 200, 48), conditions.rate))
+    received = conditions.transmit(Bits(torch.ones(40, 200, 48), conditions.rate, token_frames=8))
     for item in range(40):
         soft = received.values[item]
         assert float(received.erased[item].float().mean()) == pytest.approx(conditions.token_loss[item], abs=0.13)

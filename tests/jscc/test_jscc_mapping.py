@@ -108,7 +108,7 @@ def test_posterior_means_are_those_of_gaussian_latents() -> None:
     power = torch.tensor([4.0, 1.0, 0.25, 0.04])
     latents = torch.randn(1, 20000, 4, generator=generator) * power.sqrt()
     used = torch.ones(1, 1, 2, dtype=torch.bool)
-    sent = Symbols(scaled(torch.view_as_complex(latents.reshape(1, -1, 2, 2)), used, power), 25)
+    sent = Symbols(scaled(torch.view_as_complex(latents.reshape(1, -1, 2, 2)), used, power), 25, token_frames=8)
     assert float(sent.values.abs().square().mean()) == pytest.approx(1, abs=0.02)
     heard = parts(equalise(awgn(sent, 3.0, seed=1, state="exact"), used), used, power)
     means = torch.stack(heard, -1).flatten(-2)[0]

@@ -63,7 +63,7 @@ class Bits:
 
     values: Tensor
     rate: int | Tensor
-    token_frames: int = 8
+    token_frames: int
 
     def __post_init__(self) -> None:
         _check_shape("bits", self.values, self.rate, self.token_frames)
@@ -114,7 +114,7 @@ class ReceivedBits:
     values: Tensor
     rate: int | Tensor
     erased: Tensor
-    token_frames: int = 8
+    token_frames: int
 
     def __post_init__(self) -> None:
         _check_shape("soft bits", self.values, self.rate, self.token_frames)

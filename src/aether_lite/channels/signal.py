@@ -46,7 +46,7 @@ class Symbols:
 
     values: Tensor
     rate: int | Tensor
-    token_frames: int = 8
+    token_frames: int
 
     def __post_init__(self) -> None:
         if self.values.ndim != 3 or not self.values.is_complex():
@@ -151,7 +151,7 @@ class Received:
     values: Tensor
     rate: int | Tensor
     state: ChannelState
-    token_frames: int = 8
+    token_frames: int
 
     def __post_init__(self) -> None:
         if self.values.ndim != 3 or not self.values.is_complex():
