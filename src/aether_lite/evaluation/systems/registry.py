@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from aether_lite.codec.loading import codec_path, is_hash_codec, released_codecs, released_hash_codecs
+from aether_lite.codec.loading import DEFAULT_CODEC, codec_path, is_hash_codec, released_codecs, released_hash_codecs
 from aether_lite.errors import AetherError
 from aether_lite.evaluation.digital.missing import MissingToolError
 from aether_lite.evaluation.systems.analogue import AnalogueCodec
@@ -41,8 +41,14 @@ def _hash_systems() -> dict[str, Callable[[], System]]:
     return systems
 
 
+def _codecs() -> dict[str, Callable[[], System]]:
+    """Every released codec of symbols, the default one first."""
+    names = sorted(released_codecs(), key=lambda name: (name != DEFAULT_CODEC, name))
+    return {f"codec-{name}": partial(AnalogueCodec, name, f"codec-{name}") for name in names}
+
+
 SYSTEMS: dict[str, Callable[[], System]] = {
-    **{f"codec-{name}": partial(AnalogueCodec, name, f"codec-{name}") for name in released_codecs()},
+    **_codecs(),
     **_hash_systems(),
     "vocoder-only": VocoderOnly,
     "original-4k": Original4k,
