@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 
+from aether_lite.codec import SpiJscc, preset, save_codec
 from aether_lite.evaluation.demonstration import together
 from aether_lite.features import extract_features, read_f32, write_f32
 
@@ -47,6 +49,13 @@ def test_info_describes_a_codec(run, codec_file, tiny):
     shown = run("info", codec_file).out
     for words in ("spi_encoder", "1000 (80)", "105 ms", "mean |x|^2", "untrained", model["sha256"]):
         assert words in shown
+
+
+@pytest.mark.parametrize(("power", "words"), [("token", "over every token sent"), ("session", "over speech")])
+def test_info_says_what_the_power_constraint_holds_for(folder, run, power, words):
+    save_codec(SpiJscc(replace(preset("tiny"), power=power)), folder / "codec.safetensors", {})
+    model = json.loads(run("info", "codec.safetensors", "--json").out)["model"]
+    assert words in model["power_constraint"]
 
 
 def test_demo_writes_sounds_pictures_and_a_table(folder, run, codec_file):

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
     from aether_lite.codec.chain import SpeechChain
 
-POWER = "mean |x|^2 = 1 over every token sent (one gain per token, never over a clip)"
+POWER = {
+    "token": "mean |x|^2 = 1 over every token sent (one gain per token, never over a clip)",
+    "session": "mean |x|^2 = 1 over speech (one constant per rate, measured; never over a clip)",
+}
+"""What each power constraint of a codec holds for."""
 
 
 def info(
@@ -106,7 +110,7 @@ def described(name: str) -> dict[str, Any]:
         },
         "latency_samples": {**asdict(latency), "total": latency.samples},
         "latency_ms": latency.milliseconds,
-        **({} if bits else {"power_constraint": POWER}),
+        **({} if bits else {"power_constraint": POWER[codec.model.config.power]}),
         "provenance": codec.provenance,
     }
 
