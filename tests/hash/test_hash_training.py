@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 
 from aether_lite.channels.bits import Bits
 from aether_lite.codec import is_hash_codec, load_hash_codec, save_codec
+from aether_lite.codec.loading import codec_path
 from aether_lite.errors import AetherError
 from aether_lite.hash import KINDS
 from aether_lite.losses.feature import feature_loss
@@ -154,6 +156,8 @@ def test_a_run_starts_from_the_weights_of_any_codec(clips: Path, tmp_path: Path)
         trainer(options(clips, tmp_path / "c", enable_hash=False, codec=str(tmp_path / "hash.safetensors")))
     with pytest.raises(AetherError, match="is not of preset long"):
         trainer(options(clips, tmp_path / "d", preset="long", codec=str(start)))
+    released = trainer(options(clips, tmp_path / "f", preset="long", codec="hash_small"))
+    assert released.codec.config == replace(load_hash_codec(codec_path("hash_small"))[0].config, hash="sign")
     with pytest.raises(AetherError, match="not whole bytes at 300 bit/s"):
         trainer(options(clips, tmp_path / "e", preset="small"))
 

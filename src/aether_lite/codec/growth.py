@@ -18,6 +18,8 @@ from aether_lite.codec.presets import CodecConfig
 from aether_lite.errors import AetherError
 from aether_lite.spi.layers import TokenBlock
 
+GROWING = ("encoder_blocks", "decoder_blocks", "expansion")
+"""Sizes of a configuration that may become larger."""
 _CANDIDATE = slice(-1, None)  # of the three parts of a GRU's weights: reset, update, candidate
 
 
@@ -29,11 +31,10 @@ def grown(model: SpiJscc, size: CodecConfig) -> SpiJscc:
         AetherError: ``size`` is not larger than the model's in blocks and expansion and the same in all else.
     """
     small = model.config
-    more = ("encoder_blocks", "decoder_blocks", "expansion")
-    larger = all(getattr(size, name) >= getattr(small, name) for name in more)
-    if not larger or size.flat or replace(size, **{name: getattr(small, name) for name in more}) != small:
+    larger = all(getattr(size, name) >= getattr(small, name) for name in GROWING)
+    if not larger or size.flat or replace(size, **{name: getattr(small, name) for name in GROWING}) != small:
         raise AetherError(
-            f"a codec of {small} does not grow to {size}: only {', '.join(more)} may differ, and must be larger"
+            f"a codec of {small} does not grow to {size}: only {', '.join(GROWING)} may differ, and must be larger"
         )
     made = SpiJscc(size)
     given = dict(model.state_dict())

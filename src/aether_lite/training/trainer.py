@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from aether_lite.codec import CodecConfig, SpiHash, SpiJscc, grown, preset
+from aether_lite.codec.growth import GROWING
 from aether_lite.codec.loading import codec_path, load_codec, save_codec, start_hash_codec
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES, HashPenalties, checked_kind
@@ -50,9 +51,8 @@ from aether_lite.vocoder import load_fargan, save_fargan_safetensors
 
 CONSTANTS_STREAM = 1  # crops of this seed offset give the image's normalisation constants
 CONSTANTS_CROPS = 512
-# what given weights must share with the preset, and what may be less of an analogue codec: it grows
-SAME_PRESET = ("width", "channels", "token_frames", "lookahead")
-GROWING = ("encoder_blocks", "decoder_blocks", "expansion")
+# what given weights must share with the preset; in what is GROWING those of a codec of symbols may have less
+SAME_PRESET = ("width", "token_frames", "lookahead")
 
 
 class Trainer:
