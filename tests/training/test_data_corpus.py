@@ -43,6 +43,21 @@ def test_crops_are_a_function_of_seed_step_and_item(data_root):
     assert not torch.equal(corpus.batch(2, 5, ITEMS, 64), one)
 
 
+def test_consecutive_clips_follow_in_name_order(tmp_path, speech, write_pair):
+    for name, start in [("a/1", 0), ("a/2", 16_000), ("a/3", 32_000), ("b/1", 48_000)]:
+        write_pair(tmp_path / name, speech[start : start + 16_000])
+    corpus = Corpus([tmp_path / "a", tmp_path / "b"], consecutive=True)
+    followers = {0: 1, 1: 2, 2: 0, 3: 3}  # none leaves its root; behind the last comes the first
+    seen = set()
+    for step in range(40):
+        (first, *_), (second, start, length) = corpus._places(0, step, 0, 150)
+        assert (second, start, length) == (followers[first], 0, 150 - corpus.clips[first].frames)
+        seen.add(first)
+    assert seen == {0, 1, 2, 3}
+    random = {tuple(c for c, *_ in Corpus([tmp_path / "a"])._places(0, step, 0, 150)) for step in range(40)}
+    assert len(random) > 3
+
+
 def test_weights_choose_the_root(tmp_path, speech, write_pair):
     write_pair(tmp_path / "a" / "long", speech[:160_000])
     write_pair(tmp_path / "b" / "short", speech[160_000:192_000])

@@ -33,6 +33,10 @@ class TrainConfig:
     valid_root: list[str] = option([], "folders of pairs to validate on; default: a tenth of the training clips")
     batch: int = option(24, "items a step, over all processes together")
     frames: int = option(256, "frames of 10 ms an item")
+    consecutive: bool = option(
+        False,
+        "fill items longer than a clip with the clips behind it in name order, often the same voice, not random ones",
+    )
     augment_share: float = option(0.0, "share of items with gain, polarity, filter and noise augmentation")
     workers: int = option(0, "processes that prepare batches ahead; 0 prepares them in line")
     # model

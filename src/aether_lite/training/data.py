@@ -5,7 +5,8 @@ Nothing is loaded ahead: a crop is read from its place in the file, so memory do
 Sampling has no state. The crops of step s are a function of (seed, step, item), so a resumed run and a run on any
 number of processes see the same items.
 
-A crop is a random place of one clip; where that clip is shorter, whole clips follow until the crop is full. Features
+A crop is a random place of one clip; where that clip is shorter, more clips follow until the crop is full: random ones,
+or those that come next in name order, which often have the same voice. Features
 alone are then just put in a row. With audio, the pieces are joined with fades of 5 ms and the features computed anew
 from the joined audio, so that both agree at the joints too.
 """
@@ -43,6 +44,7 @@ class Corpus:
         roots: folders, each with pairs anywhere below it.
         weights: relative share of each root in the samples; by default its hours.
         augmentation: changes to make to a share of the crops; none by default.
+        consecutive: a crop longer than its clip goes on with the clips behind it in name order, instead of random ones.
 
     Raises:
         AetherError: no data, a file without its partner, lengths that differ, or unusable weights.
@@ -53,9 +55,11 @@ class Corpus:
         roots: Sequence[Path],
         weights: Sequence[float] | None = None,
         augmentation: Augmentation | None = None,
+        *,
+        consecutive: bool = False,
     ) -> None:
         _check_weights(roots, weights)
-        self.roots, self.augmentation = list(roots), augmentation
+        self.roots, self.augmentation, self.consecutive = list(roots), augmentation, consecutive
         self.clips: list[Clip] = []
         self._root: list[int] = []  # index of each clip's root
         self._kinds: list[PcmKind] | None = None
@@ -163,14 +167,26 @@ class Corpus:
     def _places(self, seed: int, step: int, item: int, frames: int) -> list[tuple[int, int, int]]:
         """(clip, first frame, frames) of the pieces of a crop."""
         rng = np.random.default_rng((_ITEM_STREAM, seed, step, item))
-        places = []
+        places: list[tuple[int, int, int]] = []
         missing = frames
         while missing > 0:
-            index = int(np.searchsorted(self._cumulative, rng.random(), side="right"))
-            length = min(missing, self.clips[index].frames)
-            places.append((index, int(rng.integers(self.clips[index].frames - length + 1)), length))
+            if places and self.consecutive:
+                index = self._behind(places[-1][0])
+                length = min(missing, self.clips[index].frames)
+                places.append((index, 0, length))
+            else:
+                index = int(np.searchsorted(self._cumulative, rng.random(), side="right"))
+                length = min(missing, self.clips[index].frames)
+                places.append((index, int(rng.integers(self.clips[index].frames - length + 1)), length))
             missing -= length
         return places
+
+    def _behind(self, index: int) -> int:
+        """The clip behind this one in its root, in name order; the root's first behind its last."""
+        behind = index + 1
+        if behind < len(self.clips) and self._root[behind] == self._root[index]:
+            return behind
+        return self._root.index(self._root[index])
 
     def _change(self, seed: int, step: int, item: int) -> Change | None:
         return None if self.augmentation is None else self.augmentation.draw(seed, step, item)

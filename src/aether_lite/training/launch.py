@@ -98,10 +98,12 @@ def launch(trainer: Trainer, config: RunOptions, here: Team, make_reporter: Call
             reporter.close()
 
 
-def corpora(config: DataOptions) -> tuple[Corpus, Corpus]:
+def corpora(config: DataOptions, *, consecutive: bool = False) -> tuple[Corpus, Corpus]:
     """Training and validation clips of a run; see :func:`disjoint_corpora`."""
     augmentation = Augmentation(share=config.augment_share) if config.augment_share > 0 else None
-    return disjoint_corpora(config.data_root, config.valid_root, config.data_weight, augmentation)
+    return disjoint_corpora(
+        config.data_root, config.valid_root, config.data_weight, augmentation, consecutive=consecutive
+    )
 
 
 def disjoint_corpora(
@@ -109,6 +111,8 @@ def disjoint_corpora(
     valid_root: Sequence[str],
     data_weight: Sequence[float] = (),
     augmentation: Augmentation | None = None,
+    *,
+    consecutive: bool = False,
 ) -> tuple[Corpus, Corpus]:
     """Training and validation clips; without a validation root a tenth of the training clips, by name.
 
@@ -117,7 +121,7 @@ def disjoint_corpora(
     """
     if not data_root:
         raise AetherError("no training data: give a folder made by `aether-lite prepare SRC FOLDER` (see --help)")
-    train = Corpus([Path(r) for r in data_root], data_weight or None, augmentation)
+    train = Corpus([Path(r) for r in data_root], data_weight or None, augmentation, consecutive=consecutive)
     if valid_root:
         valid = Corpus([Path(r) for r in valid_root])
         check_disjoint(train, valid, speakers=False)

@@ -18,7 +18,7 @@ from aether_lite.training.trainer import Trainer
 def run(config: TrainConfig) -> None:
     """Train as the options say; every process started by torchrun calls this."""
     with team(config.distributed, config.device) as here:
-        train, valid = corpora(config)
+        train, valid = corpora(config, consecutive=config.consecutive)
         if config.stage_borders[0] < config.steps:
             _ = train.kinds  # audio that does not belong to its features is to be an error now
         trainer = Trainer(config, train, here)
