@@ -35,6 +35,21 @@ def test_a_small_grid_writes_everything(
     assert (made / "results.csv").read_bytes() == numbers
 
 
+def test_systems_that_are_not_run_are_kept(
+    run: Callable[..., Any], codec_file: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "calibration_lines", lambda: ())
+    both = ("--system", f"codec:{codec_file}", "--system", "uncoded")
+    assert run("bench", *AXES, *both, "--out", "both", "--jobs", 1).code == 0
+    assert run("bench", *AXES, "--system", "uncoded", "--out", "both", "--keep", "both", "--jobs", 1).code == 0
+    assert run("bench", *AXES, *both, "--out", "again", "--jobs", 1).code == 0
+    again = (folder / "again" / "results.csv").read_text().splitlines()
+    assert sorted((folder / "both" / "results.csv").read_text().splitlines()) == sorted(again)
+    other = run("bench", *AXES, "--seed", 1, "--system", "uncoded", "--out", "new", "--keep", "both", "--jobs", 1)
+    assert "both: was made with seed 0, not 1" in other.stated
+    assert not (folder / "new").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -48,6 +63,7 @@ def test_a_small_grid_writes_everything(
         (("--channel", "bsc", "--rate", "150"), "rate 150 bit/s is not one of 300, 600, 700"),
         (("--ber", "0.1"), "bit error rates are of the channel bsc"),
         (("--without", "taste"), "'taste' is not an audio metric"),
+        (("--keep", "nothing"), "about.json: cannot be read"),
         (("--state", "guessed"), "channel state 'guessed' is not one of exact"),
         (("--manifest", "m.tsv"), "give the folder too"),
         (("--system", "codec:nothing.safetensors"), "no such codec file"),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from aether_lite.evaluation.bench.heard import Example
+    from aether_lite.evaluation.bench.kept import Kept
     from aether_lite.evaluation.bench.results import Row
     from aether_lite.evaluation.bench.run import Plan
 
@@ -57,6 +58,8 @@ def bench(
     without: Annotated[list[str] | None, typer.Option(metavar="METRIC", help="Leave out an audio metric, such as wer; "
                                                       "again for each.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0.2, help="Only so much of each clip.")] = None,
+    keep: Annotated[Path | None, typer.Option(metavar="DIR", help="Earlier results of the same clips: systems not run "
+                                              "now are taken from there.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; by default one a core.")] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of channels and resampling.")] = 0,
     model: Annotated[str, typer.Option(metavar="NAME|FILE", help="Codec of --speed.")] = DEFAULT_MODEL,
@@ -72,6 +75,7 @@ def bench(
     from aether_lite.channels.binary import BSC
     from aether_lite.evaluation.bench.dataset import bundled, open_dataset
     from aether_lite.evaluation.bench.grid import basis
+    from aether_lite.evaluation.bench.kept import read_kept
     from aether_lite.evaluation.bench.run import Plan
     from aether_lite.training.processes import available_cores
 
@@ -99,7 +103,10 @@ def bench(
     if not dataset.has_audio:
         grid = replace(grid, audio_clips=0, audio_conditions=0)
     plan = Plan(dataset, grid, tuple(names), seed, jobs or available_cores())
-    Benchmark(plan, out, command_line(context), absent, console(quiet)).run()
+    kept = read_kept(keep) if keep is not None else None
+    if kept is not None:
+        kept.check(plan)
+    Benchmark(plan, out, command_line(context), absent, console(quiet), kept).run()
 
 
 class Benchmark:
@@ -111,15 +118,26 @@ class Benchmark:
         command: as it was given, without folders.
         absent: lines on systems that are not installed.
         out: for what is said.
+        kept: earlier results, for systems that are not run.
     """
 
-    def __init__(self, plan: Plan, folder: Path, command: str, absent: Sequence[str], out: Console) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Path,
+        command: str,
+        absent: Sequence[str],
+        out: Console,
+        kept: Kept | None = None,
+    ) -> None:
         self.plan, self.folder, self.command, self.absent, self.out = plan, folder, command, tuple(absent), out
+        self.kept = kept
 
     def run(self) -> None:
         """Compute, write, say where."""
         from aether_lite.evaluation.bench.heard import examples
         from aether_lite.evaluation.bench.output import REPORT_NAME, TABLES_NAME, Report, describe, write_all
+        from aether_lite.evaluation.systems.registry import system_names
 
         _make_folder(self.folder)
         for line in self.absent:
@@ -127,6 +145,8 @@ class Benchmark:
         rows = self._compute()
         self.out.print("checking channels and codes against theory, writing tables, pictures and the page")
         about = describe(self.plan, rows, self.command, self.absent)
+        if self.kept is not None:
+            rows, about = self.kept.beside(rows, about, system_names())
         heard: list[Example] = examples(self.plan) if about.audio_clips else []
         write_all(self.folder, rows, Report(about, tuple(heard), read_speed(self.folder)))
         self.out.print(f"Open {self.folder / REPORT_NAME}; the tables are in {self.folder / TABLES_NAME}.")

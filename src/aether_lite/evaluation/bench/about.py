@@ -30,7 +30,10 @@ INTERVALS = "Brackets and bands are 95 % bootstrap intervals over clips."
 
 @dataclass(frozen=True)
 class SystemAbout:
-    """A system as tables name it; see :class:`aether_lite.evaluation.systems.Facts`."""
+    """A system as tables name it; see :class:`aether_lite.evaluation.systems.Facts`.
+
+    ``commit`` is that of an earlier run which its results were taken from; empty if they are of this one.
+    """
 
     name: str
     title: str
@@ -39,6 +42,7 @@ class SystemAbout:
     trained_on: str
     notes: str
     fingerprint: str
+    commit: str = ""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from aether_lite.evaluation.bench.heard import Example
 from aether_lite.evaluation.bench.published_curves import calibration_lines, published_curves
 from aether_lite.evaluation.bench.report import write_report
 from aether_lite.evaluation.bench.results import RESULTS_NAME, Row, condition_text, write_results
-from aether_lite.evaluation.bench.run import Plan
+from aether_lite.evaluation.bench.run import Plan, data_title
 from aether_lite.evaluation.bench.strips import f0_overlays, spectrogram_strips
 from aether_lite.evaluation.bench.summary import SUMMARY_NAME, Summary, summarise, write_summary
 from aether_lite.evaluation.bench.tables import all_measures, full_document
@@ -78,7 +78,7 @@ def describe(plan: Plan, rows: Sequence[Row], command: str, absent: Sequence[str
         version=aether_lite.__version__,
         commit=commit(),
         seed=plan.seed,
-        data=plan.dataset.title + (f" (first {plan.grid.seconds:g} s of each)" if plan.grid.seconds else ""),
+        data=data_title(plan),
         clips=len(plan.dataset.sources),
         files=plan.dataset.files,
         seconds=seconds_of(rows),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,13 @@ def keys_of(condition: Condition) -> dict[str, str]:
     }
 
 
+def condition_in(line: Mapping[str, str]) -> Condition:
+    """The condition that :func:`keys_of` wrote."""
+    options = tuple(tuple(part.split("=", 1)) for part in line["options"].split())
+    snr, error_rate = (None if line[name] == ABSENT else float(line[name]) for name in ("snr_db", "ber"))
+    return Condition(line["channel"], snr, int(line["rate"]), options, error_rate)  # type: ignore[arg-type]
+
+
 def cell(value: float | None) -> str:
     """A number in a file; ``-`` where it is not defined."""
     return ABSENT if value is None or not math.isfinite(value) else f"{value:.{DIGITS}g}"
@@ -109,6 +116,28 @@ def write_results(path: Path, rows: Sequence[Row], wanted: Sequence[str] = ()) -
         for row in rows
     ]
     write_table(path, [*KEYS, *columns], lines)
+
+
+def read_results(path: Path) -> list[Row]:
+    """What :func:`write_results` wrote, numbers with its digits; a number that is not there is not in the record.
+
+    Raises:
+        AetherError: it cannot be read, is empty, or holds something else.
+    """
+    lines = read_table(path)
+    try:
+        return [
+            Row(
+                line["system"],
+                line["clip"],
+                line["language"],
+                condition_in(line),
+                {name: float(text) for name, text in line.items() if name not in KEYS and text != ABSENT},
+            )
+            for line in lines
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise AetherError(f"{path}: is not the results of a benchmark ({error})") from error
 
 
 def write_table(path: Path, columns: Sequence[str], lines: Iterable[dict[str, str]]) -> None:

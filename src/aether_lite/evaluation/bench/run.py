@@ -100,6 +100,12 @@ def run(plan: Plan, folder: Path, progress: Progress | None = None) -> list[Row]
         ]
 
 
+def data_title(plan: Plan) -> str:
+    """The data set and how much of each clip is sent, in words."""
+    seconds = plan.grid.seconds
+    return plan.dataset.title + (f" (first {seconds:g} s of each)" if seconds else "")
+
+
 def conditions_of(system: System, grid: Grid) -> list[tuple[Condition, bool]]:
     """Where a system is run, and whether with audio metrics. One that has no channel is run once, with them."""
     if system.facts.channel_state == NO_CHANNEL:

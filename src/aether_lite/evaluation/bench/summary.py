@@ -9,10 +9,10 @@ from pathlib import Path
 
 from aether_lite.evaluation.bench.bootstrap import Estimate, estimate
 from aether_lite.evaluation.bench.results import (
-    ABSENT,
     Row,
     cell,
     columns_of,
+    condition_in,
     keys_of,
     number_in,
     read_table,
@@ -112,11 +112,8 @@ def read_summary(path: Path) -> list[Summary]:
     """
     groups: dict[tuple[str, Condition], dict[str, Estimate]] = {}
     for line in read_table(path):
-        options = tuple(tuple(part.split("=", 1)) for part in line["options"].split())
-        snr, error_rate = (None if line[name] == ABSENT else float(line[name]) for name in ("snr_db", "ber"))
-        condition = Condition(line["channel"], snr, int(line["rate"]), options, error_rate)  # type: ignore[arg-type]
         value, low, high = (number_in(line[name]) for name in ("value", "low", "high"))
-        estimates = groups.setdefault((line["system"], condition), {})
+        estimates = groups.setdefault((line["system"], condition_in(line)), {})
         estimates[line["measure"]] = Estimate(value, low, high, int(line["clips"]))
     return [Summary(system, condition, estimates) for (system, condition), estimates in groups.items()]
 

@@ -154,9 +154,19 @@ def notes(about: About) -> str:
 
 
 def made_by(about: About) -> str:
-    """Command, version and commit."""
-    commit = f", commit {about.commit[:12]}{'+' if about.commit.endswith('+') else ''}" if about.commit else ""
-    return f"Made by `{about.command}` (aether-lite {about.version}{commit}, seed {about.seed})."
+    """Command, version and commit, and the systems whose results are of an earlier commit."""
+    commit = f", commit {_short(about.commit)}" if about.commit else ""
+    earlier: dict[str, list[str]] = {}
+    for system in about.systems:
+        if system.commit not in ("", about.commit):
+            earlier.setdefault(system.commit, []).append(system.title)
+    taken = "; ".join(f"{', '.join(titles)} (commit {_short(commit)})" for commit, titles in earlier.items())
+    kept = f" Kept from earlier runs: {taken}." if taken else ""
+    return f"Made by `{about.command}` (aether-lite {about.version}{commit}, seed {about.seed}).{kept}"
+
+
+def _short(commit: str) -> str:
+    return commit[:12] + ("+" if commit.endswith("+") else "")
 
 
 def heard_summaries(summaries: Sequence[Summary]) -> list[Summary]:
