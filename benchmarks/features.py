@@ -6,17 +6,17 @@ OMP_NUM_THREADS=1 python benchmarks/features.py [SECONDS]
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
 from importlib.resources import files
 
 import numpy as np
 import soundfile
 
+from aether_lite.evaluation.bench.speed import best_time
 from aether_lite.features import StreamingExtractor, analysis, bark, correlation, lpc, pitch, yin
 from aether_lite.features.layout import FRAME, SAMPLE_RATE
 
-REPEATS = 3
+REPEATS = 3  # of which the shortest counts
 
 
 def speech(seconds: float) -> np.ndarray:
@@ -24,16 +24,6 @@ def speech(seconds: float) -> np.ndarray:
     with (files("aether_lite") / "assets" / "samples" / "en_f_queue.flac").open("rb") as file:
         clip, _ = soundfile.read(file, dtype="int16")
     return np.resize(clip, int(seconds * SAMPLE_RATE) // FRAME * FRAME)
-
-
-def best_time(run: Callable[[], object]) -> float:
-    """Shortest of a few runs [s]."""
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def main(seconds: float = 60.0) -> None:
@@ -74,9 +64,11 @@ def main(seconds: float = 60.0) -> None:
     }
     block_seconds = len(block) / SAMPLE_RATE
     for name, run in parts.items():
-        print(f"{name:28s} {block_seconds / best_time(run):9.0f} x real time")
-    print(f"{'hard YIN':28s} {seconds / best_time(lambda: yin(pcm)):9.0f} x real time")
-    print(f"{'whole extractor':28s} {seconds / best_time(lambda: analysis.extract_features(pcm)):9.0f} x real time")
+        print(f"{name:28s} {block_seconds / best_time(run, REPEATS):9.0f} x real time")
+    print(f"{'hard YIN':28s} {seconds / best_time(lambda: yin(pcm), REPEATS):9.0f} x real time")
+    print(
+        f"{'whole extractor':28s} {seconds / best_time(lambda: analysis.extract_features(pcm), REPEATS):9.0f} x real time"
+    )
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -25,6 +24,7 @@ import torch
 import aether_lite
 from aether_lite.audio import SAMPLE_RATE, read_audio, write_audio
 from aether_lite.codec.loading import DEFAULT_CODEC
+from aether_lite.evaluation.bench.speed import best_time
 from aether_lite.vocoder import synthesize
 
 CLIP = "assets/samples/en_f_queue.flac"
@@ -42,16 +42,6 @@ LIMITS = {
 def speech(seconds: float) -> np.ndarray:
     """Bundled speech, repeated: ``[N] float32``."""
     return np.resize(read_audio(Path(str(files("aether_lite") / CLIP))), round(seconds * SAMPLE_RATE))
-
-
-def best_time(work: Callable[[], object], repeats: int) -> float:
-    """Shortest time of ``work`` [s]."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def computing(model: str, seconds: float, repeats: int) -> dict[str, float]:

@@ -9,8 +9,7 @@ time); the best of ``--repeats`` runs counts.
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from importlib.resources import as_file, files
 
@@ -18,21 +17,12 @@ import torch
 from torch import Tensor
 
 from aether_lite.audio import read_audio
+from aether_lite.evaluation.bench.speed import best_time
 from aether_lite.features import extract_features
 from aether_lite.vocoder import FusedFargan, StreamingVocoder, load_fargan, synthesize
 
 FRAMES_PER_SECOND = 100
 CLIP = "assets/samples/en_f_intro.flac"
-
-
-def best_time(work: Callable[[], object], repeats: int) -> float:
-    """Shortest time of ``work`` [s]."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def stream(features: Tensor, vocoder: FusedFargan) -> None:
