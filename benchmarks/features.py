@@ -65,10 +65,12 @@ def main(seconds: float = 60.0) -> None:
     block_seconds = len(block) / SAMPLE_RATE
     for name, run in parts.items():
         print(f"{name:28s} {block_seconds / best_time(run, REPEATS):9.0f} x real time")
-    print(f"{'hard YIN':28s} {seconds / best_time(lambda: yin(pcm), REPEATS):9.0f} x real time")
-    print(
-        f"{'whole extractor':28s} {seconds / best_time(lambda: analysis.extract_features(pcm), REPEATS):9.0f} x real time"
-    )
+    whole: dict[str, Callable[[], object]] = {
+        "hard YIN": lambda: yin(pcm),
+        "whole extractor": lambda: analysis.extract_features(pcm),
+    }
+    for name, run in whole.items():
+        print(f"{name:28s} {seconds / best_time(run, REPEATS):9.0f} x real time")
 
 
 if __name__ == "__main__":
