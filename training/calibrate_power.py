@@ -1,9 +1,10 @@
 """Set the constants of a codec's power constraint so that given speech has mean symbol power 1 at every rate.
 
-    python training/calibrate_power.py CODEC.safetensors FOLDER OUT.safetensors
+    python training/calibrate_power.py CODEC.safetensors FOLDER OUT.safetensors [--data WORDS]
 
 The .f32 files below FOLDER (36 or 20 float32 a frame) are joined in name order. Weights and provenance stay, with a
-note of the folder's name and length in the provenance.
+note of the folder's name and length in the provenance. --data says in words what the codec was trained on, as the
+benchmark's tables show it, in place of the hours and folder names that the trainer wrote.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("codec", "folder", "out"):
         parser.add_argument(name, type=Path)
+    parser.add_argument("--data", metavar="WORDS")
     chosen = parser.parse_args()
     model, provenance = load_codec(chosen.codec)
     paths = sorted(chosen.folder.rglob("*.f32"), key=lambda path: path.name)
@@ -36,7 +38,8 @@ def main() -> None:
     features = torch.from_numpy(rows[:frames])[None]
     model.measure_power(features)
     note = f"{chosen.folder.name}, {len(paths)} files, {frames / 100:.0f} s"
-    save_codec(model, chosen.out, {**provenance, "power": note})
+    words = {} if chosen.data is None else {"data": chosen.data}
+    save_codec(model, chosen.out, {**provenance, "power": note, **words})
     written, _ = load_codec(chosen.out)
     print(f"{note}\n\n| uses/s | mean power | PAPR [dB] |\n|---|---|---|")
     for rate in RATES:

@@ -146,9 +146,13 @@ def test_a_run_validates_over_the_channel_and_writes_a_hash_codec(clips: Path, t
 def test_a_run_starts_from_the_weights_of_any_codec(clips: Path, tmp_path: Path) -> None:
     analogue = trainer(options(clips, tmp_path / "a", enable_hash=False))
     start = tmp_path / "codec_tiny.safetensors"
-    save_codec(analogue.codec, start, {})
+    save_codec(analogue.codec, start, {"commit": "abc", "steps_done": 5, "started_from": {"steps": 2}})
     made = trainer(options(clips, tmp_path / "b", codec=str(start), hash_kind="spherical"))
     assert made.codec.config.hash == "spherical"
+    assert made.start == {"model": "codec_tiny", "commit": "abc", "steps": 7}
+    (tmp_path / "b").mkdir()
+    made.export()
+    assert load_hash_codec(tmp_path / "b" / "hash_tiny.safetensors")[1]["started_from"] == made.start
     assert torch.equal(made.codec.jscc_encoder.linear.bias, analogue.codec.jscc_encoder.linear.bias.half().float())
     save_codec(made.codec, tmp_path / "hash.safetensors", {})
     assert is_hash_codec(tmp_path / "hash.safetensors")

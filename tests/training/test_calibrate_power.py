@@ -26,9 +26,11 @@ def test_given_speech_has_power_1_at_every_rate(tiny: SpiJscc, tmp_path: Path) -
     for name in ("en_f_intro.f32", "it_m_intro.f32"):
         shutil.copy(ROOT / "tests/data" / name, tmp_path / "speech")
     command = [sys.executable, str(ROOT / "training/calibrate_power.py"), "old.safetensors", "speech"]
-    done = subprocess.run([*command, "new.safetensors"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    command += ["new.safetensors", "--data", "an hour of birds"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     new, provenance = load_codec(tmp_path / "new.safetensors")
     assert provenance["note"] == "kept"
+    assert provenance["data"] == "an hour of birds"
     assert provenance["power"].startswith("speech, 2 files, ")
     assert "| 1200 | 1.0000 |" in done.stdout
     paths = sorted((tmp_path / "speech").iterdir())

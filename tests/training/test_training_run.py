@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,8 @@ def test_a_run_goes_through_all_four_stages_and_writes_what_it_promises(data_roo
     assert list((tmp_path / "tensorboard").iterdir())
     model, provenance = load_codec(tmp_path / "codec_tiny.safetensors")
     assert provenance["steps_done"] == 12
+    assert "started_from" not in provenance
+    assert re.fullmatch(r"0\.\d\d h: " + data_root.name, provenance["data"])
     assert model.config.token_frames == 8
 
 
@@ -213,7 +216,9 @@ def test_bad_input_is_stated_before_the_first_step(data_root: Path, tmp_path: Pa
 def test_a_run_of_base_starts_from_small_and_grows_it(data_root: Path, tmp_path: Path) -> None:
     changes = {"codec": "small", "stage_borders": [99, 99, 99], "lambda_wave": 0.0, "lambda_adv": 0.0}
     trainer = trained(data_root, tmp_path, 0, preset="base", **changes)
-    small, _ = load_codec(codec_path("small"))
+    small, origin = load_codec(codec_path("small"))
+    before = origin["steps_done"] + origin["started_from"]["steps"]
+    assert trainer.start == {"model": "small", "commit": origin["commit"], "steps": before}
     assert trainer.codec.config == preset("base")
     assert torch.equal(trainer.codec.jscc_encoder.linear.weight, small.jscc_encoder.linear.weight)
     with pytest.raises(AetherError, match="is not of preset tiny"):

@@ -113,6 +113,15 @@ def is_hash_codec(path: Path) -> bool:
     return bool(_read(path)[0].hash)
 
 
+def read_provenance(path: Path) -> dict[str, Any]:
+    """Where the weights of a codec file, of symbols or of bits, come from.
+
+    Raises:
+        AetherError: not a codec file.
+    """
+    return _read(path)[1]
+
+
 def _read(path: Path) -> tuple[CodecConfig, dict[str, Any], dict[str, Tensor]]:
     """Configuration, provenance and float32 weights of a codec file."""
     try:

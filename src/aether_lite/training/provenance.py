@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 import aether_lite
+from aether_lite.codec.loading import codec_path, read_provenance
 from aether_lite.training.config import FREE_TO_CHANGE, TrainConfig
 from aether_lite.training.data import Corpus
 
@@ -37,11 +38,38 @@ def commit() -> str:
     return answers[0] + ("+" if answers[1] else "")
 
 
-def provenance(config: TrainConfig, step: int, data: str) -> dict[str, Any]:
-    """Options, steps, data hash, code version and commit, as plain values."""
+def started_from(codec: str) -> dict[str, Any]:
+    """Name, commit and steps (those before it included) of the weights to start from; empty for none.
+
+    Args:
+        codec: a released name, a file, or empty.
+    """
+    if not codec:
+        return {}
+    given = read_provenance(codec_path(codec))
+    steps = given.get("steps_done", 0) + given.get("started_from", {}).get("steps", 0)
+    return {"model": Path(codec).stem, "commit": given.get("commit", ""), "steps": steps}
+
+
+def hours_of(corpus: Corpus) -> str:
+    """How much speech of which data roots, in words."""
+    return f"{corpus.frames / 360_000:.2f} h: {', '.join(root.name for root in corpus.roots)}"
+
+
+def provenance(config: TrainConfig, step: int, corpus: Corpus, start: dict[str, Any]) -> dict[str, Any]:
+    """Options, steps, data, code version and commit, as plain values.
+
+    Args:
+        config: options.
+        step: steps done.
+        corpus: training clips.
+        start: of the weights that the run began with, see :func:`started_from`.
+    """
     options = {k: v for k, v in config.as_dict().items() if k not in FREE_TO_CHANGE - {"steps"}}
     names = {name: Path(options[name]).name for name in ("codec", "fargan_ckpt")}
-    return origin({**options, **names, "data_root": [Path(root).name for root in config.data_root]}, step, data)
+    options |= {**names, "data_root": [Path(root).name for root in config.data_root]}
+    whole = {**origin(options, step, data_hash(corpus)), "data": hours_of(corpus)}
+    return {**whole, "started_from": start} if start else whole
 
 
 def origin(options: dict[str, Any], step: int, data: str) -> dict[str, Any]:

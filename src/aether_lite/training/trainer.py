@@ -45,7 +45,7 @@ from aether_lite.training.loader import Loader
 from aether_lite.training.loop import average_weights, finish, finite, run_steps
 from aether_lite.training.optimiser import make_critic_optimiser, make_optimiser, rate_factor, set_rates
 from aether_lite.training.passes import PassOutput, TrainingPass
-from aether_lite.training.provenance import data_hash, provenance
+from aether_lite.training.provenance import data_hash, provenance, started_from
 from aether_lite.training.reporting import Reporter
 from aether_lite.vocoder import load_fargan, save_fargan_safetensors
 
@@ -73,6 +73,7 @@ class Trainer:
         self.out = Path(config.out)
         torch.manual_seed(config.seed)
         self.codec = _codec(config, corpus).to(team.device)
+        self.start = started_from(config.codec)
         self.vocoder = load_fargan(Path(config.fargan_ckpt) if config.fargan_ckpt else None).to(team.device).eval()
         if config.compiled:
             self.vocoder.sig_net.compile(fullgraph=True, dynamic=False)
@@ -184,7 +185,7 @@ class Trainer:
     def export(self) -> None:
         """Write the averaged codec, and the vocoder once it has been trained, as release files."""
         self._measure_power()
-        origin = provenance(self.config, self.step, self.data_hash)
+        origin = provenance(self.config, self.step, self.corpus, self.start)
         kind = "hash" if self.config.enable_hash else "codec"
         save_codec(self.average, self.out / f"{kind}_{self.config.preset}.safetensors", origin)
         if self.step > self.config.stage_borders[-1]:
