@@ -14,6 +14,7 @@ from matplotlib.image import imread
 from aether_lite.errors import AetherError
 from aether_lite.evaluation.bench import output
 from aether_lite.evaluation.bench.about import About, read_about
+from aether_lite.evaluation.bench.canvas import canvas, foot
 from aether_lite.evaluation.bench.dataset import bundled
 from aether_lite.evaluation.bench.docs import main, refreshed, table
 from aether_lite.evaluation.bench.grid import QUICK
@@ -142,3 +143,15 @@ def test_published_curves_are_named_as_such() -> None:
 
 def test_a_markdown_table_has_a_line_below_its_head() -> None:
     assert markdown(["a", "b"], [["1", "2"]]) == "| a | b |\n|---|---|\n| 1 | 2 |"
+
+
+@pytest.mark.parametrize("width", [6.0, 9.2])
+def test_the_foot_of_a_picture_stays_inside(
+    written: tuple[Path, About, list[Summary]], tmp_path: Path, width: float
+) -> None:
+    _, about, summaries = written
+    words = "Aether-lite hash small + 5G LDPC, best mode: latency 105 ms, channel busy 1.01 s per s; MMMM WWWW 16-QAM. "
+    with canvas(tmp_path / "empty.png", width, 2.0, "Title", foot(about, summaries, [words * 5])) as figure:
+        pass
+    edge = figure.texts[-1].get_window_extent().x1
+    assert 0.8 * figure.bbox.x1 < edge < figure.bbox.x1

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 DPI = 120
 FOOT_SIZE = 7.5  # [pt]
-CHARACTERS_PER_INCH = 17.5  # of the foot
+CHARACTERS_PER_INCH = 16.5  # of the foot
 LINE_INCHES = 0.145  # height of a line of the foot
 LEGEND_LINE_INCHES = 0.17
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#5B4B8A", "#444444")
