@@ -83,6 +83,9 @@ def test_a_file_that_is_no_codec_is_named(tmp_path: Path, tiny: SpiJscc) -> None
         load_codec(text)
     with pytest.raises(AetherError, match="no such codec"):
         load(tmp_path / "absent.safetensors")
+    save_codec(tiny, text, ["a list"])  # type: ignore[arg-type]
+    with pytest.raises(AetherError, match=r"notes\.safetensors: .* its provenance is not an object"):
+        load_codec(text)
 
 
 def test_rate_and_shape_errors_say_what_is_right(tiny_codec: Codec) -> None:

@@ -134,6 +134,8 @@ def _read(path: Path) -> tuple[CodecConfig, dict[str, Any], dict[str, Tensor]]:
         raise AetherError(f"{path}: not a codec file of this project (format {metadata.get('format')!r})")
     try:
         values, provenance = (json.loads(metadata[name]) for name in ("config", "provenance"))
+        if not isinstance(provenance, dict):
+            raise ValueError("its provenance is not an object")
         config = CodecConfig(**{**values, "channels": tuple(values["channels"])})
         checked_kind(config.hash or KINDS[0])
         checked_power(config.power)

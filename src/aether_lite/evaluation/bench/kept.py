@@ -62,7 +62,7 @@ class Kept:
         """
         run = {system.name for system in about.systems}
         taken = [self._dated(system) for system in self.about.systems if system.name not in run]
-        names = [*order, *run, *(system.name for system in taken)]
+        names = [*order, *(system.name for system in (*about.systems, *taken))]
         place = {name: number for number, name in reversed(list(enumerate(names)))}
         systems = sorted([*about.systems, *taken], key=lambda system: place[system.name])
         added = [row for row in self.rows if row.system not in run]
