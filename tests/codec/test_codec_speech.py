@@ -84,7 +84,7 @@ def test_a_file_that_is_no_codec_is_named(tmp_path: Path, tiny: SpiJscc) -> None
     with pytest.raises(AetherError, match="no such codec"):
         load(tmp_path / "absent.safetensors")
     save_codec(tiny, text, ["a list"])  # type: ignore[arg-type]
-    with pytest.raises(AetherError, match=r"notes\.safetensors: .* its provenance is not an object"):
+    with pytest.raises(AetherError, match=r"notes\.safetensors: .*its provenance is not an object"):
         load_codec(text)
 
 
