@@ -6,9 +6,9 @@ Sampling has no state. The crops of step s are a function of (seed, step, item),
 number of processes see the same items.
 
 A crop is a random place of one clip; where that clip is shorter, more clips follow until the crop is full: random ones,
-or those that come next in name order, which often have the same voice. Features
-alone are then just put in a row. With audio, the pieces are joined with fades of 5 ms and the features computed anew
-from the joined audio, so that both agree at the joints too.
+or those that come next in name order, which often have the same voice. Features alone are then just put in a row. With
+audio, the pieces are joined with fades of 5 ms and the features computed anew from the joined audio, so that both agree
+at the joints too.
 """
 
 from __future__ import annotations
@@ -170,14 +170,13 @@ class Corpus:
         places: list[tuple[int, int, int]] = []
         missing = frames
         while missing > 0:
-            if places and self.consecutive:
+            if follows := self.consecutive and places:
                 index = self._behind(places[-1][0])
-                length = min(missing, self.clips[index].frames)
-                places.append((index, 0, length))
             else:
                 index = int(np.searchsorted(self._cumulative, rng.random(), side="right"))
-                length = min(missing, self.clips[index].frames)
-                places.append((index, int(rng.integers(self.clips[index].frames - length + 1)), length))
+            length = min(missing, self.clips[index].frames)
+            start = 0 if follows else int(rng.integers(self.clips[index].frames - length + 1))
+            places.append((index, start, length))
             missing -= length
         return places
 
