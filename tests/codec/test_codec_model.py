@@ -15,7 +15,7 @@ from aether_lite.codec import PRESETS, SpiJscc, preset
 from aether_lite.codec.model import whole as decoded_whole
 from aether_lite.errors import AetherError
 from aether_lite.training.conditions import ConditionRanges, draw
-from aether_lite.training.objective import SPI_WEIGHTS, balance, spi_terms
+from aether_lite.training.objective import balance, spi_terms, spi_weights
 
 
 def parameters(model: torch.nn.Module) -> int:
@@ -95,7 +95,7 @@ def test_same_input_same_bits(tiny: SpiJscc, speech_features: torch.Tensor) -> N
 MODULES = ("spi_encoder", "jscc_encoder", "jscc_decoder", "spi_decoder")
 
 
-@pytest.mark.parametrize("term", SPI_WEIGHTS)
+@pytest.mark.parametrize("term", spi_weights(1.0))
 def test_every_loss_term_reaches_every_module(term: str, speech_features: torch.Tensor) -> None:
     torch.manual_seed(0)
     model = SpiJscc(preset("tiny"))
@@ -106,7 +106,7 @@ def test_every_loss_term_reaches_every_module(term: str, speech_features: torch.
     conditions = draw(ConditionRanges(withheld=0.0), 0, 0, range(8))
     sent = model(x, conditions.rate, conditions.transmit, conditions.target_snr_db)
     parts = spi_terms(sent, x, balance(conditions.rate, conditions.snr_db))
-    assert set(parts) == set(SPI_WEIGHTS)
+    assert set(parts) == set(spi_weights(1.0))
     parts[term].backward()
     for name in MODULES:
         gradients = [p.grad for p in getattr(model, name).parameters() if p.grad is not None]

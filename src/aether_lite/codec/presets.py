@@ -46,9 +46,9 @@ class CodecConfig:
 
 
 LONG = CodecConfig(
-    width=144, channels=(8, 16, 32, 72), encoder_blocks=2, decoder_blocks=3, linear=True, power="session"
+    width=144, channels=(8, 16, 32, 72), encoder_blocks=2, decoder_blocks=3, lookahead=1, linear=True, power="session"
 )
-SMALL = replace(LONG, token_frames=4, lookahead=1)
+SMALL = replace(LONG, token_frames=4)
 
 PRESETS: dict[str, CodecConfig] = {
     "tiny": CodecConfig(

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-SPI_LOSSES = ("feature", "delta", "image", "voicing", "semantic", "f0_contour", "f0_spread", "silence")
+SPI_LOSSES = ("feature", "delta", "image", "voicing", "semantic", "f0_contour", "f0_spread", "silence", "loudness")
 WAVE_LOSSES = ("log_mel", "audio_f0", "stft")
 GAN_LOSSES = ("adversarial", "feature_matching")
 

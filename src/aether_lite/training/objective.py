@@ -12,6 +12,7 @@ from aether_lite.channels.signal import Symbols
 from aether_lite.codec import Transmission
 from aether_lite.losses.f0 import f0_correlation_loss, f0_spread_loss
 from aether_lite.losses.feature import delta_feature_loss, feature_loss
+from aether_lite.losses.loudness import loudness_loss
 from aether_lite.losses.reduction import Reduce, alone
 from aether_lite.losses.semantic import normalised_energy, semantic_loss
 from aether_lite.losses.silence import silence_loss
@@ -27,7 +28,12 @@ SPI_WEIGHTS: dict[str, float] = {
     "f0_spread": 0.05,  # spread of F0 below 0.9 of the original's
     "silence": 0.02,  # decoded energy where the original is silent
 }
-"""Weight of each SPI term relative to the feature loss."""
+"""Weight of each SPI term relative to the feature loss; that of ``loudness`` is an option."""
+
+
+def spi_weights(loudness: float) -> dict[str, float]:
+    """Weight of every SPI term."""
+    return {**SPI_WEIGHTS, "loudness": loudness}
 
 
 def expected_loss(rate: Tensor, snr_db: Tensor) -> Tensor:
@@ -61,7 +67,7 @@ def spi_terms(
     weight: Tensor,
     reduce: Reduce = alone,
 ) -> dict[str, Tensor]:
-    """Every SPI term, a scalar each, items weighted, not yet multiplied by :data:`SPI_WEIGHTS`.
+    """Every SPI term, a scalar each, items weighted, not yet multiplied by :func:`spi_weights`.
 
     Args:
         features: true features ``[B, F, 20]``.
@@ -74,6 +80,7 @@ def spi_terms(
         "delta": delta_feature_loss(sent.features, features),
         "image": (sent.image - sent.target_image).abs().mean((-1, -2)),
         "voicing": voicing_loss(sent.features, features),
+        "loudness": loudness_loss(sent.features, features),
         "semantic": semantic_loss(sent.encoder_semantics, features, energy)
         + semantic_loss(sent.decoder_semantics, features, energy),
     }

@@ -30,7 +30,7 @@ from aether_lite.training.config import TrainConfig
 from aether_lite.training.critic import Critic
 from aether_lite.training.curriculum import Position
 from aether_lite.training.graphed import Speak, Vocode
-from aether_lite.training.objective import SPI_WEIGHTS, spi_terms, weighted_sum
+from aether_lite.training.objective import spi_terms, spi_weights, weighted_sum
 from aether_lite.vocoder import FARGAN, deemphasize, periods_from_features
 from aether_lite.vocoder.emphasis import emphasised_frames
 from aether_lite.vocoder.fargan import CONTEXT_ROWS, FIRST_ROW
@@ -96,7 +96,8 @@ class TrainingPass(nn.Module):
         """All losses of this process's items at a place in the curriculum."""
         config, features = self.config, batch.features
         decoded, terms, penalty = self._coded(features, conditions, step)
-        spi = place.stage.spi * config.lambda_spi * weighted_sum(terms, SPI_WEIGHTS, place.stage.losses, features)
+        weights = spi_weights(config.lambda_loudness)
+        spi = place.stage.spi * config.lambda_spi * weighted_sum(terms, weights, place.stage.losses, features)
         parts = {name: value.detach() for name, value in terms.items()}
         parts["spi"] = spi.detach()
         for name, value in penalty.items():
