@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from aether_lite.channels import awgn
-from aether_lite.codec import SpiJscc, grown, preset
+from aether_lite.channels.binary import bsc
+from aether_lite.codec import SpiHash, SpiJscc, grown, preset
+from aether_lite.codec.model import whole
 from aether_lite.errors import AetherError
 from aether_lite.losses.feature import feature_loss
 
@@ -52,7 +54,27 @@ def test_all_that_is_new_learns(small: SpiJscc, speech_features: Tensor) -> None
     assert not stuck
 
 
-def test_only_blocks_and_their_units_grow(small: SpiJscc) -> None:
+@pytest.mark.parametrize("hashed", [False, True])
+def test_a_decoder_begins_to_look_ahead(speech_features: Tensor, hashed: bool) -> None:
+    torch.manual_seed(1)
+    size = replace(preset("tiny"), hash="sign" if hashed else "")
+    model: SpiHash | SpiJscc = SpiHash(size) if hashed else SpiJscc(size)
+    model.start(speech_features)
+    ahead = grown(model.eval(), replace(size, lookahead=1)).eval()
+    assert type(ahead) is type(model)
+    found = []
+    for each in (model, ahead):
+        if isinstance(each, SpiHash):
+            received = bsc(each.encode(speech_features, 600)[0], 0.05, seed=0)
+        else:
+            received = awgn(each.encode(speech_features, 600)[0], 6.0, seed=0)
+        found.append(whole(each.decode, received, each.config))
+    difference = (found[0] - found[1]).abs()
+    assert difference.max() < 0.1  # the empty token that comes first leaves a trace in the memory
+    assert difference[:, -80:].max() < 1e-4
+
+
+def test_only_blocks_their_units_and_the_look_ahead_grow(small: SpiJscc) -> None:
     for wrong in (
         replace(LARGE, decoder_blocks=0),
         replace(LARGE, expansion=1),
@@ -60,5 +82,5 @@ def test_only_blocks_and_their_units_grow(small: SpiJscc) -> None:
         replace(LARGE, flat=20),
         replace(LARGE, lookahead=0),
     ):
-        with pytest.raises(AetherError, match="only encoder_blocks, decoder_blocks, expansion may differ"):
+        with pytest.raises(AetherError, match="only encoder_blocks, decoder_blocks, expansion, lookahead may differ"):
             grown(small, wrong)

@@ -1,43 +1,50 @@
 """A larger codec that computes what a smaller one computes, to train on from there.
 
-Sequence blocks may be added and their gated units may become more; everything else has the same size. New units are
-random and read by zeros, new blocks add zero, so that the features that come out stay the same, and all of it has a
-gradient: first the zeros, then what they read.
+Sequence blocks may be added, their gated units may become more, and the decoder may begin to look a token ahead;
+everything else has the same size. New units are random and read by zeros, new blocks add zero, the next token is read
+by zeros, so that the features that come out stay the same, and all of it has a gradient: first the zeros, then what
+they read.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
 
+from aether_lite.codec.bit_model import SpiHash
 from aether_lite.codec.model import SpiJscc
 from aether_lite.codec.presets import CodecConfig
 from aether_lite.errors import AetherError
 from aether_lite.spi.layers import TokenBlock
+from aether_lite.spi.lookahead import Lookahead
 
-GROWING = ("encoder_blocks", "decoder_blocks", "expansion")
+GROWING = ("encoder_blocks", "decoder_blocks", "expansion", "lookahead")
 """Sizes of a configuration that may become larger."""
+Model = TypeVar("Model", bound=SpiJscc | SpiHash)
 _CANDIDATE = slice(-1, None)  # of the three parts of a GRU's weights: reset, update, candidate
 
 
 @torch.no_grad()
-def grown(model: SpiJscc, size: CodecConfig) -> SpiJscc:
+def grown(model: Model, size: CodecConfig) -> Model:
     """A codec of ``size`` that gives the features ``model`` gives.
 
+    Where it alone looks ahead they come a token later, and differ a little in the first second: the empty token that a
+    delay begins with leaves a trace in the memory.
+
     Raises:
-        AetherError: ``size`` is not larger than the model's in blocks and expansion and the same in all else.
+        AetherError: ``size`` is smaller than the model's in one of :data:`GROWING`, or not the same in all else.
     """
     small = model.config
     larger = all(getattr(size, name) >= getattr(small, name) for name in GROWING)
     if not larger or size.flat or replace(size, **{name: getattr(small, name) for name in GROWING}) != small:
-        raise AetherError(
-            f"a codec of {small} does not grow to {size}: only {', '.join(GROWING)} may differ, and must be larger"
-        )
-    made = SpiJscc(size)
+        raise AetherError(f"a codec of {small} does not grow to {size}: only {', '.join(GROWING)} may differ, and grow")
+    made = type(model)(size)
     given = dict(model.state_dict())
+    if size.lookahead > small.lookahead:
+        given |= {f"ahead.{name}": value for name, value in cast(Lookahead, made.ahead).state_dict().items()}
     for side, count in (("spi_encoder", small.encoder_blocks), ("spi_decoder", small.decoder_blocks)):
         blocks = getattr(made, side).blocks
         for index, block in enumerate(blocks):

@@ -49,7 +49,7 @@ class TrainConfig:
     codec: str = option(
         "",
         "codec to start from, a released name or a file, whose form then holds; default: random; a hash codec may "
-        "start from an analogue one, and a codec of symbols grows to a preset with more or wider blocks",
+        "start from an analogue one, and a codec grows to a preset with more or wider blocks or a look-ahead",
     )
     fargan_ckpt: str = option("", "vocoder weights (.pth or .safetensors); default: the released vocoder")
     # curriculum

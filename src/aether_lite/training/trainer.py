@@ -51,8 +51,10 @@ from aether_lite.vocoder import load_fargan, save_fargan_safetensors
 
 CONSTANTS_STREAM = 1  # crops of this seed offset give the image's normalisation constants
 CONSTANTS_CROPS = 512
-# what given weights must share with the preset; in what is GROWING those of a codec of symbols may have less
-SAME_PRESET = ("width", "token_frames", "lookahead")
+SAME_PRESET = (
+    "width",
+    "token_frames",
+)  # what given weights must share with the preset; in what is GROWING they may have less
 
 
 class Trainer:
@@ -274,9 +276,9 @@ def _codec(config: TrainConfig, corpus: Corpus) -> SpiJscc | SpiHash:
     if config.codec:
         path = codec_path(config.codec)
         model = start_hash_codec(path, checked_kind(config.hash_kind)) if config.enable_hash else load_codec(path)[0]
-        if _differ(model.config, size, SAME_PRESET) or (config.enable_hash and _differ(model.config, size, GROWING)):
+        if _differ(model.config, size, SAME_PRESET):
             raise AetherError(f"{config.codec}: is not of preset {config.preset}")
-        if isinstance(model, SpiJscc) and _differ(model.config, size, GROWING):
+        if _differ(model.config, size, GROWING):
             model = grown(model, replace(model.config, **{name: getattr(size, name) for name in GROWING}))
         return model.train().requires_grad_(True)
     model = SpiHash(replace(size, hash=config.hash_kind)) if config.enable_hash else SpiJscc(size)
