@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from aether_lite.codec import SpiHash, save_codec
+from aether_lite.codec import SpiHash, preset, save_codec
 from aether_lite.evaluation.digital.adaptation import SEED, best_mode, failed_blocks, stored_rates
 from aether_lite.evaluation.digital.modes import HASH_MODES
 from aether_lite.evaluation.links import Link
@@ -133,6 +134,14 @@ def test_behind_a_code_all_bits_arrive_or_the_token_is_lost(coded: System, hashe
     torch.testing.assert_close(outcome.features, plain.features, atol=1e-4, rtol=0)
     assert coded.facts.latency_ms == 105
     assert not coded.offers(on_bits(1200, 0.0))
+
+
+@with_sionna
+def test_a_look_ahead_counts_in_the_latency_with_a_code_and_without(tmp_path: Path) -> None:
+    path = tmp_path / "hash_ahead.safetensors"
+    save_codec(SpiHash(replace(preset("tiny"), hash="sign", lookahead=1)), path, {})
+    for system in (make_system(f"codec:{path}"), hash_over_ldpc(path, "hash-ldpc")):
+        assert system.facts.latency_ms == 185
 
 
 @with_sionna

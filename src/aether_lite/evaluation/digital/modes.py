@@ -5,7 +5,7 @@ which the code word fills. Its bits are scrambled with a fixed pseudo-random seq
 of the constellation as often as speech does.
 
 Blocks of Codec2 take 120 ms, a whole number of frames of each of its rates. Blocks of the hash codec take one token of
-80 ms: its latency is then that of the analogue codec, so that the two differ in nothing but the way over the channel.
+80 ms: they add nothing to the latency that its tokens and its look-ahead have without a code.
 Two tokens (160 ms) need 0.1 to 0.8 dB less for 5 % of failed blocks over AWGN (400 blocks of four modes at 300 and 1000
 uses/s), and fail as often over MPP, where each failure would then cost twice as much.
 """

@@ -88,7 +88,8 @@ class HashCoder:
         self._path = codec_path(model)
         self._codec = load_hash(self._path)
         self.title = _title(self._path)
-        self.latency_ms = latency(HASH_BLOCK_FRAMES).milliseconds
+        waited = self._codec.model.config.lookahead * self._codec.token_frames  # frames, behind the block
+        self.latency_ms = latency(HASH_BLOCK_FRAMES + waited).milliseconds
         self.trained_on = training_data(self._codec.provenance)
 
     def fingerprint(self, modes: Sequence[Mode]) -> list[Path | str | bytes]:
