@@ -59,7 +59,7 @@ class TrainConfig:
     )
     lambda_spi: float = option(1.0, "weight of the SPI terms: feature and semantic losses")
     lambda_loudness: float = option(
-        0.0, "weight of the error of loud bands, an SPI term, relative to the feature loss; words gain, pitch pays"
+        0.0, "weight of an SPI term that counts errors of bands by their level, relative to the feature loss; 0: none"
     )
     lambda_wave: float = option(0.1, "weight of the audio terms: log-mel, F0 and, if asked for, STFT losses")
     lambda_adv: float = option(0.02, "weight of the GAN terms; 0 switches the GAN off for good")

@@ -51,10 +51,8 @@ from aether_lite.vocoder import load_fargan, save_fargan_safetensors
 
 CONSTANTS_STREAM = 1  # crops of this seed offset give the image's normalisation constants
 CONSTANTS_CROPS = 512
-SAME_PRESET = (
-    "width",
-    "token_frames",
-)  # what given weights must share with the preset; in what is GROWING they may have less
+# what given weights must share with the preset; in what is GROWING they may have less
+SAME_PRESET = ("width", "token_frames")
 
 
 class Trainer:
