@@ -3,8 +3,8 @@
     python benchmarks/word_losses.py FOLDER --manifest FOLDER/manifest.tsv --codec base --rate 1000 --snr 6
 
 Prints for every part the mean word error rate over the English clips and the difference to the vocoder alone, clip by
-clip, with 95 % bootstrap intervals. A cell is a Bark band of a frame; it is loud where the original's log energy is at
-most 25 dB below the 97th percentile of the clip's cells.
+clip, with 95 % bootstrap intervals, and the mean square error of loud and other cells. A cell is a Bark band of a
+frame; it is loud where the original's log energy is at most 25 dB below the 97th percentile of the clip's cells.
 """
 
 from __future__ import annotations
@@ -23,9 +23,8 @@ from aether_lite.errors import AetherError
 from aether_lite.evaluation.bench.bootstrap import estimate
 from aether_lite.evaluation.bench.dataset import load_clip, open_dataset
 from aether_lite.evaluation.metrics.recognition import word_error_rate
-from aether_lite.features.bark import C0_OFFSET, DCT
 from aether_lite.features.layout import CEPSTRA, FRAME
-from aether_lite.features.tensors import log_bands
+from aether_lite.features.tensors import cepstra_of_bands, log_bands
 
 LOUD_RANGE = 2.5  # bel below the level of loud cells
 LOUD_QUANTILE = 0.97
@@ -46,16 +45,18 @@ def columns(part: slice) -> Mix:
     return mixed
 
 
+def loud_cells(true: Tensor) -> Tensor:
+    """``[F, 18] bool`` of a clip's features."""
+    levels = log_bands(true)
+    return levels > torch.quantile(levels, LOUD_QUANTILE) - LOUD_RANGE
+
+
 def cells(loud: bool) -> Mix:
     """Decoded in the loud cells or in all others, true in the rest."""
 
     def mixed(decoded: Tensor, true: Tensor) -> Tensor:
-        levels = log_bands(true)
-        chosen = (levels > torch.quantile(levels, LOUD_QUANTILE) - LOUD_RANGE) == loud
-        cepstra = torch.where(chosen, log_bands(decoded), levels) @ torch.from_numpy(DCT).float().T
-        cepstra[:, 0] -= C0_OFFSET
         made = true.clone()
-        made[:, CEPSTRA] = cepstra
+        made[:, CEPSTRA] = cepstra_of_bands(torch.where(loud_cells(true) == loud, log_bands(decoded), log_bands(true)))
         return made
 
     return mixed
@@ -93,10 +94,14 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise AetherError(f"{options.folder}: no English clip in {options.manifest}")
         codec = load(options.codec)
         values: dict[str, list[float]] = {name: [] for name in PARTS}
+        errors: dict[bool, list[Tensor]] = {True: [], False: []}
         for clip in clips:
             symbols = codec.encode(clip.speech.numpy(), options.rate)
             received = apply_channel("awgn", symbols, options.snr, seed=options.seed)
             decoded = codec.decode_features(received)[0, : len(clip.features)]
+            error = (log_bands(decoded) - log_bands(clip.features)).square()
+            for loud, kept in errors.items():
+                kept.append(error[loud_cells(clip.features) == loud])
             for name, mix in PARTS.items():
                 made = codec.speak(mix(decoded, clip.features)[None])[0, : len(decoded) * FRAME]
                 values[name].append(float(word_error_rate(made, clip.speech[: len(made)])))
@@ -109,6 +114,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         heard = [rate for rate in row if rate == rate]
         more = estimate([one - other for one, other in zip(row, alone, strict=True) if one == one])
         print(f"| {name} | {sum(heard) / len(heard):.3f} | {more.value:+.3f} [{more.low:+.3f}, {more.high:+.3f}] |")
+    loud_error, other_error = (torch.cat(errors[loud]) for loud in (True, False))
+    share = len(loud_error) / (len(loud_error) + len(other_error))
+    print(
+        f"\nmean square error of band log energies: loud cells ({share:.0%} of all) {loud_error.mean():.4f}, "
+        f"others {other_error.mean():.4f} bel^2"
+    )
 
 
 if __name__ == "__main__":

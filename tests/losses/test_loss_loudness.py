@@ -5,16 +5,19 @@ from __future__ import annotations
 import pytest
 import torch
 
-from aether_lite.features.bark import DCT
+from aether_lite.features.tensors import cepstra_of_bands, log_bands
 from aether_lite.losses.feature import feature_loss_parts
 from aether_lite.losses.loudness import LEVEL_SLOPE, loudness_loss
 
 
 def rows(bands: torch.Tensor) -> torch.Tensor:
     """Features ``[..., F, 20]`` with the log10 band energies ``[..., F, 18]``."""
-    cepstra = bands @ torch.from_numpy(DCT).float().T
-    cepstra[..., 0] -= 4
-    return torch.cat([cepstra, torch.zeros(*bands.shape[:-1], 2)], dim=-1)
+    return torch.cat([cepstra_of_bands(bands), torch.zeros(*bands.shape[:-1], 2)], dim=-1)
+
+
+def test_bands_and_cepstra_are_each_others_inverse() -> None:
+    bands = 3 * torch.randn(2, 5, 18, generator=torch.Generator().manual_seed(3))
+    torch.testing.assert_close(log_bands(rows(bands)), bands, rtol=1e-5, atol=1e-5)
 
 
 def test_an_error_counts_by_the_level_of_its_cell() -> None:

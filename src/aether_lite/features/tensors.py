@@ -16,6 +16,13 @@ def log_bands(features: Tensor) -> Tensor:
     return bands
 
 
+def cepstra_of_bands(bands: Tensor) -> Tensor:
+    """Cepstra c0..c17 ``[..., 18]`` of log10 band energies ``[..., 18]`` (int16 scale); :func:`log_bands` goes back."""
+    matrix = torch.as_tensor(DCT, dtype=bands.dtype, device=bands.device)
+    cepstra: Tensor = (bands - C0_OFFSET * matrix[0]) @ matrix.T
+    return cepstra
+
+
 def voiced_frames(features: Tensor) -> Tensor:
     """``[..., F] bool``: frames of features ``[..., F, >= 20]`` that are voiced (correlation above 0.1)."""
     return features[..., VOICING] > VOICED_ABOVE
