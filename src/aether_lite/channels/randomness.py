@@ -68,20 +68,20 @@ class Draws:
         """
         if self._items is None:
             return self._normal(self._shared, (self._batch, *shape), dtype)
-        drawn = torch.zeros(self._batch, *shape, dtype=dtype, device=self._device)
+        drawn = torch.zeros(self._batch, *shape, dtype=dtype)  # where the generators are; one copy to a GPU is enough
         for item, generator in enumerate(self._items):
             width = shape[-1] if widths is None else widths[item]
-            drawn[item, ..., :width] = self._normal(generator, (*shape[:-1], width), dtype)
-        return drawn
+            drawn[item, ..., :width] = torch.randn(*shape[:-1], width, generator=generator, dtype=dtype)
+        return drawn.to(self._device)
 
     def uniform(self, *shape: int) -> Tensor:
         """``[B, *shape] float64``, independent and uniform in [0, 1)."""
         if self._items is None:
             return self._uniform(self._shared, (self._batch, *shape))
-        drawn = torch.zeros(self._batch, *shape, dtype=torch.float64, device=self._device)
+        drawn = torch.zeros(self._batch, *shape, dtype=torch.float64)
         for item, generator in enumerate(self._items):
-            drawn[item] = self._uniform(generator, shape)
-        return drawn
+            drawn[item] = torch.rand(shape, generator=generator, dtype=torch.float64)
+        return drawn.to(self._device)
 
     def _normal(self, generator: torch.Generator | None, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         origin = self._device if generator is None else generator.device
