@@ -92,6 +92,22 @@ def test_leaving_early_ends_the_workers():
     assert multiprocessing.active_children() == []
 
 
+def test_a_worker_that_dies_while_it_is_ended_harms_nothing(monkeypatch):
+    def aborted(_: object) -> None:
+        raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Aborted.")
+
+    batches = Loader(square, range(1000), workers=1)
+    assert next(batches).item() == 0
+    workers = batches._iterator
+    end = workers._shutdown_workers
+    monkeypatch.setattr(type(workers), "_shutdown_workers", aborted)
+    batches.close()
+    assert list(batches) == []
+    monkeypatch.undo()
+    end()
+    assert multiprocessing.active_children() == []
+
+
 def test_options_out_of_range():
     with pytest.raises(AetherError, match="workers"):
         Loader(square, range(3), workers=-1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -95,14 +96,15 @@ class Loader(Generic[Batch]):
         return made
 
     def close(self) -> None:
-        """End the workers; no batch follows."""
+        """End the workers, however they end; no batch follows."""
         self._closed = True
         atexit.unregister(self.close)
         # Not left to the garbage collector: a traceback may hold the iterator, and the workers ignore signals.
         shut_down = getattr(self._iterator, "_shutdown_workers", None)
         self._iterator = None
         if shut_down is not None:
-            shut_down()
+            with contextlib.suppress(RuntimeError):  # a worker that dies while it is ended: no batch is missed
+                shut_down()
 
     def __enter__(self) -> Loader[Batch]:
         return self

@@ -137,10 +137,10 @@ class Trainer:
         """Train to the end or to a signal, saving on the way and at the end."""
         try:
             run_steps(self, self.config.steps, self._after)
+            finish(self)
         finally:
             if self.loader is not None:
                 self.loader.close()
-        finish(self)
 
     def _after(self, parts: Mapping[str, Tensor]) -> None:
         """Report, validate and save as due. Only the leading process writes; the others wait for it."""

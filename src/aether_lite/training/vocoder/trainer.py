@@ -96,10 +96,10 @@ class VocoderTrainer:
         """Train to the end or to a signal, saving on the way and at the end."""
         try:
             run_steps(self, self.config.steps, self._after)
+            finish(self)
         finally:
             if self.loader is not None:
                 self.loader.close()
-        finish(self)
 
     def _step_of(self, stage: Stage) -> Step:
         """The function that makes steps of this kind; recorded on a GPU."""
