@@ -80,6 +80,7 @@ class Trainer:
         self.critic = Critic(GanLoss(config.gan_loss)).to(team.device) if config.lambda_adv > 0 else None
         self.penalties = _penalties(self.codec, team)
         self.average = copy.deepcopy(self.codec).requires_grad_(False)
+        self.average.to(team.device)  # puts the copied weights of each GRU into one piece again, which cuDNN wants
         if isinstance(self.codec, SpiJscc) and self.codec.latent_power is not None:
             self.codec.latent_power.total = team.total
         self.optimiser = make_optimiser(self.codec, self.vocoder, config, team)
