@@ -23,6 +23,7 @@ import torch
 from aether_lite.audio import read_audio
 from aether_lite.channels import Bits, bsc
 from aether_lite.codec import HashCodec, load_hash
+from aether_lite.errors import AetherError
 from aether_lite.evaluation.bench.dataset import bundled, open_dataset
 from aether_lite.evaluation.bench.tables import markdown
 from aether_lite.hash import BIT_RATES
@@ -71,7 +72,8 @@ def main() -> None:
         for index, (name, (threads, settings)) in enumerate(MACHINES.items()):
             out = Path(folder, f"{index}.npz")
             command = [sys.executable, *sys.argv, "--worker", str(threads), str(out), str(first or "")]
-            subprocess.run(command, check=True, env=os.environ | settings)
+            if code := subprocess.run(command, check=False, env=os.environ | settings).returncode:
+                sys.exit(code)  # the process has said why
             first = first or out
             here, there = np.load(first), np.load(out)
             turned = int((here["bits"] != there["bits"]).sum())
@@ -83,4 +85,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except AetherError as error:
+        sys.exit(f"bit_flips: {error}")

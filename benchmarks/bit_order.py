@@ -12,6 +12,7 @@ the receiver trusts them, the worst that they can do. Measures: aether_lite.eval
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import numpy as np
 import torch
 
 from aether_lite.codec import load_hash
+from aether_lite.errors import AetherError
 from aether_lite.evaluation.bench.dataset import bundled, load_clip, open_dataset
 from aether_lite.evaluation.bench.tables import markdown
 from aether_lite.evaluation.bit_order import METRICS, Cost, Sender, error_costs, position_costs
@@ -114,4 +116,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except AetherError as error:
+        sys.exit(f"bit_order: {error}")

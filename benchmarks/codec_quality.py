@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ import torch
 
 from aether_lite.channels import apply_channel
 from aether_lite.codec import Codec, load
+from aether_lite.errors import AetherError
 from aether_lite.evaluation.metrics import FEATURE_METRICS
 from aether_lite.features import read_f32
 from aether_lite.features.layout import NUM_FREE
@@ -66,9 +68,13 @@ def main() -> None:
     chosen = parser.parse_args()
     codec = load(chosen.model)
     paths = sorted(chosen.folder.rglob("*.f32"), key=lambda path: path.name)
+    if not paths:
+        raise AetherError(f"{chosen.folder}: holds no .f32 files; `aether-lite prepare` or `features` makes them")
     rows = np.concatenate([read_f32(path)[:, :NUM_FREE] for path in paths])
     token = codec.token_frames
     frames = len(rows) // (STREAMS * token) * token
+    if frames == 0:
+        raise AetherError(f"{chosen.folder}: has {len(rows)} frames; at least {STREAMS * token} are needed")
     features = torch.from_numpy(rows[: STREAMS * frames]).reshape(STREAMS, frames, NUM_FREE)
 
     def at(rate: int, snr_db: float, channel: str = "awgn", **options: object) -> dict[str, float]:
@@ -99,4 +105,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except AetherError as error:
+        sys.exit(f"codec_quality: {error}")

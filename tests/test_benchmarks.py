@@ -28,3 +28,15 @@ def test_benchmark_prints_a_figure_in_every_row(command: tuple[str, ...], rows: 
     for row in rows:
         (line,) = re.findall(rf"^ *{row}( +\d.*)$", ran.stdout, re.MULTILINE)
         assert all(float(figure) > 0 for figure in line.split())
+
+
+@pytest.mark.parametrize("name", ["bit_flips", "bit_order", "codec_quality"])
+def test_a_wrong_folder_is_one_line(name: str, tmp_path: Path) -> None:
+    wrong = tmp_path / "empty"
+    wrong.mkdir()
+    ran = subprocess.run(
+        [sys.executable, str(BENCHMARKS / f"{name}.py"), str(wrong)], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(f"{name}: {wrong}: ")
+    assert ran.stderr.count("\n") == 1
