@@ -13,7 +13,13 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from aether_lite.errors import AetherError
-from aether_lite.vocoder import FARGAN, default_vocoder_path, load_fargan, save_fargan_safetensors
+from aether_lite.vocoder import (
+    FARGAN,
+    default_vocoder_path,
+    load_fargan,
+    released_vocoders,
+    save_fargan_safetensors,
+)
 from aether_lite.vocoder import save_public_checkpoint as save_public
 
 LARGEST_WEIGHTS = 3_500_000  # bytes
@@ -210,3 +216,15 @@ def test_the_name_must_say_safetensors(tmp_path):
         save_fargan_safetensors(FARGAN(), tmp_path / "a.pth", {})
     with pytest.raises(AetherError, match="does not exist"):
         save_public(FARGAN(), tmp_path / "nowhere" / "a.pth")
+
+
+@pytest.mark.parametrize("name", sorted(released_vocoders()))
+def test_released_vocoders_load_by_name_and_have_cards(name):
+    path = released_vocoders()[name]
+    assert path.stat().st_size <= LARGEST_WEIGHTS
+    assert path.name in path.with_suffix(".md").read_text()
+    assert same_weights(load_fargan(name), load_fargan(path))
+
+
+def test_an_unknown_name_is_told_the_released_ones():
+    assert "fargan" in refusal(Path("fargan_of_nobody"))

@@ -68,12 +68,12 @@ def released() -> list[dict[str, Any]]:
     """Weights that come with the package: kind, name, file and size [bytes]."""
     from aether_lite.codec.loading import released_codecs, released_hash_codecs
     from aether_lite.hash.priors import released_priors
-    from aether_lite.vocoder import default_vocoder_path
+    from aether_lite.vocoder import released_vocoders
 
     found = [("codec", name, path) for name, path in released_codecs().items()]
     found += [("hash codec", name, path) for name, path in released_hash_codecs().items()]
     found += [("prior", prior.path.stem.removeprefix("prior_"), prior.path) for prior in released_priors()]
-    found.append(("vocoder", default_vocoder_path().stem, default_vocoder_path()))
+    found += [("vocoder", name, path) for name, path in released_vocoders().items()]
     return [{"kind": kind, "name": name, "file": path.name, "bytes": path.stat().st_size} for kind, name, path in found]
 
 

@@ -28,8 +28,8 @@ HashModel = Annotated[
 Vocoder = Annotated[
     str | None,
     typer.Option(
-        "--vocoder", "--fargan-ckpt", help="FARGAN weights, .pth or .safetensors; else the released ones.",
-        metavar="FILE", show_default=False,
+        "--vocoder", "--fargan-ckpt", help="FARGAN weights, .pth or .safetensors, or released ones by name.",
+        metavar="NAME|FILE", show_default=False,
     ),
 ]  # fmt: skip
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aether_lite.cli import files
@@ -79,7 +78,7 @@ class Transmission:
 
     def __init__(self, job: Job, link: Link | BitLink, quiet: bool) -> None:
         from aether_lite.codec.loading import codec_path
-        from aether_lite.vocoder import default_vocoder_path
+        from aether_lite.vocoder import vocoder_path
 
         self.job, self.link = job, link
         self.out = console(quiet)
@@ -87,7 +86,7 @@ class Transmission:
         self.to_audio = files.suffix_of(job.destination) != files.FEATURES
         self.weights = {"codec": codec_path(job.model)}
         if self.to_audio or job.picture is not None:
-            self.weights["vocoder"] = default_vocoder_path() if job.vocoder is None else Path(job.vocoder)
+            self.weights["vocoder"] = vocoder_path(job.vocoder)
             _ = self.codec.vocoder  # its errors before the work
 
     def run(self) -> None:

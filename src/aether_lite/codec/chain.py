@@ -23,7 +23,6 @@ from aether_lite.spi import State
 from aether_lite.vocoder import (
     FrameVocoder,
     FusedFargan,
-    default_vocoder_path,
     fastest_vocoder,
     load_fargan,
     synthesize,
@@ -38,7 +37,7 @@ class SpeechChain:
     Args:
         model: the learned codec.
         provenance: where its weights come from.
-        vocoder: file of vocoder weights (``.pth`` or ``.safetensors``); None for the released ones.
+        vocoder: vocoder weights: a file (``.pth`` or ``.safetensors``) or a released name; None for ``fargan``.
     """
 
     def __init__(
@@ -51,12 +50,12 @@ class SpeechChain:
     @cached_property
     def vocoder(self) -> FusedFargan:
         """The vocoder, loaded when first used."""
-        return FusedFargan(load_fargan(self._vocoder_path or default_vocoder_path()))
+        return FusedFargan(load_fargan(self._vocoder_path))
 
     @cached_property
     def stream_vocoder(self) -> FrameVocoder:
         """The fastest vocoder for one stream on this machine: compiled if numba is installed (once, some seconds)."""
-        return fastest_vocoder(load_fargan(self._vocoder_path or default_vocoder_path()))
+        return fastest_vocoder(load_fargan(self._vocoder_path))
 
     @cached_property
     def stream_steps(self) -> Steps:

@@ -20,7 +20,7 @@ from aether_lite.export.packages import check_export_packages
 from aether_lite.export.quantise import quantise
 from aether_lite.export.runner import MANIFEST, OnnxStep, session
 from aether_lite.export.steps import Step, codec_and_vocoder_steps
-from aether_lite.vocoder import default_vocoder_path, load_fargan
+from aether_lite.vocoder import load_fargan, vocoder_path
 
 
 def export_folder(
@@ -36,7 +36,7 @@ def export_folder(
     Args:
         folder: a new or empty folder; its parent must exist.
         model: name of released weights or a codec file.
-        vocoder: file of vocoder weights; None for the released ones.
+        vocoder: file of vocoder weights or a released name; None for ``fargan``.
         int8: also write the int8 variants.
         progress: called with the name of each part as work on it begins.
 
@@ -50,7 +50,7 @@ def export_folder(
     check_export_packages()
     with new_folder(Path(folder)) as partial:
         codec_file = codec_path(model)
-        vocoder_file = Path(vocoder) if vocoder is not None else default_vocoder_path()
+        vocoder_file = vocoder_path(vocoder)
         codec, provenance = load_codec(codec_file)
         steps = codec_and_vocoder_steps(codec, load_fargan(vocoder_file))
         inputs = probes(codec)

@@ -3,8 +3,10 @@
 from aether_lite.vocoder.checkpoint import (
     default_vocoder_path,
     load_fargan,
+    released_vocoders,
     save_fargan_safetensors,
     save_public_checkpoint,
+    vocoder_path,
 )
 from aether_lite.vocoder.compiled import CompiledFargan, fastest_vocoder
 from aether_lite.vocoder.emphasis import deemphasize
@@ -27,7 +29,9 @@ __all__ = [
     "fastest_vocoder",
     "load_fargan",
     "periods_from_features",
+    "released_vocoders",
     "save_fargan_safetensors",
     "save_public_checkpoint",
     "synthesize",
+    "vocoder_path",
 ]

@@ -23,22 +23,44 @@ from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
 from aether_lite.vocoder.fargan import FARGAN
 
-DEFAULT_WEIGHTS = "fargan.safetensors"
+DEFAULT_VOCODER = "fargan"
 SAFETENSORS_SUFFIX = ".safetensors"
 FORMAT = "fargan"  # value of the metadata entry "format"
 KEYS_SHOWN = 28  # of each kind in an error message; a checkpoint has 28
 
 
 def default_vocoder_path() -> Path:
-    """Weights that come with the package."""
-    return Path(str(files("aether_lite").joinpath("weights", DEFAULT_WEIGHTS)))
+    """The weights that are used where none are named."""
+    return released_vocoders()[DEFAULT_VOCODER]
+
+
+def released_vocoders() -> dict[str, Path]:
+    """Weights that come with the package, by name."""
+    folder = Path(str(files("aether_lite").joinpath("weights")))
+    return {path.stem: path for path in sorted(folder.glob(f"{DEFAULT_VOCODER}*{SAFETENSORS_SUFFIX}"))}
+
+
+def vocoder_path(name: str | Path | None) -> Path:
+    """File of a released vocoder's name, of the default for None, or the path itself when it is one.
+
+    Raises:
+        AetherError: neither a released vocoder nor a file.
+    """
+    released = released_vocoders()
+    if name is None or str(name) in released:
+        return released[DEFAULT_VOCODER if name is None else str(name)]
+    path = Path(name)
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "no such file"
+        raise AetherError(f"{path}: {what}; give a FARGAN checkpoint or a released vocoder ({', '.join(released)})")
+    return path
 
 
 def load_fargan(path: str | Path | None = None) -> FARGAN:
     """Read a vocoder.
 
     Args:
-        path: a public ``.pth`` checkpoint or a ``.safetensors`` file; without it
+        path: a public ``.pth`` checkpoint, a ``.safetensors`` file or the name of released weights; without it
             :func:`default_vocoder_path`. Weights stored in half precision become float32.
 
     Returns:
@@ -48,9 +70,7 @@ def load_fargan(path: str | Path | None = None) -> FARGAN:
         AetherError: no such file, not a FARGAN checkpoint, or weights that are missing, unexpected, of the
             wrong shape or not finite; the message names the file and the keys.
     """
-    path = default_vocoder_path() if path is None else Path(path)
-    if not path.is_file():
-        raise AetherError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}; give a FARGAN checkpoint")
+    path = vocoder_path(path)
     reader = _read_safetensors if path.suffix == SAFETENSORS_SUFFIX else _read_public
     model_kwargs, weights = reader(path)
     model = _build(path, model_kwargs)
