@@ -227,4 +227,4 @@ def test_released_vocoders_load_by_name_and_have_cards(name):
 
 
 def test_an_unknown_name_is_told_the_released_ones():
-    assert "fargan" in refusal(Path("fargan_of_nobody"))
+    assert "fargan_adversarial" in refusal(Path("nobody"))

@@ -55,7 +55,7 @@ class Decoding:
 
     Args:
         model: hash codec by name or file.
-        vocoder: file of vocoder weights; None for the released ones.
+        vocoder: file of vocoder weights or a released name; None for ``fargan``.
         prior: file of a prior, or its name; None for the one that the file names.
         speaks: audio is wanted, so that the errors of the vocoder come before the work.
 

@@ -25,7 +25,7 @@ class Codec(SpeechChain):
     Args:
         model: the learned codec.
         provenance: where its weights come from.
-        vocoder: file of vocoder weights (``.pth`` or ``.safetensors``); None for the released ones.
+        vocoder: vocoder weights: a file (``.pth`` or ``.safetensors``) or a released name; None for ``fargan``.
 
     Example:
         >>> import aether_lite, numpy as np
@@ -80,7 +80,7 @@ def load(model: str | Path = DEFAULT_CODEC, vocoder: str | Path | None = None) -
 
     Args:
         model: name of released weights (``aether-lite info`` lists them) or a codec file.
-        vocoder: FARGAN weights, public ``.pth`` or ``.safetensors``; None for the released ones.
+        vocoder: FARGAN weights, public ``.pth`` or ``.safetensors``, or a released name; None for ``fargan``.
 
     Raises:
         AetherError: no such file, or not a codec of symbols (:func:`load_hash` loads hash codecs).

@@ -25,7 +25,7 @@ class HashCodec(SpeechChain):
     Args:
         model: the learned hash codec.
         provenance: where its weights come from.
-        vocoder: file of vocoder weights (``.pth`` or ``.safetensors``); None for the released ones.
+        vocoder: vocoder weights: a file (``.pth`` or ``.safetensors``) or a released name; None for ``fargan``.
     """
 
     model: SpiHash
@@ -78,7 +78,7 @@ def load_hash(model: str | Path = DEFAULT_HASH_CODEC, vocoder: str | Path | None
 
     Args:
         model: name of released weights (``aether-lite info`` lists them) or a codec file.
-        vocoder: FARGAN weights, public ``.pth`` or ``.safetensors``; None for the released ones.
+        vocoder: FARGAN weights, public ``.pth`` or ``.safetensors``, or a released name; None for ``fargan``.
 
     Raises:
         AetherError: no such file, or not a hash codec.

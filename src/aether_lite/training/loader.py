@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from aether_lite.errors import AetherError
 
 Batch = TypeVar("Batch")
+DEAD_WORKER = "DataLoader worker"  # in torch's error of a worker that was killed or aborted
 
 
 class Loader(Generic[Batch]):
@@ -82,7 +82,7 @@ class Loader(Generic[Batch]):
             batch = next(self._iterator)
             failed = False
         except RuntimeError as error:
-            if "DataLoader worker" in str(error):
+            if DEAD_WORKER in str(error):
                 raise AetherError("a data worker was killed (out of memory?): use fewer workers") from error
             raise
         finally:
@@ -103,8 +103,11 @@ class Loader(Generic[Batch]):
         shut_down = getattr(self._iterator, "_shutdown_workers", None)
         self._iterator = None
         if shut_down is not None:
-            with contextlib.suppress(RuntimeError):  # a worker that dies while it is ended: no batch is missed
+            try:
                 shut_down()
+            except RuntimeError as error:
+                if DEAD_WORKER not in str(error):  # one that dies while it is ended: no batch is missed
+                    raise
 
     def __enter__(self) -> Loader[Batch]:
         return self
