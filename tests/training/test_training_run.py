@@ -17,6 +17,7 @@ from aether_lite.training.config import TrainConfig
 from aether_lite.training.curriculum import position
 from aether_lite.training.distributed import Team
 from aether_lite.training.launch import corpora
+from aether_lite.training.loader import Loader
 from aether_lite.training.run import run
 from aether_lite.training.trainer import CONSTANTS_CROPS, CONSTANTS_STREAM, Trainer
 
@@ -184,6 +185,26 @@ def test_sigterm_saves_and_ends(data_root: Path, tmp_path: Path) -> None:
 def test_only_the_newest_checkpoints_are_kept(data_root: Path, tmp_path: Path) -> None:
     trained(data_root, tmp_path, steps=5, keep=2)
     assert sorted(p.name for p in tmp_path.glob("step_*.pth")) == ["step_00000004.pth", "step_00000005.pth"]
+
+
+def test_weights_are_saved_before_the_loader_is_ended(
+    data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = Loader.close
+
+    def broken(loader: Loader[object]) -> None:
+        end(loader)
+        raise RuntimeError("the workers cannot be ended")
+
+    config = options(data_root, tmp_path, steps=2, save_every=1000, validate_every=1000, stage_borders=[9, 9, 9])
+    trainer = Trainer(config, corpora(config)[0], ALONE)
+    monkeypatch.setattr(Loader, "close", broken)
+    with pytest.raises(RuntimeError, match="cannot be ended"):
+        trainer.run()
+    path = newest(tmp_path)
+    assert path is not None
+    assert load_checkpoint(path)["step"] == 2
+    assert load_codec(tmp_path / f"codec_{config.preset}.safetensors")
 
 
 def test_collapse_stops_the_run_if_asked(data_root: Path, tmp_path: Path) -> None:
