@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import index
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
 import torch
 from torch import Tensor
@@ -67,7 +67,7 @@ class Draws:
         item b; further ones may be zero. It makes an item's numbers independent of the batch it stands in.
         """
         if self._items is None:
-            return self._normal(self._shared, (self._batch, *shape), dtype)
+            return torch.randn(self._batch, *shape, dtype=dtype, **self._origin).to(self._device)
         drawn = torch.zeros(self._batch, *shape, dtype=dtype)  # where the generators are; one copy to a GPU is enough
         for item, generator in enumerate(self._items):
             width = shape[-1] if widths is None else widths[item]
@@ -77,19 +77,17 @@ class Draws:
     def uniform(self, *shape: int) -> Tensor:
         """``[B, *shape] float64``, independent and uniform in [0, 1)."""
         if self._items is None:
-            return self._uniform(self._shared, (self._batch, *shape))
+            return torch.rand(self._batch, *shape, dtype=torch.float64, **self._origin).to(self._device)
         drawn = torch.zeros(self._batch, *shape, dtype=torch.float64)
         for item, generator in enumerate(self._items):
             drawn[item] = torch.rand(shape, generator=generator, dtype=torch.float64)
         return drawn.to(self._device)
 
-    def _normal(self, generator: torch.Generator | None, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        origin = self._device if generator is None else generator.device
-        return torch.randn(shape, generator=generator, dtype=dtype, device=origin).to(self._device)
-
-    def _uniform(self, generator: torch.Generator | None, shape: tuple[int, ...]) -> Tensor:
-        origin = self._device if generator is None else generator.device
-        return torch.rand(shape, generator=generator, dtype=torch.float64, device=origin).to(self._device)
+    @property
+    def _origin(self) -> dict[str, Any]:
+        """The batch's own generator and its device, for torch's factories."""
+        device = self._device if self._shared is None else self._shared.device
+        return {"generator": self._shared, "device": device}
 
 
 def _seeded(seed: SupportsIndex | None, stream: int) -> torch.Generator:

@@ -51,7 +51,7 @@ class TrainConfig:
         "codec to start from, a released name or a file, whose form then holds; default: random; a hash codec may "
         "start from an analogue one, and a codec grows to a preset with more or wider blocks or a look-ahead",
     )
-    fargan_ckpt: str = option("", "vocoder weights (.pth or .safetensors); default: the released vocoder")
+    fargan_ckpt: str = option("", "vocoder weights (.pth or .safetensors) or a released name; default: fargan")
     # curriculum
     steps: int = option(8000, "length of the run")
     stage_borders: list[int] = option(

@@ -37,7 +37,7 @@ class VocoderConfig:
     codec: str = option("", "codec those went through (.safetensors); default: the released codec")
     workers: int = option(0, "processes that prepare batches ahead; 0 prepares them in line")
     # stages
-    init: str = option("", "vocoder weights to start from (.pth or .safetensors); default: random")
+    init: str = option("", "vocoder weights to start from (.pth or .safetensors) or a released name; default: random")
     spectral_steps: int = option(6000, "steps on spectra alone")
     adversarial_steps: int = option(1000, "steps with discriminators after that")
     critic_steps: int = option(200, "first adversarial steps, in which only the discriminators learn")
