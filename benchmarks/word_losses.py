@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
     try:
-        chosen = open_dataset(options.folder, options.manifest).chosen(options.clips).sources
+        chosen = open_dataset(options.folder, options.manifest).chosen(options.clips or None).sources
         clips = [clip for clip in map(load_clip, chosen) if clip.language.startswith("en")]
         if not clips:
             raise AetherError(f"{options.folder}: no English clip in {options.manifest}")

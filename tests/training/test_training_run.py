@@ -12,6 +12,7 @@ import torch
 from aether_lite.codec import load_codec, preset
 from aether_lite.codec.loading import codec_path
 from aether_lite.errors import AetherError
+from aether_lite.listener import Listener, save_listener
 from aether_lite.training.checkpoint import load_checkpoint, newest
 from aether_lite.training.config import TrainConfig
 from aether_lite.training.curriculum import position
@@ -244,3 +245,26 @@ def test_a_run_of_base_starts_from_small_and_grows_it(data_root: Path, tmp_path:
     assert torch.equal(trainer.codec.jscc_encoder.linear.weight, small.jscc_encoder.linear.weight)
     with pytest.raises(AetherError, match="is not of preset tiny"):
         trained(data_root, tmp_path, 0, preset="tiny", **changes)
+
+
+def test_errors_count_as_a_listener_hears_them_only_where_asked(data_root: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    path = tmp_path / "listener.safetensors"
+    save_listener(Listener(width=8, blocks=1), path, {})
+    plain = trained(data_root, tmp_path / "plain", steps=2)
+    assert plain.listener is None
+    heard = trained(data_root, tmp_path / "heard", steps=1, lambda_listening=2.0, listener=str(path))
+    kept = {name: value.clone() for name, value in heard.listener.state_dict().items()}  # type: ignore[union-attr]
+    parts = heard.train_step()
+    assert parts["listening"] > 0
+    others = {
+        name: value
+        for name, value in plain.codec.state_dict().items()
+        if not torch.equal(value, heard.codec.state_dict()[name])
+    }
+    assert others  # it changed what was learned
+    for name, value in heard.listener.state_dict().items():  # type: ignore[union-attr]
+        assert torch.equal(value, kept[name])
+    assert not any("listener" in name for name in heard.content()["model"])
+    with pytest.raises(AetherError, match="no such listener file"):
+        trained(data_root, tmp_path / "none", steps=0, lambda_listening=1.0, listener=str(tmp_path / "nobody"))

@@ -78,6 +78,17 @@ def _train_prior(context: typer.Context) -> None:
     train_prior(context.args)
 
 
+@app.command(
+    "train-listener",
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
+)
+def _train_listener(context: typer.Context) -> None:
+    """Teach a listener what a recogniser hears (its options: aether-lite train-listener --help)."""
+    from aether_lite.cli.train_listener import train_listener
+
+    train_listener(context.args)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; a stated error is one line on standard error and exit code 1."""
     try:

@@ -61,6 +61,10 @@ class TrainConfig:
     lambda_loudness: float = option(
         0.0, "weight of an SPI term that counts errors of bands by their level, relative to the feature loss; 0: none"
     )
+    lambda_listening: float = option(
+        0.0, "weight of an SPI term that counts errors as a speech recogniser hears them, relative to the feature loss"
+    )
+    listener: str = option("listener", "what hears for it: the released listener, or a file of train-listener")
     lambda_wave: float = option(0.1, "weight of the audio terms: log-mel, F0 and, if asked for, STFT losses")
     lambda_adv: float = option(0.02, "weight of the GAN terms; 0 switches the GAN off for good")
     use_stft_loss: bool = option(False, "add the multi-resolution STFT loss to the audio terms")
@@ -175,8 +179,8 @@ def checked(config: TrainConfig) -> TrainConfig:
         (1 <= config.audio_items <= config.batch, "audio_items: 1 to the batch"),
         (24 <= config.audio_frames <= config.frames, "audio_frames: 24 to frames"),
         (min(config.channels.values(), default=0) >= 0 < sum(config.channels.values()), "channels: shares above 0"),
-        (min(config.lambda_spi, config.lambda_loudness, config.lambda_wave, config.lambda_adv) >= 0,
-         "lambda_*: at least 0"),
+        (min(config.lambda_spi, config.lambda_loudness, config.lambda_listening, config.lambda_wave,
+             config.lambda_adv) >= 0, "lambda_*: at least 0"),
         (min(config.save_every, config.validate_every, config.keep) >= 1, "save_every, validate_every, keep: from 1"),
         (len(config.data_weight) in (0, len(config.data_root)), "data_weight: one for each data_root"),
         (set(config.bit_rates) <= set(BIT_RATES) and len(config.bit_rates) > 0,

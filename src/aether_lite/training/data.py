@@ -180,6 +180,10 @@ class Corpus:
             missing -= length
         return places
 
+    def kind_of(self, index: int) -> PcmKind:
+        """What the samples of a clip are."""
+        return self.kinds[self._root[index]]
+
     def _behind(self, index: int) -> int:
         """The clip behind this one in its root, in name order; the root's first behind its last."""
         behind = index + 1
@@ -191,7 +195,7 @@ class Corpus:
         return None if self.augmentation is None else self.augmentation.draw(seed, step, item)
 
     def _speech(self, clip: int, start: int, frames: int) -> Float32:
-        return read_speech(self.clips[clip], self.kinds[self._root[clip]], start, frames)
+        return read_speech(self.clips[clip], self.kind_of(clip), start, frames)
 
 
 def _joined(pieces: Sequence[Float32]) -> Float32:

@@ -10,8 +10,10 @@ from torch import Tensor
 from aether_lite.channels.bits import Bits
 from aether_lite.channels.signal import Symbols
 from aether_lite.codec import Transmission
+from aether_lite.listener import Listener
 from aether_lite.losses.f0 import f0_correlation_loss, f0_spread_loss
 from aether_lite.losses.feature import delta_feature_loss, feature_loss
+from aether_lite.losses.listening import listening_loss
 from aether_lite.losses.loudness import loudness_loss
 from aether_lite.losses.reduction import Reduce, alone
 from aether_lite.losses.semantic import normalised_energy, semantic_loss
@@ -28,12 +30,12 @@ SPI_WEIGHTS: dict[str, float] = {
     "f0_spread": 0.05,  # spread of F0 below 0.9 of the original's
     "silence": 0.02,  # decoded energy where the original is silent
 }
-"""Weight of each SPI term relative to the feature loss; that of ``loudness`` is an option."""
+"""Weight of each SPI term relative to the feature loss; those of ``loudness`` and ``listening`` are options."""
 
 
-def spi_weights(loudness: float) -> dict[str, float]:
+def spi_weights(loudness: float, listening: float = 0.0) -> dict[str, float]:
     """Weight of every SPI term."""
-    return {**SPI_WEIGHTS, "loudness": loudness}
+    return {**SPI_WEIGHTS, "loudness": loudness, "listening": listening}
 
 
 def expected_loss(rate: Tensor, snr_db: Tensor) -> Tensor:
@@ -66,6 +68,7 @@ def spi_terms(
     features: Tensor,
     weight: Tensor,
     reduce: Reduce = alone,
+    listener: Listener | None = None,
 ) -> dict[str, Tensor]:
     """Every SPI term, a scalar each, items weighted, not yet multiplied by :func:`spi_weights`.
 
@@ -73,6 +76,7 @@ def spi_terms(
         features: true features ``[B, F, 20]``.
         weight: weight of each item ``[B]``, see :func:`balance`.
         reduce: sum over ranks, see :mod:`aether_lite.losses.reduction`.
+        listener: gives the term ``listening``; without it there is none.
     """
     energy = normalised_energy(sent.target_image)
     items = {
@@ -84,6 +88,8 @@ def spi_terms(
         "semantic": semantic_loss(sent.encoder_semantics, features, energy)
         + semantic_loss(sent.decoder_semantics, features, energy),
     }
+    if listener is not None:
+        items["listening"] = listening_loss(listener, sent.features, features)
     return {
         **{name: (weight * value).mean() for name, value in items.items()},
         "f0_contour": f0_correlation_loss(sent.features, features, weight=weight, reduce=reduce),

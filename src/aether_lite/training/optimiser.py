@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -50,7 +51,15 @@ def make_critic_optimiser(critic: nn.Module, config: TrainConfig) -> torch.optim
     return torch.optim.AdamW(critic.parameters(), lr=config.critic_rate, betas=CRITIC_BETAS, weight_decay=0.0)
 
 
-def rate_factor(step: int, config: TrainConfig) -> float:
+class Schedule(Protocol):
+    """Options of the learning rate's course."""
+
+    steps: int
+    warmup: int
+    final_rate: float
+
+
+def rate_factor(step: int, config: Schedule) -> float:
     """Share of the peak learning rate at a step: linear rise, then a cosine to ``final_rate``."""
     rise = min(1.0, (step + 1) / max(config.warmup, 1))
     progress = min(step / max(config.steps, 1), 1.0)

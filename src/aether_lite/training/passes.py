@@ -19,6 +19,7 @@ from aether_lite.codec import SpiHash, SpiJscc
 from aether_lite.features.layout import FRAME, PITCH
 from aether_lite.features.tensors import voiced_frames
 from aether_lite.hash import HashPenalties, sharpness_at
+from aether_lite.listener import Listener
 from aether_lite.losses.adversarial import GanLoss, balanced_gradient, feature_matching_loss, generator_loss
 from aether_lite.losses.reduction import Reduce
 from aether_lite.losses.soft_yin import f0_audio_loss
@@ -74,6 +75,7 @@ class TrainingPass(nn.Module):
         reduce: sum of a tensor over processes, without gradient.
         speak: how to run the vocoder, such as :func:`aether_lite.training.graphed.graphed`; None for the plain loop.
         penalties: of a hash codec's bits; None for a codec of symbols.
+        listener: of the term ``listening``, frozen; None without it.
     """
 
     def __init__(
@@ -85,18 +87,20 @@ class TrainingPass(nn.Module):
         reduce: Reduce,
         speak: Speak | None = None,
         penalties: HashPenalties | None = None,
+        listener: Listener | None = None,
     ) -> None:
         super().__init__()
         self.codec, self.vocoder, self.penalties = codec, vocoder, penalties
         self._speak = (speak or Vocode(vocoder),)  # a tuple: the vocoder is registered once
         self._critic = (critic,)  # a tuple: the critic's parameters are not this module's
+        self._listener = (listener,)  # likewise
         self.config, self.reduce = config, reduce
 
     def forward(self, batch: Batch, conditions: Conditions | BitConditions, place: Position, step: int) -> PassOutput:
         """All losses of this process's items at a place in the curriculum."""
         config, features = self.config, batch.features
         decoded, terms, penalty = self._coded(features, conditions, step)
-        weights = spi_weights(config.lambda_loudness)
+        weights = spi_weights(config.lambda_loudness, config.lambda_listening)
         spi = place.stage.spi * config.lambda_spi * weighted_sum(terms, weights, place.stage.losses, features)
         parts = {name: value.detach() for name, value in terms.items()}
         parts["spi"] = spi.detach()
@@ -135,7 +139,7 @@ class TrainingPass(nn.Module):
                 assert isinstance(self.codec, SpiHash)
                 self.codec.jscc_encoder.bottleneck.sharpness = sharpness_at(step, self.config.hash_anneal)
                 sent = self.codec(features, conditions.rate, conditions.transmit)
-        terms = spi_terms(sent, features, conditions.weight, self.reduce)
+        terms = spi_terms(sent, features, conditions.weight, self.reduce, self._listener[0])
         return sent.features, terms, {} if self.penalties is None else self.penalties(*sent.hashed)
 
     def _vocode(self, decoded: Tensor, batch: Batch, step: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -22,6 +22,7 @@ from aether_lite.codec.loading import codec_path, load_codec, save_codec, start_
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES, HashPenalties, checked_kind
 from aether_lite.hash.bitstream import token_bits
+from aether_lite.listener import Listener, listener_path, load_listener
 from aether_lite.losses.adversarial import GanLoss
 from aether_lite.spi import matched_hidden
 from aether_lite.training.batches import Batch, batches
@@ -78,6 +79,7 @@ class Trainer:
         if config.compiled:
             self.vocoder.sig_net.compile(fullgraph=True, dynamic=False)
         self.critic = Critic(GanLoss(config.gan_loss)).to(team.device) if config.lambda_adv > 0 else None
+        self.listener = _listener(config, team)
         self.penalties = _penalties(self.codec, team)
         self.average = copy.deepcopy(self.codec).requires_grad_(False)
         self.average.to(team.device)  # puts the copied weights of each GRU into one piece again, which cuDNN wants
@@ -99,7 +101,9 @@ class Trainer:
         config = self.config
         recorded = config.captured and self.team.device.type == "cuda" and self.team.size == 1 and stage.hears
         speak = graphed(self.vocoder, config.audio_items, config.audio_frames) if recorded else None
-        whole = TrainingPass(self.codec, self.vocoder, self.critic, config, self.team.total, speak, self.penalties)
+        whole = TrainingPass(
+            self.codec, self.vocoder, self.critic, config, self.team.total, speak, self.penalties, self.listener
+        )
         self.wrapped: nn.Module = whole
         if self.team.size > 1:
             devices = [self.team.device] if self.team.device.type == "cuda" else None
@@ -240,6 +244,11 @@ def _conditions(config: TrainConfig, step: int, items: Sequence[int]) -> Conditi
         targeted=config.targeted,
     )
     return draw(ranges, config.seed, step, items)
+
+
+def _listener(config: TrainConfig, team: Team) -> Listener | None:
+    """What hears for the term ``listening``; None where that has no weight."""
+    return load_listener(listener_path(config.listener)).to(team.device) if config.lambda_listening > 0 else None
 
 
 def _penalties(codec: SpiJscc | SpiHash, team: Team) -> HashPenalties | None:
