@@ -79,14 +79,14 @@ def _train_prior(context: typer.Context) -> None:
 
 
 @app.command(
-    "train-listener",
+    "train-ear",
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
 )
-def _train_listener(context: typer.Context) -> None:
-    """Teach a listener what a recogniser hears (its options: aether-lite train-listener --help)."""
-    from aether_lite.cli.train_listener import train_listener
+def _train_ear(context: typer.Context) -> None:
+    """Teach an ear for training with a recogniser (its options: aether-lite train-ear --help)."""
+    from aether_lite.cli.train_ear import train_ear
 
-    train_listener(context.args)
+    train_ear(context.args)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

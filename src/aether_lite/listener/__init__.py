@@ -1,24 +1,25 @@
-"""The listener: what a speech recogniser hears in features, predicted from the features themselves.
+"""The listener: what a speech recogniser makes of features, with gradients.
 
-A small network, learned from the hidden states of a recogniser's encoder on speech
-(:mod:`aether_lite.training.listener`). It tells a codec which errors of its features cost words, with gradients,
-without a vocoder and without the recogniser.
+The encoder of a recogniser (:mod:`~aether_lite.listener.recogniser`) hears the spectrum that an ear
+(:mod:`~aether_lite.listener.ear`) guesses from the features. It tells a codec in training which errors cost words,
+without a vocoder. The extra ``listener`` brings the recogniser; the ear comes with the package.
 """
 
-from aether_lite.listener.network import FRAMES_PER_STATE, STATES, Listener
-from aether_lite.listener.weights import (
-    DEFAULT_LISTENER,
-    listener_path,
-    load_listener,
-    save_listener,
-)
+from aether_lite.listener.ear import Ear
+from aether_lite.listener.listener import Listener
+from aether_lite.listener.recogniser import TINY, RecogniserEncoder, load_encoder, recogniser_file
+from aether_lite.listener.weights import DEFAULT_EAR, ear_path, load_ear, load_listener, save_ear
 
 __all__ = [
-    "DEFAULT_LISTENER",
-    "FRAMES_PER_STATE",
-    "STATES",
+    "DEFAULT_EAR",
+    "TINY",
+    "Ear",
     "Listener",
-    "listener_path",
+    "RecogniserEncoder",
+    "ear_path",
+    "load_ear",
+    "load_encoder",
     "load_listener",
-    "save_listener",
+    "recogniser_file",
+    "save_ear",
 ]

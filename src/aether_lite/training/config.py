@@ -13,6 +13,7 @@ from aether_lite.codec.presets import PRESETS
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES, KINDS, PENALTIES
 from aether_lite.jscc import POWERS, RATES
+from aether_lite.listener.recogniser import LONGEST_HEARD
 from aether_lite.training import options
 from aether_lite.training.bit_conditions import BIT_CHANNELS
 from aether_lite.training.options import option
@@ -64,7 +65,11 @@ class TrainConfig:
     lambda_listening: float = option(
         0.0, "weight of an SPI term that counts errors as a speech recogniser hears them, relative to the feature loss"
     )
-    listener: str = option("listener", "what hears for it: the released listener, or a file of train-listener")
+    listening_items: int = option(4, "items of the batch that it is counted on, over all processes")
+    ear: str = option("ear", "how it hears features: the released ear, or a file of train-ear")
+    recogniser: str = option(
+        "tiny.en", "what hears for it: tiny.en (in the extra `listener`) or a folder with a CTranslate2 Whisper model"
+    )
     lambda_wave: float = option(0.1, "weight of the audio terms: log-mel, F0 and, if asked for, STFT losses")
     lambda_adv: float = option(0.02, "weight of the GAN terms; 0 switches the GAN off for good")
     use_stft_loss: bool = option(False, "add the multi-resolution STFT loss to the audio terms")
@@ -177,6 +182,9 @@ def checked(config: TrainConfig) -> TrainConfig:
         (config.steps >= 1, "steps: at least 1"),
         (config.frames >= 8 and config.frames % 8 == 0, "frames: a multiple of 8"),
         (1 <= config.audio_items <= config.batch, "audio_items: 1 to the batch"),
+        (1 <= config.listening_items <= config.batch, "listening_items: 1 to the batch"),
+        (config.lambda_listening == 0 or config.frames <= LONGEST_HEARD,
+         f"frames: at most {LONGEST_HEARD} with lambda_listening"),
         (24 <= config.audio_frames <= config.frames, "audio_frames: 24 to frames"),
         (min(config.channels.values(), default=0) >= 0 < sum(config.channels.values()), "channels: shares above 0"),
         (min(config.lambda_spi, config.lambda_loudness, config.lambda_listening, config.lambda_wave,

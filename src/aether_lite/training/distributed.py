@@ -109,8 +109,8 @@ def team(distributed: bool, device: str = "auto") -> Iterator[Team]:
         dist.destroy_process_group()
 
 
-def check_share(team: Team, batch: int, audio_items: int) -> None:
-    """Every process must get the same number of items, at least one."""
-    for name, count in (("batch", batch), ("audio_items", audio_items)):
+def check_share(team: Team, **counts: int) -> None:
+    """Every process must get the same number of the items of each kind, at least one."""
+    for name, count in counts.items():
         if count % team.size:
             raise AetherError(f"{name} {count} cannot be shared evenly by {team.size} processes: use a multiple")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 
 import torch
 from torch import Tensor
@@ -69,6 +69,7 @@ def spi_terms(
     weight: Tensor,
     reduce: Reduce = alone,
     listener: Listener | None = None,
+    listened: Sequence[int] = (),
 ) -> dict[str, Tensor]:
     """Every SPI term, a scalar each, items weighted, not yet multiplied by :func:`spi_weights`.
 
@@ -77,6 +78,7 @@ def spi_terms(
         weight: weight of each item ``[B]``, see :func:`balance`.
         reduce: sum over ranks, see :mod:`aether_lite.losses.reduction`.
         listener: gives the term ``listening``; without it there is none.
+        listened: the items that it is counted on.
     """
     energy = normalised_energy(sent.target_image)
     items = {
@@ -88,10 +90,12 @@ def spi_terms(
         "semantic": semantic_loss(sent.encoder_semantics, features, energy)
         + semantic_loss(sent.decoder_semantics, features, energy),
     }
+    terms = {name: (weight * value).mean() for name, value in items.items()}
     if listener is not None:
-        items["listening"] = listening_loss(listener, sent.features, features)
+        chosen = list(listened)
+        terms["listening"] = (weight[chosen] * listening_loss(listener, sent.features[chosen], features[chosen])).mean()
     return {
-        **{name: (weight * value).mean() for name, value in items.items()},
+        **terms,
         "f0_contour": f0_correlation_loss(sent.features, features, weight=weight, reduce=reduce),
         "f0_spread": f0_spread_loss(sent.features, features, weight=weight, reduce=reduce),
         "silence": silence_loss(sent.features, features, weight=weight, reduce=reduce),

@@ -54,9 +54,20 @@ def make_critic_optimiser(critic: nn.Module, config: TrainConfig) -> torch.optim
 class Schedule(Protocol):
     """Options of the learning rate's course."""
 
-    steps: int
-    warmup: int
-    final_rate: float
+    @property
+    def steps(self) -> int:
+        """Length of the run."""
+        ...
+
+    @property
+    def warmup(self) -> int:
+        """Steps in which it rises."""
+        ...
+
+    @property
+    def final_rate(self) -> float:
+        """At the end, relative to the peak."""
+        ...
 
 
 def rate_factor(step: int, config: Schedule) -> float:

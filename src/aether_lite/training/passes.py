@@ -99,7 +99,7 @@ class TrainingPass(nn.Module):
     def forward(self, batch: Batch, conditions: Conditions | BitConditions, place: Position, step: int) -> PassOutput:
         """All losses of this process's items at a place in the curriculum."""
         config, features = self.config, batch.features
-        decoded, terms, penalty = self._coded(features, conditions, step)
+        decoded, terms, penalty = self._coded(batch, conditions, step)
         weights = spi_weights(config.lambda_loudness, config.lambda_listening)
         spi = place.stage.spi * config.lambda_spi * weighted_sum(terms, weights, place.stage.losses, features)
         parts = {name: value.detach() for name, value in terms.items()}
@@ -128,9 +128,10 @@ class TrainingPass(nn.Module):
         return PassOutput(total, parts, made.detach(), real)
 
     def _coded(
-        self, features: Tensor, conditions: Conditions | BitConditions, step: int
+        self, batch: Batch, conditions: Conditions | BitConditions, step: int
     ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
         """Decoded features, the SPI terms and the penalties of bits."""
+        features = batch.features
         with torch.autocast(features.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             if isinstance(conditions, Conditions):
                 assert isinstance(self.codec, SpiJscc)
@@ -139,15 +140,15 @@ class TrainingPass(nn.Module):
                 assert isinstance(self.codec, SpiHash)
                 self.codec.jscc_encoder.bottleneck.sharpness = sharpness_at(step, self.config.hash_anneal)
                 sent = self.codec(features, conditions.rate, conditions.transmit)
-        terms = spi_terms(sent, features, conditions.weight, self.reduce, self._listener[0])
+        listened = _every(self.config.batch // self.config.listening_items, batch)
+        terms = spi_terms(sent, features, conditions.weight, self.reduce, self._listener[0], listened)
         return sent.features, terms, {} if self.penalties is None else self.penalties(*sent.hashed)
 
     def _vocode(self, decoded: Tensor, batch: Batch, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Audio of crops of every n-th item, the original beside it, and the original's feature rows of its frames."""
         config = self.config
         assert batch.audio is not None
-        stride = config.batch // config.audio_items
-        chosen = [i for i, item in enumerate(batch.items) if item % stride == 0]
+        chosen = _every(config.batch // config.audio_items, batch)
         length = config.audio_frames
         made_rows, true_rows, real = [], [], []
         for i in chosen:
@@ -180,3 +181,8 @@ class TrainingPass(nn.Module):
             truth = critic(real)
         gan = generator_loss(judged, GanLoss(self.config.gan_loss), self.reduce)
         return gan + MATCHING_WEIGHT * feature_matching_loss(truth, judged, self.reduce)
+
+
+def _every(stride: int, batch: Batch) -> list[int]:
+    """Places of the items whose number, over all processes, is a multiple of the stride."""
+    return [place for place, item in enumerate(batch.items) if item % stride == 0]

@@ -66,7 +66,7 @@ def provenance(config: TrainConfig, step: int, corpus: Corpus, start: dict[str, 
         start: of the weights that the run began with, see :func:`started_from`.
     """
     options = {k: v for k, v in config.as_dict().items() if k not in FREE_TO_CHANGE - {"steps"}}
-    names = {name: Path(options[name]).name for name in ("codec", "fargan_ckpt", "listener")}
+    names = {name: Path(options[name]).name for name in ("codec", "fargan_ckpt", "ear", "recogniser")}
     options |= {**names, "data_root": [Path(root).name for root in config.data_root]}
     whole = {**origin(options, step, data_hash(corpus)), "data": hours_of(corpus)}
     return {**whole, "started_from": start} if start else whole

@@ -22,7 +22,7 @@ from aether_lite.codec.loading import codec_path, load_codec, save_codec, start_
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES, HashPenalties, checked_kind
 from aether_lite.hash.bitstream import token_bits
-from aether_lite.listener import Listener, listener_path, load_listener
+from aether_lite.listener import Listener, load_listener
 from aether_lite.losses.adversarial import GanLoss
 from aether_lite.spi import matched_hidden
 from aether_lite.training.batches import Batch, batches
@@ -67,9 +67,13 @@ class Trainer:
     """
 
     def __init__(self, config: TrainConfig, corpus: Corpus, team: Team, reporter: Reporter | None = None) -> None:
-        check_share(team, config.batch, config.audio_items)
-        if config.batch % config.audio_items:
-            raise AetherError(f"audio_items {config.audio_items} must divide the batch of {config.batch}")
+        heard = {"audio_items": config.audio_items}
+        if config.lambda_listening > 0:
+            heard["listening_items"] = config.listening_items
+        check_share(team, batch=config.batch, **heard)
+        for name, count in heard.items():
+            if config.batch % count:
+                raise AetherError(f"{name} {count} must divide the batch of {config.batch}")
         self.config, self.team, self.reporter = config, team, reporter
         self.out = Path(config.out)
         torch.manual_seed(config.seed)
@@ -248,7 +252,9 @@ def _conditions(config: TrainConfig, step: int, items: Sequence[int]) -> Conditi
 
 def _listener(config: TrainConfig, team: Team) -> Listener | None:
     """What hears for the term ``listening``; None where that has no weight."""
-    return load_listener(listener_path(config.listener)).to(team.device) if config.lambda_listening > 0 else None
+    if config.lambda_listening == 0:
+        return None
+    return load_listener(config.ear, config.recogniser).to(team.device)
 
 
 def _penalties(codec: SpiJscc | SpiHash, team: Team) -> HashPenalties | None:
