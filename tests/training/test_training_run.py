@@ -12,15 +12,18 @@ import torch
 from aether_lite.codec import load_codec, preset
 from aether_lite.codec.loading import codec_path
 from aether_lite.errors import AetherError
-from aether_lite.listener import Listener, save_listener
+from aether_lite.listener import save_ear
+from aether_lite.training.batches import Batch
 from aether_lite.training.checkpoint import load_checkpoint, newest
 from aether_lite.training.config import TrainConfig
 from aether_lite.training.curriculum import position
 from aether_lite.training.distributed import Team
 from aether_lite.training.launch import corpora
 from aether_lite.training.loader import Loader
+from aether_lite.training.passes import _every
 from aether_lite.training.run import run
 from aether_lite.training.trainer import CONSTANTS_CROPS, CONSTANTS_STREAM, Trainer
+from tiny_listener import tiny_encoder, tiny_listener, variables, write_model
 
 ALONE = Team(0, 1, torch.device("cpu"))
 
@@ -248,23 +251,28 @@ def test_a_run_of_base_starts_from_small_and_grows_it(data_root: Path, tmp_path:
 
 
 def test_errors_count_as_a_listener_hears_them_only_where_asked(data_root: Path, tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    path = tmp_path / "listener.safetensors"
-    save_listener(Listener(width=8, blocks=1), path, {})
-    plain = trained(data_root, tmp_path / "plain", steps=2)
+    save_ear(tiny_listener(), tmp_path / "ear.safetensors", {})
+    write_model(tmp_path, variables(tiny_encoder()))
+    hears = {"ear": str(tmp_path / "ear.safetensors"), "recogniser": str(tmp_path), "listening_items": 2}
+    plain = trained(data_root, tmp_path / "plain", steps=2, **hears)
     assert plain.listener is None
-    heard = trained(data_root, tmp_path / "heard", steps=1, lambda_listening=2.0, listener=str(path))
+    heard = trained(data_root, tmp_path / "heard", steps=1, lambda_listening=2.0, **hears)
     kept = {name: value.clone() for name, value in heard.listener.state_dict().items()}  # type: ignore[union-attr]
     parts = heard.train_step()
     assert parts["listening"] > 0
-    others = {
-        name: value
-        for name, value in plain.codec.state_dict().items()
-        if not torch.equal(value, heard.codec.state_dict()[name])
-    }
-    assert others  # it changed what was learned
+    weights = heard.codec.state_dict()
+    assert any(not torch.equal(value, weights[name]) for name, value in plain.codec.state_dict().items())
     for name, value in heard.listener.state_dict().items():  # type: ignore[union-attr]
         assert torch.equal(value, kept[name])
     assert not any("listener" in name for name in heard.content()["model"])
-    with pytest.raises(AetherError, match="no such listener file"):
-        trained(data_root, tmp_path / "none", steps=0, lambda_listening=1.0, listener=str(tmp_path / "nobody"))
+    with pytest.raises(AetherError, match="no such ear file"):
+        trained(data_root, tmp_path / "none", steps=0, lambda_listening=1.0, ear=str(tmp_path / "nobody"))
+    with pytest.raises(AetherError, match="listening_items 3 must divide the batch of 4"):
+        trained(data_root, tmp_path / "none", steps=0, lambda_listening=1.0, **{**hears, "listening_items": 3})
+
+
+def test_the_items_that_are_listened_to_are_the_same_for_any_number_of_processes() -> None:
+    whole = Batch(tuple(range(8)), torch.zeros(8, 4, 20), None)
+    halves = [Batch(tuple(range(first, first + 4)), torch.zeros(4, 4, 20), None) for first in (0, 4)]
+    assert [whole.items[place] for place in _every(4, whole)] == [0, 4]
+    assert [[half.items[place] for place in _every(4, half)] for half in halves] == [[0], [4]]

