@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from aether_lite.audio import read_audio, write_audio
+
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BUNDLED = Path(__file__).parents[1] / "src" / "aether_lite" / "assets" / "samples"
 
 
 @pytest.mark.parametrize(
@@ -40,3 +43,19 @@ def test_a_wrong_folder_is_one_line(name: str, tmp_path: Path) -> None:
     assert ran.returncode == 1
     assert ran.stderr.startswith(f"{name}: {wrong}: ")
     assert ran.stderr.count("\n") == 1
+
+
+def test_words_are_counted_over_all_english_clips_unless_fewer_are_asked_for(tmp_path: Path) -> None:
+    pytest.importorskip("faster_whisper")
+    speech = read_audio(BUNDLED / "en_f_intro.flac")[: 2 * 16_000]
+    for name in ("one", "two"):
+        write_audio(tmp_path / f"{name}.wav", speech)
+    manifest = tmp_path / "manifest.tsv"
+    manifest.write_text("path\tsplit\tlanguage\none.wav\tvalid\ten\ntwo.wav\tvalid\tit\n")
+    ran = subprocess.run(
+        [sys.executable, str(BENCHMARKS / "word_losses.py"), str(tmp_path), "--manifest", str(manifest)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("1 clips, base, 1000 uses/s")
+    assert re.search(r"^\| nothing \(vocoder alone\) \| 0\.\d+ \| \+0\.000 ", ran.stdout, re.MULTILINE)
