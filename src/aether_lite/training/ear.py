@@ -9,13 +9,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from aether_lite.errors import AetherError
 from aether_lite.listener import Ear, Listener, RecogniserEncoder
+from aether_lite.listener.spectra import Spectra
 from aether_lite.training.data import Corpus
 from aether_lite.training.muon import Muon, matrices_and_rest
 from aether_lite.training.optimiser import ADAMW_BETAS, rate_factor
@@ -82,7 +81,7 @@ def fit_ear(
         The listener with the running average of the ear's weights.
     """
     torch.manual_seed(settings.seed)
-    spectra_of = _Spectra()
+    spectra_of = Spectra()
     listener = Listener(Ear(), encoder)
     features, spectra = _crops(corpus, spectra_of, settings, STATISTICS_STREAM, 0, range(STATISTICS_ITEMS))
     listener.ear.measure(features)
@@ -122,7 +121,7 @@ def fit_ear(
 
 def measure(listener: Listener, corpus: Corpus, settings: EarSettings, batches: int) -> Fit:
     """Errors on random crops of a corpus."""
-    found, spectra_of = [], _Spectra()
+    found, spectra_of = [], Spectra()
     with torch.no_grad():
         for step in range(batches):
             features, spectra = _crops(corpus, spectra_of, settings, VALID_STREAM, step, range(settings.batch))
@@ -138,24 +137,8 @@ def _distance(listener: Listener, guessed: Tensor, spectra: Tensor) -> Tensor:
     return (listener.heard(guessed) - wanted).square().mean()
 
 
-class _Spectra:
-    """Log-mel spectra of audio as Whisper takes them, by faster-whisper."""
-
-    def __init__(self) -> None:
-        try:
-            from faster_whisper.feature_extractor import FeatureExtractor
-        except ImportError as error:
-            raise AetherError("log-mel spectra come from faster-whisper: pip install aether-lite[listener]") from error
-        self._extract: Any = FeatureExtractor()
-
-    def __call__(self, audio: Tensor, frames: int) -> Tensor:
-        """``[B, frames, 80]`` of audio ``[B, 160 frames]``."""
-        spectra = [torch.from_numpy(self._extract(row.numpy())[:, :frames]) for row in audio]
-        return torch.stack(spectra).float().mT
-
-
 def _crops(
-    corpus: Corpus, spectra_of: _Spectra, settings: EarSettings, stream: int, step: int, items: Sequence[int]
+    corpus: Corpus, spectra_of: Spectra, settings: EarSettings, stream: int, step: int, items: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
     """Features ``[B, F, 20]`` and spectra ``[B, F, 80]`` of a step."""
     features, audio = corpus.batch_with_audio(settings.seed + stream, step, items, settings.frames)
