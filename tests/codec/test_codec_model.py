@@ -14,8 +14,11 @@ from aether_lite.channels.signal import ChannelState, Received
 from aether_lite.codec import PRESETS, SpiJscc, preset
 from aether_lite.codec.model import whole as decoded_whole
 from aether_lite.errors import AetherError
+from aether_lite.training.balance import balance
 from aether_lite.training.conditions import ConditionRanges, draw
-from aether_lite.training.objective import balance, spi_terms, spi_weights
+from aether_lite.training.config import TrainConfig
+from aether_lite.training.objective import spi_terms, spi_weights
+from tiny_listener import tiny_listener
 
 
 def parameters(model: torch.nn.Module) -> int:
@@ -95,7 +98,7 @@ def test_same_input_same_bits(tiny: SpiJscc, speech_features: torch.Tensor) -> N
 MODULES = ("spi_encoder", "jscc_encoder", "jscc_decoder", "spi_decoder")
 
 
-@pytest.mark.parametrize("term", spi_weights(1.0))
+@pytest.mark.parametrize("term", spi_weights(TrainConfig()))
 def test_every_loss_term_reaches_every_module(term: str, speech_features: torch.Tensor) -> None:
     torch.manual_seed(0)
     model = SpiJscc(preset("tiny"))
@@ -105,8 +108,9 @@ def test_every_loss_term_reaches_every_module(term: str, speech_features: torch.
     x[:, :16, 0] = -12.485  # digital silence, for the term that hears it
     conditions = draw(ConditionRanges(withheld=0.0), 0, 0, range(8))
     sent = model(x, conditions.rate, conditions.transmit, conditions.target_snr_db)
-    parts = spi_terms(sent, x, balance(conditions.rate, conditions.snr_db))
-    assert set(parts) == set(spi_weights(1.0))
+    weight = balance(conditions.rate, conditions.snr_db)
+    parts = spi_terms(sent, x, weight, listener=tiny_listener(), listened=[0, 4], envelope=True)
+    assert set(parts) == set(spi_weights(TrainConfig()))
     parts[term].backward()
     for name in MODULES:
         gradients = [p.grad for p in getattr(model, name).parameters() if p.grad is not None]

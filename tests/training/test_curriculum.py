@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from aether_lite.training.config import TrainConfig
 from aether_lite.training.curriculum import DEFAULT_BORDERS, STAGES, position, table
 from aether_lite.training.objective import spi_weights, weighted_sum
 from aether_lite.training.passes import WAVE_WEIGHTS
@@ -61,8 +62,9 @@ def test_table_lists_every_stage() -> None:
 
 
 def test_the_table_decides_which_terms_count() -> None:
-    assert set(STAGES[0].losses) == set(spi_weights(1.0))
-    assert set(STAGES[1].losses) == set(spi_weights(1.0)) | set(WAVE_WEIGHTS) | {"adversarial", "feature_matching"}
+    spi = set(spi_weights(TrainConfig()))
+    assert set(STAGES[0].losses) == spi
+    assert set(STAGES[1].losses) == spi | set(WAVE_WEIGHTS) | {"adversarial", "feature_matching"}
     terms = {name: torch.ones(()) for name in WAVE_WEIGHTS}
     assert float(weighted_sum(terms, WAVE_WEIGHTS, STAGES[0].losses, torch.zeros(1))) == 0
     assert float(weighted_sum(terms, WAVE_WEIGHTS, STAGES[1].losses, torch.zeros(1))) == sum(WAVE_WEIGHTS.values())

@@ -24,7 +24,7 @@ from aether_lite.channels.binary import bsc, lose_bits, lose_tokens
 from aether_lite.channels.bits import Bits, ReceivedBits, bits_per_token
 from aether_lite.channels.keying import keyed
 from aether_lite.hash import BIT_RATES
-from aether_lite.training.objective import bit_balance
+from aether_lite.training.balance import bit_balance
 
 _CONDITION_STREAM = 0xB175
 SNR_LIMITS_DB = (-20.0, 30.0)  # a link without errors is drawn as one of 30 dB

@@ -16,7 +16,7 @@ from torch import Tensor
 from aether_lite.channels import apply_channel, erase
 from aether_lite.channels.signal import ChannelState, Received, Symbols, uses_per_token
 from aether_lite.jscc import RATES
-from aether_lite.training.objective import balance
+from aether_lite.training.balance import balance
 
 _CONDITION_STREAM = 0xC4A2
 

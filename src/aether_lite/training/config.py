@@ -14,6 +14,7 @@ from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES, KINDS, PENALTIES
 from aether_lite.jscc import POWERS, RATES
 from aether_lite.listener.recogniser import LONGEST_HEARD
+from aether_lite.losses.envelope import SEGMENT
 from aether_lite.training import options
 from aether_lite.training.bit_conditions import BIT_CHANNELS
 from aether_lite.training.options import option
@@ -61,6 +62,10 @@ class TrainConfig:
     lambda_spi: float = option(1.0, "weight of the SPI terms: feature and semantic losses")
     lambda_loudness: float = option(
         0.0, "weight of an SPI term that counts errors of bands by their level, relative to the feature loss; 0: none"
+    )
+    lambda_envelope: float = option(
+        0.0,
+        "weight of an SPI term that compares band envelopes as ESTOI does, relative to the feature loss",
     )
     lambda_listening: float = option(
         0.0, "weight of an SPI term that counts errors as a speech recogniser hears them, relative to the feature loss"
@@ -187,8 +192,9 @@ def checked(config: TrainConfig) -> TrainConfig:
          f"frames: at most {LONGEST_HEARD} with lambda_listening"),
         (24 <= config.audio_frames <= config.frames, "audio_frames: 24 to frames"),
         (min(config.channels.values(), default=0) >= 0 < sum(config.channels.values()), "channels: shares above 0"),
-        (min(config.lambda_spi, config.lambda_loudness, config.lambda_listening, config.lambda_wave,
-             config.lambda_adv) >= 0, "lambda_*: at least 0"),
+        (min(config.lambda_spi, config.lambda_loudness, config.lambda_envelope, config.lambda_listening,
+             config.lambda_wave, config.lambda_adv) >= 0, "lambda_*: at least 0"),
+        (config.lambda_envelope == 0 or config.frames >= SEGMENT, f"frames: at least {SEGMENT} with lambda_envelope"),
         (min(config.save_every, config.validate_every, config.keep) >= 1, "save_every, validate_every, keep: from 1"),
         (len(config.data_weight) in (0, len(config.data_root)), "data_weight: one for each data_root"),
         (set(config.bit_rates) <= set(BIT_RATES) and len(config.bit_rates) > 0,

@@ -100,7 +100,7 @@ class TrainingPass(nn.Module):
         """All losses of this process's items at a place in the curriculum."""
         config, features = self.config, batch.features
         decoded, terms, penalty = self._coded(batch, conditions, step)
-        weights = spi_weights(config.lambda_loudness, config.lambda_listening)
+        weights = spi_weights(config)
         spi = place.stage.spi * config.lambda_spi * weighted_sum(terms, weights, place.stage.losses, features)
         parts = {name: value.detach() for name, value in terms.items()}
         parts["spi"] = spi.detach()
@@ -141,7 +141,10 @@ class TrainingPass(nn.Module):
                 self.codec.jscc_encoder.bottleneck.sharpness = sharpness_at(step, self.config.hash_anneal)
                 sent = self.codec(features, conditions.rate, conditions.transmit)
         listened = _every(self.config.batch // self.config.listening_items, batch)
-        terms = spi_terms(sent, features, conditions.weight, self.reduce, self._listener[0], listened)
+        terms = spi_terms(
+            sent, features, conditions.weight, self.reduce, self._listener[0], listened,
+            envelope=self.config.lambda_envelope > 0,
+        )  # fmt: skip
         return sent.features, terms, {} if self.penalties is None else self.penalties(*sent.hashed)
 
     def _vocode(self, decoded: Tensor, batch: Batch, step: int) -> tuple[Tensor, Tensor, Tensor]:
