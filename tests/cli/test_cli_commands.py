@@ -4,11 +4,14 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from aether_lite.cli.info import released
 from aether_lite.codec import SpiJscc, preset, save_codec
 from aether_lite.evaluation.demonstration import together
 from aether_lite.features import extract_features, read_f32, write_f32
@@ -127,3 +130,12 @@ def test_reader_that_leaves_early_is_no_error(wav, codec_file):
     shown = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert "Traceback" not in shown.stderr
     assert "Released" in shown.stdout
+
+
+def test_info_lists_every_released_file() -> None:
+    folder = Path(str(files("aether_lite") / "weights"))
+    listed = {row["file"] for row in released()}
+    assert listed == {path.name for path in folder.glob("*.safetensors")}
+    cards = {path.stem for path in folder.glob("*.md")}
+    assert {Path(name).stem for name in listed if not name.startswith("prior_")} == cards
+    assert sum(path.stat().st_size for path in folder.glob("*.safetensors")) < 24e6
