@@ -90,6 +90,10 @@ def test_a_wrong_yaml_file_is_a_stated_error(tmp_path: Path, content: str, messa
         ["--rates", "450"],
         ["--channels", "awgn"],
         ["--audio-items", "99"],
+        ["--lambda-listening", "1", "--listening-items", "99"],
+        ["--lambda-listening", "1", "--frames", "3008"],
+        ["--lambda-listening", "-1"],
+        ["--lambda-envelope", "1", "--frames", "32", "--audio-frames", "24"],
         ["--lambda-adv", "0.1", "--lambda-wave", "0"],
         ["--withheld", "2"],
     ],
@@ -97,3 +101,8 @@ def test_a_wrong_yaml_file_is_a_stated_error(tmp_path: Path, content: str, messa
 def test_values_out_of_range_are_stated_errors(arguments: list[str]) -> None:
     with pytest.raises(AetherError):
         parse(arguments)
+
+
+def test_a_small_batch_needs_no_listening_items_where_nobody_listens() -> None:
+    config = parse(["--batch", "2", "--audio-items", "1", "--frames", "32", "--audio-frames", "24"])
+    assert config.listening_items > config.batch

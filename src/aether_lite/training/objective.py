@@ -49,9 +49,9 @@ def spi_terms(
     features: Tensor,
     weight: Tensor,
     reduce: Reduce = alone,
+    *,
     listener: Listener | None = None,
     listened: Sequence[int] = (),
-    *,
     envelope: bool = False,
 ) -> dict[str, Tensor]:
     """Every SPI term, a scalar each, items weighted, not yet multiplied by :func:`spi_weights`.

@@ -140,11 +140,16 @@ class TrainingPass(nn.Module):
                 assert isinstance(self.codec, SpiHash)
                 self.codec.jscc_encoder.bottleneck.sharpness = sharpness_at(step, self.config.hash_anneal)
                 sent = self.codec(features, conditions.rate, conditions.transmit)
-        listened = _every(self.config.batch // self.config.listening_items, batch)
+        listener = self._listener[0]
         terms = spi_terms(
-            sent, features, conditions.weight, self.reduce, self._listener[0], listened,
+            sent,
+            features,
+            conditions.weight,
+            self.reduce,
+            listener=listener,
+            listened=_every(self.config.batch // self.config.listening_items, batch) if listener else (),
             envelope=self.config.lambda_envelope > 0,
-        )  # fmt: skip
+        )
         return sent.features, terms, {} if self.penalties is None else self.penalties(*sent.hashed)
 
     def _vocode(self, decoded: Tensor, batch: Batch, step: int) -> tuple[Tensor, Tensor, Tensor]:
