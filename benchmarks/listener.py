@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             with torch.no_grad():
                 for name, mix in PARTS.items():
                     rows = mix(decoded, true)[None]
-                    near[name].append(float(listening_loss(listener, rows, true[None])))
+                    near[name].append(float(listening_loss(listener(rows), listener(true[None]))))
                     speech = codec.speak(rows)[0, : frames * FRAME]
                     states = heard(listener, spectra_of, speech, frames // FRAMES_PER_STATE)
                     wanted = states if wanted is None else wanted

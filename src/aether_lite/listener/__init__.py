@@ -5,9 +5,11 @@ The encoder of a recogniser (:mod:`~aether_lite.listener.recogniser`) hears the 
 without a vocoder. The extra ``listener`` brings the recogniser; the ear comes with the package.
 """
 
+from aether_lite.listener.ctranslate import TINY, recogniser_file
 from aether_lite.listener.ear import Ear
 from aether_lite.listener.listener import Listener
-from aether_lite.listener.recogniser import TINY, RecogniserEncoder, load_encoder, recogniser_file
+from aether_lite.listener.reader import Reader, load_reader
+from aether_lite.listener.recogniser import RecogniserEncoder, load_encoder
 from aether_lite.listener.weights import DEFAULT_EAR, ear_path, load_ear, load_listener, save_ear
 
 __all__ = [
@@ -15,11 +17,13 @@ __all__ = [
     "TINY",
     "Ear",
     "Listener",
+    "Reader",
     "RecogniserEncoder",
     "ear_path",
     "load_ear",
     "load_encoder",
     "load_listener",
+    "load_reader",
     "recogniser_file",
     "save_ear",
 ]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from aether_lite.errors import AetherError
-from aether_lite.listener.recogniser import EXTRA
+from aether_lite.listener.ctranslate import EXTRA
 
 
 class Spectra:

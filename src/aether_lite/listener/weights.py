@@ -13,9 +13,11 @@ from torch import Tensor
 
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
+from aether_lite.listener.ctranslate import TINY, recogniser_file
 from aether_lite.listener.ear import Ear
 from aether_lite.listener.listener import Listener
-from aether_lite.listener.recogniser import TINY, load_encoder, recogniser_file
+from aether_lite.listener.reader import load_reader
+from aether_lite.listener.recogniser import load_encoder
 
 DEFAULT_EAR = "ear"
 FORMAT = "aether-lite ear 1"
@@ -33,19 +35,21 @@ def ear_path(name: str | Path) -> Path:
     return path
 
 
-def load_listener(ear: str | Path = DEFAULT_EAR, recogniser: str | Path = TINY) -> Listener:
+def load_listener(ear: str | Path = DEFAULT_EAR, recogniser: str | Path = TINY, *, reads: bool = False) -> Listener:
     """A listener, frozen.
 
     Args:
         ear: the released one's name or a file.
         recogniser: ``tiny.en`` or the folder of the CTranslate2 model that the ear was learned for.
+        reads: whether its decoder is loaded too.
 
     Raises:
         AetherError: a file that cannot be used, a recogniser that is not installed or of another size.
     """
     path = ear_path(ear)
     network, spread = load_ear(path)
-    listener = Listener(network, load_encoder(recogniser_file(recogniser)))
+    file = recogniser_file(recogniser)
+    listener = Listener(network, load_encoder(file), load_reader(file) if reads else None)
     if spread.shape != listener.spread.shape:
         raise AetherError(
             f"{path}: is of a recogniser of {len(spread)} numbers a state, not {len(listener.spread)} as {recogniser}"

@@ -13,7 +13,7 @@ from aether_lite.codec.presets import PRESETS
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES, KINDS, PENALTIES
 from aether_lite.jscc import POWERS, RATES
-from aether_lite.listener.recogniser import LONGEST_HEARD
+from aether_lite.listener.listener import longest
 from aether_lite.losses.envelope import SEGMENT
 from aether_lite.training import options
 from aether_lite.training.bit_conditions import BIT_CHANNELS
@@ -70,7 +70,10 @@ class TrainConfig:
     lambda_listening: float = option(
         0.0, "weight of an SPI term that counts errors as a speech recogniser hears them, relative to the feature loss"
     )
-    listening_items: int = option(4, "items of the batch that it is counted on, over all processes")
+    lambda_words: float = option(
+        0.0, "weight of an SPI term that compares the words that recogniser expects, relative to the feature loss"
+    )
+    listening_items: int = option(4, "items of the batch that these two are counted on, over all processes")
     ear: str = option("ear", "how it hears features: the released ear, or a file of train-ear")
     recogniser: str = option(
         "tiny.en", "what hears for it: tiny.en (in the extra `listener`) or a folder with a CTranslate2 Whisper model"
@@ -138,6 +141,11 @@ class TrainConfig:
     distributed: bool = option(False, "one of several processes started by torchrun")
     device: str = option("auto", "cpu, cuda or auto")
 
+    @property
+    def listens(self) -> bool:
+        """Whether a recogniser takes part."""
+        return max(self.lambda_listening, self.lambda_words) > 0
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for checkpoints and YAML."""
         return asdict(self)
@@ -187,14 +195,13 @@ def checked(config: TrainConfig) -> TrainConfig:
         (config.steps >= 1, "steps: at least 1"),
         (config.frames >= 8 and config.frames % 8 == 0, "frames: a multiple of 8"),
         (1 <= config.audio_items <= config.batch, "audio_items: 1 to the batch"),
-        (config.lambda_listening == 0 or 1 <= config.listening_items <= config.batch,
-         "listening_items: 1 to the batch"),
-        (config.lambda_listening == 0 or config.frames <= LONGEST_HEARD,
-         f"frames: at most {LONGEST_HEARD} with lambda_listening"),
+        (not config.listens or 1 <= config.listening_items <= config.batch, "listening_items: 1 to the batch"),
+        (not config.listens or config.frames <= longest(config.lambda_words > 0),
+         f"frames: at most {longest(True)} with lambda_words, {longest(False)} with lambda_listening"),
         (24 <= config.audio_frames <= config.frames, "audio_frames: 24 to frames"),
         (min(config.channels.values(), default=0) >= 0 < sum(config.channels.values()), "channels: shares above 0"),
         (min(config.lambda_spi, config.lambda_loudness, config.lambda_envelope, config.lambda_listening,
-             config.lambda_wave, config.lambda_adv) >= 0, "lambda_*: at least 0"),
+             config.lambda_words, config.lambda_wave, config.lambda_adv) >= 0, "lambda_*: at least 0"),
         (config.lambda_envelope == 0 or config.frames >= SEGMENT, f"frames: at least {SEGMENT} with lambda_envelope"),
         (min(config.save_every, config.validate_every, config.keep) >= 1, "save_every, validate_every, keep: from 1"),
         (len(config.data_weight) in (0, len(config.data_root)), "data_weight: one for each data_root"),

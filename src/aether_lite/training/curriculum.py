@@ -20,6 +20,7 @@ from dataclasses import dataclass
 SPI_LOSSES = (
     "feature", "delta", "image", "voicing", "semantic", "f0_contour", "f0_spread", "silence", "loudness", "envelope",
     "listening",
+    "words",
 )  # fmt: skip
 WAVE_LOSSES = ("log_mel", "audio_f0", "stft")
 GAN_LOSSES = ("adversarial", "feature_matching")

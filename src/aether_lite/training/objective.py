@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 
+import torch
 from torch import Tensor
 
 from aether_lite.channels.bits import Bits
@@ -13,7 +14,7 @@ from aether_lite.listener import Listener
 from aether_lite.losses.envelope import envelope_loss
 from aether_lite.losses.f0 import f0_correlation_loss, f0_spread_loss
 from aether_lite.losses.feature import delta_feature_loss, feature_loss
-from aether_lite.losses.listening import listening_loss
+from aether_lite.losses.listening import listening_loss, words_loss
 from aether_lite.losses.loudness import loudness_loss
 from aether_lite.losses.reduction import Reduce, alone
 from aether_lite.losses.semantic import normalised_energy, semantic_loss
@@ -40,6 +41,7 @@ def spi_weights(config: TrainConfig) -> dict[str, float]:
         "loudness": config.lambda_loudness,
         "envelope": config.lambda_envelope,
         "listening": config.lambda_listening,
+        "words": config.lambda_words,
     }
     return {**SPI_WEIGHTS, **asked}
 
@@ -60,8 +62,8 @@ def spi_terms(
         features: true features ``[B, F, 20]``.
         weight: weight of each item ``[B]``, see :func:`~aether_lite.training.balance.balance`.
         reduce: sum over ranks, see :mod:`aether_lite.losses.reduction`.
-        listener: gives the term ``listening``; without it there is none.
-        listened: the items that it is counted on.
+        listener: gives the term ``listening`` and, if it reads, ``words``; without it there is none.
+        listened: the items that these are counted on.
         envelope: whether there is a term ``envelope``, which wants 38 frames or more.
     """
     energy = normalised_energy(sent.target_image)
@@ -79,7 +81,12 @@ def spi_terms(
     terms = {name: (weight * value).mean() for name, value in items.items()}
     if listener is not None:
         chosen = list(listened)
-        terms["listening"] = (weight[chosen] * listening_loss(listener, sent.features[chosen], features[chosen])).mean()
+        states = listener(sent.features[chosen])
+        with torch.no_grad():
+            wanted = listener(features[chosen])
+        terms["listening"] = (weight[chosen] * listening_loss(states, wanted)).mean()
+        if listener.reader is not None:
+            terms["words"] = (weight[chosen] * words_loss(listener, states, wanted)).mean()
     return {
         **terms,
         "f0_contour": f0_correlation_loss(sent.features, features, weight=weight, reduce=reduce),

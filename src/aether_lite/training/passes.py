@@ -75,7 +75,7 @@ class TrainingPass(nn.Module):
         reduce: sum of a tensor over processes, without gradient.
         speak: how to run the vocoder, such as :func:`aether_lite.training.graphed.graphed`; None for the plain loop.
         penalties: of a hash codec's bits; None for a codec of symbols.
-        listener: of the term ``listening``, frozen; None without it.
+        listener: of the terms ``listening`` and ``words``, frozen; None without them.
     """
 
     def __init__(

@@ -68,7 +68,7 @@ class Trainer:
 
     def __init__(self, config: TrainConfig, corpus: Corpus, team: Team, reporter: Reporter | None = None) -> None:
         heard = {"audio_items": config.audio_items}
-        if config.lambda_listening > 0:
+        if config.listens:
             heard["listening_items"] = config.listening_items
         check_share(team, batch=config.batch, **heard)
         for name, count in heard.items():
@@ -251,10 +251,10 @@ def _conditions(config: TrainConfig, step: int, items: Sequence[int]) -> Conditi
 
 
 def _listener(config: TrainConfig, team: Team) -> Listener | None:
-    """What hears for the term ``listening``; None where that has no weight."""
-    if config.lambda_listening == 0:
+    """What hears for the terms ``listening`` and ``words``; None where neither has weight."""
+    if not config.listens:
         return None
-    return load_listener(config.ear, config.recogniser).to(team.device)
+    return load_listener(config.ear, config.recogniser, reads=config.lambda_words > 0).to(team.device)
 
 
 def _penalties(codec: SpiJscc | SpiHash, team: Team) -> HashPenalties | None:
