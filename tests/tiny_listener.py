@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from aether_lite.listener import Ear, Listener, RecogniserEncoder
+from aether_lite.listener import Ear, Listener, Reader, RecogniserEncoder
 from aether_lite.listener.recogniser import Sizes
 
 SIZES = Sizes(width=16, hidden=24, heads=2, blocks=2)
+VOCABULARY = 1668  # 60 tokens and the special ones
 
 
 def tiny_encoder() -> RecogniserEncoder:
@@ -21,32 +22,56 @@ def tiny_encoder() -> RecogniserEncoder:
     return encoder.eval().requires_grad_(False)
 
 
-def tiny_listener() -> Listener:
-    encoder = tiny_encoder()
+def tiny_reader() -> Reader:
+    torch.manual_seed(2)
+    reader = Reader(SIZES, VOCABULARY, longest=64)
+    reader.positions.normal_(std=3.0)  # so that it does not say the same token again and again
+    return reader.eval().requires_grad_(False)
+
+
+def tiny_listener(*, reads: bool = False) -> Listener:
+    encoder, reader = tiny_encoder(), tiny_reader() if reads else None
     ear = Ear(width=12, blocks=1)
     torch.nn.init.normal_(ear.blocks[0].down.weight, std=0.1)  # as if it had learned something
-    return Listener(ear, encoder).eval().requires_grad_(False)
+    return Listener(ear, encoder, reader).eval().requires_grad_(False)
 
 
-def variables(encoder: RecogniserEncoder) -> dict[str, np.ndarray]:
-    """An encoder's weights by CTranslate2's names."""
-    found = {"encoder/num_heads": np.array(encoder.sizes.heads, np.int16)}
+def variables(encoder: RecogniserEncoder, reader: Reader | None = None) -> dict[str, np.ndarray]:
+    """Weights by CTranslate2's names: an encoder's and a decoder's."""
+    reader = reader or tiny_reader()
+    found = {f"{part}/num_heads": np.array(SIZES.heads, np.int16) for part in ("encoder", "decoder")}
     found["encoder/position_encodings/encodings"] = encoder.positions.numpy()
-    layers = [("conv1", encoder.first), ("conv2", encoder.second), ("layer_norm", encoder.norm)]
+    found["decoder/position_encodings/encodings"] = reader.positions.numpy()
+    found["decoder/embeddings/weight"] = reader.tokens.weight.numpy()
+    layers = [("encoder/conv1", encoder.first), ("encoder/conv2", encoder.second), ("encoder/layer_norm", encoder.norm)]
+    layers.append(("decoder/layer_norm", reader.norm))
     for index, block in enumerate(encoder.blocks):
         layers += [
-            (f"layer_{index}/self_attention/layer_norm", block.attention_norm),
-            (f"layer_{index}/self_attention/linear_0", block.query_key_value),
-            (f"layer_{index}/self_attention/linear_1", block.out),
-            (f"layer_{index}/ffn/layer_norm", block.norm),
-            (f"layer_{index}/ffn/linear_0", block.up),
-            (f"layer_{index}/ffn/linear_1", block.down),
+            (f"encoder/layer_{index}/self_attention/layer_norm", block.attention_norm),
+            (f"encoder/layer_{index}/self_attention/linear_0", block.query_key_value),
+            (f"encoder/layer_{index}/self_attention/linear_1", block.out),
+            (f"encoder/layer_{index}/ffn/layer_norm", block.norm),
+            (f"encoder/layer_{index}/ffn/linear_0", block.up),
+            (f"encoder/layer_{index}/ffn/linear_1", block.down),
+        ]
+    for index, block in enumerate(reader.blocks):
+        layers += [
+            (f"decoder/layer_{index}/self_attention/layer_norm", block.attention_norm),
+            (f"decoder/layer_{index}/self_attention/linear_0", block.query_key_value),
+            (f"decoder/layer_{index}/self_attention/linear_1", block.out),
+            (f"decoder/layer_{index}/attention/layer_norm", block.states_norm),
+            (f"decoder/layer_{index}/attention/linear_0", block.states_query),
+            (f"decoder/layer_{index}/attention/linear_1", block.states_key_value),
+            (f"decoder/layer_{index}/attention/linear_2", block.states_out),
+            (f"decoder/layer_{index}/ffn/layer_norm", block.norm),
+            (f"decoder/layer_{index}/ffn/linear_0", block.up),
+            (f"decoder/layer_{index}/ffn/linear_1", block.down),
         ]
     for name, layer in layers:
         weight, bias = ("gamma", "beta") if name.endswith("layer_norm") else ("weight", "bias")
-        found[f"encoder/{name}/{weight}"] = layer.weight.numpy()
-        found[f"encoder/{name}/{bias}"] = layer.bias.numpy()
-    return {**found, "decoder/num_heads": np.array(2, np.int16)}
+        found[f"{name}/{weight}"] = layer.weight.numpy()
+        found[f"{name}/{bias}"] = layer.bias.numpy()
+    return found
 
 
 def write_model(folder: Path, arrays: dict[str, np.ndarray], name: str = "WhisperSpec", version: int = 6) -> Path:

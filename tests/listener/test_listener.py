@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from aether_lite.errors import AetherError
 from aether_lite.listener import Ear, Listener, ear_path, load_ear, load_listener, save_ear
-from aether_lite.losses.listening import listening_loss
+from aether_lite.losses.listening import listening_loss, words_loss
 from tiny_listener import SIZES, tiny_encoder, tiny_listener, variables, write_model
 
 
@@ -73,6 +73,50 @@ def test_gradient_reaches_every_decoded_feature_and_no_weight(listener: Listener
     assert decoded.grad is not None
     assert (decoded.grad.abs().sum((0, 1)) > 0).all()
     assert all(weight.grad is None for weight in listener.parameters())
+
+
+def test_with_a_reader_silence_follows(listener: Listener, rows: torch.Tensor) -> None:
+    reads = tiny_listener(reads=True)
+    states = reads(rows)
+    assert states.shape == (2, 36, SIZES.width)
+    assert reads.readable(states).shape == (2, 36 + 128, SIZES.width)
+    assert torch.equal(reads.readable(states)[:, 36:], reads.silence[36 : 36 + 128].expand(2, -1, -1))  # type: ignore[index]
+    assert "silence" not in reads.state_dict()
+    with pytest.raises(ValueError, match="no reader"):
+        listener.readable(states)
+    with pytest.raises(ValueError, match="no reader"):
+        words_loss(listener, states, states)
+
+
+def test_words_differ_by_what_the_reader_expects(rows: torch.Tensor) -> None:
+    reads = tiny_listener(reads=True)
+    wanted = reads(rows)
+    torch.testing.assert_close(words_loss(reads, wanted, wanted), torch.zeros(2))
+    decoded = rows.clone()
+    decoded[1, :, :18] += 1.0
+    decoded.requires_grad_()
+    loss = words_loss(reads, reads(decoded), wanted)
+    assert loss[0].abs() < 1e-6
+    assert loss[1] > 1e-4
+    loss.sum().backward()
+    assert decoded.grad is not None
+    assert (decoded.grad[1].abs().sum(0) > 0).all()
+    with pytest.raises(ValueError, match="one shape"):
+        words_loss(reads, wanted[:1], wanted)
+
+
+def test_tokens_after_the_end_do_not_count(rows: torch.Tensor) -> None:
+    reads = tiny_listener(reads=True)
+    reader = reads.reader
+    assert reader is not None
+    wanted, states = reads(rows[:1]), reads(rows[:1] + 0.5)
+    true = reads.readable(wanted)
+    tokens = reader.read(true, 5)
+    reader.end = int(tokens[0, 3])  # the second token
+    first = len(reader.prompt) - 1
+    both = [reader(reads.readable(x), tokens[:, :-1])[:, first : first + 2].log_softmax(-1) for x in (wanted, states)]
+    divergence = (both[0].exp() * (both[0] - both[1])).sum(-1).mean(-1)
+    torch.testing.assert_close(words_loss(reads, states, wanted), divergence)
 
 
 def test_a_file_gives_the_same_listener_back(listener: Listener, rows: torch.Tensor, tmp_path: Path) -> None:

@@ -260,6 +260,9 @@ def test_errors_count_as_a_listener_hears_them_only_where_asked(data_root: Path,
     kept = {name: value.clone() for name, value in heard.listener.state_dict().items()}  # type: ignore[union-attr]
     parts = heard.train_step()
     assert parts["listening"] > 0
+    assert "words" not in parts
+    reads = trained(data_root, tmp_path / "reads", steps=0, lambda_words=2.0, **hears)
+    assert reads.train_step()["words"] > 0
     weights = heard.codec.state_dict()
     assert any(not torch.equal(value, weights[name]) for name, value in plain.codec.state_dict().items())
     for name, value in heard.listener.state_dict().items():  # type: ignore[union-attr]

@@ -85,7 +85,7 @@ class Reader(nn.Module):
         seen = self._seen(states)
         caches: list[Cache | None] = [None] * len(seen)
         fresh, ended = tokens, torch.zeros(len(states), dtype=torch.bool, device=states.device)
-        for _ in range(most):
+        for _ in range(min(most, len(self.positions) - len(self.prompt))):
             logits, caches = self._next(fresh, tokens.shape[1] - fresh.shape[1], seen, caches)
             fresh = logits[:, -1].argmax(-1).masked_fill(ended, self.end)[:, None]
             tokens = torch.cat([tokens, fresh], 1)
