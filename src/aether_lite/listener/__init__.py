@@ -1,8 +1,9 @@
 """The listener: what a speech recogniser makes of features, with gradients.
 
 The encoder of a recogniser (:mod:`~aether_lite.listener.recogniser`) hears the spectrum that an ear
-(:mod:`~aether_lite.listener.ear`) guesses from the features. It tells a codec in training which errors cost words,
-without a vocoder. The extra ``listener`` brings the recogniser; the ear comes with the package.
+(:mod:`~aether_lite.listener.ear`) guesses from the features. Its decoder
+(:mod:`~aether_lite.listener.reader`) tells which words that says. So a codec in training learns which errors cost
+words, without a vocoder. The extra ``listener`` brings the recogniser; the ear comes with the package.
 """
 
 from aether_lite.listener.ctranslate import TINY, recogniser_file

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from aether_lite.listener.ear import Ear
 from aether_lite.listener.reader import Reader
-from aether_lite.listener.recogniser import FRAMES_PER_STATE, LONGEST_HEARD, MELS, RecogniserEncoder
+from aether_lite.listener.recogniser import LONGEST_HEARD, MELS, RecogniserEncoder
 
-SILENCE_AFTER = 32  # frames that follow the features, where a reader shall find the end
+SILENCE_AFTER = 32  # frames, an even number, that follow the features, where a reader shall find the end
 SILENT_STATES = 128  # states of silence after those, from memory
 _FLOOR, _SILENCE = -2.0, -1.0  # of spectra: the lowest value, relative to the highest and of silence alone
 
@@ -64,6 +64,3 @@ class Listener(nn.Module):
 def longest(reads: bool) -> int:
     """Frames of features that a listener hears at most, with a reader or without."""
     return LONGEST_HEARD - SILENCE_AFTER if reads else LONGEST_HEARD
-
-
-assert SILENCE_AFTER % FRAMES_PER_STATE == 0
