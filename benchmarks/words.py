@@ -96,8 +96,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         dataset = open_dataset(options.folder, options.manifest)
         known = set()
         if options.without:
-            with options.without.open(newline="") as rows:
-                known = {row["clip"] for row in csv.DictReader(rows)}
+            with options.without.open(newline="", encoding="utf-8") as rows:
+                known = {row.get("clip") for row in csv.DictReader(rows)}
+            if None in known or not known:
+                raise AetherError(f"{options.without}: not the results.csv of a benchmark (no column clip)")
         clips = [clip for clip in map(load_clip, dataset.sources) if clip.language.startswith("en")]
         clips = [clip for clip in clips if clip.name not in known]
         if not clips:

@@ -59,3 +59,32 @@ def test_words_are_counted_over_all_english_clips_unless_fewer_are_asked_for(tmp
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith("1 clips, base, 1000 uses/s")
     assert re.search(r"^\| nothing \(vocoder alone\) \| 0\.\d+ \| \+0\.000 ", ran.stdout, re.MULTILINE)
+
+
+def test_words_expected_are_told_for_the_clips_that_no_results_have(tmp_path: Path) -> None:
+    pytest.importorskip("faster_whisper")
+    speech = read_audio(BUNDLED / "en_f_intro.flac")[: 2 * 16_000]
+    for name in ("one", "two"):
+        write_audio(tmp_path / f"{name}.wav", speech)
+    manifest, results = tmp_path / "manifest.tsv", tmp_path / "results.csv"
+    manifest.write_text("path\tsplit\tlanguage\none.wav\tvalid\ten\ntwo.wav\tvalid\ten\n")
+    command = [sys.executable, str(BENCHMARKS / "words.py"), str(tmp_path), "--manifest", str(manifest)]
+    command += ["--codec", "hash_small", "--rate", "600", "--without", str(results)]
+    results.write_text("system,clip\nbase,two.wav\n")
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("1 clips")
+    (row,) = re.findall(r"^\| hash_small \| 600 \|(.*)$", ran.stdout, re.MULTILINE)
+    loss, expected = (float(cell) for cell in row.split("|")[:2])
+    assert 0.05 < loss < 0.6
+    assert 0.0 < expected < 5.0
+    for content, said in (
+        ("system,clip\nb,one.wav\nb,two.wav\n", "no English clip is left"),
+        ("a,b\n1,2\n", "no column clip"),
+    ):
+        results.write_text(content)
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert ran.returncode == 1
+        assert said in ran.stderr
+        assert ran.stderr.startswith("words: ")
+        assert ran.stderr.count("\n") == 1
