@@ -54,7 +54,7 @@ class Expecting:
 
     def __init__(self) -> None:
         file = recogniser_file(whisper_folder())
-        self.listener = Listener(Ear(), load_encoder(file), load_reader(file)).eval()
+        self.listener = Listener(Ear(), load_encoder(file), load_reader(file)).eval()  # of speech: the ear is not asked
         self.spectra_of = Spectra()
 
     @torch.no_grad()
@@ -104,8 +104,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         clips = [clip for clip in clips if clip.name not in known]
         if not clips:
             raise AetherError(f"{options.folder}: no English clip is left")
-        if options.clips:
-            clips = [clips[round(i * (len(clips) - 1) / max(options.clips - 1, 1))] for i in range(options.clips)]
+        count = min(options.clips or len(clips), len(clips))
+        clips = [clips[round(i * (len(clips) - 1) / max(count - 1, 1))] for i in range(count)]
         expecting = Expecting()
         print(f"{len(clips)} clips\n")
         print(

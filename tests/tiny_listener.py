@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from aether_lite.listener import Ear, Listener, Reader, RecogniserEncoder
-from aether_lite.listener.recogniser import Sizes
+from aether_lite.listener.ctranslate import Sizes
 
 SIZES = Sizes(width=16, hidden=24, heads=2, blocks=2)
 VOCABULARY = 1668  # 60 tokens and the special ones

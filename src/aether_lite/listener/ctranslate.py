@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,8 +22,27 @@ EXTRA = "pip install aether-lite[listener]"
 _FORMAT_VERSION = 6
 _TYPES: tuple[type[np.generic], ...] = (np.float32, np.int8, np.int16, np.int32, np.float16)
 
+_BLOCK = {
+    "attention_norm": "self_attention/layer_norm",
+    "query_key_value": "self_attention/linear_0",
+    "out": "self_attention/linear_1",
+    "norm": "ffn/layer_norm",
+    "up": "ffn/linear_0",
+    "down": "ffn/linear_1",
+}
+
 Arrays = dict[str, NDArray[Any]]
 Network = TypeVar("Network", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Of an encoder or a decoder."""
+
+    width: int
+    hidden: int
+    heads: int
+    blocks: int
 
 
 def recogniser_file(name: str | Path = TINY) -> Path:
@@ -56,6 +76,25 @@ def read_network(path: Path, build: Callable[[Arrays], Network]) -> Network:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise AetherError(f"{path}: not a CTranslate2 model of Whisper in float16 or float32 ({reason})") from error
     return model.eval().requires_grad_(False)
+
+
+def sizes_of(arrays: Arrays, part: str) -> Sizes:
+    """Of the encoder or the decoder."""
+    hidden, width = arrays[f"{part}/layer_0/ffn/linear_0/weight"].shape
+    blocks = sum(name.startswith(f"{part}/layer_") and name.endswith("/ffn/linear_0/weight") for name in arrays)
+    heads = int(arrays[f"{part}/num_heads"])
+    if width % heads:
+        raise ValueError(f"{heads} heads for a width of {width}")
+    return Sizes(width, hidden, heads, blocks)
+
+
+def block_names(part: str, blocks: int, names: dict[str, str]) -> dict[str, str]:
+    """Our names of the layers of every block to those in the file; ``names`` adds to what all blocks have."""
+    return {
+        f"blocks.{index}.{ours}": f"{part}/layer_{index}/{theirs}"
+        for index in range(blocks)
+        for ours, theirs in {**_BLOCK, **names}.items()
+    }
 
 
 def layers(arrays: Arrays, names: dict[str, str]) -> dict[str, Tensor]:

@@ -13,8 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aether_lite.listener.ctranslate import Arrays, layers, read_network, tensor
-from aether_lite.listener.recogniser import Sizes
+from aether_lite.listener.ctranslate import Arrays, Sizes, block_names, layers, read_network, sizes_of, tensor
 
 ENGLISH_ONLY = 51864  # tokens of the vocabulary of a model of English alone; others have more
 _END, _NO_TIMES = 1608, 1502  # places before the vocabulary's end; the start token follows the end token
@@ -124,28 +123,18 @@ def load_reader(path: Path) -> Reader:
 
 
 def _reader(arrays: Arrays) -> Reader:
-    heads = int(arrays["decoder/num_heads"])
-    hidden, width = arrays["decoder/layer_0/ffn/linear_0/weight"].shape
-    blocks = sum(name.endswith("/ffn/linear_0/weight") for name in arrays if name.startswith("decoder/"))
+    sizes = sizes_of(arrays, "decoder")
     embeddings = tensor(arrays["decoder/embeddings/weight"])
     positions = tensor(arrays["decoder/position_encodings/encodings"])
-    if len(embeddings) <= _END or width % heads:
+    if len(embeddings) <= _END:
         raise ValueError(f"a vocabulary of {len(embeddings)} tokens")
-    model = Reader(Sizes(width, hidden, heads, blocks), len(embeddings), len(positions))
-    names = {"norm": "decoder/layer_norm"}
-    for index in range(blocks):
-        ours, theirs = f"blocks.{index}", f"decoder/layer_{index}"
-        names |= {
-            f"{ours}.attention_norm": f"{theirs}/self_attention/layer_norm",
-            f"{ours}.query_key_value": f"{theirs}/self_attention/linear_0",
-            f"{ours}.out": f"{theirs}/self_attention/linear_1",
-            f"{ours}.states_norm": f"{theirs}/attention/layer_norm",
-            f"{ours}.states_query": f"{theirs}/attention/linear_0",
-            f"{ours}.states_key_value": f"{theirs}/attention/linear_1",
-            f"{ours}.states_out": f"{theirs}/attention/linear_2",
-            f"{ours}.norm": f"{theirs}/ffn/layer_norm",
-            f"{ours}.up": f"{theirs}/ffn/linear_0",
-            f"{ours}.down": f"{theirs}/ffn/linear_1",
-        }
+    model = Reader(sizes, len(embeddings), len(positions))
+    attention = {
+        "states_norm": "attention/layer_norm",
+        "states_query": "attention/linear_0",
+        "states_key_value": "attention/linear_1",
+        "states_out": "attention/linear_2",
+    }
+    names = {"norm": "decoder/layer_norm", **block_names("decoder", sizes.blocks, attention)}
     model.load_state_dict({"tokens.weight": embeddings, "positions": positions, **layers(arrays, names)})
     return model

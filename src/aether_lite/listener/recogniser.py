@@ -6,14 +6,13 @@ steps go through two convolutions, the second of which halves the rate, and four
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aether_lite.listener.ctranslate import Arrays, layers, read_network, tensor
+from aether_lite.listener.ctranslate import Arrays, Sizes, block_names, layers, read_network, sizes_of, tensor
 
 MELS = 80
 FRAMES_PER_STATE = 2
@@ -39,16 +38,6 @@ class Block(nn.Module):
         x = x + self.out(seen.transpose(1, 2).reshape(batch, length, width))
         added: Tensor = self.down(F.gelu(self.up(self.norm(x))))
         return x + added
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Of an encoder."""
-
-    width: int
-    hidden: int
-    heads: int
-    blocks: int
 
 
 class RecogniserEncoder(nn.Module):
@@ -86,23 +75,12 @@ def load_encoder(path: Path) -> RecogniserEncoder:
 
 
 def _encoder(arrays: Arrays) -> RecogniserEncoder:
-    heads = int(arrays["encoder/num_heads"])
-    hidden, width = arrays["encoder/layer_0/ffn/linear_0/weight"].shape
-    blocks = sum(name.endswith("/ffn/linear_0/weight") for name in arrays if name.startswith("encoder/"))
-    if arrays["encoder/conv1/weight"].shape[1] != MELS or width % heads:
+    if arrays["encoder/conv1/weight"].shape[1] != MELS:
         raise ValueError(f"not a model of {MELS} mel bands")
-    model = RecogniserEncoder(Sizes(width, hidden, heads, blocks))
+    sizes = sizes_of(arrays, "encoder")
+    model = RecogniserEncoder(sizes)
     names = {"first": "encoder/conv1", "second": "encoder/conv2", "norm": "encoder/layer_norm"}
-    for index in range(blocks):
-        ours, theirs = f"blocks.{index}", f"encoder/layer_{index}"
-        names |= {
-            f"{ours}.attention_norm": f"{theirs}/self_attention/layer_norm",
-            f"{ours}.query_key_value": f"{theirs}/self_attention/linear_0",
-            f"{ours}.out": f"{theirs}/self_attention/linear_1",
-            f"{ours}.norm": f"{theirs}/ffn/layer_norm",
-            f"{ours}.up": f"{theirs}/ffn/linear_0",
-            f"{ours}.down": f"{theirs}/ffn/linear_1",
-        }
+    names |= block_names("encoder", sizes.blocks, {})
     positions = tensor(arrays["encoder/position_encodings/encodings"])
     model.load_state_dict({"positions": positions, **layers(arrays, names)})
     return model
