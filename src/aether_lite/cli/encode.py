@@ -12,7 +12,7 @@ import typer
 from aether_lite.cli import files
 from aether_lite.cli.aeth import SAMPLE_RATE, SUFFIX, PriorFile, numbers, summarise, writers_prior, writing
 from aether_lite.cli.console import Steps, console, steps
-from aether_lite.cli.options import DEFAULT_HASH_MODEL, HashModel, Quiet, use_one_core
+from aether_lite.cli.options import DEFAULT_HASH_MODEL, HashModel, Quiet, Search, use_cores
 from aether_lite.errors import AetherError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def encode(
         bool, typer.Option("--entropy", help="Entropy-coded: smaller, without a constant rate (the extra `entropy`).")
     ] = False,
     prior: PriorFile = None,
+    search: Search = 0,
     json: Annotated[str | None, typer.Option(metavar="FILE", help="Write all numbers; - for stdout.")] = None,
     model: HashModel = DEFAULT_HASH_MODEL,
     quiet: Quiet = False,
@@ -45,9 +46,9 @@ def encode(
         raise AetherError("standard output is a terminal; give OUT.aeth, or pipe into a program")
     if json is not None:
         files.check_output(json)
-    use_one_core()
+    use_cores(search)
     out = console(quiet)
-    job = Encoding(model, bitrate, entropy, prior)
+    job = Encoding(model, bitrate, entropy, prior, search)
     with steps(out) as progress:
         record = job.run(source, destination, progress)
     if json is not None:
@@ -63,17 +64,20 @@ class Encoding:
         bitrate: [bit/s].
         entropy: entropy-coded.
         prior: file of a prior, or its name; None for the released one of the model and rate.
+        search: steps of a search for better bits; 0 for none.
 
     Raises:
         AetherError: codec, rate or prior that cannot be used, or a missing package.
     """
 
-    def __init__(self, model: str, bitrate: int, entropy: bool, prior: str | None) -> None:
+    def __init__(self, model: str, bitrate: int, entropy: bool, prior: str | None, search: int = 0) -> None:
         from aether_lite.codec import load_hash
         from aether_lite.hash.container import Header, entropy_coded, weights_id
 
         self.codec: HashCodec = load_hash(model)
-        self.model = model
+        self.model, self.search = model, search
+        if search:
+            _ = self.codec.listener  # its errors before the work
         model_id = weights_id(self.codec.model.state_dict())
         self.header = Header(bitrate, model_id, self.codec.token_frames)
         self.prior: Prior | None = None
@@ -97,6 +101,7 @@ class Encoding:
         seconds = time.perf_counter() - start
         return {
             **numbers(source, destination, self.header, samples, tokens, size, self.model, self.codec),
+            "search_steps": self.search,
             "real_time_factor": {"encode": SAMPLE_RATE * seconds / samples},
         }
 
@@ -107,13 +112,20 @@ class Encoding:
         from aether_lite.audio import audio_blocks
         from aether_lite.features import FRAME
         from aether_lite.hash.bitstream import bit_array
-        from aether_lite.streaming import BitEncoder
+        from aether_lite.streaming import BitEncoder, SearchingEncoder
 
         if files.suffix_of(source) == files.FEATURES:
             rows = torch.from_numpy(files.read_features(source))
-            yield FRAME * len(rows), bit_array(self.codec.encode_features(rows[None], self.header.bit_rate))[0]
+            yield (
+                FRAME * len(rows),
+                bit_array(self.codec.encode_features(rows[None], self.header.bit_rate, self.search))[0],
+            )
             return
-        encoder = BitEncoder(self.codec, self.header.bit_rate)
+        encoder: BitEncoder | SearchingEncoder
+        if self.search:
+            encoder = SearchingEncoder(self.codec, self.header.bit_rate, self.search)
+        else:
+            encoder = BitEncoder(self.codec, self.header.bit_rate)
         for block in audio_blocks(source):
             yield len(block), bit_array(encoder.push(block))[0]
         yield 0, bit_array(encoder.flush())[0]

@@ -17,6 +17,12 @@ def use_one_core() -> None:
     torch.set_num_threads(1)
 
 
+def use_cores(search: int) -> None:
+    """Compute on one core, but on all for a search of bits, whose products are larger."""
+    if not search:
+        use_one_core()
+
+
 CHANNEL_NAMES = "awgn, rayleigh, rician, mpg, mpp, mpd, erasure or clean"
 DEFAULT_MODEL = "small"
 DEFAULT_HASH_MODEL = "hash_small"
@@ -25,6 +31,13 @@ Model = Annotated[str, typer.Option(help="Released codec by name, or a codec fil
 HashModel = Annotated[
     str, typer.Option("--model", help="Released hash codec by name, or a file of one.", metavar="NAME|FILE")
 ]
+Search = Annotated[
+    int,
+    typer.Option(
+        "--search", metavar="STEPS", min=0, max=1000,
+        help="Search for better bits in so many steps: slow, not live; 40 do. Needs the extra `listener`.",
+    ),
+]  # fmt: skip
 Vocoder = Annotated[
     str | None,
     typer.Option(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aether_lite.cli import files
@@ -25,7 +26,7 @@ SAMPLE_RATE = 16_000  # [Hz]
 
 @dataclass(frozen=True)
 class Job:
-    """Files of a transmission."""
+    """Files of a transmission, and the steps of a search for bits, 0 for none."""
 
     source: str
     destination: str
@@ -33,6 +34,7 @@ class Job:
     picture: str | None
     model: str
     vocoder: str | None
+    search: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,11 @@ def _chain(job: Job, link: Link | BitLink) -> tuple[SpeechChain, Callable[..., D
 
     if isinstance(link, BitLink):
         hashed = load_hash(job.model, job.vocoder)
-        return hashed, lambda rows, *rest: deliver_bits(hashed, rows, link, *rest)
+        if job.search:
+            _ = hashed.listener  # its errors before the work
+        return hashed, partial(deliver_bits, hashed, link=link, search=job.search)
     codec = load(job.model, job.vocoder)
-    return codec, lambda rows, *rest: deliver(codec, rows, link, *rest)
+    return codec, partial(deliver, codec, link=link)
 
 
 class Transmission:
@@ -96,7 +100,9 @@ class Transmission:
         heard, vocoder_s = None, None
         with steps(self.out) as progress:
             given = self._read(progress)
-            delivery = self._deliver(given.features, given.frames, given.extraction_s, progress.begin)
+            delivery = self._deliver(
+                given.features, frames=given.frames, extraction_s=given.extraction_s, progress=progress.begin
+            )
             if "vocoder" in self.weights:
                 heard, vocoder_s = self._voice(delivery, given.samples, progress)
         if self.to_audio and heard is not None:

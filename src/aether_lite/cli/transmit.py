@@ -13,8 +13,9 @@ from aether_lite.cli.options import (
     DEFAULT_MODEL,
     Model,
     Quiet,
+    Search,
     Vocoder,
-    use_one_core,
+    use_cores,
 )
 from aether_lite.errors import AetherError
 
@@ -61,6 +62,7 @@ def transmit(
     k_db: Annotated[float | None, typer.Option(metavar="DB", help="rician: power of the line of sight.")] = None,
     erasure: Annotated[float | None, typer.Option(metavar="P", help="Share of tokens lost, on any channel.")] = None,
     burst_tokens: Annotated[float | None, typer.Option(metavar="N", help="Mean length of a burst of losses.")] = None,
+    search: Search = 0,
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Send a file through the codec and a noisy channel; the output has the input's length and lines up with it."""
@@ -86,7 +88,7 @@ def transmit(
         "burst_tokens": burst_tokens,
         "options": {option: value for option, value in given.items() if value is not None},
     }
-    only = {"--bitrate": bitrate, "--ber": ber, "--modulation": modulation}
+    only = {"--bitrate": bitrate, "--ber": ber, "--modulation": modulation, "--search": search or None}
     link: Link | BitLink
     if digital:
         _refuse({"--rate": rate, "--target-snr": target_snr}, "is of symbols and does not go with --digital")
@@ -102,9 +104,9 @@ def transmit(
     else:
         _refuse(only, "is of bits; give --digital too")
         link = Link(**shared, rate=DEFAULT_RATE if rate is None else rate, target_snr_db=target_snr)
-    use_one_core()
+    use_cores(search)
     link.check()
-    Transmission(Job(source, destination, json, picture, model, vocoder), link, quiet).run()
+    Transmission(Job(source, destination, json, picture, model, vocoder, search), link, quiet).run()
 
 
 def _refuse(options: dict[str, Any], reason: str) -> None:

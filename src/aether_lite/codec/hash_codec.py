@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from numpy.typing import ArrayLike
@@ -15,6 +16,10 @@ from aether_lite.codec.chain import SpeechChain, decoded_in_blocks
 from aether_lite.codec.loading import DEFAULT_HASH_CODEC, codec_path, load_hash_codec
 from aether_lite.hash import checked_bit_rate
 from aether_lite.spi import State
+
+if TYPE_CHECKING:
+    from aether_lite.codec.search import BitSearch
+    from aether_lite.listener import Listener
 
 DEFAULT_RATE = 600  # bit/s
 
@@ -33,28 +38,51 @@ class HashCodec(SpeechChain):
     def __init__(self, model: SpiHash, provenance: dict[str, Any] | None = None, vocoder: Path | None = None) -> None:
         super().__init__(model, provenance, vocoder)
 
-    def encode(self, speech: ArrayLike | Tensor, rate: int = DEFAULT_RATE) -> Bits:
+    @cached_property
+    def listener(self) -> Listener:
+        """What a search for bits listens with, loaded when first used.
+
+        Raises:
+            AetherError: the recogniser is not installed (the extra ``listener``).
+        """
+        from aether_lite.listener import load_listener
+
+        return load_listener()
+
+    def searching(self, rate: int, steps: int) -> BitSearch:
+        """A stream of features to bits found in ``steps`` steps of search, see :mod:`aether_lite.codec.search`."""
+        from aether_lite.codec.search import BitSearch
+
+        return BitSearch(self.model, self.listener, rate, steps)
+
+    def encode(self, speech: ArrayLike | Tensor, rate: int = DEFAULT_RATE, search: int = 0) -> Bits:
         """Bits of speech.
 
         Args:
             speech: ``[N]`` or ``[B, N]`` at 16 kHz, float in [-1, 1] or int16.
             rate: bit/s, one of 300, 600, 1200, 2400.
+            search: steps of a search for better bits, see :mod:`aether_lite.codec.search`; 0 for none.
 
         Returns:
             ``[B, K, n]``, +1 and -1, with K = ceil(N / 1280) tokens of 80 ms; the same for an item alone or in a batch.
         """
-        return self.encode_features(self.features(speech), rate)
+        return self.encode_features(self.features(speech), rate, search)
 
-    def encode_features(self, features: Tensor, rate: int = DEFAULT_RATE) -> Bits:
+    def encode_features(self, features: Tensor, rate: int = DEFAULT_RATE, search: int = 0) -> Bits:
         """Bits of features ``[B, F, 20 or more]``; a last part token is filled by repeating the last row.
 
         The encoder runs token by token and item by item. The size of a matrix product decides how its sums are rounded,
         and a latent within rounding of its threshold would change its bit with the size of the batch or the length of
-        the clip; here the sizes are always the same.
+        the clip; here the sizes are always the same. Bits of a search have no such guarantee.
         """
         checked_bit_rate(rate)
         whole = self.whole_tokens(features)
         rows = []
+        if search:
+            for item in torch.split(whole, 1):
+                stream = self.searching(rate, search)
+                rows.append(torch.cat([stream.push(item), stream.flush()], dim=1))
+            return Bits(torch.cat(rows), rate, self.token_frames)
         for item in torch.split(whole, 1):
             state: State | None = None
             tokens = []

@@ -214,11 +214,12 @@ def deliver_bits(
     frames: int | None = None,
     extraction_s: float = 0.0,
     progress: Progress | None = None,
+    search: int = 0,
 ) -> BitDelivery:
-    """Send features as bits; arguments and errors as :func:`deliver`."""
+    """Send features as bits, found in ``search`` steps where there are any; else as :func:`deliver`."""
     bits, crossed, passage = _pass(
         features[:frames],
-        lambda: codec.encode_features(features[None], link.rate),
+        lambda: codec.encode_features(features[None], link.rate, search),
         link.send,
         lambda crossed: codec.decode_features(crossed.arrived),
         extraction_s,

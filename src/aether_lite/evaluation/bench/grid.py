@@ -12,6 +12,7 @@ from aether_lite.errors import AetherError
 from aether_lite.evaluation.digital.codec2 import CODEC2
 from aether_lite.evaluation.metrics.registry import AUDIO_METRICS
 from aether_lite.evaluation.systems import Condition
+from aether_lite.evaluation.systems.registry import SEARCHED
 from aether_lite.hash import BIT_RATES
 from aether_lite.jscc import RATES
 
@@ -157,7 +158,10 @@ def default_systems(names: Sequence[str], quick: bool, has_audio: bool, on_bits:
         quick: without the fixed modes, of which the standard grid takes two, for their cliffs.
         has_audio: without it, those that take speech itself are left out.
         on_bits: those that ``bsc`` compares, without channel codes.
+
+    Those that search are slow and only come when named.
     """
+    names = [name for name in names if not name.endswith(SEARCHED)]
     if on_bits:
         return [name for name in names if _has_bits(name) and (has_audio or not name.startswith(SPEECH_CODERS))]
     modes = () if quick else SHOWN_MODES

@@ -12,6 +12,8 @@ from aether_lite.channels.bits import ReceivedBits
 from aether_lite.codec import load_hash
 from aether_lite.codec.latency import latency
 from aether_lite.codec.loading import codec_path
+from aether_lite.errors import AetherError
+from aether_lite.evaluation.digital.missing import MissingToolError
 from aether_lite.evaluation.digital.modes import HASH_BLOCK_FRAMES, HASH_MODES, Mode
 from aether_lite.evaluation.systems.air import (
     IDEAL_SYNC,
@@ -26,6 +28,8 @@ from aether_lite.evaluation.systems.system import Clip, Condition, Facts, Outcom
 from aether_lite.evaluation.systems.voice import speak
 from aether_lite.evaluation.transmission import deliver_bits
 from aether_lite.hash import BIT_RATES
+from aether_lite.listener import recogniser_file
+from aether_lite.listener.weights import DEFAULT_EAR, ear_path
 from aether_lite.vocoder import default_vocoder_path
 
 KNOWN_BITS = "of bits the error rate, estimated from one known bit in ten, not counted"
@@ -37,23 +41,33 @@ class HashSystem:
     Args:
         model: name of released weights or a codec file.
         name: key in the results.
+        search: steps of a search for better bits, see :mod:`aether_lite.codec.search`; 0 for none.
 
     Raises:
         AetherError: no such file, or not a hash codec.
     """
 
-    def __init__(self, model: str | Path, name: str) -> None:
+    def __init__(self, model: str | Path, name: str, search: int = 0) -> None:
         path = codec_path(model)
         self._codec = load_hash(path)
         self.name = name
         self.title = _title(path)
+        self._search = search
+        latency_ms = self._codec.latency.milliseconds
+        settings: list[Path | str | bytes] = []
+        if search:
+            from aether_lite.codec import search as searching
+
+            self.title += " with search"
+            latency_ms += 10 * self._codec.token_frames * (searching.WINDOW + searching.AHEAD - 1)
+            settings = [f"{search} steps", Path(searching.__file__), ear_path(DEFAULT_EAR)]
         self.facts = Facts(
-            latency_ms=self._codec.latency.milliseconds,
+            latency_ms=latency_ms,
             channel_state=f"{STATE_IN_WORDS}; {KNOWN_BITS}",
             trained_on=training_data(self._codec.provenance),
             notes=f"{IDEAL_SYNC}; bits without a code: QPSK and soft decisions on channels of symbols",
         )
-        self.fingerprint = fingerprint_of(path, default_vocoder_path())
+        self.fingerprint = fingerprint_of(path, default_vocoder_path(), *settings)
 
     def offers(self, condition: Condition) -> bool:
         """Where the uses carry one of the codec's bit rates."""
@@ -61,7 +75,7 @@ class HashSystem:
 
     def transmit(self, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
         """Features through encoder, channel and decoder; audio by the released vocoder."""
-        delivery = deliver_bits(self._codec, clip.features, bit_link_of(condition, seed))
+        delivery = deliver_bits(self._codec, clip.features, bit_link_of(condition, seed), search=self._search)
         wrong, decided = delivery.bit_errors()
         measured = {
             "bit_rate": float(delivery.link.rate),
@@ -127,6 +141,22 @@ def hash_over_ldpc(model: str | Path, name: str) -> Separation:
         AetherError: no such file, or not a hash codec.
     """
     return Separation(HashCoder(model), HASH_MODES, name)
+
+
+def searched_hash(model: str | Path, name: str) -> HashSystem:
+    """A hash codec whose bits are searched, in the usual number of steps.
+
+    Raises:
+        MissingToolError: the recogniser that the search listens with is not installed.
+        AetherError: no such file, or not a hash codec.
+    """
+    from aether_lite.codec.search import STEPS
+
+    try:
+        recogniser_file()
+    except AetherError as error:
+        raise MissingToolError(str(error)) from error
+    return HashSystem(model, name, STEPS)
 
 
 def _title(path: Path) -> str:

@@ -1,0 +1,145 @@
+"""Bits found by search: better by the goal, the same however the speech arrives, decoded like any others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from aether_lite.audio import read_audio
+from aether_lite.channels import bsc
+from aether_lite.channels.bits import Bits
+from aether_lite.codec import HashCodec, SpiHash, load_hash, preset
+from aether_lite.codec import search as searching
+from aether_lite.codec.search import BitSearch, Goal
+from aether_lite.errors import AetherError
+from aether_lite.losses.envelope import envelope_loss
+from aether_lite.losses.feature import feature_loss
+from aether_lite.losses.listening import listening_loss
+from aether_lite.streaming import SearchingEncoder
+from tiny_listener import tiny_listener
+
+
+@pytest.fixture(scope="module", params=[0, 1], ids=["causal", "looks ahead"])
+def codec(request: pytest.FixtureRequest, speech_features: Tensor) -> HashCodec:
+    """An untrained codec whose decoder is not a mere linear map, with a listener of a few weights."""
+    torch.manual_seed(0)
+    model = SpiHash(replace(preset("tiny"), hash="sign", linear=False, lookahead=request.param))
+    model.start(speech_features)
+    if model.ahead is not None:
+        torch.nn.init.normal_(model.ahead.next.weight, std=0.1)
+    made = HashCodec(model.eval())
+    made.__dict__["listener"] = tiny_listener()
+    return made
+
+
+@pytest.fixture
+def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "WINDOW", 9)
+    monkeypatch.setattr(searching, "AHEAD", 3)
+    monkeypatch.setattr(searching, "BEFORE", 40)
+
+
+def goal_of(codec: HashCodec, features: Tensor, bits: Bits) -> float:
+    """The goal of bits by what a receiver makes of them."""
+    heard = codec.decode_features(bsc(bits, 0.0, state="exact"))
+    states = listening_loss(codec.listener(heard), codec.listener(features))
+    return float(feature_loss(heard, features) + 0.5 * envelope_loss(heard, features) + states)
+
+
+@pytest.mark.parametrize("rate", [300, 2400])
+def test_a_search_lowers_the_goal_that_a_receiver_measures(
+    codec: HashCodec, speech_features: Tensor, rate: int
+) -> None:
+    features = speech_features[:1, :160]
+    plain, found = codec.encode_features(features, rate), codec.encode_features(features, rate, 20)
+    found.validate()
+    assert (found.rate, found.token_frames, found.values.shape) == (rate, 8, plain.values.shape)
+    assert goal_of(codec, features, found) < 0.98 * goal_of(codec, features, plain)
+
+
+def test_no_step_gives_the_bits_of_the_encoder(codec: HashCodec, speech_features: Tensor, small_windows: None) -> None:
+    search = BitSearch(codec.model, codec.listener, 600, 0)
+    bits = torch.cat([search.push(speech_features[:1]), search.flush()], 1)
+    assert torch.equal(bits, codec.encode_features(speech_features[:1], 600).values)
+
+
+@pytest.mark.parametrize("tokens", [1, 12, 13, 21, 40])
+def test_windows_see_what_a_receiver_decodes(
+    codec: HashCodec, speech_features: Tensor, small_windows: None, monkeypatch: pytest.MonkeyPatch, tokens: int
+) -> None:
+    seen: list[tuple[Goal, Tensor]] = []
+    distance = Goal.distance
+
+    def recorded(goal: Goal, decoded: Tensor, wanted: Tensor) -> Tensor:
+        seen.append((goal, decoded))
+        return distance(goal, decoded, wanted)
+
+    monkeypatch.setattr(Goal, "distance", recorded)
+    features = speech_features[:1, : 8 * tokens]
+    search = BitSearch(codec.model, codec.listener, 600, 0)
+    bits = Bits(torch.cat([search.push(features), search.flush()], 1), 600, 8)
+    heard = codec.decode_features(bsc(bits, 0.0, state="exact"))
+    late = 8 * codec.model.config.lookahead
+    ends = []
+    for goal, decoded in seen:
+        assert goal.true.shape[1] == goal.before.shape[1] + decoded.shape[1]
+        begin = ends[-1] - 3 * 8 if ends else 0
+        end = begin + decoded.shape[1]
+        ends.append(end)
+        first = begin - goal.before.shape[1]
+        assert torch.equal(goal.true, features[:, first:end])
+        torch.testing.assert_close(goal.before, heard[:, first:begin], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(decoded, heard[:, begin:end], atol=1e-4, rtol=1e-4)
+    assert ends[-1] == 8 * tokens
+    assert len(seen) == 1 + max(0, (tokens - 12) // 9 + 1)
+    assert all(end == 8 * (12 + 9 * k) - late for k, end in enumerate(ends[:-1]))
+
+
+def test_the_cut_of_the_stream_and_the_batch_change_no_bit(
+    codec: HashCodec, speech_features: Tensor, small_windows: None
+) -> None:
+    both = codec.encode_features(speech_features[:, :240], 600, 3).values
+    search = BitSearch(codec.model, codec.listener, 600, 3)
+    pieces = [search.push(piece) for piece in torch.split(speech_features[1:, :240], 56, dim=1)]
+    assert torch.equal(torch.cat([*pieces, search.flush()], 1), both[1:])
+    again = search.push(speech_features[:1, :240])  # a flushed search begins anew
+    assert torch.equal(torch.cat([again, search.flush()], 1), both[:1])
+
+
+def test_samples_that_arrive_become_the_bits_of_the_whole(codec: HashCodec, speech: Any, small_windows: None) -> None:
+    encoder = SearchingEncoder(codec, 1200, 2)
+    pieces = [encoder.push(speech[0, start : start + 7001]) for start in range(0, speech.shape[1], 7001)]
+    values = torch.cat([piece.values for piece in [*pieces, encoder.flush()]], 1)
+    assert torch.equal(values, codec.encode(speech[0], 1200, 2).values)
+
+
+def test_a_searched_codec_needs_the_recogniser(
+    tiny_hash: SpiHash, speech_features: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(_: str) -> None:
+        raise ModuleNotFoundError
+
+    monkeypatch.setattr("aether_lite.listener.ctranslate.files", missing)
+    with pytest.raises(AetherError, match=r"pip install aether-lite\[listener\]"):
+        HashCodec(tiny_hash).encode_features(speech_features, 600, 1)
+    with pytest.raises(AetherError, match="bit rate 700 bit/s is not one of"):
+        BitSearch(tiny_hash, tiny_listener(), 700)
+
+
+def test_the_released_codec_gains_features_and_states_on_speech() -> None:
+    codec = load_hash()
+    path = Path(str(files("aether_lite") / "assets" / "samples" / "en_f_intro.flac"))
+    features = codec.whole_tokens(codec.features(read_audio(path)[16_000:48_000]))
+    losses = []
+    for steps in (0, 12):
+        heard = codec.decode_features(bsc(codec.encode_features(features, 600, steps), 0.0, state="exact"))
+        states = listening_loss(codec.listener(heard), codec.listener(features))
+        losses.append((float(feature_loss(heard, features)), float(states)))
+    assert losses[1][0] < 0.95 * losses[0][0]
+    assert losses[1][1] < 0.75 * losses[0][1]
