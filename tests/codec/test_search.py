@@ -112,6 +112,14 @@ def test_the_cut_of_the_stream_and_the_batch_change_no_bit(
     assert torch.equal(torch.cat([again, search.flush()], 1), both[:1])
 
 
+def test_a_caller_without_gradients_gets_the_same_bits(codec: HashCodec, speech_features: Tensor) -> None:
+    expected = codec.encode_features(speech_features[:1, :160], 600, 3).values
+    with torch.no_grad():
+        assert torch.equal(codec.encode_features(speech_features[:1, :160], 600, 3).values, expected)
+    with torch.inference_mode():
+        assert torch.equal(codec.encode_features(speech_features[:1, :160].clone(), 600, 3).values, expected)
+
+
 def test_samples_that_arrive_become_the_bits_of_the_whole(codec: HashCodec, speech: Any, small_windows: None) -> None:
     encoder = SearchingEncoder(codec, 1200, 2)
     pieces = [encoder.push(speech[0, start : start + 7001]) for start in range(0, speech.shape[1], 7001)]

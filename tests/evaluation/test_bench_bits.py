@@ -19,6 +19,7 @@ from aether_lite.evaluation.bench.output import Report, describe, write_all
 from aether_lite.evaluation.bench.results import condition_text
 from aether_lite.evaluation.bench.run import Plan, run
 from aether_lite.evaluation.bench.summary import Summary, read_summary
+from aether_lite.evaluation.bench.work import send
 from aether_lite.evaluation.systems import Condition, available_systems, make_system
 from aether_lite.losses.feature import feature_loss
 
@@ -144,7 +145,7 @@ def test_a_system_that_searches_says_what_it_waits_for_and_what_it_lacks(monkeyp
     condition = Condition("bsc", None, 600, error_rate=0.0)
     losses = []
     for system in (plain, searched):
-        heard = system.transmit(short, condition, 0, False).features
+        heard = send(system, short, condition, 0, False).features
         assert heard is not None
         losses.append(feature_loss(heard, short.features))
     assert losses[1] < 0.95 * losses[0]

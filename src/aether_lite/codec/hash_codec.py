@@ -47,7 +47,8 @@ class HashCodec(SpeechChain):
         """
         from aether_lite.listener import load_listener
 
-        return load_listener()
+        with torch.inference_mode(False):  # a search wants gradients through it
+            return load_listener()
 
     def searching(self, rate: int, steps: int) -> BitSearch:
         """A stream of features to bits found in ``steps`` steps of search, see :mod:`aether_lite.codec.search`."""

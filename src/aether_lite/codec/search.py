@@ -99,10 +99,11 @@ class BitSearch:
         self._encoder: State | None = None
         self._decoder: State | None = None
 
+    @torch.inference_mode(False)
     def push(self, features: Tensor) -> Tensor:
         """Take features ``[1, F, 20]`` of whole tokens; returns bits ``[1, K, n]`` of those that are now decided."""
         # token by token, as HashCodec.encode_features, so that a stream starts where the whole does
-        for token in torch.split(features, self._frames, dim=1):
+        for token in torch.split(features.clone(), self._frames, dim=1):
             latents, self._encoder = self._model.latents(token, None, self._encoder)
             scaled = on_sphere(latents.float())[..., : self._bits]
             self._waiting = torch.cat([self._waiting, token], 1)
@@ -112,6 +113,7 @@ class BitSearch:
             decided.append(self._window())
         return torch.cat(decided, 1)
 
+    @torch.inference_mode(False)
     def flush(self) -> Tensor:
         """Bits ``[1, K, n]`` of the tokens that are left; the stream ends."""
         bits = self.none
