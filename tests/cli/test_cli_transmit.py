@@ -121,3 +121,22 @@ def test_wav_through_pipes(wav, codec_file):
     command = [sys.executable, "-m", "aether_lite.cli.main", "transmit", "-", "-", "--snr", "10", "--model"]
     done = subprocess.run([*command, str(codec_file)], input=wav.read_bytes(), capture_output=True, check=True)
     assert soundfile.info(io.BytesIO(done.stdout)).frames == 16_000
+
+
+def test_searched_symbols_are_for_the_links_noise_unless_told_another(wav, send):
+    def record(*options):
+        result = send(wav, "out.f32", *options, "--json", "-", "--quiet")
+        assert (result.code, result.err) == (0, "")
+        return json.loads(result.out)
+
+    plain, found = record("--snr", 6), record("--snr", 6, "--search", 10)
+    assert found["feature_loss"] < plain["feature_loss"]
+    assert (plain["search_steps"], found["search_steps"]) == (0, 10)
+    assert found["latency_ms"] == plain["latency_ms"] + 10 * (896 - 8)
+    assert record("--snr", 6, "--search", 10, "--target-snr", 6)["feature_loss"] == found["feature_loss"]
+    assert record("--channel", "clean", "--search", 10, "--target-snr", 6)["feature_loss"] > 0
+    refused = send(wav, "out.wav", "--channel", "clean", "--search", 10)
+    assert refused.code == 1
+    assert (
+        refused.err == "aether-lite: --search of symbols over clean needs --target-snr: the noise that they are for\n"
+    )

@@ -1,4 +1,4 @@
-"""Bits found by search: better by the goal, the same however the speech arrives, decoded like any others."""
+"""Bits and symbols found by search: better by the goal, the same however speech arrives, decoded like any others."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 
 from aether_lite.audio import read_audio
-from aether_lite.channels import bsc
+from aether_lite.channels import awgn, bsc
 from aether_lite.channels.bits import Bits
-from aether_lite.codec import HashCodec, SpiHash, load_hash, preset
+from aether_lite.codec import Codec, HashCodec, SpiHash, SpiJscc, load, load_hash, preset
 from aether_lite.codec import search as searching
-from aether_lite.codec.search import BitSearch, Goal
+from aether_lite.codec.bit_search import BitSearch
+from aether_lite.codec.search import Goal
+from aether_lite.codec.symbol_search import SymbolSearch
 from aether_lite.errors import AetherError
 from aether_lite.losses.envelope import envelope_loss
 from aether_lite.losses.feature import feature_loss
@@ -40,8 +42,8 @@ def codec(request: pytest.FixtureRequest, speech_features: Tensor) -> HashCodec:
 
 @pytest.fixture
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(searching, "WINDOW", 9)
-    monkeypatch.setattr(searching, "AHEAD", 3)
+    monkeypatch.setattr(searching, "WINDOW", 9 * 8)
+    monkeypatch.setattr(searching, "AHEAD", 3 * 8)
     monkeypatch.setattr(searching, "BEFORE", 40)
 
 
@@ -151,3 +153,70 @@ def test_the_released_codec_gains_features_and_states_on_speech() -> None:
         losses.append((float(feature_loss(heard, features)), float(states)))
     assert losses[1][0] < 0.95 * losses[0][0]
     assert losses[1][1] < 0.75 * losses[0][1]
+
+
+@pytest.fixture(scope="module", params=["session", "token"])
+def analogue(request: pytest.FixtureRequest, speech_features: Tensor) -> Codec:
+    """The same of symbols, for each power constraint."""
+    torch.manual_seed(0)
+    model = SpiJscc(replace(preset("tiny"), linear=False, lookahead=1, power=request.param))
+    model.start(speech_features)
+    made = Codec(model.eval())
+    made.__dict__["listener"] = tiny_listener()
+    return made
+
+
+def test_searched_symbols_are_heard_better_through_other_noise_at_the_same_power(
+    analogue: Codec, speech_features: Tensor
+) -> None:
+    features = speech_features[:1, :160]
+    plain = analogue.encode_features(features, 1000, 6.0)
+    found = analogue.encode_features(features, 1000, 6.0, search=30)
+    assert found.values.shape == plain.values.shape
+    powers = [each.values.abs().square().mean((1, 2) if analogue.model.session else 2) for each in (plain, found)]
+    torch.testing.assert_close(*powers)
+    losses = []
+    for symbols in (plain, found):
+        heard = torch.cat([analogue.decode_features(awgn(symbols, 6.0, seed=seed)) for seed in range(8)])
+        wanted = analogue.listener(features).expand(8, -1, -1)
+        states = listening_loss(analogue.listener(heard), wanted)
+        true = features.expand(8, -1, -1)
+        losses.append(float((feature_loss(heard, true) + 0.5 * envelope_loss(heard, true) + states).mean()))
+    assert losses[1] < 0.98 * losses[0]
+
+
+def test_windows_of_symbols_are_those_of_the_whole_and_the_power_of_each_stays(
+    analogue: Codec, speech_features: Tensor, small_windows: None
+) -> None:
+    features = speech_features[:, :240]
+    both = analogue.encode_features(features, 1000, 6.0, search=3).values
+    search = SymbolSearch(analogue.model, analogue.listener, 1000, 6.0, 3)
+    pieces = [search.push(piece) for piece in torch.split(features[1:], 56, dim=1)]
+    assert torch.equal(torch.cat([*pieces, search.flush()], 1), both[1:])
+    plain = torch.cat([search.push(features[:1]), search.flush()], 1)
+    start = SymbolSearch(analogue.model, analogue.listener, 1000, 6.0, 0)
+    proposed = torch.cat([start.push(features[:1]), start.flush()], 1)
+    torch.testing.assert_close(proposed, analogue.encode_features(features[:1], 1000, 6.0).values)
+    for window in (slice(0, 9), slice(9, 18), slice(18, 27), slice(27, 30)):
+        powers = [each[:, window].abs().square().mean() for each in (plain, proposed)]
+        torch.testing.assert_close(*powers)
+
+
+def test_a_search_for_symbols_must_know_the_noise(analogue: Codec, speech_features: Tensor) -> None:
+    with pytest.raises(AetherError, match="a search for symbols needs the SNR that they are for"):
+        analogue.encode_features(speech_features, 1000, search=3)
+    with pytest.raises(AetherError, match="rate 999 uses/s is not one of"):
+        SymbolSearch(analogue.model, analogue.listener, 999, 6.0)
+
+
+def test_the_released_codec_of_symbols_gains_states_on_speech() -> None:
+    codec = load()
+    path = Path(str(files("aether_lite") / "assets" / "samples" / "en_f_intro.flac"))
+    features = codec.whole_tokens(codec.features(read_audio(path)[16_000:48_000]))
+    wanted = codec.listener(features)
+    losses = []
+    for steps in (0, 12):
+        sent = codec.encode_features(features, 1000, 6.0, search=steps)
+        heard = torch.cat([codec.decode_features(awgn(sent, 6.0, seed=seed)) for seed in range(3)])
+        losses.append(float(listening_loss(codec.listener(heard), wanted.expand(3, -1, -1)).mean()))
+    assert losses[1] < 0.85 * losses[0]

@@ -18,7 +18,7 @@ def use_one_core() -> None:
 
 
 def use_cores(search: int) -> None:
-    """Compute on one core, but on all for a search of bits, whose products are larger."""
+    """Compute on one core, but on all for a search, whose products are larger."""
     if not search:
         use_one_core()
 
@@ -35,7 +35,7 @@ Search = Annotated[
     int,
     typer.Option(
         "--search", metavar="STEPS", min=0, max=1000,
-        help="Search for better bits in so many steps: slow, not live; 40 do. Needs the extra `listener`.",
+        help="Search for something better to send in so many steps: slow, not live; 40 do (extra `listener`).",
     ),
 ]  # fmt: skip
 Vocoder = Annotated[

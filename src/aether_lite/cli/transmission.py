@@ -26,7 +26,7 @@ SAMPLE_RATE = 16_000  # [Hz]
 
 @dataclass(frozen=True)
 class Job:
-    """Files of a transmission, and the steps of a search for bits, 0 for none."""
+    """Files of a transmission, and the steps of a search, 0 for none."""
 
     source: str
     destination: str
@@ -64,11 +64,9 @@ def _chain(job: Job, link: Link | BitLink) -> tuple[SpeechChain, Callable[..., D
 
     if isinstance(link, BitLink):
         hashed = load_hash(job.model, job.vocoder)
-        if job.search:
-            _ = hashed.listener  # its errors before the work
         return hashed, partial(deliver_bits, hashed, link=link, search=job.search)
     codec = load(job.model, job.vocoder)
-    return codec, partial(deliver, codec, link=link)
+    return codec, partial(deliver, codec, link=link, search=job.search)
 
 
 class Transmission:
@@ -87,6 +85,8 @@ class Transmission:
         self.job, self.link = job, link
         self.out = console(quiet)
         self.codec, self._deliver = _chain(job, link)
+        if job.search:
+            _ = self.codec.listener  # its errors before the work
         self.to_audio = files.suffix_of(job.destination) != files.FEATURES
         self.weights = {"codec": codec_path(job.model)}
         if self.to_audio or job.picture is not None:
@@ -146,6 +146,7 @@ class Transmission:
     def _record(self, delivery: Delivery, samples: int, vocoder_s: float | None) -> dict[str, Any]:
         """All numbers."""
         from aether_lite import __version__
+        from aether_lite.codec.search import wait_ms
 
         seconds = samples / SAMPLE_RATE
         times = {"encode": delivery.passage.encode_s, "decode": delivery.passage.decode_s, "vocoder": vocoder_s}
@@ -165,7 +166,8 @@ class Transmission:
             "samples": samples,
             "frames": len(delivery.sent),
             **delivery.air(),
-            "latency_ms": self.codec.latency.milliseconds,
+            "latency_ms": self.codec.latency.milliseconds + wait_ms(self.job.search, self.codec.token_frames),
+            "search_steps": self.job.search,
             **delivery.metrics(),
             "real_time_factor": {part: value / seconds for part, value in times.items() if value is not None},
             "weights": {part: {"file": path.name, "sha256": files.sha256(path)} for part, path in self.weights.items()},

@@ -88,7 +88,7 @@ def transmit(
         "burst_tokens": burst_tokens,
         "options": {option: value for option, value in given.items() if value is not None},
     }
-    only = {"--bitrate": bitrate, "--ber": ber, "--modulation": modulation, "--search": search or None}
+    only = {"--bitrate": bitrate, "--ber": ber, "--modulation": modulation}
     link: Link | BitLink
     if digital:
         _refuse({"--rate": rate, "--target-snr": target_snr}, "is of symbols and does not go with --digital")
@@ -103,6 +103,10 @@ def transmit(
         model = DEFAULT_HASH_MODEL if model == DEFAULT_MODEL else model
     else:
         _refuse(only, "is of bits; give --digital too")
+        if search and target_snr is None:
+            if shared["snr_db"] is None:
+                raise AetherError(f"--search of symbols over {name} needs --target-snr: the noise that they are for")
+            target_snr = snr
         link = Link(**shared, rate=DEFAULT_RATE if rate is None else rate, target_snr_db=target_snr)
     use_cores(search)
     link.check()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -27,6 +27,9 @@ from aether_lite.vocoder import (
     load_fargan,
     synthesize,
 )
+
+if TYPE_CHECKING:
+    from aether_lite.listener import Listener
 
 BLOCK_TOKENS = 250  # 20 s at a time: bounds the memory of long speech
 
@@ -64,6 +67,18 @@ class SpeechChain:
         Frozen: later changes of the model may not be seen.
         """
         return fastest_steps(self.model)
+
+    @cached_property
+    def listener(self) -> Listener:
+        """What a search listens with, loaded when first used; see :mod:`aether_lite.codec.search`.
+
+        Raises:
+            AetherError: the recogniser is not installed (the extra ``listener``).
+        """
+        from aether_lite.listener import load_listener
+
+        with torch.inference_mode(False):  # a search wants gradients through it
+            return load_listener()
 
     @property
     def token_frames(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from numpy.typing import ArrayLike
@@ -17,6 +17,9 @@ from aether_lite.codec.model import SpiJscc
 from aether_lite.errors import AetherError
 from aether_lite.jscc import RATES
 from aether_lite.spi import State
+
+if TYPE_CHECKING:
+    from aether_lite.codec.symbol_search import SymbolSearch
 
 
 class Codec(SpeechChain):
@@ -40,25 +43,41 @@ class Codec(SpeechChain):
     def __init__(self, model: SpiJscc, provenance: dict[str, Any] | None = None, vocoder: Path | None = None) -> None:
         super().__init__(model, provenance, vocoder)
 
-    def encode(self, speech: ArrayLike | Tensor, rate: int = 1000, target_snr_db: float | None = None) -> Symbols:
+    def encode(
+        self, speech: ArrayLike | Tensor, rate: int = 1000, target_snr_db: float | None = None, search: int = 0
+    ) -> Symbols:
         """Symbols of speech.
 
         Args:
             speech: ``[N]`` or ``[B, N]`` at 16 kHz, float in [-1, 1] or int16.
             rate: channel uses per second, one of 150, 300, 500, 600, 700, 1000, 1200.
             target_snr_db: Es/N0 the link is designed for [dB]; None encodes for any channel.
+            search: steps of a search for better symbols, which needs ``target_snr_db``, see
+                :mod:`aether_lite.codec.search`; 0 for none.
 
         Returns:
             ``[B, K, n] complex64`` with K = ceil(N / 640) tokens of 40 ms (of the released codec) and mean power 1 over
             speech.
         """
-        return self.encode_features(self.features(speech), rate, target_snr_db)
+        return self.encode_features(self.features(speech), rate, target_snr_db, search)
 
-    def encode_features(self, features: Tensor, rate: int = 1000, target_snr_db: float | None = None) -> Symbols:
+    def searching(self, rate: int, target_snr_db: float, steps: int) -> SymbolSearch:
+        """A stream of features to symbols found in ``steps`` steps, see :mod:`aether_lite.codec.search`."""
+        from aether_lite.codec.symbol_search import SymbolSearch
+
+        return SymbolSearch(self.model, self.listener, rate, target_snr_db, steps)
+
+    def encode_features(
+        self, features: Tensor, rate: int = 1000, target_snr_db: float | None = None, search: int = 0
+    ) -> Symbols:
         """Symbols of features ``[B, F, 20 or more]``; a last part token is filled by repeating the last row."""
         if rate not in RATES:
             raise AetherError(f"rate {rate} uses/s is not one of {', '.join(map(str, RATES))}")
         whole = self.whole_tokens(features)
+        if search:
+            if target_snr_db is None:
+                raise AetherError("a search for symbols needs the SNR that they are for (target_snr_db)")
+            return Symbols(self.searching(rate, target_snr_db, search).each(whole), rate, self.token_frames)
         state: State | None = None
         pieces = []
         for block in torch.split(whole, chain.BLOCK_TOKENS * self.token_frames, dim=1):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +17,7 @@ from aether_lite.hash import checked_bit_rate
 from aether_lite.spi import State
 
 if TYPE_CHECKING:
-    from aether_lite.codec.search import BitSearch
-    from aether_lite.listener import Listener
+    from aether_lite.codec.bit_search import BitSearch
 
 DEFAULT_RATE = 600  # bit/s
 
@@ -38,21 +36,9 @@ class HashCodec(SpeechChain):
     def __init__(self, model: SpiHash, provenance: dict[str, Any] | None = None, vocoder: Path | None = None) -> None:
         super().__init__(model, provenance, vocoder)
 
-    @cached_property
-    def listener(self) -> Listener:
-        """What a search for bits listens with, loaded when first used.
-
-        Raises:
-            AetherError: the recogniser is not installed (the extra ``listener``).
-        """
-        from aether_lite.listener import load_listener
-
-        with torch.inference_mode(False):  # a search wants gradients through it
-            return load_listener()
-
     def searching(self, rate: int, steps: int) -> BitSearch:
         """A stream of features to bits found in ``steps`` steps of search, see :mod:`aether_lite.codec.search`."""
-        from aether_lite.codec.search import BitSearch
+        from aether_lite.codec.bit_search import BitSearch
 
         return BitSearch(self.model, self.listener, rate, steps)
 
@@ -78,12 +64,9 @@ class HashCodec(SpeechChain):
         """
         checked_bit_rate(rate)
         whole = self.whole_tokens(features)
-        rows = []
         if search:
-            for item in torch.split(whole, 1):
-                stream = self.searching(rate, search)
-                rows.append(torch.cat([stream.push(item), stream.flush()], dim=1))
-            return Bits(torch.cat(rows), rate, self.token_frames)
+            return Bits(self.searching(rate, search).each(whole), rate, self.token_frames)
+        rows = []
         for item in torch.split(whole, 1):
             state: State | None = None
             tokens = []

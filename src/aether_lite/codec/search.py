@@ -1,31 +1,29 @@
-"""Bits found by search: what the encoder proposes, changed until the decoder gives the speech back better.
+"""What is sent of recorded speech, found by search: what the encoder proposes, changed until the decoder gives it back
+better.
 
-An encoder answers once and hears nothing of its answer. Here its scaled latents are only the start: the bits go through
-the decoder, the decoded features are compared with the true ones, and the gradient, straight through the thresholds,
-moves the latents (Adam); the best bits seen are kept. The decoder, and so the format, stay what they are, and a search
-never ends with bits that are worse by its own goal::
+An encoder answers once and hears nothing of its answer. Here its answer is only the start: it goes through the channel
+and the decoder, the decoded features are compared with the true ones, and the gradient moves what is sent (Adam, with a
+rate that falls to zero)::
 
     goal = feature loss + 0.5 envelope loss + listening loss
 
-(:mod:`aether_lite.losses`). It wants a listener: by features alone a search finds bits with less feature loss and fewer
-words (docs/experiments.md). Long speech is searched in windows that see a little further than they decide, so that
-memory is bounded and the bits of a stream are those of the whole. The bits may differ between machines; what a decoder
-makes of them does not.
+(:mod:`aether_lite.losses`). Decoder and formats stay what they are. A search wants a listener: by features alone it
+finds less feature loss and fewer words (docs/experiments.md). Speech is searched in windows that see a little further
+than they decide: memory is bounded, and a stream gets what the whole would get. Results may differ between machines;
+what a decoder makes of them does not.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from aether_lite.channels.bits import ReceivedBits, bits_per_token
-from aether_lite.codec.bit_model import SpiHash
-from aether_lite.codec.model import ended
+from aether_lite.codec.model import SpeechImageCodec
 from aether_lite.features.layout import NUM_FREE
-from aether_lite.hash import checked_bit_rate, signs
-from aether_lite.hash.bottleneck import on_sphere
 from aether_lite.listener import Listener
 from aether_lite.listener.recogniser import FRAMES_PER_STATE
 from aether_lite.losses.envelope import SEGMENT, envelope_loss
@@ -34,11 +32,15 @@ from aether_lite.losses.listening import listening_loss
 from aether_lite.spi import State
 
 STEPS = 40
-ENVELOPE, LISTENING = 0.5, 1.0  # weights, as the released weights were trained
-WINDOW = 100  # tokens decided at a time; 8 s
-AHEAD = 12  # tokens that are searched with them and decided with the next
-BEFORE = 96  # frames heard before them
-LEARNING_RATE, BETAS = 0.06, (0.8, 0.95)  # of Adam; the rate falls to zero in a straight line
+ENVELOPE, LISTENING = 0.5, 1.0  # weights, as the released hash codec was trained
+WINDOW = 800  # frames decided at a time; 8 s
+AHEAD = 96  # frames that are searched with them and decided with the next
+BEFORE = 96  # decoded frames that are heard before them
+
+
+def wait_ms(steps: int, token_frames: int) -> float:
+    """What a search adds to the latency [ms]: a token waits for its window and what is seen behind, not for itself."""
+    return 10 * (WINDOW + AHEAD - token_frames) if steps else 0
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Goal:
     Args:
         listener: frozen.
         true: features ``[1, F, 20]``.
-        before: decoded features ``[1, N, 20]`` of the N first of these frames, already decided.
+        before: decoded features ``[1, N, 20]`` of the first N of these frames, already decided.
     """
 
     listener: Listener
@@ -69,106 +71,117 @@ class Goal:
         return loss.sum()
 
 
-class BitSearch:
-    """One stream of features to bits, searched.
+class WindowSearch(ABC):
+    """One stream of features to what is sent of them; what bits and symbols share.
 
     Args:
-        model: the hash codec, in evaluation mode.
+        model: the codec, in evaluation mode.
         listener: frozen, see :func:`aether_lite.listener.load_listener`.
-        rate: bit/s, one of 300, 600, 1200, 2400.
         steps: of the search, 0 or more; each takes about as long as it takes to hear the speech once.
-
-    Raises:
-        AetherError: an unknown rate.
+        none: what is sent of no token, ``[1, 0, n]``.
     """
 
-    def __init__(self, model: SpiHash, listener: Listener, rate: int, steps: int = STEPS) -> None:
-        self._model, self._listener = model, listener
-        self._rate, self._steps = checked_bit_rate(rate), steps
+    learning_rate: ClassVar[float]
+    betas: ClassVar[tuple[float, float]]
+    noisy: ClassVar[bool]
+    """Whether the same values are heard differently at every step, so that the last count and not the best."""
+
+    def __init__(self, model: SpeechImageCodec, listener: Listener, steps: int, none: Tensor) -> None:
+        self._model, self._listener, self._steps, self.none = model, listener, steps, none
         self._frames = model.config.token_frames
-        self._bits = int(bits_per_token(rate, self._frames))
-        self.none = torch.zeros(1, 0, self._bits)  # the bits of no token
+        self._window, self._ahead = WINDOW // self._frames, AHEAD // self._frames
         self.reset()
 
     def reset(self) -> None:
         """Forget all features: the next are the first of a new stream."""
-        self._waiting = torch.zeros(1, 0, NUM_FREE)  # true features of tokens that are not decided
-        self._latents = self.none  # and what the encoder makes of them
-        self._undecoded = torch.zeros(1, 0, NUM_FREE)  # true features of tokens that are decided, and not yet decoded
-        self._before = (torch.zeros(1, 0, NUM_FREE), torch.zeros(1, 0, NUM_FREE))  # decoded and true
+        empty = torch.zeros(1, 0, NUM_FREE)
+        self._waiting = empty  # true features of tokens that are not decided
+        self._proposals = self.none  # and what the encoder makes of them
+        self._undecoded = empty  # true features of tokens that are decided, and not yet decoded
+        self._before = (empty, empty)  # decoded and true
         self._encoder: State | None = None
         self._decoder: State | None = None
 
     @torch.inference_mode(False)
     def push(self, features: Tensor) -> Tensor:
-        """Take features ``[1, F, 20]`` of whole tokens; returns bits ``[1, K, n]`` of those that are now decided."""
-        # token by token, as HashCodec.encode_features, so that a stream starts where the whole does
+        """Take features ``[1, F, 20]`` of whole tokens; returns what is sent ``[1, K, n]`` of those now decided."""
         for token in torch.split(features.clone(), self._frames, dim=1):
-            latents, self._encoder = self._model.latents(token, None, self._encoder)
-            scaled = on_sphere(latents.float())[..., : self._bits]
+            with torch.no_grad():
+                proposal, self._encoder = self._proposed(token, self._encoder)
             self._waiting = torch.cat([self._waiting, token], 1)
-            self._latents = torch.cat([self._latents, scaled], 1)
+            self._proposals = torch.cat([self._proposals, proposal], 1)
         decided = [self.none]
-        while self._latents.shape[1] >= WINDOW + AHEAD:
-            decided.append(self._window())
+        while self._proposals.shape[1] >= self._window + self._ahead:
+            decided.append(self._decided())
         return torch.cat(decided, 1)
 
     @torch.inference_mode(False)
     def flush(self) -> Tensor:
-        """Bits ``[1, K, n]`` of the tokens that are left; the stream ends."""
-        bits = self.none
-        if self._latents.shape[1]:
-            bits = self._found(torch.cat([self._undecoded, self._waiting], 1), self._latents, end=True)
+        """What is sent ``[1, K, n]`` of the tokens that are left; the stream ends."""
+        values = self.none
+        if self._proposals.shape[1]:
+            values = self._found(torch.cat([self._undecoded, self._waiting], 1), self._proposals, end=True)
         self.reset()
-        return bits
+        return values
 
-    def _window(self) -> Tensor:
+    def each(self, features: Tensor) -> Tensor:
+        """What is sent ``[B, K, n]`` of whole clips of features ``[B, F, 20]``, one after the other."""
+        return torch.cat([torch.cat([self.push(clip), self.flush()], 1) for clip in torch.split(features, 1)])
+
+    @abstractmethod
+    def _proposed(self, features: Tensor, state: State | None) -> tuple[Tensor, State]:
+        """The encoder's proposal for a token ``[1, 1, n]``, and its state after it."""
+
+    @abstractmethod
+    def _sent(self, moved: Tensor, proposals: Tensor) -> Tensor:
+        """What is sent where a search has moved proposals, with a gradient."""
+
+    @abstractmethod
+    def _decoded(self, values: Tensor, end: bool) -> tuple[Tensor, State]:
+        """Features that values ``[1, K, n]`` add, and the decoder's state after them; ``end``: no token follows."""
+
+    def _heard(self, planes: Tensor, conditions: Tensor) -> tuple[Tensor, State]:
+        """The decoder's features and state, with a gradient; see :meth:`SpeechImageCodec.decoded`."""
+        image, _, state = self._model.decoded(planes, conditions, self._decoder)
+        first = self._model.config.lookahead * self._frames if self._decoder is None else 0
+        return self._model.image.to_features(image)[:, first:], state
+
+    def _decided(self) -> Tensor:
         """Search the tokens of a window and those behind it, and decide the window."""
         late = self._model.config.lookahead * self._frames
-        true = torch.cat([self._undecoded, self._waiting[:, : (WINDOW + AHEAD) * self._frames]], 1)
-        bits = self._found(true[:, : true.shape[1] - late], self._latents[:, : WINDOW + AHEAD], end=False)[:, :WINDOW]
+        seen = self._window + self._ahead
+        true = torch.cat([self._undecoded, self._waiting[:, : seen * self._frames]], 1)
+        found = self._found(true[:, : true.shape[1] - late], self._proposals[:, :seen], end=False)
+        values = found[:, : self._window]
         with torch.no_grad():
-            decoded, self._decoder = self._decoded(bits, end=False)
+            decoded, self._decoder = self._decoded(values, end=False)
         before, true_before = self._before
         made = torch.cat([before, decoded], 1)
         known = torch.cat([true_before, true], 1)[:, : made.shape[1]]
         self._before = (made[:, -BEFORE:], known[:, -BEFORE:])
         self._undecoded = true[:, decoded.shape[1] : decoded.shape[1] + late]
-        self._waiting = self._waiting[:, WINDOW * self._frames :]
-        self._latents = self._latents[:, WINDOW:]
-        return bits
+        self._waiting = self._waiting[:, self._window * self._frames :]
+        self._proposals = self._proposals[:, self._window :]
+        return values
 
     @torch.enable_grad()
-    def _found(self, true: Tensor, latents: Tensor, end: bool) -> Tensor:
-        """The best bits for features ``[1, F, 20]`` among those that a search from latents ``[1, K, n]`` sees."""
+    def _found(self, true: Tensor, proposals: Tensor, end: bool) -> Tensor:
+        """What a search from proposals ``[1, K, n]`` finds for features ``[1, F, 20]``."""
         before, true_before = self._before
         goal = Goal(self._listener, torch.cat([true_before, true], 1), before)
         with torch.no_grad():
             wanted = goal.states(goal.true)
-        moved = latents.clone().requires_grad_(True)
-        adam = torch.optim.Adam([moved], lr=LEARNING_RATE, betas=BETAS)
-        least, best = float("inf"), signs(latents)
+        moved = proposals.clone().requires_grad_(True)
+        adam = torch.optim.Adam([moved], lr=self.learning_rate, betas=self.betas)
+        least, best = float("inf"), self._sent(moved, proposals).detach()
         for step in range(self._steps + 1):
-            bits = signs(moved)
-            smooth = torch.tanh(moved)
-            distance = goal.distance(self._decoded(bits + (smooth - smooth.detach()), end)[0], wanted)
-            if (value := float(distance.detach())) < least:
-                least, best = value, bits
+            values = self._sent(moved, proposals)
+            distance = goal.distance(self._decoded(values, end)[0], wanted)
+            if (value := float(distance.detach())) < least or self.noisy:
+                least, best = value, values.detach()
             if step == self._steps:
                 break
             (moved.grad,) = torch.autograd.grad(distance, moved)
-            adam.param_groups[0]["lr"] = LEARNING_RATE * (1 - step / self._steps)
+            adam.param_groups[0]["lr"] = self.learning_rate * (1 - step / self._steps)
             adam.step()
-            with torch.no_grad():
-                moved.clamp_(-1, 1)
         return best
-
-    def _decoded(self, bits: Tensor, end: bool) -> tuple[Tensor, State]:
-        """Features that bits ``[1, K, n]`` add, and the decoder's state after them; ``end``: and none follow."""
-        erased = torch.zeros(bits.shape[:2], dtype=torch.bool)
-        received = ReceivedBits(bits, self._rate, erased, self._frames)
-        ahead = self._model.config.lookahead
-        received = ended(received, ahead) if end else received
-        image, _, state = self._model.decoded(*self._model.jscc_decoder.inputs(received), self._decoder)
-        first = ahead * self._frames if self._decoder is None else 0
-        return self._model.image.to_features(image)[:, first:], state

@@ -182,6 +182,7 @@ def deliver(
     frames: int | None = None,
     extraction_s: float = 0.0,
     progress: Progress | None = None,
+    search: int = 0,
 ) -> SymbolDelivery:
     """Send features over a link and decode them.
 
@@ -192,13 +193,14 @@ def deliver(
         frames: how many of them are the input's (the rest is padding); None for all.
         extraction_s: computing time of the features [s], counted as encoding.
         progress: told of each step.
+        search: steps of a search for what is sent; for symbols the link's target SNR says what for.
 
     Raises:
         AetherError: an option of the link is out of range.
     """
     symbols, received, passage = _pass(
         features[:frames],
-        lambda: codec.encode_features(features[None], link.rate, link.target_snr_db),
+        lambda: codec.encode_features(features[None], link.rate, link.target_snr_db, search),
         link.send,
         codec.decode_features,
         extraction_s,
@@ -216,7 +218,7 @@ def deliver_bits(
     progress: Progress | None = None,
     search: int = 0,
 ) -> BitDelivery:
-    """Send features as bits, found in ``search`` steps where there are any; else as :func:`deliver`."""
+    """Send features as bits; arguments and errors as :func:`deliver`."""
     bits, crossed, passage = _pass(
         features[:frames],
         lambda: codec.encode_features(features[None], link.rate, search),

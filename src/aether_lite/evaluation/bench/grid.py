@@ -12,7 +12,7 @@ from aether_lite.errors import AetherError
 from aether_lite.evaluation.digital.codec2 import CODEC2
 from aether_lite.evaluation.metrics.registry import AUDIO_METRICS
 from aether_lite.evaluation.systems import Condition
-from aether_lite.evaluation.systems.registry import SEARCHED
+from aether_lite.evaluation.systems.searching import SEARCHED
 from aether_lite.hash import BIT_RATES
 from aether_lite.jscc import RATES
 

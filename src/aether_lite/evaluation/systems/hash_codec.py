@@ -12,8 +12,7 @@ from aether_lite.channels.bits import ReceivedBits
 from aether_lite.codec import load_hash
 from aether_lite.codec.latency import latency
 from aether_lite.codec.loading import codec_path
-from aether_lite.errors import AetherError
-from aether_lite.evaluation.digital.missing import MissingToolError
+from aether_lite.codec.search import wait_ms
 from aether_lite.evaluation.digital.modes import HASH_BLOCK_FRAMES, HASH_MODES, Mode
 from aether_lite.evaluation.systems.air import (
     IDEAL_SYNC,
@@ -23,13 +22,12 @@ from aether_lite.evaluation.systems.air import (
     fingerprint_of,
 )
 from aether_lite.evaluation.systems.analogue import training_data
+from aether_lite.evaluation.systems.searching import search_settings
 from aether_lite.evaluation.systems.separation import Separation
 from aether_lite.evaluation.systems.system import Clip, Condition, Facts, Outcome
 from aether_lite.evaluation.systems.voice import speak
 from aether_lite.evaluation.transmission import deliver_bits
 from aether_lite.hash import BIT_RATES
-from aether_lite.listener import recogniser_file
-from aether_lite.listener.weights import DEFAULT_EAR, ear_path
 from aether_lite.vocoder import default_vocoder_path
 
 KNOWN_BITS = "of bits the error rate, estimated from one known bit in ten, not counted"
@@ -51,23 +49,15 @@ class HashSystem:
         path = codec_path(model)
         self._codec = load_hash(path)
         self.name = name
-        self.title = _title(path)
         self._search = search
-        latency_ms = self._codec.latency.milliseconds
-        settings: list[Path | str | bytes] = []
-        if search:
-            from aether_lite.codec import search as searching
-
-            self.title += " with search"
-            latency_ms += 10 * self._codec.token_frames * (searching.WINDOW + searching.AHEAD - 1)
-            settings = [f"{search} steps", Path(searching.__file__), ear_path(DEFAULT_EAR)]
+        self.title = _title(path) + (" with search" if search else "")
         self.facts = Facts(
-            latency_ms=latency_ms,
+            latency_ms=self._codec.latency.milliseconds + wait_ms(search, self._codec.token_frames),
             channel_state=f"{STATE_IN_WORDS}; {KNOWN_BITS}",
             trained_on=training_data(self._codec.provenance),
             notes=f"{IDEAL_SYNC}; bits without a code: QPSK and soft decisions on channels of symbols",
         )
-        self.fingerprint = fingerprint_of(path, default_vocoder_path(), *settings)
+        self.fingerprint = fingerprint_of(path, default_vocoder_path(), *search_settings(search))
 
     def offers(self, condition: Condition) -> bool:
         """Where the uses carry one of the codec's bit rates."""
@@ -141,22 +131,6 @@ def hash_over_ldpc(model: str | Path, name: str) -> Separation:
         AetherError: no such file, or not a hash codec.
     """
     return Separation(HashCoder(model), HASH_MODES, name)
-
-
-def searched_hash(model: str | Path, name: str) -> HashSystem:
-    """A hash codec whose bits are searched, in the usual number of steps.
-
-    Raises:
-        MissingToolError: the recogniser that the search listens with is not installed.
-        AetherError: no such file, or not a hash codec.
-    """
-    from aether_lite.codec.search import STEPS
-
-    try:
-        recogniser_file()
-    except AetherError as error:
-        raise MissingToolError(str(error)) from error
-    return HashSystem(model, name, STEPS)
 
 
 def _title(path: Path) -> str:

@@ -21,12 +21,12 @@ from aether_lite.evaluation.digital.missing import MissingToolError
 from aether_lite.evaluation.systems.analogue import AnalogueCodec
 from aether_lite.evaluation.systems.ceilings import Original4k, VocoderOnly
 from aether_lite.evaluation.systems.codec2 import PlainCodec2, codec2_over_ldpc, separation_systems
-from aether_lite.evaluation.systems.hash_codec import HashSystem, hash_over_ldpc, searched_hash
+from aether_lite.evaluation.systems.hash_codec import HashSystem, hash_over_ldpc
+from aether_lite.evaluation.systems.searching import SEARCHED, searched
 from aether_lite.evaluation.systems.system import System
 from aether_lite.evaluation.systems.uncoded import Uncoded
 
 CODEC_FILE = "codec:"  # prefix of a codec given as a file
-SEARCHED = "-search"  # suffix of a hash codec whose bits are searched
 CODED_HASH = "hash_small"  # released hash codec that is also compared behind a channel code
 
 
@@ -37,17 +37,21 @@ def _hash_systems() -> dict[str, Callable[[], System]]:
     for stem in released:
         name = stem.replace("_", "-")
         systems[name] = partial(HashSystem, stem, name)
-        searched = f"{name}{SEARCHED}"
-        systems[searched] = partial(searched_hash, stem, searched)
+        systems[name + SEARCHED] = searched(HashSystem, stem, name + SEARCHED)
     if CODED_HASH in released:
         systems["hash-ldpc"] = partial(hash_over_ldpc, CODED_HASH, "hash-ldpc")
     return systems
 
 
 def _codecs() -> dict[str, Callable[[], System]]:
-    """Every released codec of symbols, the default one first."""
+    """Every released codec of symbols, the default one first, plain and with search."""
     names = sorted(released_codecs(), key=lambda name: (name != DEFAULT_CODEC, name))
-    return {f"codec-{name}": partial(AnalogueCodec, name, f"codec-{name}") for name in names}
+    systems: dict[str, Callable[[], System]] = {}
+    for stem in names:
+        name = f"codec-{stem}"
+        systems[name] = partial(AnalogueCodec, stem, name)
+        systems[name + SEARCHED] = searched(AnalogueCodec, stem, name + SEARCHED)
+    return systems
 
 
 SYSTEMS: dict[str, Callable[[], System]] = {
