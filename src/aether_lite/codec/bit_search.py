@@ -32,7 +32,7 @@ class BitSearch(WindowSearch):
         AetherError: an unknown rate.
     """
 
-    learning_rate: ClassVar[float] = 0.06
+    learning_rate: ClassVar[float] = 0.1
     betas: ClassVar[tuple[float, float]] = (0.8, 0.95)
     noisy: ClassVar[bool] = False
     _model: SpiHash
