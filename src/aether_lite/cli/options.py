@@ -35,7 +35,7 @@ Search = Annotated[
     int,
     typer.Option(
         "--search", metavar="STEPS", min=0, max=1000,
-        help="Search for something better to send in so many steps: slow, not live; 20 do (extra `listener`).",
+        help="Search for something better to send: not live. 20 steps do for bits, 40 for symbols. Extra `listener`.",
     ),
 ]  # fmt: skip
 Vocoder = Annotated[

@@ -31,7 +31,6 @@ from aether_lite.losses.feature import feature_loss
 from aether_lite.losses.listening import listening_loss
 from aether_lite.spi import State
 
-STEPS = 20
 ENVELOPE, LISTENING = 0.5, 1.0  # weights, as the released hash codec was trained
 WINDOW = 800  # frames decided at a time; 8 s
 AHEAD = 96  # frames that are searched with them and decided with the next

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from aether_lite.codec import bit_search, symbol_search
 from aether_lite.codec.loading import DEFAULT_CODEC, codec_path, is_hash_codec, released_codecs, released_hash_codecs
 from aether_lite.errors import AetherError
 from aether_lite.evaluation.digital.missing import MissingToolError
@@ -37,7 +38,7 @@ def _hash_systems() -> dict[str, Callable[[], System]]:
     for stem in released:
         name = stem.replace("_", "-")
         systems[name] = partial(HashSystem, stem, name)
-        systems[name + SEARCHED] = searched(HashSystem, stem, name + SEARCHED)
+        systems[name + SEARCHED] = searched(HashSystem, stem, name + SEARCHED, bit_search.STEPS)
     if CODED_HASH in released:
         systems["hash-ldpc"] = partial(hash_over_ldpc, CODED_HASH, "hash-ldpc")
     return systems
@@ -50,7 +51,7 @@ def _codecs() -> dict[str, Callable[[], System]]:
     for stem in names:
         name = f"codec-{stem}"
         systems[name] = partial(AnalogueCodec, stem, name)
-        systems[name + SEARCHED] = searched(AnalogueCodec, stem, name + SEARCHED)
+        systems[name + SEARCHED] = searched(AnalogueCodec, stem, name + SEARCHED, symbol_search.STEPS)
     return systems
 
 

@@ -24,9 +24,9 @@ def search_settings(steps: int) -> list[Path | str]:
     return [f"{steps} steps", *code, ear_path(DEFAULT_EAR)]
 
 
-def searched(factory: Callable[..., System], model: str, name: str) -> Callable[[], System]:
-    """Factory of a system of :mod:`~aether_lite.evaluation.systems` that searches in the usual number of steps."""
-    return partial(_make, partial(factory, model, name, search.STEPS))
+def searched(factory: Callable[..., System], model: str, name: str, steps: int) -> Callable[[], System]:
+    """Factory of a system of :mod:`~aether_lite.evaluation.systems` that searches."""
+    return partial(_make, partial(factory, model, name, steps))
 
 
 def _make(factory: Callable[[], System]) -> System:
