@@ -202,6 +202,14 @@ def test_windows_of_symbols_are_those_of_the_whole_and_the_power_of_each_stays(
         torch.testing.assert_close(*powers)
 
 
+@pytest.mark.parametrize("level", [0.0, 20.0], ids=["silence", "clipped"])
+@pytest.mark.parametrize("samples", [160, 16_000])
+def test_any_sound_can_be_searched(codec: HashCodec, analogue: Codec, speech: Any, level: float, samples: int) -> None:
+    sound = (level * speech[0, :samples]).clip(-1, 1)
+    codec.encode(sound, 600, 3).validate()
+    assert analogue.encode(sound, 1000, 6.0, 3).values.isfinite().all()
+
+
 def test_a_search_for_symbols_must_know_the_noise(analogue: Codec, speech_features: Tensor) -> None:
     with pytest.raises(AetherError, match="a search for symbols needs the SNR that they are for"):
         analogue.encode_features(speech_features, 1000, search=3)
