@@ -1,7 +1,7 @@
 """Words lost by codecs, on English clips of one's own choice: error rate, and what the recogniser expects instead.
 
     python benchmarks/words.py FOLDER --manifest FOLDER/manifest.tsv --codec hash_small --codec OTHER.safetensors
-        --rate 300 --rate 600 [--without docs/results/words_bits/results.csv]
+        --rate 300 --rate 600 [--search 0 --search 20] [--without docs/results/words_bits/results.csv]
 
 The mean divergence of the words that Whisper base expects after those it reads in the original (see
 aether_lite.losses.listening; nat a token) moves with every error, where the word error rate moves with those that cost
@@ -17,6 +17,7 @@ import csv
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -66,17 +67,19 @@ class Expecting:
 
 
 def decoder(
-    name: str, rate: int, snr: float, seed: int
+    name: str, rate: int, snr: float, seed: int, search: int
 ) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
     """Speech ``[N]`` to features ``[1, F, 20]`` of the receiver, and those to speech ``[1, N]``."""
     if is_hash_codec(codec_path(name)):
         digital = load_hash(name)
-        return lambda speech: digital.decode_features(bsc(digital.encode(speech, rate), 0.0)), digital.speak
+        return lambda speech: digital.decode_features(bsc(digital.encode(speech, rate, search), 0.0)), digital.speak
     codec = load(name)
-    return (
-        lambda speech: codec.decode_features(apply_channel("awgn", codec.encode(speech, rate), snr, seed=seed)),
-        codec.speak,
-    )
+
+    def decoded(speech: Tensor) -> Tensor:
+        symbols = codec.encode(speech, rate, snr if search else None, search)
+        return codec.decode_features(apply_channel("awgn", symbols, snr, seed=seed))
+
+    return decoded, codec.speak
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -87,6 +90,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--codec", action="append", required=True, help="released codec or file")
     parser.add_argument("--rate", type=int, action="append", required=True, help="bit/s or uses/s")
     parser.add_argument("--snr", type=float, default=6.0)
+    parser.add_argument(
+        "--search", type=int, action="append", help="steps of a search for what is sent, each for itself"
+    )
     parser.add_argument("--clips", type=int, default=0, help="at most so many, evenly chosen; 0: all")
     parser.add_argument("--without", type=Path, help="results.csv of a benchmark, whose clips are left out")
     parser.add_argument("--seed", type=int, default=0)
@@ -109,12 +115,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         expecting = Expecting()
         print(f"{len(clips)} clips\n")
         print(
-            "| codec | rate | feature loss | expected words [nat] | WER | more WER | more nats |\n" + "|---" * 7 + "|"
+            "| codec | rate | search | feature loss | expected words [nat] | WER | more WER | more nats |\n"
+            + "|---" * 8
+            + "|"
         )
         for rate in options.rate:
             first: list[Loss] = []
-            for name in options.codec:
-                decoded, speak = decoder(name, rate, options.snr, options.seed)
+            for name, search in product(options.codec, options.search or [0]):
+                decoded, speak = decoder(name, rate, options.snr, options.seed, search)
                 losses = []
                 for clip in clips:
                     rows = decoded(clip.speech)[:, : len(clip.features)]
@@ -128,7 +136,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                         )
                     )
                 first = first or losses
-                print(f"| {name} | {rate} | {_row(losses, first)} |", flush=True)
+                print(f"| {name} | {rate} | {search} | {_row(losses, first)} |", flush=True)
     except (AetherError, OSError) as error:
         sys.exit(f"words: {error}")
 

@@ -69,15 +69,18 @@ def test_words_expected_are_told_for_the_clips_that_no_results_have(tmp_path: Pa
     manifest, results = tmp_path / "manifest.tsv", tmp_path / "results.csv"
     manifest.write_text("path\tsplit\tlanguage\none.wav\tvalid\ten\ntwo.wav\tvalid\ten\n")
     command = [sys.executable, str(BENCHMARKS / "words.py"), str(tmp_path), "--manifest", str(manifest)]
-    command += ["--codec", "hash_small", "--rate", "600", "--without", str(results)]
+    command += ["--codec", "hash_small", "--rate", "600", "--without", str(results), "--search", "0", "--search", "5"]
     results.write_text("system,clip\nbase,two.wav\n")
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith("1 clips")
-    (row,) = re.findall(r"^\| hash_small \| 600 \|(.*)$", ran.stdout, re.MULTILINE)
-    loss, expected = (float(cell) for cell in row.split("|")[:2])
-    assert 0.05 < loss < 0.6
-    assert 0.0 < expected < 5.0
+    rows = re.findall(r"^\| hash_small \| 600 \| (\d) \|(.*)$", ran.stdout, re.MULTILINE)
+    assert [steps for steps, _ in rows] == ["0", "5"]
+    losses = [[float(cell) for cell in row.split("|")[:2]] for _, row in rows]
+    assert losses[1][0] < losses[0][0]
+    for loss, expected in losses:
+        assert 0.05 < loss < 0.6
+        assert 0.0 < expected < 5.0
     for content, said in (
         ("system,clip\nb,one.wav\nb,two.wav\n", "no English clip is left"),
         ("a,b\n1,2\n", "no column clip"),
