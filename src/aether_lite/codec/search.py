@@ -5,7 +5,7 @@ An encoder answers once and hears nothing of its answer. Here its answer is only
 and the decoder, the decoded features are compared with the true ones, and the gradient moves what is sent (Adam, with a
 rate that falls to zero)::
 
-    goal = feature loss + 0.5 envelope loss + listening loss
+    goal = feature loss + 0.5 envelope loss + 0.1 voicing loss + listening loss
 
 (:mod:`aether_lite.losses`). Decoder and formats stay what they are. A search wants a listener: by features alone it
 finds less feature loss and fewer words (docs/experiments.md). Speech is searched in windows that see a little further
@@ -29,9 +29,10 @@ from aether_lite.listener.recogniser import FRAMES_PER_STATE
 from aether_lite.losses.envelope import SEGMENT, envelope_loss
 from aether_lite.losses.feature import feature_loss
 from aether_lite.losses.listening import listening_loss
+from aether_lite.losses.voicing import voicing_loss
 from aether_lite.spi import State
 
-ENVELOPE, LISTENING = 0.5, 1.0  # weights, as the released hash codec was trained
+ENVELOPE, VOICING, LISTENING = 0.5, 0.1, 1.0  # weights of losses, that of features being 1
 WINDOW = 800  # frames decided at a time; 8 s
 AHEAD = 96  # frames that are searched with them and decided with the next
 BEFORE = 96  # decoded frames that are heard before them
@@ -64,7 +65,8 @@ class Goal:
     def distance(self, decoded: Tensor, wanted: Tensor) -> Tensor:
         """The goal, a scalar, of decoded features ``[1, F - N, 20]``; ``wanted`` are the states of the true ones."""
         made = torch.cat([self.before, decoded], 1)
-        loss = feature_loss(made, self.true) + LISTENING * listening_loss(self.states(made), wanted)
+        loss = feature_loss(made, self.true) + VOICING * voicing_loss(made, self.true)
+        loss = loss + LISTENING * listening_loss(self.states(made), wanted)
         if made.shape[1] >= SEGMENT:
             loss = loss + ENVELOPE * envelope_loss(made, self.true)
         return loss.sum()
