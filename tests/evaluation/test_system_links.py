@@ -15,7 +15,16 @@ from aether_lite.evaluation.systems.uncoded import measured_constants, to_symbol
 from aether_lite.features import extract_features
 from aether_lite.jscc import RATES
 
-made = cache(make_system)
+
+@cache
+def made(name: str) -> System:
+    """A system; one that searches takes two steps, for the time."""
+    system = make_system(name)
+    if getattr(system, "search", 0):
+        system.search = 2  # type: ignore[attr-defined]
+    return system
+
+
 ON_AIR = [name for name in available_systems()[0] if name not in ("vocoder-only", "original-4k", "codec2")]
 CHOOSING = ("codec2-ldpc", "hash-ldpc")  # have the links of their modes
 with_codec2 = pytest.mark.skipif(shutil.which("c2enc") is None, reason="Debian's package codec2 is not installed")
@@ -84,8 +93,10 @@ def test_audio_is_as_long_as_the_clip_and_aligned(name: str, clip: Clip) -> None
 @pytest.mark.parametrize("name", [name for name in ON_AIR if name not in CHOOSING])
 def test_nothing_gets_past_a_channel_that_loses_everything(name: str, clip: Clip) -> None:
     """Two clips of a length become the same sound where every token is lost."""
-    condition = Condition("erasure", None, rate_of(name), (("probability", 1.0),))
-    system = made(name)
+    system, lost = made(name), (("probability", 1.0),)
+    condition = Condition("erasure", None, rate_of(name), lost)
+    if not system.offers(condition):  # a search is for a known SNR
+        condition = Condition("awgn", 20.0, rate_of(name), lost)
     other = Clip("other", clip.speech.flip(0).clone(), clip.features.flip(0).clone())
     one, two = (system.transmit(item, condition, 1, audio=False) for item in (clip, other))
     assert torch.equal(result(one), result(two))

@@ -37,7 +37,7 @@ class AnalogueCodec:
         self._codec: Codec = load(path)
         self.name = name
         self.title = f"Aether-lite {path.stem.removeprefix('codec_')}{' with search' if search else ''}"
-        self._search = search
+        self.search = search
         self.facts = Facts(
             latency_ms=self._codec.latency.milliseconds + wait_ms(search, self._codec.token_frames),
             channel_state=STATE_IN_WORDS,
@@ -48,15 +48,15 @@ class AnalogueCodec:
 
     def offers(self, condition: Condition) -> bool:
         """At every rate of the codec."""
-        known = not self._search or condition.snr_db is not None
+        known = not self.search or condition.snr_db is not None
         return condition.takes_symbols and condition.rate in RATES and known
 
     def transmit(self, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
         """Features through encoder, channel and decoder; audio by the released vocoder."""
         link = link_of(condition, seed)
-        if self._search:
+        if self.search:
             link = replace(link, target_snr_db=condition.snr_db)
-        delivery = deliver(self._codec, clip.features, link, search=self._search)
+        delivery = deliver(self._codec, clip.features, link, search=self.search)
         return Outcome(
             features=delivery.heard,
             audio=speak(delivery.heard) if audio else None,

@@ -49,7 +49,7 @@ class HashSystem:
         path = codec_path(model)
         self._codec = load_hash(path)
         self.name = name
-        self._search = search
+        self.search = search
         self.title = _title(path) + (" with search" if search else "")
         self.facts = Facts(
             latency_ms=self._codec.latency.milliseconds + wait_ms(search, self._codec.token_frames),
@@ -65,7 +65,7 @@ class HashSystem:
 
     def transmit(self, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
         """Features through encoder, channel and decoder; audio by the released vocoder."""
-        delivery = deliver_bits(self._codec, clip.features, bit_link_of(condition, seed), search=self._search)
+        delivery = deliver_bits(self._codec, clip.features, bit_link_of(condition, seed), search=self.search)
         wrong, decided = delivery.bit_errors()
         measured = {
             "bit_rate": float(delivery.link.rate),
