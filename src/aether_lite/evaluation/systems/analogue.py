@@ -21,7 +21,7 @@ KNOWS = ("does not know the channel", "knows the mean SNR, not the kind of chann
 
 
 class AnalogueCodec:
-    """A trained codec, blind to the channel when it encodes; one set of weights for every rate.
+    """A trained codec, blind to the channel when it encodes unless it searches; one set of weights for every rate.
 
     Args:
         model: name of released weights or a codec file.
