@@ -16,7 +16,7 @@ from aether_lite.hash.bottleneck import on_sphere
 from aether_lite.listener import Listener
 from aether_lite.spi import State
 
-STEPS = 20  # 40 do 2 % better (docs/experiments.md)
+STEPS = 20  # 40 make the goal 1 % smaller (docs/experiments.md)
 
 
 class BitSearch(WindowSearch):
