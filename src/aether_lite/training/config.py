@@ -60,6 +60,9 @@ class TrainConfig:
         [1000, 3000, 5000], "steps at which audio_weak_gan, progressive_gan and end_to_end begin"
     )
     lambda_spi: float = option(1.0, "weight of the SPI terms: feature and semantic losses")
+    lambda_voicing: float = option(
+        0.05, "weight of an SPI term that counts wrong voicing decisions, relative to the feature loss"
+    )
     lambda_loudness: float = option(
         0.0, "weight of an SPI term that counts errors of bands by their level, relative to the feature loss; 0: none"
     )
@@ -200,8 +203,8 @@ def checked(config: TrainConfig) -> TrainConfig:
          f"frames: at most {longest(True)} with lambda_words, {longest(False)} with lambda_listening"),
         (24 <= config.audio_frames <= config.frames, "audio_frames: 24 to frames"),
         (min(config.channels.values(), default=0) >= 0 < sum(config.channels.values()), "channels: shares above 0"),
-        (min(config.lambda_spi, config.lambda_loudness, config.lambda_envelope, config.lambda_listening,
-             config.lambda_words, config.lambda_wave, config.lambda_adv) >= 0, "lambda_*: at least 0"),
+        (min(config.lambda_spi, config.lambda_voicing, config.lambda_loudness, config.lambda_envelope,
+             config.lambda_listening, config.lambda_words, config.lambda_wave, config.lambda_adv) >= 0, "lambda_*: at least 0"),
         (config.lambda_envelope == 0 or config.frames >= SEGMENT, f"frames: at least {SEGMENT} with lambda_envelope"),
         (min(config.save_every, config.validate_every, config.keep) >= 1, "save_every, validate_every, keep: from 1"),
         (len(config.data_weight) in (0, len(config.data_root)), "data_weight: one for each data_root"),

@@ -26,7 +26,6 @@ SPI_WEIGHTS: dict[str, float] = {
     "feature": 1.0,  # the public feature loss
     "delta": 0.05,  # the same on first differences over time
     "image": 0.1,  # L1 of the normalised speech images
-    "voicing": 0.05,  # cross-entropy of the decoded voicing decision
     "semantic": 0.02,  # read-outs on the encoder's and the decoder's tokens
     "f0_contour": 0.02,  # 1 - correlation of the F0 contour
     "f0_spread": 0.05,  # spread of F0 below 0.9 of the original's
@@ -38,6 +37,7 @@ SPI_WEIGHTS: dict[str, float] = {
 def spi_weights(config: TrainConfig) -> dict[str, float]:
     """Weight of every SPI term: the fixed ones and those that are options."""
     asked = {
+        "voicing": config.lambda_voicing,
         "loudness": config.lambda_loudness,
         "envelope": config.lambda_envelope,
         "listening": config.lambda_listening,
