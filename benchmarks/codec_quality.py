@@ -1,11 +1,13 @@
 """Feature-domain quality of a codec on a folder of feature files, as Markdown tables.
 
     python benchmarks/codec_quality.py FOLDER [--model small] [--seed 0]
+    python benchmarks/codec_quality.py FOLDER --model A.safetensors --model B.safetensors --at 1000 6 --at 1000 5.6
 
 The .f32 files below FOLDER (36 or 20 float32 a frame) are joined in name order and sent as 12 equally long streams.
 N0 is 10^(-SNR/10) for the power of 1 that is held over a session; one table sets it from the power that was sent.
 Definitions of the columns: aether_lite.evaluation.metrics. The channel state is estimated unless the column says
-otherwise.
+otherwise. ``--at`` asks for the feature loss of several codecs at a few rates and SNRs instead, over AWGN, as a mean of
+``--noises`` noises.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -52,36 +55,34 @@ def mean_power(codec: Codec, features: torch.Tensor, rate: int) -> float:
     return float(symbols.values[symbols.used.expand(symbols.values.shape)].abs().square().mean())
 
 
-def table(head: list[str], rows: dict[str, list[float]]) -> str:
-    """Markdown table of figures with three digits."""
+def table(head: list[str], rows: dict[str, list[float]], digits: int = 3) -> str:
+    """Markdown table of figures."""
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    lines += [f"| {name} | {' | '.join(f'{value:.3f}' for value in values)} |" for name, values in rows.items()]
+    lines += [f"| {name} | {' | '.join(f'{value:.{digits}f}' for value in values)} |" for name, values in rows.items()]
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--model", default="small")
-    parser.add_argument("--seed", type=int, default=0)
-    chosen = parser.parse_args()
-    codec = load(chosen.model)
-    paths = sorted(chosen.folder.rglob("*.f32"), key=lambda path: path.name)
+def streams(folder: Path, token_frames: int) -> tuple[torch.Tensor, int]:
+    """Features ``[12, F, 20]`` of whole tokens, and the number of files they came from."""
+    paths = sorted(folder.rglob("*.f32"), key=lambda path: path.name)
     if not paths:
-        raise AetherError(f"{chosen.folder}: holds no .f32 files; `aether-lite prepare` or `features` makes them")
+        raise AetherError(f"{folder}: holds no .f32 files; `aether-lite prepare` or `features` makes them")
     rows = np.concatenate([read_f32(path)[:, :NUM_FREE] for path in paths])
-    token = codec.token_frames
-    frames = len(rows) // (STREAMS * token) * token
+    frames = len(rows) // (STREAMS * token_frames) * token_frames
     if frames == 0:
-        raise AetherError(f"{chosen.folder}: has {len(rows)} frames; at least {STREAMS * token} are needed")
-    features = torch.from_numpy(rows[: STREAMS * frames]).reshape(STREAMS, frames, NUM_FREE)
+        raise AetherError(f"{folder}: has {len(rows)} frames; at least {STREAMS * token_frames} are needed")
+    return torch.from_numpy(rows[: STREAMS * frames]).reshape(STREAMS, frames, NUM_FREE), len(paths)
+
+
+def print_quality(codec: Codec, folder: Path, seed: int) -> None:
+    """All tables of one codec."""
+    features, files = streams(folder, codec.token_frames)
 
     def at(rate: int, snr_db: float, channel: str = "awgn", **options: object) -> dict[str, float]:
-        return measured(codec, features, rate, snr_db, channel, chosen.seed, **options)
+        return measured(codec, features, rate, snr_db, channel, seed, **options)
 
     decibels = [f"{snr:g} dB" for snr in SNRS_DB]
-    print(f"{len(paths)} files, {STREAMS * frames / 100:.0f} s\n\nAWGN, feature loss\n")
+    print(f"{files} files, {features[..., 0].numel() / 100:.0f} s\n\nAWGN, feature loss\n")
     by_rate = {str(rate): [at(rate, snr)["feature_loss"] for snr in SNRS_DB] for rate in RATES}
     print(table(["uses/s", *decibels], by_rate), flush=True)
     print("\nAWGN, N0 set from the mean power that these streams were sent with, feature loss\n")
@@ -102,6 +103,45 @@ def main() -> None:
     clean = at(1000, 6.0)["feature_loss"]
     lossy = at(1000, 6.0, "erasure", probability=0.1)["feature_loss"]
     print(f"\nA tenth of the tokens lost, 1000 uses/s, 6 dB: {lossy:.3f}, x {lossy / clean:.2f} of {clean:.3f} without")
+
+
+def print_at(
+    models: Sequence[str], conditions: Sequence[tuple[int, float]], folder: Path, noises: Sequence[int]
+) -> None:
+    """Feature loss of several codecs at a few conditions over AWGN, mean over noises."""
+    rows = {}
+    for model in models:
+        codec = load(model)
+        features, _ = streams(folder, codec.token_frames)
+        rows[model] = [
+            sum(measured(codec, features, rate, snr, "awgn", noise)["feature_loss"] for noise in noises) / len(noises)
+            for rate, snr in conditions
+        ]
+    print(table(["codec", *(f"{rate} uses/s, {snr:g} dB" for rate, snr in conditions)], rows, digits=4))
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", action="append", help="released codec or file; more than one with --at")
+    parser.add_argument("--at", nargs=2, action="append", metavar=("USES_PER_S", "ES_N0_DB"), default=[])
+    parser.add_argument("--noises", type=int, default=1, help="noises that --at takes the mean of")
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args()
+    models = chosen.model or ["small"]
+    try:
+        conditions = [(int(rate), float(snr)) for rate, snr in chosen.at]
+    except ValueError:
+        parser.error("--at takes a rate [uses/s] and Es/N0 [dB], such as --at 1000 6")
+    if {rate for rate, _ in conditions} - set(RATES) or chosen.noises < 1:
+        parser.error(f"--at takes a rate of {', '.join(map(str, RATES))} uses/s, --noises at least 1")
+    if conditions:
+        print_at(models, conditions, chosen.folder, range(chosen.seed, chosen.seed + chosen.noises))
+    elif len(models) == 1:
+        print_quality(load(models[0]), chosen.folder, chosen.seed)
+    else:
+        parser.error("several --model only with --at")
 
 
 if __name__ == "__main__":

@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from aether_lite.audio import read_audio, write_audio
+from aether_lite.features import write_f32
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 BUNDLED = Path(__file__).parents[1] / "src" / "aether_lite" / "assets" / "samples"
@@ -43,6 +45,23 @@ def test_a_wrong_folder_is_one_line(name: str, tmp_path: Path) -> None:
     assert ran.returncode == 1
     assert ran.stderr.startswith(f"{name}: {wrong}: ")
     assert ran.stderr.count("\n") == 1
+
+
+def test_the_loss_of_a_codec_at_given_conditions_is_that_of_its_tables(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    write_f32(tmp_path / "one.f32", rng.normal(0, 0.3, (12 * 8, 36)).astype(np.float32))
+    command = [sys.executable, str(BENCHMARKS / "codec_quality.py"), str(tmp_path)]
+
+    def lines(*options: str) -> list[str]:
+        return subprocess.run([*command, *options], capture_output=True, text=True, check=True).stdout.splitlines()
+
+    row = next(line for line in lines("--model", "small") if line.startswith("| 1000 | "))
+    at_6_db = float(row.split(" | ")[5])
+    conditions = ("--at", "1000", "6", "--at", "300", "6")
+    given = [line.split(" | ") for line in lines("--model", "small", "--model", "base", *conditions)[2:]]
+    assert [first for first, *_ in given] == ["| small", "| base"]
+    assert float(given[0][1]) == pytest.approx(at_6_db, abs=6e-4)
+    assert all(float(at_1000) < float(at_300.rstrip(" |")) for _, at_1000, at_300 in given)
 
 
 def test_words_are_counted_over_all_english_clips_unless_fewer_are_asked_for(tmp_path: Path) -> None:
