@@ -119,6 +119,24 @@ def test_every_loss_term_reaches_every_module(term: str, speech_features: torch.
         assert all(torch.isfinite(g).all() for g in gradients)
 
 
+def test_an_item_sent_twice_arrives_as_if_sent_alone(tiny: SpiJscc, speech_features: torch.Tensor) -> None:
+    x = speech_features.repeat(2, 1, 1)[:4, :48]
+    ranges = ConditionRanges(erasure_share=0.5, targeted=0.5)
+    once, twice = draw(ranges, 0, 0, range(4)), draw(ranges, 0, 0, range(4), sends=2)
+    assert twice.seeds[::2] == once.seeds
+    assert len(set(twice.seeds)) == 8
+    assert not torch.equal(twice.snr_db[1::2], once.snr_db)
+    tiny.latent_power.set_told(tiny.latent_power.values.expand(11, -1))  # type: ignore[union-attr]
+    alone = tiny(x, once.rate, once.transmit, once.target_snr_db)
+    both = tiny(x, twice.rate, twice.transmit, twice.target_snr_db)
+    assert both.features.shape == (8, 48, 20)
+    torch.testing.assert_close(both.features[::2], alone.features, rtol=0, atol=1e-5)
+    torch.testing.assert_close(both.target_image[1::2], alone.target_image)
+    assert all(
+        not torch.equal(first, second) for first, second in zip(both.features[::2], both.features[1::2], strict=True)
+    )
+
+
 def test_three_snrs_draw_the_middle_one_most_often() -> None:
     drawn = draw(ConditionRanges(snr_db=(-7.0, 0.0, 22.0)), 3, 1, range(4000)).snr_db
     assert -7.0 <= float(drawn.min()) <= -5.0

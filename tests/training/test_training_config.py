@@ -99,6 +99,7 @@ def test_a_wrong_yaml_file_is_a_stated_error(tmp_path: Path, content: str, messa
         ["--lambda-envelope", "1", "--frames", "32", "--audio-frames", "24"],
         ["--lambda-adv", "0.1", "--lambda-wave", "0"],
         ["--withheld", "2"],
+        ["--sends", "0"],
     ],
 )
 def test_values_out_of_range_are_stated_errors(arguments: list[str]) -> None:

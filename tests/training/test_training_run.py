@@ -274,6 +274,26 @@ def test_errors_count_as_a_listener_hears_them_only_where_asked(data_root: Path,
         trained(data_root, tmp_path / "none", steps=0, lambda_listening=1.0, **{**hears, "listening_items": 3})
 
 
+@pytest.mark.parametrize("bits", [False, True])
+def test_items_may_be_sent_several_times_a_step(data_root: Path, tmp_path: Path, bits: bool) -> None:
+    save_ear(tiny_listener(), tmp_path / "ear.safetensors", {})
+    write_model(tmp_path, variables(tiny_encoder()))
+    heard = {"ear": str(tmp_path / "ear.safetensors"), "recogniser": str(tmp_path), "listening_items": 2}
+    parts = {}
+    for sends in (1, 2):
+        made = trained(
+            data_root, tmp_path / str(sends), steps=0, sends=sends, lambda_listening=1.0, enable_hash=bits, **heard
+        )
+        made.step = 4  # with audio
+        start = {name: value.clone() for name, value in made.codec.state_dict().items()}
+        parts[sends] = made.train_step()
+        assert not all(torch.equal(value, start[name]) for name, value in made.codec.state_dict().items())
+    assert parts[1].keys() == parts[2].keys() >= {"feature", "listening", "log_mel"}
+    assert float(parts[1]["feature"]) != float(parts[2]["feature"])
+    # the audio and what the recogniser hears are of the first sendings, which are the same
+    assert float(parts[1]["log_mel"]) == pytest.approx(float(parts[2]["log_mel"]), rel=1e-4)
+
+
 def test_the_items_that_are_listened_to_are_the_same_for_any_number_of_processes() -> None:
     whole = Batch(tuple(range(8)), torch.zeros(8, 4, 20), None)
     halves = [Batch(tuple(range(first, first + 4)), torch.zeros(4, 4, 20), None) for first in (0, 4)]

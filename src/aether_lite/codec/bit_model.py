@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from aether_lite.channels.bits import Bits, ReceivedBits
-from aether_lite.codec.model import SpeechImageCodec, Steps, Transmission, ended
+from aether_lite.codec.model import SpeechImageCodec, Steps, Transmission, ended, repeated
 from aether_lite.codec.presets import CodecConfig
 from aether_lite.hash import HashDecoder, HashEncoder, checked_kind
 from aether_lite.spi import State
@@ -30,11 +30,19 @@ class SpiHash(SpeechImageCodec):
         super().__init__(config, _bit_mapping)
 
     def forward(self, features: Tensor, rate: int | Tensor, channel: BitChannel) -> Transmission[Bits]:
-        """Send ``features [B, F, 20]`` at ``rate`` [bit/s] through ``channel``."""
+        """Send ``features [B, F, 20]`` at ``rate`` [bit/s] through ``channel``.
+
+        Args:
+            rate: one, or ``[B N] int64``: every item is sent N times, one after the other.
+
+        Returns:
+            What is of items as often as they were sent, ``[B N, ...]``; only ``hashed`` once.
+        """
         image = self.image(features)
         tokens, _ = self.spi_encoder(image)
         hashed = self.jscc_encoder.all_bits(self.coded(image, tokens))
-        bits = self.jscc_encoder.prefix(hashed[1], rate)
+        image, tokens = (repeated(value, rate) for value in (image, tokens))
+        bits = self.jscc_encoder.prefix(repeated(hashed[1], rate), rate)
         received = ended(channel(bits), self.config.lookahead)
         return self._transmission(image, tokens, bits, self.jscc_decoder.inputs(received), hashed)
 

@@ -246,10 +246,15 @@ class SpiJscc(SpeechImageCodec):
         """Send ``features [B, F, 20]`` at ``rate`` [uses/s] through ``channel``.
 
         Args:
-            target_snr_db: ``[B]`` Es/N0 told to the encoder [dB]; NaN items and None encode blind.
+            rate: one, or ``[B N] int64``: every item is sent N times, one after the other.
+            target_snr_db: ``[B N]`` Es/N0 told to the encoder [dB]; NaN items and None encode blind.
+
+        Returns:
+            What is of items as often as they were sent, ``[B N, ...]``.
         """
         image = self.image(features)
         tokens, _ = self.spi_encoder(image)
+        image, tokens = (repeated(value, rate) for value in (image, tokens))
         if target_snr_db is not None:
             target_snr_db = target_snr_db[:, None].expand(tokens.shape[:2])
         latents = self.coded(image, tokens, target_snr_db)
@@ -328,6 +333,12 @@ class SpiJscc(SpeechImageCodec):
             steps: computes the features; None for the model's own layers.
         """
         return (steps or self).heard(*self.jscc_decoder.inputs(received, self.power), state)
+
+
+def repeated(items: Tensor, rate: int | Tensor) -> Tensor:
+    """Items ``[B, ...]``, each as often as ``rate [B N]`` has one for it: ``[B N, ...]``, one item after the other."""
+    times = rate.numel() // len(items) if isinstance(rate, Tensor) and rate.ndim else 1
+    return items if times == 1 else items.repeat_interleave(times, 0)
 
 
 def ended(received: Arrived, lookahead: int) -> Arrived:

@@ -25,6 +25,7 @@ from aether_lite.channels.bits import Bits, ReceivedBits, bits_per_token
 from aether_lite.channels.keying import keyed
 from aether_lite.hash import BIT_RATES
 from aether_lite.training.balance import bit_balance
+from aether_lite.training.conditions import sendings
 
 _CONDITION_STREAM = 0xB175
 SNR_LIMITS_DB = (-20.0, 30.0)  # a link without errors is drawn as one of 30 dB
@@ -101,13 +102,13 @@ class BitConditions:
         return received
 
 
-def draw_bits(ranges: BitRanges, seed: int, step: int, items: Sequence[int]) -> BitConditions:
-    """Conditions of the given items of a step."""
+def draw_bits(ranges: BitRanges, seed: int, step: int, items: Sequence[int], sends: int = 1) -> BitConditions:
+    """Conditions of the given items of a step, each sent ``sends`` times, one after the other."""
     names, shares = list(ranges.channels), np.array(list(ranges.channels.values()))
     low, high = ranges.error_rate
     rows = []
-    for item in items:
-        rng = np.random.default_rng((_CONDITION_STREAM, seed, step, item))
+    for sending in sendings(items, sends):
+        rng = np.random.default_rng((_CONDITION_STREAM, seed, step, *sending))
         losses = [
             rng.uniform(0, ranges.erasure_probability) if rng.random() < ranges.erasure_share else 0.0 for _ in range(2)
         ]

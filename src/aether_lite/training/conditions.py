@@ -48,7 +48,10 @@ class ConditionRanges:
 
 @dataclass(frozen=True)
 class Conditions:
-    """One batch's draws: ``rate [B] int64``, ``snr_db [B]``, ``target_snr_db [B]`` (NaN: blind) and the rest."""
+    """One batch's draws: ``rate [B] int64``, ``snr_db [B]``, ``target_snr_db [B]`` (NaN: blind) and the rest.
+
+    Where items are sent several times, B counts sendings, one item's after the other.
+    """
 
     rate: Tensor
     snr_db: Tensor
@@ -112,13 +115,18 @@ def _known(value: Tensor | None) -> Tensor:
     return value
 
 
-def draw(ranges: ConditionRanges, seed: int, step: int, items: Sequence[int]) -> Conditions:
-    """Conditions of the given items of a step."""
+def sendings(items: Sequence[int], sends: int) -> list[tuple[int, ...]]:
+    """What tells every sending of the given items apart, one item's after the other."""
+    return [(item, again) if again else (item,) for item in items for again in range(sends)]
+
+
+def draw(ranges: ConditionRanges, seed: int, step: int, items: Sequence[int], sends: int = 1) -> Conditions:
+    """Conditions of the given items of a step, each sent ``sends`` times, one after the other."""
     names, shares = list(ranges.channels), np.array(list(ranges.channels.values()))
     low, *between, high = ranges.snr_db
     rows = []
-    for item in items:
-        rng = np.random.default_rng((_CONDITION_STREAM, seed, step, item))
+    for sending in sendings(items, sends):
+        rng = np.random.default_rng((_CONDITION_STREAM, seed, step, *sending))
         snr = rng.triangular(low, between[0], high) if between else rng.uniform(low, high)
         loss = rng.uniform(0, ranges.erasure_probability) if rng.random() < ranges.erasure_share else 0.0
         rows.append(

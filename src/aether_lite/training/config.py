@@ -89,6 +89,7 @@ class TrainConfig:
     audio_items: int = option(8, "items of the batch that are vocoded for the audio terms, over all processes")
     audio_frames: int = option(60, "frames of each that are vocoded")
     # channel
+    sends: int = option(1, "times that every item is sent a step, each at a rate and over a channel of its own")
     snr_db: list[float] = option([-6.0, 22.0], "Es/N0 [dB]: lowest and highest, or lowest, most frequent and highest")
     rates: list[int] = option(list(RATES), "payload rates, drawn uniformly [uses/s]")
     channels: dict[str, float] = option(
@@ -195,6 +196,7 @@ def checked(config: TrainConfig) -> TrainConfig:
         (set(config.rates) <= set(RATES) and len(config.rates) > 0, f"rates: of {', '.join(map(str, RATES))}"),
         (config.lambda_adv == 0 or config.lambda_wave > 0, "lambda_adv: needs lambda_wave above 0 to be balanced by"),
         (config.batch >= 1, "batch: at least 1"),
+        (config.sends >= 1, "sends: at least 1"),
         (config.steps >= 1, "steps: at least 1"),
         (config.frames >= 8 and config.frames % 8 == 0, "frames: a multiple of 8"),
         (1 <= config.audio_items <= config.batch, "audio_items: 1 to the batch"),

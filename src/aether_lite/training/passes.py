@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from aether_lite.codec import SpiHash, SpiJscc
+from aether_lite.codec.model import repeated
 from aether_lite.features.layout import FRAME, PITCH
 from aether_lite.features.tensors import voiced_frames
 from aether_lite.hash import HashPenalties, sharpness_at
@@ -130,7 +131,7 @@ class TrainingPass(nn.Module):
     def _coded(
         self, batch: Batch, conditions: Conditions | BitConditions, step: int
     ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
-        """Decoded features, the SPI terms and the penalties of bits."""
+        """Decoded features of the first sending of every item, the SPI terms and the penalties of bits."""
         features = batch.features
         with torch.autocast(features.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             if isinstance(conditions, Conditions):
@@ -140,17 +141,20 @@ class TrainingPass(nn.Module):
                 assert isinstance(self.codec, SpiHash)
                 self.codec.jscc_encoder.bottleneck.sharpness = sharpness_at(step, self.config.hash_anneal)
                 sent = self.codec(features, conditions.rate, conditions.transmit)
-        listener = self._listener[0]
+        listener, sends = self._listener[0], self.config.sends
         terms = spi_terms(
             sent,
-            features,
+            repeated(features, conditions.rate),
             conditions.weight,
             self.reduce,
             listener=listener,
-            listened=_every(self.config.batch // self.config.listening_items, batch) if listener else (),
+            listened=[sends * place for place in self._listened(batch)] if listener else (),
             envelope=self.config.lambda_envelope > 0,
         )
-        return sent.features, terms, {} if self.penalties is None else self.penalties(*sent.hashed)
+        return sent.features[::sends], terms, {} if self.penalties is None else self.penalties(*sent.hashed)
+
+    def _listened(self, batch: Batch) -> list[int]:
+        return _every(self.config.batch // self.config.listening_items, batch)
 
     def _vocode(self, decoded: Tensor, batch: Batch, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Audio of crops of every n-th item, the original beside it, and the original's feature rows of its frames."""

@@ -237,7 +237,7 @@ def _conditions(config: TrainConfig, step: int, items: Sequence[int]) -> Conditi
             erasure_probability=config.erasure_probability,
             withheld=config.withheld,
         )
-        return draw_bits(bit_ranges, config.seed, step, items)
+        return draw_bits(bit_ranges, config.seed, step, items, config.sends)
     ranges = ConditionRanges(
         snr_db=tuple(config.snr_db),
         rates=tuple(config.rates),
@@ -247,7 +247,7 @@ def _conditions(config: TrainConfig, step: int, items: Sequence[int]) -> Conditi
         withheld=config.withheld,
         targeted=config.targeted,
     )
-    return draw(ranges, config.seed, step, items)
+    return draw(ranges, config.seed, step, items, config.sends)
 
 
 def _listener(config: TrainConfig, team: Team) -> Listener | None:
