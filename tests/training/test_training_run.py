@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from aether_lite.codec import load_codec, preset
+from aether_lite.codec import SpiJscc, load_codec, preset, save_codec
 from aether_lite.codec.loading import codec_path
 from aether_lite.errors import AetherError
 from aether_lite.listener import save_ear
@@ -21,6 +21,7 @@ from aether_lite.training.distributed import Team
 from aether_lite.training.launch import corpora
 from aether_lite.training.loader import Loader
 from aether_lite.training.passes import _every
+from aether_lite.training.provenance import started_from
 from aether_lite.training.run import run
 from aether_lite.training.trainer import CONSTANTS_CROPS, CONSTANTS_STREAM, Trainer
 from tiny_listener import tiny_encoder, tiny_listener, variables, write_model
@@ -272,6 +273,12 @@ def test_errors_count_as_a_listener_hears_them_only_where_asked(data_root: Path,
         trained(data_root, tmp_path / "none", steps=0, lambda_listening=1.0, ear=str(tmp_path / "nobody"))
     with pytest.raises(AetherError, match="listening_items 3 must divide the batch of 4"):
         trained(data_root, tmp_path / "none", steps=0, lambda_listening=1.0, **{**hears, "listening_items": 3})
+
+
+def test_a_start_of_unknown_origin_counts_no_steps(tmp_path: Path) -> None:
+    path = tmp_path / "mine.safetensors"
+    save_codec(SpiJscc(preset("tiny")), path, {"steps_done": "many", "started_from": "elsewhere"})
+    assert started_from(str(path)) == {"model": "mine", "commit": "", "steps": 0}
 
 
 @pytest.mark.parametrize("bits", [False, True])

@@ -5,9 +5,10 @@ from aether_lite.codec.codec import Codec, load
 from aether_lite.codec.growth import grown
 from aether_lite.codec.hash_codec import HashCodec, load_hash
 from aether_lite.codec.loading import is_hash_codec, load_codec, load_hash_codec, save_codec, start_hash_codec
-from aether_lite.codec.model import SpeechImageCodec, SpiJscc, Steps, Transmission
+from aether_lite.codec.model import SpeechImageCodec, Steps, Transmission
 from aether_lite.codec.presets import PRESETS, CodecConfig, preset
 from aether_lite.codec.steps import CompiledSteps, fastest_steps
+from aether_lite.codec.symbol_model import SpiJscc
 
 __all__ = [
     "PRESETS",

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from aether_lite.codec.bit_model import SpiHash
-from aether_lite.codec.model import SpiJscc
 from aether_lite.codec.presets import CodecConfig
+from aether_lite.codec.symbol_model import SpiJscc
 from aether_lite.errors import AetherError
 from aether_lite.spi.layers import TokenBlock
 from aether_lite.spi.lookahead import Lookahead

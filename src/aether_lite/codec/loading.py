@@ -18,8 +18,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from aether_lite.codec.bit_model import SpiHash
-from aether_lite.codec.model import SpeechImageCodec, SpiJscc
+from aether_lite.codec.model import SpeechImageCodec
 from aether_lite.codec.presets import CodecConfig
+from aether_lite.codec.symbol_model import SpiJscc
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
 from aether_lite.hash import KINDS, HashKind, checked_kind

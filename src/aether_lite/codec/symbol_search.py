@@ -9,8 +9,9 @@ from torch import Tensor
 
 from aether_lite.channels import awgn
 from aether_lite.channels.signal import Symbols, uses_per_token
-from aether_lite.codec.model import SpiJscc, ended
+from aether_lite.codec.model import ended
 from aether_lite.codec.search import WindowSearch
+from aether_lite.codec.symbol_model import SpiJscc
 from aether_lite.errors import AetherError
 from aether_lite.jscc import RATES
 from aether_lite.listener import Listener

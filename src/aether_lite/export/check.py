@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aether_lite.codec.model import SpiJscc
+from aether_lite.codec.symbol_model import SpiJscc
 from aether_lite.export.runner import OnnxStep
 from aether_lite.export.steps import Step
 from aether_lite.jscc import RATES

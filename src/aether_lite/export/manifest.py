@@ -8,7 +8,7 @@ from typing import Any
 from aether_lite import __version__
 from aether_lite.channels.signal import uses_per_token
 from aether_lite.codec.latency import latency
-from aether_lite.codec.model import SpiJscc
+from aether_lite.codec.symbol_model import SpiJscc
 from aether_lite.export.graph import NEW_STATE, OPSET
 from aether_lite.export.runner import FORMAT
 from aether_lite.export.steps import Port, Step

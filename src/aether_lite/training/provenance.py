@@ -47,7 +47,9 @@ def started_from(codec: str) -> dict[str, Any]:
     if not codec:
         return {}
     given = read_provenance(codec_path(codec))
-    steps = given.get("steps_done", 0) + given.get("started_from", {}).get("steps", 0)
+    before = given.get("started_from", {})  # of a file that was not written by the trainer: anything
+    counts = (given.get("steps_done", 0), before.get("steps", 0) if isinstance(before, dict) else 0)
+    steps = sum(count for count in counts if isinstance(count, int))
     return {"model": Path(codec).stem, "commit": given.get("commit", ""), "steps": steps}
 
 
