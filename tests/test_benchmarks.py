@@ -110,3 +110,21 @@ def test_words_expected_are_told_for_the_clips_that_no_results_have(tmp_path: Pa
         assert said in ran.stderr
         assert ran.stderr.startswith("words: ")
         assert ran.stderr.count("\n") == 1
+
+
+def test_words_of_the_vocoder_alone_are_a_mean_over_its_noises(tmp_path: Path) -> None:
+    pytest.importorskip("faster_whisper")
+    speech = read_audio(BUNDLED / "en_f_intro.flac")[: 2 * 16_000]
+    for name in ("one", "two"):
+        write_audio(tmp_path / f"{name}.wav", speech)
+    manifest, results = tmp_path / "manifest.tsv", tmp_path / "results.csv"
+    manifest.write_text("path\tsplit\tlanguage\none.wav\tvalid\ten\ntwo.wav\tvalid\ten\n")
+    results.write_text("system,clip\nbase,two.wav\n")
+    command = [sys.executable, str(BENCHMARKS / "words.py"), str(tmp_path), "--manifest", str(manifest)]
+    command += ["--codec", "vocoder", "--codec", "base", "--rate", "1000", "--among", str(results), "--noises", "2"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("1 clips")
+    losses = re.findall(r"^\| (vocoder|base) \| 1000 \| 0 \| ([.\d]+) \|", ran.stdout, re.MULTILINE)
+    assert [name for name, _ in losses] == ["vocoder", "base"]
+    assert float(losses[0][1]) < 1e-3 < 0.03 < float(losses[1][1])
