@@ -64,17 +64,21 @@ def test_the_loss_of_a_codec_at_given_conditions_is_that_of_its_tables(tmp_path:
     assert all(float(at_1000) < float(at_300.rstrip(" |")) for _, at_1000, at_300 in given)
 
 
-def test_words_are_counted_over_all_english_clips_unless_fewer_are_asked_for(tmp_path: Path) -> None:
-    pytest.importorskip("faster_whisper")
+def words_of_two_clips(folder: Path, second: str, script: str = "words.py") -> tuple[list[str], Path]:
+    """Command of a script that counts words over two clips, one English, and where results may lie."""
     speech = read_audio(BUNDLED / "en_f_intro.flac")[: 2 * 16_000]
     for name in ("one", "two"):
-        write_audio(tmp_path / f"{name}.wav", speech)
-    manifest = tmp_path / "manifest.tsv"
-    manifest.write_text("path\tsplit\tlanguage\none.wav\tvalid\ten\ntwo.wav\tvalid\tit\n")
-    ran = subprocess.run(
-        [sys.executable, str(BENCHMARKS / "word_losses.py"), str(tmp_path), "--manifest", str(manifest)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        write_audio(folder / f"{name}.wav", speech)
+    manifest = folder / "manifest.tsv"
+    manifest.write_text(f"path\tsplit\tlanguage\none.wav\tvalid\ten\ntwo.wav\tvalid\t{second}\n")
+    command = [sys.executable, str(BENCHMARKS / script), str(folder), "--manifest", str(manifest)]
+    return command, folder / "results.csv"
+
+
+def test_words_are_counted_over_all_english_clips_unless_fewer_are_asked_for(tmp_path: Path) -> None:
+    pytest.importorskip("faster_whisper")
+    command, _ = words_of_two_clips(tmp_path, "it", "word_losses.py")
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith("1 clips, base, 1000 uses/s")
     assert re.search(r"^\| nothing \(vocoder alone\) \| 0\.\d+ \| \+0\.000 ", ran.stdout, re.MULTILINE)
@@ -82,12 +86,7 @@ def test_words_are_counted_over_all_english_clips_unless_fewer_are_asked_for(tmp
 
 def test_words_expected_are_told_for_the_clips_that_no_results_have(tmp_path: Path) -> None:
     pytest.importorskip("faster_whisper")
-    speech = read_audio(BUNDLED / "en_f_intro.flac")[: 2 * 16_000]
-    for name in ("one", "two"):
-        write_audio(tmp_path / f"{name}.wav", speech)
-    manifest, results = tmp_path / "manifest.tsv", tmp_path / "results.csv"
-    manifest.write_text("path\tsplit\tlanguage\none.wav\tvalid\ten\ntwo.wav\tvalid\ten\n")
-    command = [sys.executable, str(BENCHMARKS / "words.py"), str(tmp_path), "--manifest", str(manifest)]
+    command, results = words_of_two_clips(tmp_path, "en")
     command += ["--codec", "hash_small", "--rate", "600", "--without", str(results), "--search", "0", "--search", "5"]
     results.write_text("system,clip\nbase,two.wav\n")
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -114,13 +113,8 @@ def test_words_expected_are_told_for_the_clips_that_no_results_have(tmp_path: Pa
 
 def test_words_of_the_vocoder_alone_are_a_mean_over_its_noises(tmp_path: Path) -> None:
     pytest.importorskip("faster_whisper")
-    speech = read_audio(BUNDLED / "en_f_intro.flac")[: 2 * 16_000]
-    for name in ("one", "two"):
-        write_audio(tmp_path / f"{name}.wav", speech)
-    manifest, results = tmp_path / "manifest.tsv", tmp_path / "results.csv"
-    manifest.write_text("path\tsplit\tlanguage\none.wav\tvalid\ten\ntwo.wav\tvalid\ten\n")
+    command, results = words_of_two_clips(tmp_path, "en")
     results.write_text("system,clip\nbase,two.wav\n")
-    command = [sys.executable, str(BENCHMARKS / "words.py"), str(tmp_path), "--manifest", str(manifest)]
     command += ["--codec", "vocoder", "--codec", "base", "--rate", "1000", "--among", str(results), "--noises", "2"]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
