@@ -138,10 +138,10 @@ def main() -> None:
         parser.error(f"--at takes a rate of {', '.join(map(str, RATES))} uses/s, --noises at least 1")
     if conditions:
         print_at(models, conditions, chosen.folder, range(chosen.seed, chosen.seed + chosen.noises))
-    elif len(models) == 1:
+    elif len(models) == 1 and chosen.noises == 1:
         print_quality(load(models[0]), chosen.folder, chosen.seed)
     else:
-        parser.error("several --model only with --at")
+        parser.error("several --model and --noises only with --at")
 
 
 if __name__ == "__main__":
