@@ -228,6 +228,13 @@ def test_bad_input_is_stated_before_the_first_step(data_root: Path, tmp_path: Pa
     run(other)
     with pytest.raises(AetherError, match=r"other options \(batch\)"):
         run(options(data_root, tmp_path / "a", batch=8))
+    written = newest(tmp_path / "a")
+    assert written is not None
+    content = load_checkpoint(written)
+    content["optimiser"]["param_groups"][1]["params"].pop()
+    torch.save(content, tmp_path / "older.pth")
+    with pytest.raises(AetherError, match=r"older\.pth: was written by a version whose codec had other parameters"):
+        run(options(data_root, tmp_path / "a", steps=1, resume=str(tmp_path / "older.pth")))
     with pytest.raises(AetherError, match="no such checkpoint"):
         run(options(data_root, tmp_path / "b", resume=str(tmp_path / "absent.pth")))
     text = tmp_path / "text.pth"

@@ -51,6 +51,17 @@ def check_same_run(
         raise AetherError(f"{path}: was trained on other data than {', '.join(options['data_root'])}")
 
 
+def restore_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Any], path: Path) -> None:
+    """Give the codec's optimiser its state; raise a stated error if that is of other parameters."""
+    try:
+        optimiser.load_state_dict(state)
+    except ValueError as error:
+        raise AetherError(
+            f"{path}: was written by a version whose codec had other parameters; export it there and start a new run "
+            "with --codec"
+        ) from error
+
+
 def step_path(folder: Path, step: int) -> Path:
     """Name of the checkpoint taken after ``step`` steps."""
     return folder / f"step_{step:08d}.pth"

@@ -63,6 +63,9 @@ class TrainConfig:
     lambda_voicing: float = option(
         0.05, "weight of an SPI term that counts wrong voicing decisions, relative to the feature loss"
     )
+    lambda_pitch: float = option(
+        0.0, "weight of an SPI term that counts the pitch's part of the feature loss once more, relative to it; 0: none"
+    )
     lambda_loudness: float = option(
         0.0, "weight of an SPI term that counts errors of bands by their level, relative to the feature loss; 0: none"
     )
@@ -205,9 +208,9 @@ def checked(config: TrainConfig) -> TrainConfig:
          f"frames: at most {longest(True)} with lambda_words, {longest(False)} with lambda_listening"),
         (24 <= config.audio_frames <= config.frames, "audio_frames: 24 to frames"),
         (min(config.channels.values(), default=0) >= 0 < sum(config.channels.values()), "channels: shares above 0"),
-        (min(config.lambda_spi, config.lambda_voicing, config.lambda_loudness, config.lambda_envelope,
-             config.lambda_listening, config.lambda_words, config.lambda_wave, config.lambda_adv) >= 0,
-         "lambda_*: at least 0"),
+        (min(config.lambda_spi, config.lambda_voicing, config.lambda_pitch, config.lambda_loudness,
+             config.lambda_envelope, config.lambda_listening, config.lambda_words, config.lambda_wave,
+             config.lambda_adv) >= 0, "lambda_*: at least 0"),
         (config.lambda_envelope == 0 or config.frames >= SEGMENT, f"frames: at least {SEGMENT} with lambda_envelope"),
         (min(config.save_every, config.validate_every, config.keep) >= 1, "save_every, validate_every, keep: from 1"),
         (len(config.data_weight) in (0, len(config.data_root)), "data_weight: one for each data_root"),

@@ -18,9 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 SPI_LOSSES = (
-    "feature", "delta", "image", "voicing", "semantic", "f0_contour", "f0_spread", "silence", "loudness", "envelope",
-    "listening",
-    "words",
+    "feature", "delta", "image", "voicing", "semantic", "f0_contour", "f0_spread", "silence", "pitch", "loudness",
+    "envelope", "listening", "words",
 )  # fmt: skip
 WAVE_LOSSES = ("log_mel", "audio_f0", "stft")
 GAN_LOSSES = ("adversarial", "feature_matching")

@@ -13,7 +13,7 @@ from aether_lite.codec import Transmission
 from aether_lite.listener import Listener
 from aether_lite.losses.envelope import envelope_loss
 from aether_lite.losses.f0 import f0_correlation_loss, f0_spread_loss
-from aether_lite.losses.feature import delta_feature_loss, feature_loss
+from aether_lite.losses.feature import delta_feature_loss, feature_loss_parts
 from aether_lite.losses.listening import listening_loss, words_loss
 from aether_lite.losses.loudness import loudness_loss
 from aether_lite.losses.reduction import Reduce, alone
@@ -38,6 +38,7 @@ def spi_weights(config: TrainConfig) -> dict[str, float]:
     """Weight of every SPI term: the fixed ones and those that are options."""
     asked = {
         "voicing": config.lambda_voicing,
+        "pitch": config.lambda_pitch,
         "loudness": config.lambda_loudness,
         "envelope": config.lambda_envelope,
         "listening": config.lambda_listening,
@@ -67,8 +68,10 @@ def spi_terms(
         envelope: whether there is a term ``envelope``, which wants 38 frames or more.
     """
     energy = normalised_energy(sent.target_image)
+    parts = feature_loss_parts(sent.features, features)
     items = {
-        "feature": feature_loss(sent.features, features),
+        "feature": parts.total,
+        "pitch": parts.pitch,
         "delta": delta_feature_loss(sent.features, features),
         "image": (sent.image - sent.target_image).abs().mean((-1, -2)),
         "voicing": voicing_loss(sent.features, features),

@@ -32,6 +32,7 @@ from aether_lite.training.checkpoint import (
     check_same_run,
     load_checkpoint,
     newest,
+    restore_optimiser,
     save_checkpoint,
     save_step,
 )
@@ -216,7 +217,7 @@ class Trainer:
         self.codec.load_state_dict(content["model"])
         self.average.load_state_dict(content["average"])
         self.vocoder.load_state_dict(content["vocoder"])
-        self.optimiser.load_state_dict(content["optimiser"])
+        restore_optimiser(self.optimiser, content["optimiser"], path)
         if self.critic is not None and self.critic_optimiser is not None:
             self.critic.load_state_dict(content["critic"])
             self.critic_optimiser.load_state_dict(content["critic_optimiser"])
