@@ -108,7 +108,7 @@ def test_every_loss_term_reaches_every_module(term: str, speech_features: torch.
     x[:, :16, 0] = -12.485  # digital silence, for the term that hears it
     conditions = draw(ConditionRanges(withheld=0.0), 0, 0, range(8))
     sent = model(x, conditions.rate, conditions.transmit, conditions.target_snr_db)
-    weight = balance(conditions.rate, conditions.snr_db)
+    weight = balance(conditions.expected_loss)
     parts = spi_terms(sent, x, weight, listener=tiny_listener(reads=True), listened=[0, 4], envelope=True)
     assert set(parts) == set(spi_weights(TrainConfig()))
     parts[term].backward()

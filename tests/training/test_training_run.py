@@ -258,6 +258,17 @@ def test_a_run_of_base_starts_from_small_and_grows_it(data_root: Path, tmp_path:
         trained(data_root, tmp_path, 0, preset="tiny", **changes)
 
 
+def test_the_balance_of_conditions_and_the_weight_of_pitch_reach_the_loss(data_root: Path, tmp_path: Path) -> None:
+    totals = []
+    for name, changes in {"plain": {}, "alike": {"balance": 0.0}, "pitch": {"lambda_pitch": 1.0}}.items():
+        trainer = trained(data_root, tmp_path / name, 0, **changes)
+        parts = trainer.train_step()
+        totals.append(float(parts["spi"]))
+        if name == "pitch":
+            assert totals[-1] - totals[0] == pytest.approx(float(parts["pitch"]), rel=1e-4)
+    assert totals[1] != pytest.approx(totals[0], rel=1e-3)
+
+
 def test_errors_count_as_a_listener_hears_them_only_where_asked(data_root: Path, tmp_path: Path) -> None:
     save_ear(tiny_listener(), tmp_path / "ear.safetensors", {})
     write_model(tmp_path, variables(tiny_encoder()))

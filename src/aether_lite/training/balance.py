@@ -18,14 +18,14 @@ def _loss_at_capacity(capacity: Tensor) -> Tensor:
     return 0.07 + 13.0 * capacity.clamp_min(1.0) ** -0.7
 
 
-def balance(rate: Tensor, snr_db: Tensor) -> Tensor:
-    """Weights ``[B]`` proportional to expected_loss^-1/2, so that bad channels do not drown good ones."""
-    return (expected_loss(rate, snr_db) / 0.15) ** -0.5
-
-
-def bit_balance(rate: Tensor, error_rate: Tensor) -> Tensor:
-    """The same of bit rates ``[B]`` [bit/s] at the error rates ``[B]`` of hard decisions: capacity of the BSC."""
+def expected_bit_loss(rate: Tensor, error_rate: Tensor) -> Tensor:
+    """The same ``[B]`` of bit rates [bit/s] at the error rates ``[B]`` of hard decisions: capacity of the BSC."""
     p = error_rate.double().clamp(1e-12, 0.5)
     entropy = -(p * p.log2() + (1 - p) * (1 - p).log2())
     capacity = (rate * (1 - entropy)).to(error_rate.dtype)
-    return (_loss_at_capacity(capacity) / 0.15) ** -0.5
+    return _loss_at_capacity(capacity)
+
+
+def balance(expected: Tensor, exponent: float = 0.5) -> Tensor:
+    """Weights ``[B]`` proportional to expected^-exponent; 0 counts every error alike, 1 every relative one."""
+    return (expected / 0.15) ** -exponent

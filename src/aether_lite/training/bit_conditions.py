@@ -24,7 +24,7 @@ from aether_lite.channels.binary import bsc, lose_bits, lose_tokens
 from aether_lite.channels.bits import Bits, ReceivedBits, bits_per_token
 from aether_lite.channels.keying import keyed
 from aether_lite.hash import BIT_RATES
-from aether_lite.training.balance import bit_balance
+from aether_lite.training.balance import expected_bit_loss
 from aether_lite.training.conditions import sendings
 
 _CONDITION_STREAM = 0xB175
@@ -67,9 +67,9 @@ class BitConditions:
     seeds: tuple[int, ...]
 
     @property
-    def weight(self) -> Tensor:
-        """Weight ``[B]`` of every item's losses."""
-        return bit_balance(self.rate, self.error_rate.float())
+    def expected_loss(self) -> Tensor:
+        """Rough feature loss ``[B]`` to expect, which items are weighted by."""
+        return expected_bit_loss(self.rate, self.error_rate.float())
 
     def to(self, device: torch.device) -> BitConditions:
         """The same draws with the tensors on a device."""

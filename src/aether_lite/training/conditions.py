@@ -16,7 +16,7 @@ from torch import Tensor
 from aether_lite.channels import apply_channel, erase
 from aether_lite.channels.signal import ChannelState, Received, Symbols, uses_per_token
 from aether_lite.jscc import RATES
-from aether_lite.training.balance import balance
+from aether_lite.training.balance import expected_loss
 
 _CONDITION_STREAM = 0xC4A2
 
@@ -62,9 +62,9 @@ class Conditions:
     seeds: tuple[int, ...]
 
     @property
-    def weight(self) -> Tensor:
-        """Weight ``[B]`` of every item's losses."""
-        return balance(self.rate, self.snr_db)
+    def expected_loss(self) -> Tensor:
+        """Rough feature loss ``[B]`` to expect, which items are weighted by."""
+        return expected_loss(self.rate, self.snr_db)
 
     def to(self, device: torch.device) -> Conditions:
         """The same draws with the tensors on a device."""

@@ -103,6 +103,11 @@ class TrainConfig:
     erasure_probability: float = option(0.3, "greatest token loss probability drawn")
     withheld: float = option(0.03, "share of items whose decoder is told nothing of the channel")
     targeted: float = option(0.1, "share of items whose encoder is told the SNR; the others encode blind")
+    balance: float = option(
+        0.5,
+        "items are weighted by the loss that their rate and SNR let expect, to minus this power: 0 counts every error "
+        "alike, 1 every relative one",
+    )
     # hash bottleneck
     enable_hash: bool = option(
         False, "train a hash codec: one bit per latent over binary channels, instead of symbols over the channels above"
@@ -200,6 +205,7 @@ def checked(config: TrainConfig) -> TrainConfig:
         (config.lambda_adv == 0 or config.lambda_wave > 0, "lambda_adv: needs lambda_wave above 0 to be balanced by"),
         (config.batch >= 1, "batch: at least 1"),
         (config.sends >= 1, "sends: at least 1"),
+        (0 <= config.balance <= 2, "balance: 0 to 2"),
         (config.steps >= 1, "steps: at least 1"),
         (config.frames >= 8 and config.frames % 8 == 0, "frames: a multiple of 8"),
         (1 <= config.audio_items <= config.batch, "audio_items: 1 to the batch"),

@@ -25,6 +25,7 @@ from aether_lite.losses.adversarial import GanLoss, balanced_gradient, feature_m
 from aether_lite.losses.reduction import Reduce
 from aether_lite.losses.soft_yin import f0_audio_loss
 from aether_lite.losses.spectral import log_mel_loss, stft_losses
+from aether_lite.training.balance import balance
 from aether_lite.training.batches import Batch
 from aether_lite.training.bit_conditions import BitConditions
 from aether_lite.training.conditions import Conditions
@@ -145,7 +146,7 @@ class TrainingPass(nn.Module):
         terms = spi_terms(
             sent,
             repeated(features, conditions.rate),
-            conditions.weight,
+            balance(conditions.expected_loss, self.config.balance),
             self.reduce,
             listener=listener,
             listened=[sends * place for place in self._listened(batch)] if listener else (),
