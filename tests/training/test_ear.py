@@ -56,9 +56,9 @@ def test_the_command_writes_an_ear_for_its_recogniser(
     assert not stopped.value.code, said
     assert "mean square error" in said
     _, spread = load_ear(tmp_path / "out" / "ear.safetensors")
-    assert len(spread) == SIZES.width
+    assert spread.shape == (SIZES.blocks, SIZES.width)
     listener = load_listener(tmp_path / "out" / "ear.safetensors", tmp_path / "recogniser")
-    assert listener(torch.zeros(1, 10, 20)).shape == (1, 5, SIZES.width)
+    assert listener(torch.zeros(1, 10, 20)).shape == (1, 5, SIZES.blocks * SIZES.width)
 
 
 def test_what_cannot_be_used_is_one_clear_error(data_root: Path, capsys: pytest.CaptureFixture[str]) -> None:

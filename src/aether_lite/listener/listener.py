@@ -15,7 +15,10 @@ _FLOOR, _SILENCE = -2.0, -1.0  # of spectra: the lowest value, relative to the h
 
 
 class Listener(nn.Module):
-    """Features ``[B, F, 20]``, F even, to states ``[B, F / 2, width]``; with a reader to 16 more, of silence.
+    """Features ``[B, F, 20]``, F even, to states ``[B, F / 2, blocks * width]``; with a reader to 16 more, of silence.
+
+    States are those behind every block of the recogniser, the last ones last: what its first blocks make of speech is
+    less its own than its conclusion, and an error that hides from one shows in another.
 
     A recogniser is trained on windows of 30 s and its decoder repeats itself where speech fills the window. So where
     there is a decoder, silence follows: first as part of what is encoded, then as states of silence kept from before.
@@ -30,7 +33,7 @@ class Listener(nn.Module):
         super().__init__()
         self.ear, self.encoder, self.reader = ear, encoder, reader
         self.spread: Tensor
-        self.register_buffer("spread", torch.ones(encoder.sizes.width))  # of the states on speech
+        self.register_buffer("spread", torch.ones(encoder.sizes.blocks, encoder.sizes.width))  # of states on speech
         self.silence: Tensor | None
         self.register_buffer("silence", None, persistent=False)
         if reader is not None:
@@ -39,8 +42,8 @@ class Listener(nn.Module):
 
     def heard(self, spectra: Tensor) -> Tensor:
         """States of log-mel spectra ``[B, F, 80]``, each dimension with variance 1 on speech."""
-        states: Tensor = self.encoder(spectra) / self.spread
-        return states
+        states = self.encoder.depths(spectra) / self.spread[:, None, None]
+        return states.permute(1, 2, 0, 3).flatten(2)
 
     def forward(self, features: Tensor) -> Tensor:
         spectra = self.ear(features)
@@ -50,7 +53,10 @@ class Listener(nn.Module):
         return self.heard(spectra)
 
     def readable(self, states: Tensor) -> Tensor:
-        """States ``[B, S, width]`` of :meth:`forward` as the reader takes them: unscaled, silence after them.
+        """The last block's of :meth:`forward`'s states as the reader takes them: unscaled, with states of silence.
+
+        Returns:
+            ``[B, S + 128, width]``.
 
         Raises:
             ValueError: the listener has no reader.
@@ -58,7 +64,8 @@ class Listener(nn.Module):
         if self.silence is None:
             raise ValueError("this listener has no reader")
         after = self.silence[states.shape[1] : states.shape[1] + SILENT_STATES]
-        return torch.cat([states * self.spread, after.expand(len(states), -1, -1)], 1)
+        last = states[..., -self.encoder.sizes.width :] * self.spread[-1]
+        return torch.cat([last, after.expand(len(states), -1, -1)], 1)
 
 
 def longest(reads: bool) -> int:

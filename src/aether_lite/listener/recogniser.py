@@ -54,15 +54,20 @@ class RecogniserEncoder(nn.Module):
         self.norm = nn.LayerNorm(sizes.width)
 
     def forward(self, mels: Tensor) -> Tensor:
+        return self.depths(mels)[-1]
+
+    def depths(self, mels: Tensor) -> Tensor:
+        """States behind every block ``[blocks, B, F / 2, width]``, normalised: the last as the network itself does."""
         frames = mels.shape[1]
         if frames % FRAMES_PER_STATE or frames > LONGEST_HEARD:
             raise ValueError(f"an even number of frames up to {LONGEST_HEARD} is heard, not {frames}")
         x = F.gelu(self.second(F.gelu(self.first(mels.mT)))).mT
         x = x + self.positions[: x.shape[1]]
+        states = []
         for block in self.blocks:
             x = block(x)
-        states: Tensor = self.norm(x)
-        return states
+            states.append(F.layer_norm(x, x.shape[-1:]))
+        return torch.stack([*states[:-1], self.norm(x)])
 
 
 def load_encoder(path: Path) -> RecogniserEncoder:

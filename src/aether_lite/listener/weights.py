@@ -22,7 +22,7 @@ from aether_lite.listener.recogniser import load_encoder
 DEFAULT_EAR = "ear"
 FORMAT = "aether-lite ear 1"
 _MOST = {"width": 1024, "blocks": 64}  # no file makes a network of any size
-_SPREAD = "spread"  # of the recogniser's states, beside the ear's weights
+_SPREAD = "spread"  # of the states behind every block of the recogniser, beside the ear's weights
 
 
 def ear_path(name: str | Path) -> Path:
@@ -52,10 +52,14 @@ def load_listener(ear: str | Path = DEFAULT_EAR, recogniser: str | Path = TINY, 
     listener = Listener(network, load_encoder(file), load_reader(file) if reads else None)
     if spread.shape != listener.spread.shape:
         raise AetherError(
-            f"{path}: is of a recogniser of {len(spread)} numbers a state, not {len(listener.spread)} as {recogniser}"
+            f"{path}: is of a recogniser of {_sizes(spread)}, not of {_sizes(listener.spread)} as {recogniser}"
         )
     listener.spread.copy_(spread)
     return listener.eval().requires_grad_(False)
+
+
+def _sizes(spread: Tensor) -> str:
+    return f"{spread.shape[0]} blocks and {spread.shape[1]} numbers a state"
 
 
 def save_ear(listener: Listener, path: Path, provenance: dict[str, Any]) -> None:
@@ -96,7 +100,7 @@ def load_ear(path: Path) -> tuple[Ear, Tensor]:
     expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in tensors.items()}
     wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-    if spread is None or spread.ndim != 1 or not bool((spread > 0).all()):
+    if spread is None or spread.ndim != 2 or not bool((spread > 0).all()):
         wrong.append(_SPREAD)
     if spread is None or wrong:
         raise AetherError(f"{path}: missing, unexpected or misshapen weights: {', '.join(wrong)}")

@@ -27,7 +27,7 @@ def listening_loss(states: Tensor, wanted: Tensor) -> Tensor:
     """Mean square distance of every clip's states ``[B]``, at least 0.
 
     Args:
-        states, wanted: what a listener makes of decoded and of true features, ``[B, S, width]``.
+        states, wanted: what a listener makes of decoded and of true features, ``[B, S, blocks * width]``.
 
     Raises:
         ValueError: shapes that differ.
@@ -45,7 +45,8 @@ def words_loss(listener: Listener, states: Tensor, wanted: Tensor) -> Tensor:
 
     Args:
         listener: has a reader; frozen.
-        states, wanted: what it makes of decoded and of true features, ``[B, S, width]``; ``wanted`` gets no gradient.
+        states, wanted: what it makes of decoded and of true features, ``[B, S, blocks * width]``, of which the last
+            block's count; ``wanted`` gets no gradient.
 
     Raises:
         ValueError: the listener has no reader, or shapes that differ.

@@ -86,7 +86,7 @@ def fit_ear(
     features, spectra = _crops(corpus, spectra_of, settings, STATISTICS_STREAM, 0, range(STATISTICS_ITEMS))
     listener.ear.measure(features)
     with torch.no_grad():
-        listener.spread.copy_(encoder(spectra).flatten(0, 1).std(0).clamp_min(1e-6))
+        listener.spread.copy_(encoder.depths(spectra).flatten(1, 2).std(1).clamp_min(1e-6))
     average = copy.deepcopy(listener.ear).requires_grad_(False)
     matrices, rest = matrices_and_rest(listener.ear)
     optimiser = Muon(
