@@ -50,8 +50,23 @@ def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 def goal_of(codec: HashCodec, features: Tensor, bits: Bits) -> float:
     """The goal of bits by what a receiver makes of them."""
     heard = codec.decode_features(bsc(bits, 0.0, state="exact"))
-    states = listening_loss(codec.listener(heard), codec.listener(features))
+    states = listening_loss(*(codec.listener.last(codec.listener(rows)) for rows in (heard, features)))
     return float(feature_loss(heard, features) + 0.5 * envelope_loss(heard, features) + states)
+
+
+def test_symbols_are_heard_behind_every_block_and_bits_behind_the_last(speech_features: Tensor) -> None:
+    assert SymbolSearch.every_block
+    assert not BitSearch.every_block
+    listener, true = tiny_listener(), speech_features[:1, :60]
+    decoded = true + 0.2
+    goals = []
+    for every_block in (True, False):
+        goal = Goal(listener, true, true[:, :0], every_block)
+        goals.append(float(goal.distance(decoded, goal.states(true))))  # of all but the states the same
+    made, wanted = listener(decoded), listener(true)
+    both = (listening_loss(made, wanted), listening_loss(listener.last(made), listener.last(wanted)))
+    assert goals[0] - goals[1] == pytest.approx(float(both[0] - both[1]), abs=1e-6)
+    assert both[0] != both[1]
 
 
 @pytest.mark.parametrize("rate", [300, 2400])
@@ -149,7 +164,7 @@ def test_the_released_codec_gains_features_and_states_on_speech() -> None:
     losses = []
     for steps in (0, 12):
         heard = codec.decode_features(bsc(codec.encode_features(features, 600, steps), 0.0, state="exact"))
-        states = listening_loss(codec.listener(heard), codec.listener(features))
+        states = listening_loss(*(codec.listener.last(codec.listener(rows)) for rows in (heard, features)))
         losses.append((float(feature_loss(heard, features)), float(states)))
     assert losses[1][0] < 0.95 * losses[0][0]
     assert losses[1][1] < 0.75 * losses[0][1]

@@ -51,16 +51,18 @@ class Goal:
         listener: frozen.
         true: features ``[1, F, 20]``.
         before: decoded features ``[1, N, 20]`` of the first N of these frames, already decided.
+        every_block: whether the states behind every block of the recogniser count, or those behind its last alone.
     """
 
     listener: Listener
     true: Tensor
     before: Tensor
+    every_block: bool
 
     def states(self, features: Tensor) -> Tensor:
         """What the listener makes of features ``[1, F, 20]``."""
         states: Tensor = self.listener(features[:, : features.shape[1] // FRAMES_PER_STATE * FRAMES_PER_STATE])
-        return states
+        return states if self.every_block else self.listener.last(states)
 
     def distance(self, decoded: Tensor, wanted: Tensor) -> Tensor:
         """The goal, a scalar, of decoded features ``[1, F - N, 20]``; ``wanted`` are the states of the true ones."""
@@ -86,6 +88,8 @@ class WindowSearch(ABC):
     betas: ClassVar[tuple[float, float]]
     noisy: ClassVar[bool]
     """Whether the same values are heard differently at every step, so that the last count and not the best."""
+    every_block: ClassVar[bool]
+    """Whether the states behind every block of the recogniser count, or those behind its last alone."""
 
     def __init__(self, model: SpeechImageCodec, listener: Listener, steps: int, none: Tensor) -> None:
         self._model, self._listener, self._steps, self.none = model, listener, steps, none
@@ -169,7 +173,7 @@ class WindowSearch(ABC):
     def _found(self, true: Tensor, proposals: Tensor, end: bool) -> Tensor:
         """What a search from proposals ``[1, K, n]`` finds for features ``[1, F, 20]``."""
         before, true_before = self._before
-        goal = Goal(self._listener, torch.cat([true_before, true], 1), before)
+        goal = Goal(self._listener, torch.cat([true_before, true], 1), before, self.every_block)
         with torch.no_grad():
             wanted = goal.states(goal.true)
         moved = proposals.clone().requires_grad_(True)

@@ -52,6 +52,10 @@ class Listener(nn.Module):
             spectra = torch.cat([spectra, floor.expand(-1, SILENCE_AFTER, MELS)], 1)
         return self.heard(spectra)
 
+    def last(self, states: Tensor) -> Tensor:
+        """The last block's ``[B, S, width]`` of the states ``[B, S, blocks * width]`` of :meth:`forward`."""
+        return states[..., -self.encoder.sizes.width :]
+
     def readable(self, states: Tensor) -> Tensor:
         """The last block's of :meth:`forward`'s states as the reader takes them: unscaled, with states of silence.
 
@@ -64,8 +68,7 @@ class Listener(nn.Module):
         if self.silence is None:
             raise ValueError("this listener has no reader")
         after = self.silence[states.shape[1] : states.shape[1] + SILENT_STATES]
-        last = states[..., -self.encoder.sizes.width :] * self.spread[-1]
-        return torch.cat([last, after.expand(len(states), -1, -1)], 1)
+        return torch.cat([self.last(states) * self.spread[-1], after.expand(len(states), -1, -1)], 1)
 
 
 def longest(reads: bool) -> int:
