@@ -20,6 +20,7 @@ from aether_lite.codec.bit_search import BitSearch
 from aether_lite.codec.search import Goal
 from aether_lite.codec.symbol_search import SymbolSearch
 from aether_lite.errors import AetherError
+from aether_lite.listener.spectra import Spectra
 from aether_lite.losses.envelope import envelope_loss
 from aether_lite.losses.feature import feature_loss
 from aether_lite.losses.listening import listening_loss
@@ -67,6 +68,51 @@ def test_symbols_are_heard_behind_every_block_and_bits_behind_the_last(speech_fe
     both = (listening_loss(made, wanted), listening_loss(listener.last(made), listener.last(wanted)))
     assert goals[0] - goals[1] == pytest.approx(float(both[0] - both[1]), abs=1e-6)
     assert both[0] != both[1]
+
+
+def test_a_search_that_has_the_speech_comes_nearer_to_what_the_recogniser_makes_of_it(
+    codec: HashCodec, speech: Any, speech_features: Tensor, small_windows: None
+) -> None:
+    features, samples = speech_features[:1, :240], torch.from_numpy(speech[:1, : 240 * 160])
+    recording = codec.listener.last(codec.listener.heard(Spectra()(samples, 240)))
+    near = []
+    for given in (None, samples):
+        heard = codec.decode_features(bsc(codec.encode_features(features, 600, 20, given), 0.0, state="exact"))
+        near.append(float(listening_loss(codec.listener.last(codec.listener(heard)), recording)))
+    assert near[1] < 0.98 * near[0]
+    assert torch.equal(
+        codec.encode(samples, 600, 3).values,
+        codec.encode_features(codec.features(samples), 600, 3, codec.samples(samples)).values,
+    )
+
+
+def test_every_window_has_its_own_speech(
+    codec: HashCodec, speech: Any, small_windows: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = codec.samples(torch.from_numpy((speech[0, :40_000] * 32767).round().astype("int16")))
+    features = codec.features(samples)
+    places = []
+
+    def recorded(goal: Goal, given: Tensor, spectra_of: Spectra) -> Tensor:
+        begin = int((features[0] == goal.true[0, 0]).all(1).nonzero()[0])
+        frames = goal.true.shape[1]
+        places.append((begin, frames))
+        assert torch.equal(given, samples[:, 160 * begin : 160 * (begin + frames)])
+        return goal.states(goal.true)
+
+    monkeypatch.setattr(Goal, "states_of_speech", recorded)
+    search = BitSearch(codec.model, codec.listener, 600, 0)
+    search.each(features, samples)
+    assert len(places) > 2
+    assert places[0][0] == 0
+    assert sum(places[-1]) == features.shape[1]
+
+
+def test_speech_that_features_are_not_of_is_refused(codec: HashCodec, speech_features: Tensor) -> None:
+    features = speech_features[:1, :80]
+    for speech in (torch.zeros(2, 12_800), torch.zeros(1, 12_801), torch.zeros(12_800)):
+        with pytest.raises(AetherError, match=r"speech must be \[1, N\] with at most 12800 samples"):
+            codec.encode_features(features, 600, 1, speech)
 
 
 @pytest.mark.parametrize("rate", [300, 2400])
@@ -235,11 +281,16 @@ def test_a_search_for_symbols_must_know_the_noise(analogue: Codec, speech_featur
 def test_the_released_codec_of_symbols_gains_states_on_speech() -> None:
     codec = load()
     path = Path(str(files("aether_lite") / "assets" / "samples" / "en_f_intro.flac"))
-    features = codec.whole_tokens(codec.features(read_audio(path)[16_000:48_000]))
-    wanted = codec.listener(features)
-    losses = []
-    for steps in (0, 12):
-        sent = codec.encode_features(features, 1000, 6.0, search=steps)
+    speech = codec.samples(read_audio(path)[16_000:48_000])
+    features = codec.features(speech)
+    frames = features.shape[1]
+    wanted = {"features": codec.listener(features), "recording": codec.listener.heard(Spectra()(speech, frames))}
+    losses: dict[str, list[float]] = {"features": [], "recording": []}
+    for steps, given in ((0, None), (12, None), (12, speech)):
+        sent = codec.encode_features(features, 1000, 6.0, steps, given)
         heard = torch.cat([codec.decode_features(awgn(sent, 6.0, seed=seed)) for seed in range(3)])
-        losses.append(float(listening_loss(codec.listener(heard), wanted.expand(3, -1, -1)).mean()))
-    assert losses[1] < 0.85 * losses[0]
+        for name, states in wanted.items():
+            losses[name].append(float(listening_loss(codec.listener(heard), states.expand(3, -1, -1)).mean()))
+    assert losses["features"][1] < 0.85 * losses["features"][0]
+    assert losses["recording"][1] < 0.97 * losses["recording"][0]
+    assert losses["recording"][2] < 0.9 * losses["recording"][1]

@@ -95,13 +95,19 @@ class Transmission:
 
     def run(self) -> None:
         """Read, send, decode, write, report."""
+        import torch
+
         from aether_lite.audio import write_audio
 
         heard, vocoder_s = None, None
         with steps(self.out) as progress:
             given = self._read(progress)
             delivery = self._deliver(
-                given.features, frames=given.frames, extraction_s=given.extraction_s, progress=progress.begin
+                given.features,
+                frames=given.frames,
+                extraction_s=given.extraction_s,
+                progress=progress.begin,
+                speech=None if given.speech is None else torch.from_numpy(given.speech),
             )
             if "vocoder" in self.weights:
                 heard, vocoder_s = self._voice(delivery, given.samples, progress)
@@ -131,7 +137,8 @@ class Transmission:
         start = time.perf_counter()
         rows, frames = input_features(self.codec, speech)
         seconds = time.perf_counter() - start
-        return Input(rows, frames, len(speech), seconds, speech if self.job.picture is not None else None)
+        kept = self.job.picture is not None or self.job.search > 0
+        return Input(rows, frames, len(speech), seconds, speech if kept else None)
 
     def _voice(self, delivery: Delivery, samples: int, progress: Steps) -> tuple[NDArray[np.float32], float]:
         """Received speech ``[samples]`` and the time it took [s]."""

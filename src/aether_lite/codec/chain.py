@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from aether_lite.codec.latency import Latency, latency
@@ -18,7 +18,8 @@ from aether_lite.codec.presets import CodecConfig
 from aether_lite.codec.steps import fastest_steps
 from aether_lite.errors import AetherError
 from aether_lite.features import extract_features
-from aether_lite.features.layout import FRAME, NUM_FREE
+from aether_lite.features.analysis import int16_scale
+from aether_lite.features.layout import FRAME, INT16_SCALE, NUM_FREE
 from aether_lite.spi import State
 from aether_lite.vocoder import (
     FrameVocoder,
@@ -29,6 +30,7 @@ from aether_lite.vocoder import (
 )
 
 if TYPE_CHECKING:
+    from aether_lite.codec.search import WindowSearch
     from aether_lite.listener import Listener
 
 BLOCK_TOKENS = 250  # 20 s at a time: bounds the memory of long speech
@@ -95,15 +97,20 @@ class SpeechChain:
 
         The end is padded with silence to a whole token.
         """
+        rows = [extract_features(clip)[:, :NUM_FREE] for clip in self._whole(speech)]
+        return torch.from_numpy(np.stack(rows))
+
+    def samples(self, speech: ArrayLike | Tensor) -> Tensor:
+        """Samples of whole tokens ``[B, 160 F] float32`` in [-1, 1], those that :meth:`features` are of."""
+        return torch.from_numpy(np.stack([int16_scale(clip) for clip in self._whole(speech)]) / INT16_SCALE).float()
+
+    def _whole(self, speech: ArrayLike | Tensor) -> NDArray[Any]:
+        """Speech as ``[B, N']`` of whole tokens."""
         array = speech.numpy(force=True) if isinstance(speech, Tensor) else np.asarray(speech)
         if array.ndim not in (1, 2) or array.shape[-1] == 0:
             raise AetherError(f"speech must be [N] or [B, N] with N > 0 samples, not {array.shape}")
-        token = self.token_frames * FRAME
-        missing = -array.shape[-1] % token
-        clips = np.atleast_2d(array)
-        clips = np.pad(clips, ((0, 0), (0, missing)))
-        rows = [extract_features(clip)[:, :NUM_FREE] for clip in clips]
-        return torch.from_numpy(np.stack(rows))
+        missing = -array.shape[-1] % (self.token_frames * FRAME)
+        return np.pad(np.atleast_2d(array), ((0, 0), (0, missing)))
 
     def whole_tokens(self, features: Tensor) -> Tensor:
         """Features ``[B, F', 20] float32`` of whole tokens: the last row is repeated to fill a part token.
@@ -115,6 +122,27 @@ class SpeechChain:
             raise AetherError(f"features must be [B, F, 20] with F > 0 frames, not {tuple(features.shape)}")
         missing = -features.shape[1] % self.token_frames
         return torch.cat((features, features[:, -1:].expand(-1, missing, -1)), dim=1)[..., :NUM_FREE].float()
+
+    def searched(self, search: WindowSearch, whole: Tensor, speech: Tensor | None) -> Tensor:
+        """What a search finds ``[B, K, n]`` for features ``[B, F', 20]`` of whole tokens.
+
+        Args:
+            search: of this codec.
+            whole: see :meth:`whole_tokens`.
+            speech: ``[B, N] float32`` in [-1, 1] that they are of, filled up with silence; None where it is not known.
+
+        Raises:
+            AetherError: the speech is of other clips or longer than the features.
+        """
+        if speech is None:
+            return search.each(whole)
+        if speech.ndim != 2 or len(speech) != len(whole) or speech.shape[1] > FRAME * whole.shape[1]:
+            raise AetherError(
+                f"speech must be [{len(whole)}, N] with at most {FRAME * whole.shape[1]} samples, those that the "
+                f"features are of, not {tuple(speech.shape)}"
+            )
+        missing = FRAME * whole.shape[1] - speech.shape[1]
+        return search.each(whole, torch.nn.functional.pad(speech.float(), (0, missing)))
 
     def speak(self, features: Tensor) -> Tensor:
         """Speech ``[B, 160 F] float32`` in [-1, 1] of features ``[B, F, 20]``."""

@@ -59,7 +59,8 @@ class Codec(SpeechChain):
             ``[B, K, n] complex64`` with K = ceil(N / 640) tokens of 40 ms (of the released codec) and mean power 1 over
             speech.
         """
-        return self.encode_features(self.features(speech), rate, target_snr_db, search)
+        samples = self.samples(speech) if search else None
+        return self.encode_features(self.features(speech), rate, target_snr_db, search, samples)
 
     def searching(self, rate: int, target_snr_db: float, steps: int) -> SymbolSearch:
         """A stream of features to symbols found in ``steps`` steps, see :mod:`aether_lite.codec.search`."""
@@ -68,16 +69,25 @@ class Codec(SpeechChain):
         return SymbolSearch(self.model, self.listener, rate, target_snr_db, steps)
 
     def encode_features(
-        self, features: Tensor, rate: int = 1000, target_snr_db: float | None = None, search: int = 0
+        self,
+        features: Tensor,
+        rate: int = 1000,
+        target_snr_db: float | None = None,
+        search: int = 0,
+        speech: Tensor | None = None,
     ) -> Symbols:
-        """Symbols of features ``[B, F, 20 or more]``; a last part token is filled by repeating the last row."""
+        """Symbols of features ``[B, F, 20 or more]``; a last part token is filled by repeating the last row.
+
+        ``speech`` ``[B, N]`` in [-1, 1], that the features are of, makes a search better; nothing else asks for it.
+        """
         if rate not in RATES:
             raise AetherError(f"rate {rate} uses/s is not one of {', '.join(map(str, RATES))}")
         whole = self.whole_tokens(features)
         if search:
             if target_snr_db is None:
                 raise AetherError("a search for symbols needs the SNR that they are for (target_snr_db)")
-            return Symbols(self.searching(rate, target_snr_db, search).each(whole), rate, self.token_frames)
+            found = self.searched(self.searching(rate, target_snr_db, search), whole, speech)
+            return Symbols(found, rate, self.token_frames)
         state: State | None = None
         pieces = []
         for block in torch.split(whole, chain.BLOCK_TOKENS * self.token_frames, dim=1):

@@ -8,24 +8,28 @@ rate that falls to zero)::
     goal = feature loss + 0.5 envelope loss + 0.1 voicing loss + listening loss
 
 (:mod:`aether_lite.losses`). Decoder and formats stay what they are. A search wants a listener: by features alone it
-finds less feature loss and fewer words (docs/experiments.md). Speech is searched in windows that see a little further
-than they decide: memory is bounded, and a stream gets what the whole would get. Results may differ between machines;
-what a decoder makes of them does not.
+finds less feature loss and fewer words (docs/experiments.md). Where the speech itself is there, the listener's states
+are compared with the recogniser's of the recording, so that the search makes up for what features leave out and the
+vocoder loses; with features alone, with the listener's of the true ones. Speech is searched in windows that see a
+little further than they decide: memory is bounded, and a stream gets what the whole would get. Results may differ
+between machines; what a decoder makes of them does not.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from aether_lite.codec.model import SpeechImageCodec
-from aether_lite.features.layout import NUM_FREE
+from aether_lite.features.layout import FRAME, NUM_FREE
 from aether_lite.listener import Listener
 from aether_lite.listener.recogniser import FRAMES_PER_STATE
+from aether_lite.listener.spectra import Spectra
 from aether_lite.losses.envelope import SEGMENT, envelope_loss
 from aether_lite.losses.feature import feature_loss
 from aether_lite.losses.listening import listening_loss
@@ -61,11 +65,18 @@ class Goal:
 
     def states(self, features: Tensor) -> Tensor:
         """What the listener makes of features ``[1, F, 20]``."""
-        states: Tensor = self.listener(features[:, : features.shape[1] // FRAMES_PER_STATE * FRAMES_PER_STATE])
+        return self._counted(self.listener(features[:, : _heard_frames(features.shape[1])]))
+
+    def states_of_speech(self, speech: Tensor, spectra_of: Spectra) -> Tensor:
+        """What the recogniser makes of the speech ``[1, 160 F]`` of these frames."""
+        frames = _heard_frames(self.true.shape[1])
+        return self._counted(self.listener.heard(spectra_of(speech[:, : frames * FRAME], frames)))
+
+    def _counted(self, states: Tensor) -> Tensor:
         return states if self.every_block else self.listener.last(states)
 
     def distance(self, decoded: Tensor, wanted: Tensor) -> Tensor:
-        """The goal, a scalar, of decoded features ``[1, F - N, 20]``; ``wanted`` are the states of the true ones."""
+        """The goal, a scalar, of decoded features ``[1, F - N, 20]``; ``wanted`` are the states to come near to."""
         made = torch.cat([self.before, decoded], 1)
         loss = feature_loss(made, self.true) + VOICING * voicing_loss(made, self.true)
         loss = loss + LISTENING * listening_loss(self.states(made), wanted)
@@ -99,20 +110,28 @@ class WindowSearch(ABC):
 
     def reset(self) -> None:
         """Forget all features: the next are the first of a new stream."""
-        empty = torch.zeros(1, 0, NUM_FREE)
-        self._waiting = empty  # true features of tokens that are not decided
+        rows = torch.zeros(1, 0, NUM_FREE + FRAME)  # true features and the samples of their frames, NaN if not known
+        self._waiting = rows  # of tokens that are not decided
         self._proposals = self.none  # and what the encoder makes of them
-        self._undecoded = empty  # true features of tokens that are decided, and not yet decoded
-        self._before = (empty, empty)  # decoded and true
+        self._undecoded = rows  # of tokens that are decided, and not yet decoded
+        self._before = (rows[..., :NUM_FREE], rows)  # decoded features, and what is true
         self._encoder: State | None = None
         self._decoder: State | None = None
 
     @torch.inference_mode(False)
-    def push(self, features: Tensor) -> Tensor:
-        """Take features ``[1, F, 20]`` of whole tokens; returns what is sent ``[1, K, n]`` of those now decided."""
-        for token in torch.split(features.clone(), self._frames, dim=1):
+    def push(self, features: Tensor, speech: Tensor | None = None) -> Tensor:
+        """Take whole tokens; returns what is sent ``[1, K, n]`` of those that are now decided.
+
+        Args:
+            features: ``[1, F, 20]``.
+            speech: ``[1, 160 F]`` in [-1, 1] that they are of; None where it is not known.
+        """
+        samples = torch.full((1, features.shape[1], FRAME), torch.nan)
+        if speech is not None:
+            samples = speech.view(1, -1, FRAME)
+        for token in torch.split(torch.cat([features, samples], 2), self._frames, dim=1):
             with torch.no_grad():
-                proposal, self._encoder = self._proposed(token, self._encoder)
+                proposal, self._encoder = self._proposed(token[..., :NUM_FREE], self._encoder)
             self._waiting = torch.cat([self._waiting, token], 1)
             self._proposals = torch.cat([self._proposals, proposal], 1)
         decided = [self.none]
@@ -129,9 +148,18 @@ class WindowSearch(ABC):
         self.reset()
         return values
 
-    def each(self, features: Tensor) -> Tensor:
-        """What is sent ``[B, K, n]`` of whole clips of features ``[B, F, 20]``, one after the other."""
-        return torch.cat([torch.cat([self.push(clip), self.flush()], 1) for clip in torch.split(features, 1)])
+    def each(self, features: Tensor, speech: Tensor | None = None) -> Tensor:
+        """What is sent ``[B, K, n]`` of whole clips ``[B, F, 20]``, of speech ``[B, 160 F]``, one after the other."""
+        found = []
+        for item in range(len(features)):
+            one = slice(item, item + 1)
+            pushed = self.push(features[one], None if speech is None else speech[one])
+            found.append(torch.cat([pushed, self.flush()], 1))
+        return torch.cat(found)
+
+    @cached_property
+    def _spectra_of(self) -> Spectra:
+        return Spectra()
 
     @abstractmethod
     def _proposed(self, features: Tensor, state: State | None) -> tuple[Tensor, State]:
@@ -171,11 +199,14 @@ class WindowSearch(ABC):
 
     @torch.enable_grad()
     def _found(self, true: Tensor, proposals: Tensor, end: bool) -> Tensor:
-        """What a search from proposals ``[1, K, n]`` finds for features ``[1, F, 20]``."""
+        """What a search from proposals ``[1, K, n]`` finds for true rows ``[1, F, 180]``."""
         before, true_before = self._before
-        goal = Goal(self._listener, torch.cat([true_before, true], 1), before, self.every_block)
+        rows = torch.cat([true_before, true], 1)
+        features, samples = rows[..., :NUM_FREE], rows[..., NUM_FREE:]
+        goal = Goal(self._listener, features, before, self.every_block)
         with torch.no_grad():
-            wanted = goal.states(goal.true)
+            known = not samples.isnan().any()
+            wanted = goal.states_of_speech(samples.flatten(1), self._spectra_of) if known else goal.states(features)
         moved = proposals.clone().requires_grad_(True)
         adam = torch.optim.Adam([moved], lr=self.learning_rate, betas=self.betas)
         least, best = float("inf"), self._sent(moved, proposals).detach()
@@ -190,3 +221,8 @@ class WindowSearch(ABC):
             adam.param_groups[0]["lr"] = self.learning_rate * (1 - step / self._steps)
             adam.step()
         return best
+
+
+def _heard_frames(frames: int) -> int:
+    """Those of so many frames that make whole states."""
+    return frames // FRAMES_PER_STATE * FRAMES_PER_STATE

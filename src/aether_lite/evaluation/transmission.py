@@ -183,6 +183,7 @@ def deliver(
     extraction_s: float = 0.0,
     progress: Progress | None = None,
     search: int = 0,
+    speech: Tensor | None = None,
 ) -> SymbolDelivery:
     """Send features over a link and decode them.
 
@@ -194,13 +195,16 @@ def deliver(
         extraction_s: computing time of the features [s], counted as encoding.
         progress: told of each step.
         search: steps of a search for what is sent; for symbols the link's target SNR says what for.
+        speech: ``[N] float32`` in [-1, 1] that the features are of, which makes a search better; None if not known.
 
     Raises:
         AetherError: an option of the link is out of range.
     """
     symbols, received, passage = _pass(
         features[:frames],
-        lambda: codec.encode_features(features[None], link.rate, link.target_snr_db, search),
+        lambda: codec.encode_features(
+            features[None], link.rate, link.target_snr_db, search, None if speech is None else speech[None]
+        ),
         link.send,
         codec.decode_features,
         extraction_s,
@@ -217,11 +221,12 @@ def deliver_bits(
     extraction_s: float = 0.0,
     progress: Progress | None = None,
     search: int = 0,
+    speech: Tensor | None = None,
 ) -> BitDelivery:
     """Send features as bits; arguments and errors as :func:`deliver`."""
     bits, crossed, passage = _pass(
         features[:frames],
-        lambda: codec.encode_features(features[None], link.rate, search),
+        lambda: codec.encode_features(features[None], link.rate, search, None if speech is None else speech[None]),
         link.send,
         lambda crossed: codec.decode_features(crossed.arrived),
         extraction_s,

@@ -56,7 +56,7 @@ class AnalogueCodec:
         link = link_of(condition, seed)
         if self.search:
             link = replace(link, target_snr_db=condition.snr_db)
-        delivery = deliver(self._codec, clip.features, link, search=self.search)
+        delivery = deliver(self._codec, clip.features, link, search=self.search, speech=clip.speech)
         return Outcome(
             features=delivery.heard,
             audio=speak(delivery.heard) if audio else None,
