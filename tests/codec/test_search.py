@@ -62,8 +62,8 @@ def test_symbols_are_heard_behind_every_block_and_bits_behind_the_last(speech_fe
     decoded = true + 0.2
     goals = []
     for every_block in (True, False):
-        goal = Goal(listener, true, true[:, :0], every_block)
-        goals.append(float(goal.distance(decoded, goal.states(true))))  # of all but the states the same
+        goal = Goal(listener, true, None, true[:, :0], every_block)
+        goals.append(float(goal.distance(decoded, goal.wanted())))  # of all but the states the same
     made, wanted = listener(decoded), listener(true)
     both = (listening_loss(made, wanted), listening_loss(listener.last(made), listener.last(wanted)))
     assert goals[0] - goals[1] == pytest.approx(float(both[0] - both[1]), abs=1e-6)
@@ -93,14 +93,15 @@ def test_every_window_has_its_own_speech(
     features = codec.features(samples)
     places = []
 
-    def recorded(goal: Goal, given: Tensor, spectra_of: Spectra) -> Tensor:
+    def recorded(goal: Goal) -> Tensor:
         begin = int((features[0] == goal.true[0, 0]).all(1).nonzero()[0])
         frames = goal.true.shape[1]
         places.append((begin, frames))
-        assert torch.equal(given, samples[:, 160 * begin : 160 * (begin + frames)])
+        assert goal.speech is not None
+        assert torch.equal(goal.speech, samples[:, 160 * begin : 160 * (begin + frames)])
         return goal.states(goal.true)
 
-    monkeypatch.setattr(Goal, "states_of_speech", recorded)
+    monkeypatch.setattr(Goal, "wanted", recorded)
     search = BitSearch(codec.model, codec.listener, 600, 0)
     search.each(features, samples)
     assert len(places) > 2

@@ -5,13 +5,13 @@ An encoder answers once and hears nothing of its answer. Here its answer is only
 and the decoder, the decoded features are compared with the true ones, and the gradient moves what is sent (Adam, with a
 rate that falls to zero)::
 
-    goal = feature loss + 0.5 envelope loss + 0.1 voicing loss + listening loss
+    goal = feature loss + 0.5 envelope loss + 0.1 voicing loss + w listening loss
 
 (:mod:`aether_lite.losses`). Decoder and formats stay what they are. A search wants a listener: by features alone it
 finds less feature loss and fewer words (docs/experiments.md). Where the speech itself is there, the listener's states
-are compared with the recogniser's of the recording, so that the search makes up for what features leave out and the
-vocoder loses; with features alone, with the listener's of the true ones. Speech is searched in windows that see a
-little further than they decide: memory is bounded, and a stream gets what the whole would get. Results may differ
+are compared with the recogniser's of the recording (w = 2), so that the search makes up for what features leave out and
+the vocoder loses; with features alone, with the listener's of the true ones (w = 1). Speech is searched in windows that
+see a little further than they decide: memory is bounded, and a stream gets what the whole would get. Results may differ
 between machines; what a decoder makes of them does not.
 """
 
@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -36,7 +35,8 @@ from aether_lite.losses.listening import listening_loss
 from aether_lite.losses.voicing import voicing_loss
 from aether_lite.spi import State
 
-ENVELOPE, VOICING, LISTENING = 0.5, 0.1, 1.0  # weights of losses, that of features being 1
+ENVELOPE, VOICING = 0.5, 0.1  # weights of losses, that of features being 1
+TO_FEATURES, TO_SPEECH = 1.0, 2.0  # of the listening loss: distance to what is heard of features or of the recording
 WINDOW = 800  # frames decided at a time; 8 s
 AHEAD = 96  # frames that are searched with them and decided with the next
 BEFORE = 96  # decoded frames that are heard before them
@@ -54,32 +54,43 @@ class Goal:
     Args:
         listener: frozen.
         true: features ``[1, F, 20]``.
+        speech: ``[1, 160 F]`` in [-1, 1] that they are of; None where it is not known.
         before: decoded features ``[1, N, 20]`` of the first N of these frames, already decided.
         every_block: whether the states behind every block of the recogniser count, or those behind its last alone.
     """
 
     listener: Listener
     true: Tensor
+    speech: Tensor | None
     before: Tensor
     every_block: bool
 
+    @torch.no_grad()
+    def wanted(self) -> Tensor:
+        """The states to come near to: the recogniser's of the recording, or the listener's of the true features."""
+        if self.speech is None:
+            return self.states(self.true)
+        frames = self._heard_frames
+        return self._counted(self.listener.heard(Spectra()(self.speech[:, : frames * FRAME], frames)))
+
     def states(self, features: Tensor) -> Tensor:
         """What the listener makes of features ``[1, F, 20]``."""
-        return self._counted(self.listener(features[:, : _heard_frames(features.shape[1])]))
+        return self._counted(self.listener(features[:, : self._heard_frames]))
 
-    def states_of_speech(self, speech: Tensor, spectra_of: Spectra) -> Tensor:
-        """What the recogniser makes of the speech ``[1, 160 F]`` of these frames."""
-        frames = _heard_frames(self.true.shape[1])
-        return self._counted(self.listener.heard(spectra_of(speech[:, : frames * FRAME], frames)))
+    @property
+    def _heard_frames(self) -> int:
+        """Frames that make whole states."""
+        return self.true.shape[1] // FRAMES_PER_STATE * FRAMES_PER_STATE
 
     def _counted(self, states: Tensor) -> Tensor:
         return states if self.every_block else self.listener.last(states)
 
     def distance(self, decoded: Tensor, wanted: Tensor) -> Tensor:
-        """The goal, a scalar, of decoded features ``[1, F - N, 20]``; ``wanted`` are the states to come near to."""
+        """The goal, a scalar, of decoded features ``[1, F - N, 20]`` whose states should be those of :meth:`wanted`."""
         made = torch.cat([self.before, decoded], 1)
         loss = feature_loss(made, self.true) + VOICING * voicing_loss(made, self.true)
-        loss = loss + LISTENING * listening_loss(self.states(made), wanted)
+        weight = TO_FEATURES if self.speech is None else TO_SPEECH
+        loss = loss + weight * listening_loss(self.states(made), wanted)
         if made.shape[1] >= SEGMENT:
             loss = loss + ENVELOPE * envelope_loss(made, self.true)
         return loss.sum()
@@ -157,10 +168,6 @@ class WindowSearch(ABC):
             found.append(torch.cat([pushed, self.flush()], 1))
         return torch.cat(found)
 
-    @cached_property
-    def _spectra_of(self) -> Spectra:
-        return Spectra()
-
     @abstractmethod
     def _proposed(self, features: Tensor, state: State | None) -> tuple[Tensor, State]:
         """The encoder's proposal for a token ``[1, 1, n]``, and its state after it."""
@@ -203,10 +210,9 @@ class WindowSearch(ABC):
         before, true_before = self._before
         rows = torch.cat([true_before, true], 1)
         features, samples = rows[..., :NUM_FREE], rows[..., NUM_FREE:]
-        goal = Goal(self._listener, features, before, self.every_block)
-        with torch.no_grad():
-            known = not samples.isnan().any()
-            wanted = goal.states_of_speech(samples.flatten(1), self._spectra_of) if known else goal.states(features)
+        speech = None if samples.isnan().any() else samples.flatten(1)
+        goal = Goal(self._listener, features, speech, before, self.every_block)
+        wanted = goal.wanted()
         moved = proposals.clone().requires_grad_(True)
         adam = torch.optim.Adam([moved], lr=self.learning_rate, betas=self.betas)
         least, best = float("inf"), self._sent(moved, proposals).detach()
@@ -221,8 +227,3 @@ class WindowSearch(ABC):
             adam.param_groups[0]["lr"] = self.learning_rate * (1 - step / self._steps)
             adam.step()
         return best
-
-
-def _heard_frames(frames: int) -> int:
-    """Those of so many frames that make whole states."""
-    return frames // FRAMES_PER_STATE * FRAMES_PER_STATE
