@@ -51,34 +51,19 @@ def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 def goal_of(codec: HashCodec, features: Tensor, bits: Bits) -> float:
     """The goal of bits by what a receiver makes of them."""
     heard = codec.decode_features(bsc(bits, 0.0, state="exact"))
-    states = listening_loss(*(codec.listener.last(codec.listener(rows)) for rows in (heard, features)))
+    states = listening_loss(*(codec.listener(rows) for rows in (heard, features)))
     return float(feature_loss(heard, features) + 0.5 * envelope_loss(heard, features) + states)
-
-
-def test_symbols_are_heard_behind_every_block_and_bits_behind_the_last(speech_features: Tensor) -> None:
-    assert SymbolSearch.every_block
-    assert not BitSearch.every_block
-    listener, true = tiny_listener(), speech_features[:1, :60]
-    decoded = true + 0.2
-    goals = []
-    for every_block in (True, False):
-        goal = Goal(listener, true, None, true[:, :0], every_block)
-        goals.append(float(goal.distance(decoded, goal.wanted())))  # of all but the states the same
-    made, wanted = listener(decoded), listener(true)
-    both = (listening_loss(made, wanted), listening_loss(listener.last(made), listener.last(wanted)))
-    assert goals[0] - goals[1] == pytest.approx(float(both[0] - both[1]), abs=1e-6)
-    assert both[0] != both[1]
 
 
 def test_a_search_that_has_the_speech_comes_nearer_to_what_the_recogniser_makes_of_it(
     codec: HashCodec, speech: Any, speech_features: Tensor, small_windows: None
 ) -> None:
     features, samples = speech_features[:1, :240], torch.from_numpy(speech[:1, : 240 * 160])
-    recording = codec.listener.last(codec.listener.heard(Spectra()(samples, 240)))
+    recording = codec.listener.heard(Spectra()(samples, 240))
     near = []
     for given in (None, samples):
         heard = codec.decode_features(bsc(codec.encode_features(features, 600, 20, given), 0.0, state="exact"))
-        near.append(float(listening_loss(codec.listener.last(codec.listener(heard)), recording)))
+        near.append(float(listening_loss(codec.listener(heard), recording)))
     assert near[1] < 0.98 * near[0]
     assert torch.equal(
         codec.encode(samples, 600, 3).values,
@@ -211,7 +196,7 @@ def test_the_released_codec_gains_features_and_states_on_speech() -> None:
     losses = []
     for steps in (0, 12):
         heard = codec.decode_features(bsc(codec.encode_features(features, 600, steps), 0.0, state="exact"))
-        states = listening_loss(*(codec.listener.last(codec.listener(rows)) for rows in (heard, features)))
+        states = listening_loss(*(codec.listener(rows) for rows in (heard, features)))
         losses.append((float(feature_loss(heard, features)), float(states)))
     assert losses[1][0] < 0.95 * losses[0][0]
     assert losses[1][1] < 0.75 * losses[0][1]

@@ -56,14 +56,12 @@ class Goal:
         true: features ``[1, F, 20]``.
         speech: ``[1, 160 F]`` in [-1, 1] that they are of; None where it is not known.
         before: decoded features ``[1, N, 20]`` of the first N of these frames, already decided.
-        every_block: whether the states behind every block of the recogniser count, or those behind its last alone.
     """
 
     listener: Listener
     true: Tensor
     speech: Tensor | None
     before: Tensor
-    every_block: bool
 
     @torch.no_grad()
     def wanted(self) -> Tensor:
@@ -71,19 +69,17 @@ class Goal:
         if self.speech is None:
             return self.states(self.true)
         frames = self._heard_frames
-        return self._counted(self.listener.heard(Spectra()(self.speech[:, : frames * FRAME], frames)))
+        return self.listener.heard(Spectra()(self.speech[:, : frames * FRAME], frames))
 
     def states(self, features: Tensor) -> Tensor:
         """What the listener makes of features ``[1, F, 20]``."""
-        return self._counted(self.listener(features[:, : self._heard_frames]))
+        states: Tensor = self.listener(features[:, : self._heard_frames])
+        return states
 
     @property
     def _heard_frames(self) -> int:
         """Frames that make whole states."""
         return self.true.shape[1] // FRAMES_PER_STATE * FRAMES_PER_STATE
-
-    def _counted(self, states: Tensor) -> Tensor:
-        return states if self.every_block else self.listener.last(states)
 
     def distance(self, decoded: Tensor, wanted: Tensor) -> Tensor:
         """The goal, a scalar, of decoded features ``[1, F - N, 20]`` whose states should be those of :meth:`wanted`."""
@@ -110,8 +106,6 @@ class WindowSearch(ABC):
     betas: ClassVar[tuple[float, float]]
     noisy: ClassVar[bool]
     """Whether the same values are heard differently at every step, so that the last count and not the best."""
-    every_block: ClassVar[bool]
-    """Whether the states behind every block of the recogniser count, or those behind its last alone."""
 
     def __init__(self, model: SpeechImageCodec, listener: Listener, steps: int, none: Tensor) -> None:
         self._model, self._listener, self._steps, self.none = model, listener, steps, none
@@ -211,7 +205,7 @@ class WindowSearch(ABC):
         rows = torch.cat([true_before, true], 1)
         features, samples = rows[..., :NUM_FREE], rows[..., NUM_FREE:]
         speech = None if samples.isnan().any() else samples.flatten(1)
-        goal = Goal(self._listener, features, speech, before, self.every_block)
+        goal = Goal(self._listener, features, speech, before)
         wanted = goal.wanted()
         moved = proposals.clone().requires_grad_(True)
         adam = torch.optim.Adam([moved], lr=self.learning_rate, betas=self.betas)
