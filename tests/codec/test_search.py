@@ -55,6 +55,19 @@ def goal_of(codec: HashCodec, features: Tensor, bits: Bits) -> float:
     return float(feature_loss(heard, features) + 0.5 * envelope_loss(heard, features) + states)
 
 
+def test_the_distance_to_the_recording_counts_twice_that_to_features(speech: Any, speech_features: Tensor) -> None:
+    listener, true, samples = tiny_listener(), speech_features[:1, :61], torch.from_numpy(speech[:1, : 61 * 160])
+    decoded = true + 0.2
+    made = listener(decoded[:, :60])
+    goals = [Goal(listener, true, given, true[:, :0]) for given in (None, samples)]
+    wanted = [listener(true[:, :60]), listener.heard(Spectra()(samples[:, : 60 * 160], 60))]
+    values = []
+    for goal, states, weight in zip(goals, wanted, (1, 2), strict=True):
+        assert torch.equal(goal.wanted(), states)
+        values.append(float(goal.distance(decoded, states) - weight * listening_loss(made, states)))
+    assert values[0] == pytest.approx(values[1], abs=1e-5)
+
+
 def test_a_search_that_has_the_speech_comes_nearer_to_what_the_recogniser_makes_of_it(
     codec: HashCodec, speech: Any, speech_features: Tensor, small_windows: None
 ) -> None:
