@@ -4,7 +4,8 @@
         --codec start=small --codec stages=RUN/codec_small.safetensors,RUN/vocoder.safetensors
 
 Prints the mean of every metric over the clips (evenly chosen in name order) and the differences to the first codec,
-clip by clip, with 95 % bootstrap intervals. F0 and V/UV of ``audio`` are of features taken again from the decoded
+clip by clip, with 95 % bootstrap intervals; of F0 correlation and spread, which the benchmark reports as medians, the
+medians too. F0 and V/UV of ``audio`` are of features taken again from the decoded
 speech, those of ``decoded`` of the decoder's features. WER is over English clips.
 """
 
@@ -31,6 +32,7 @@ from aether_lite.features.layout import FRAME
 
 AUDIO = ("estoi", "pesq_wb", "dnsmos_ovrl", "dnsmos_p808", "wer", "log_mel")
 FEATURES = ("feature_loss", "f0_correlation", "f0_spread_ratio", "vuv_error")
+MEDIANS = ("f0_correlation", "f0_spread_ratio")
 
 
 @dataclass(frozen=True)
@@ -96,11 +98,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     print("|---" * (2 * len(names)) + "|")
     for metric in values[names[0]][0]:
         columns = {name: [row[metric] for row in rows] for name, rows in values.items()}
-        cells = [f"{estimate(columns[name]).value:.3f}" for name in names]
-        for name in names[1:]:
-            gain = estimate([one - first for one, first in zip(columns[name], columns[names[0]], strict=True)])
-            cells.append(f"{gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]")
-        print(f"| {metric} | {' | '.join(cells)} |")
+        for median in (False, True) if metric.endswith(MEDIANS) else (False,):
+            cells = [f"{estimate(columns[name], median=median).value:.3f}" for name in names]
+            for name in names[1:]:
+                differences = [one - first for one, first in zip(columns[name], columns[names[0]], strict=True)]
+                gain = estimate(differences, median=median)
+                cells.append(f"{gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]")
+            print(f"| {metric}{', median' if median else ''} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":
