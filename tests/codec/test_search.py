@@ -51,67 +51,36 @@ def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 def goal_of(codec: HashCodec, features: Tensor, bits: Bits) -> float:
     """The goal of bits by what a receiver makes of them."""
     heard = codec.decode_features(bsc(bits, 0.0, state="exact"))
-    states = listening_loss(*(codec.listener(rows) for rows in (heard, features)))
+    states = listening_loss(*(codec.listener.last(codec.listener(rows)) for rows in (heard, features)))
     return float(feature_loss(heard, features) + 0.5 * envelope_loss(heard, features) + states)
+
+
+def test_symbols_are_heard_behind_every_block_and_bits_behind_the_last(speech_features: Tensor) -> None:
+    assert SymbolSearch.every_block
+    assert not BitSearch.every_block
+    listener, true = tiny_listener(), speech_features[:1, :60]
+    decoded = true + 0.2
+    goals = []
+    for every_block in (True, False):
+        goal = Goal(listener, true, None, true[:, :0], every_block)
+        goals.append(float(goal.distance(decoded, goal.wanted())))  # of all but the states the same
+    made, wanted = listener(decoded), listener(true)
+    both = (listening_loss(made, wanted), listening_loss(listener.last(made), listener.last(wanted)))
+    assert goals[0] - goals[1] == pytest.approx(float(both[0] - both[1]), abs=1e-6)
+    assert both[0] != both[1]
 
 
 def test_the_distance_to_the_recording_counts_twice_that_to_features(speech: Any, speech_features: Tensor) -> None:
     listener, true, samples = tiny_listener(), speech_features[:1, :61], torch.from_numpy(speech[:1, : 61 * 160])
     decoded = true + 0.2
     made = listener(decoded[:, :60])
-    goals = [Goal(listener, true, given, true[:, :0]) for given in (None, samples)]
+    goals = [Goal(listener, true, given, true[:, :0], True) for given in (None, samples)]
     wanted = [listener(true[:, :60]), listener.heard(Spectra()(samples[:, : 60 * 160], 60))]
     values = []
     for goal, states, weight in zip(goals, wanted, (1, 2), strict=True):
         assert torch.equal(goal.wanted(), states)
         values.append(float(goal.distance(decoded, states) - weight * listening_loss(made, states)))
     assert values[0] == pytest.approx(values[1], abs=1e-5)
-
-
-def test_a_search_that_has_the_speech_comes_nearer_to_what_the_recogniser_makes_of_it(
-    codec: HashCodec, speech: Any, speech_features: Tensor, small_windows: None
-) -> None:
-    features, samples = speech_features[:1, :240], torch.from_numpy(speech[:1, : 240 * 160])
-    recording = codec.listener.heard(Spectra()(samples, 240))
-    near = []
-    for given in (None, samples):
-        heard = codec.decode_features(bsc(codec.encode_features(features, 600, 20, given), 0.0, state="exact"))
-        near.append(float(listening_loss(codec.listener(heard), recording)))
-    assert near[1] < 0.98 * near[0]
-    assert torch.equal(
-        codec.encode(samples, 600, 3).values,
-        codec.encode_features(codec.features(samples), 600, 3, codec.samples(samples)).values,
-    )
-
-
-def test_every_window_has_its_own_speech(
-    codec: HashCodec, speech: Any, small_windows: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    samples = codec.samples(torch.from_numpy((speech[0, :40_000] * 32767).round().astype("int16")))
-    features = codec.features(samples)
-    places = []
-
-    def recorded(goal: Goal) -> Tensor:
-        begin = int((features[0] == goal.true[0, 0]).all(1).nonzero()[0])
-        frames = goal.true.shape[1]
-        places.append((begin, frames))
-        assert goal.speech is not None
-        assert torch.equal(goal.speech, samples[:, 160 * begin : 160 * (begin + frames)])
-        return goal.states(goal.true)
-
-    monkeypatch.setattr(Goal, "wanted", recorded)
-    search = BitSearch(codec.model, codec.listener, 600, 0)
-    search.each(features, samples)
-    assert len(places) > 2
-    assert places[0][0] == 0
-    assert sum(places[-1]) == features.shape[1]
-
-
-def test_speech_that_features_are_not_of_is_refused(codec: HashCodec, speech_features: Tensor) -> None:
-    features = speech_features[:1, :80]
-    for speech in (torch.zeros(2, 12_800), torch.zeros(1, 12_801), torch.zeros(12_800)):
-        with pytest.raises(AetherError, match=r"speech must be \[1, N\] with at most 12800 samples"):
-            codec.encode_features(features, 600, 1, speech)
 
 
 @pytest.mark.parametrize("rate", [300, 2400])
@@ -209,7 +178,7 @@ def test_the_released_codec_gains_features_and_states_on_speech() -> None:
     losses = []
     for steps in (0, 12):
         heard = codec.decode_features(bsc(codec.encode_features(features, 600, steps), 0.0, state="exact"))
-        states = listening_loss(*(codec.listener(rows) for rows in (heard, features)))
+        states = listening_loss(*(codec.listener.last(codec.listener(rows)) for rows in (heard, features)))
         losses.append((float(feature_loss(heard, features)), float(states)))
     assert losses[1][0] < 0.95 * losses[0][0]
     assert losses[1][1] < 0.75 * losses[0][1]
@@ -260,6 +229,52 @@ def test_windows_of_symbols_are_those_of_the_whole_and_the_power_of_each_stays(
     for window in (slice(0, 9), slice(9, 18), slice(18, 27), slice(27, 30)):
         powers = [each[:, window].abs().square().mean() for each in (plain, proposed)]
         torch.testing.assert_close(*powers)
+
+
+def test_a_search_that_has_the_speech_comes_nearer_to_what_the_recogniser_makes_of_it(
+    analogue: Codec, speech: Any, speech_features: Tensor, small_windows: None
+) -> None:
+    features, samples = speech_features[:1, :240], torch.from_numpy(speech[:1, : 240 * 160])
+    recording = analogue.listener.heard(Spectra()(samples, 240))
+    near = []
+    for given in (None, samples):
+        sent = analogue.encode_features(features, 1000, 20.0, 20, given)
+        heard = analogue.decode_features(awgn(sent, 20.0, seed=0))
+        near.append(float(listening_loss(analogue.listener(heard), recording)))
+    assert near[1] < 0.98 * near[0]
+    assert torch.equal(
+        analogue.encode(samples, 1000, 6.0, 3).values,
+        analogue.encode_features(analogue.features(samples), 1000, 6.0, 3, analogue.samples(samples)).values,
+    )
+
+
+def test_every_window_has_its_own_speech(
+    analogue: Codec, speech: Any, small_windows: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = analogue.samples(torch.from_numpy((speech[0, :40_000] * 32767).round().astype("int16")))
+    features = analogue.features(samples)
+    places = []
+
+    def recorded(goal: Goal) -> Tensor:
+        begin = int((features[0] == goal.true[0, 0]).all(1).nonzero()[0])
+        frames = goal.true.shape[1]
+        places.append((begin, frames))
+        assert goal.speech is not None
+        assert torch.equal(goal.speech, samples[:, 160 * begin : 160 * (begin + frames)])
+        return goal.states(goal.true)
+
+    monkeypatch.setattr(Goal, "wanted", recorded)
+    SymbolSearch(analogue.model, analogue.listener, 1000, 6.0, 0).each(features, samples)
+    assert len(places) > 2
+    assert places[0][0] == 0
+    assert sum(places[-1]) == features.shape[1]
+
+
+def test_speech_that_features_are_not_of_is_refused(analogue: Codec, speech_features: Tensor) -> None:
+    features = speech_features[:1, :80]
+    for speech in (torch.zeros(2, 12_800), torch.zeros(1, 12_801), torch.zeros(12_800)):
+        with pytest.raises(AetherError, match=r"speech must be \[1, N\] with at most 12800 samples"):
+            analogue.encode_features(features, 1000, 6.0, 1, speech)
 
 
 @pytest.mark.parametrize("level", [0.0, 20.0], ids=["silence", "clipped"])

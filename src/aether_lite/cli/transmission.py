@@ -98,16 +98,15 @@ class Transmission:
         import torch
 
         from aether_lite.audio import write_audio
+        from aether_lite.evaluation.bit_link import BitLink
 
         heard, vocoder_s = None, None
         with steps(self.out) as progress:
             given = self._read(progress)
+            searches_symbols = self.job.search > 0 and not isinstance(self.link, BitLink)
+            known = {"speech": torch.from_numpy(given.speech)} if searches_symbols and given.speech is not None else {}
             delivery = self._deliver(
-                given.features,
-                frames=given.frames,
-                extraction_s=given.extraction_s,
-                progress=progress.begin,
-                speech=None if given.speech is None else torch.from_numpy(given.speech),
+                given.features, frames=given.frames, extraction_s=given.extraction_s, progress=progress.begin, **known
             )
             if "vocoder" in self.weights:
                 heard, vocoder_s = self._voice(delivery, given.samples, progress)

@@ -37,6 +37,7 @@ class BitSearch(WindowSearch):
     learning_rate: ClassVar[float] = 0.1
     betas: ClassVar[tuple[float, float]] = (0.8, 0.95)
     noisy: ClassVar[bool] = False
+    every_block: ClassVar[bool] = False  # see docs/experiments.md
     _model: SpiHash
 
     def __init__(self, model: SpiHash, listener: Listener, rate: int, steps: int = STEPS) -> None:

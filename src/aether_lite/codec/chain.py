@@ -30,7 +30,6 @@ from aether_lite.vocoder import (
 )
 
 if TYPE_CHECKING:
-    from aether_lite.codec.search import WindowSearch
     from aether_lite.listener import Listener
 
 BLOCK_TOKENS = 250  # 20 s at a time: bounds the memory of long speech
@@ -122,27 +121,6 @@ class SpeechChain:
             raise AetherError(f"features must be [B, F, 20] with F > 0 frames, not {tuple(features.shape)}")
         missing = -features.shape[1] % self.token_frames
         return torch.cat((features, features[:, -1:].expand(-1, missing, -1)), dim=1)[..., :NUM_FREE].float()
-
-    def searched(self, search: WindowSearch, whole: Tensor, speech: Tensor | None) -> Tensor:
-        """What a search finds ``[B, K, n]`` for features ``[B, F', 20]`` of whole tokens.
-
-        Args:
-            search: of this codec.
-            whole: see :meth:`whole_tokens`.
-            speech: ``[B, N] float32`` in [-1, 1] that they are of, filled up with silence; None where it is not known.
-
-        Raises:
-            AetherError: the speech is of other clips or longer than the features.
-        """
-        if speech is None:
-            return search.each(whole)
-        if speech.ndim != 2 or len(speech) != len(whole) or speech.shape[1] > FRAME * whole.shape[1]:
-            raise AetherError(
-                f"speech must be [{len(whole)}, N] with at most {FRAME * whole.shape[1]} samples, those that the "
-                f"features are of, not {tuple(speech.shape)}"
-            )
-        missing = FRAME * whole.shape[1] - speech.shape[1]
-        return search.each(whole, torch.nn.functional.pad(speech.float(), (0, missing)))
 
     def speak(self, features: Tensor) -> Tensor:
         """Speech ``[B, 160 F] float32`` in [-1, 1] of features ``[B, F, 20]``."""

@@ -15,6 +15,7 @@ from aether_lite.codec.chain import SpeechChain, decoded_in_blocks
 from aether_lite.codec.loading import DEFAULT_CODEC, codec_path, load_codec
 from aether_lite.codec.symbol_model import SpiJscc
 from aether_lite.errors import AetherError
+from aether_lite.features.layout import FRAME
 from aether_lite.jscc import RATES
 from aether_lite.spi import State
 
@@ -86,7 +87,7 @@ class Codec(SpeechChain):
         if search:
             if target_snr_db is None:
                 raise AetherError("a search for symbols needs the SNR that they are for (target_snr_db)")
-            found = self.searched(self.searching(rate, target_snr_db, search), whole, speech)
+            found = self.searching(rate, target_snr_db, search).each(whole, self._speech_of(whole, speech))
             return Symbols(found, rate, self.token_frames)
         state: State | None = None
         pieces = []
@@ -94,6 +95,19 @@ class Codec(SpeechChain):
             symbols, state = self.model.encode(block, rate, target_snr_db, state)
             pieces.append(symbols.values)
         return Symbols(torch.cat(pieces, dim=1), rate, self.token_frames)
+
+    @staticmethod
+    def _speech_of(features: Tensor, speech: Tensor | None) -> Tensor | None:
+        """Speech ``[B, 160 F]`` of the features ``[B, F, 20]``, filled up with silence."""
+        if speech is None:
+            return None
+        missing = FRAME * features.shape[1] - speech.shape[-1]
+        if speech.ndim != 2 or len(speech) != len(features) or missing < 0:
+            raise AetherError(
+                f"speech must be [{len(features)}, N] with at most {FRAME * features.shape[1]} samples, those that the "
+                f"features are of, not {tuple(speech.shape)}"
+            )
+        return torch.nn.functional.pad(speech.float(), (0, missing))
 
     def decode(self, received: Received) -> Tensor:
         """Speech ``[B, 160 F] float32`` in [-1, 1] of F frames in whole received tokens, aligned with the input."""

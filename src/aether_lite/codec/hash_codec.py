@@ -53,23 +53,19 @@ class HashCodec(SpeechChain):
         Returns:
             ``[B, K, n]``, +1 and -1, with K = ceil(N / 1280) tokens of 80 ms; the same for an item alone or in a batch.
         """
-        return self.encode_features(self.features(speech), rate, search, self.samples(speech) if search else None)
+        return self.encode_features(self.features(speech), rate, search)
 
-    def encode_features(
-        self, features: Tensor, rate: int = DEFAULT_RATE, search: int = 0, speech: Tensor | None = None
-    ) -> Bits:
+    def encode_features(self, features: Tensor, rate: int = DEFAULT_RATE, search: int = 0) -> Bits:
         """Bits of features ``[B, F, 20 or more]``; a last part token is filled by repeating the last row.
 
         The encoder runs token by token and item by item. The size of a matrix product decides how its sums are rounded,
         and a latent within rounding of its threshold would change its bit with the size of the batch or the length of
         the clip; here the sizes are always the same. Bits of a search have no such guarantee.
-
-        ``speech`` ``[B, N]`` in [-1, 1], that the features are of, makes a search better; nothing else asks for it.
         """
         checked_bit_rate(rate)
         whole = self.whole_tokens(features)
         if search:
-            return Bits(self.searched(self.searching(rate, search), whole, speech), rate, self.token_frames)
+            return Bits(self.searching(rate, search).each(whole), rate, self.token_frames)
         rows = []
         for item in torch.split(whole, 1):
             state: State | None = None

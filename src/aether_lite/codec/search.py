@@ -8,11 +8,11 @@ rate that falls to zero)::
     goal = feature loss + 0.5 envelope loss + 0.1 voicing loss + w listening loss
 
 (:mod:`aether_lite.losses`). Decoder and formats stay what they are. A search wants a listener: by features alone it
-finds less feature loss and fewer words (docs/experiments.md). Where the speech itself is there, the listener's states
-are compared with the recogniser's of the recording (w = 2), so that the search makes up for what features leave out and
-the vocoder loses; with features alone, with the listener's of the true ones (w = 1). Speech is searched in windows that
-see a little further than they decide: memory is bounded, and a stream gets what the whole would get. Results may differ
-between machines; what a decoder makes of them does not.
+finds less feature loss and fewer words (docs/experiments.md). Where a search is given the speech itself, the listener's
+states are compared with the recogniser's of the recording (w = 2), so that the search makes up for what features leave
+out and the vocoder loses; with features alone, with the listener's of the true ones (w = 1). Speech is searched in
+windows that see a little further than they decide: memory is bounded, and a stream gets what the whole would get.
+Results may differ between machines; what a decoder makes of them does not.
 """
 
 from __future__ import annotations
@@ -56,12 +56,14 @@ class Goal:
         true: features ``[1, F, 20]``.
         speech: ``[1, 160 F]`` in [-1, 1] that they are of; None where it is not known.
         before: decoded features ``[1, N, 20]`` of the first N of these frames, already decided.
+        every_block: whether the states behind every block of the recogniser count, or those behind its last alone.
     """
 
     listener: Listener
     true: Tensor
     speech: Tensor | None
     before: Tensor
+    every_block: bool
 
     @torch.no_grad()
     def wanted(self) -> Tensor:
@@ -69,12 +71,14 @@ class Goal:
         if self.speech is None:
             return self.states(self.true)
         frames = self._heard_frames
-        return self.listener.heard(Spectra()(self.speech[:, : frames * FRAME], frames))
+        return self._counted(self.listener.heard(Spectra()(self.speech[:, : frames * FRAME], frames)))
 
     def states(self, features: Tensor) -> Tensor:
         """What the listener makes of features ``[1, F, 20]``."""
-        states: Tensor = self.listener(features[:, : self._heard_frames])
-        return states
+        return self._counted(self.listener(features[:, : self._heard_frames]))
+
+    def _counted(self, states: Tensor) -> Tensor:
+        return states if self.every_block else self.listener.last(states)
 
     @property
     def _heard_frames(self) -> int:
@@ -106,6 +110,8 @@ class WindowSearch(ABC):
     betas: ClassVar[tuple[float, float]]
     noisy: ClassVar[bool]
     """Whether the same values are heard differently at every step, so that the last count and not the best."""
+    every_block: ClassVar[bool]
+    """Whether the states behind every block of the recogniser count, or those behind its last alone."""
 
     def __init__(self, model: SpeechImageCodec, listener: Listener, steps: int, none: Tensor) -> None:
         self._model, self._listener, self._steps, self.none = model, listener, steps, none
@@ -205,7 +211,7 @@ class WindowSearch(ABC):
         rows = torch.cat([true_before, true], 1)
         features, samples = rows[..., :NUM_FREE], rows[..., NUM_FREE:]
         speech = None if samples.isnan().any() else samples.flatten(1)
-        goal = Goal(self._listener, features, speech, before)
+        goal = Goal(self._listener, features, speech, before, self.every_block)
         wanted = goal.wanted()
         moved = proposals.clone().requires_grad_(True)
         adam = torch.optim.Adam([moved], lr=self.learning_rate, betas=self.betas)

@@ -41,6 +41,7 @@ class SymbolSearch(WindowSearch):
     learning_rate: ClassVar[float] = 0.05
     betas: ClassVar[tuple[float, float]] = (0.6, 0.9)
     noisy: ClassVar[bool] = True
+    every_block: ClassVar[bool] = True
     _model: SpiJscc
 
     def __init__(self, model: SpiJscc, listener: Listener, rate: int, snr_db: float, steps: int = STEPS) -> None:

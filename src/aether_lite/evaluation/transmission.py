@@ -221,12 +221,11 @@ def deliver_bits(
     extraction_s: float = 0.0,
     progress: Progress | None = None,
     search: int = 0,
-    speech: Tensor | None = None,
 ) -> BitDelivery:
     """Send features as bits; arguments and errors as :func:`deliver`."""
     bits, crossed, passage = _pass(
         features[:frames],
-        lambda: codec.encode_features(features[None], link.rate, search, None if speech is None else speech[None]),
+        lambda: codec.encode_features(features[None], link.rate, search),
         link.send,
         lambda crossed: codec.decode_features(crossed.arrived),
         extraction_s,

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
 from aether_lite.channels.bits import Bits
 from aether_lite.codec import HashCodec
-from aether_lite.features import FRAME
-from aether_lite.features.analysis import int16_scale
-from aether_lite.features.layout import INT16_SCALE
 from aether_lite.streaming.token_features import TokenFeatures
 
 
@@ -34,24 +30,15 @@ class SearchingEncoder:
         self._speech = TokenFeatures(codec.token_frames)
         self._search = codec.searching(rate, steps)
         self._rate, self._frames = rate, codec.token_frames
-        self._samples = np.zeros(0)  # of tokens whose features are not there yet
 
     def push(self, samples: ArrayLike | Tensor) -> Bits:
         """Bits ``[1, K, n]`` of the tokens that samples ``[n]`` at 16 kHz decide, K >= 0."""
-        array = samples.numpy(force=True) if isinstance(samples, Tensor) else np.asarray(samples)
-        self._samples = np.concatenate([self._samples, int16_scale(array) / INT16_SCALE])
-        return self._bits(self._speech.push(array))
+        return self._bits([self._search.push(features) for features in self._speech.push(samples)])
 
     def flush(self) -> Bits:
         """End the stream: the last tokens. The object is of no use after it."""
-        last = self._bits(self._speech.flush())
-        return Bits(torch.cat([last.values, self._search.flush()], dim=1), self._rate, self._frames)
+        last = [self._search.push(features) for features in self._speech.flush()]
+        return self._bits([*last, self._search.flush()])
 
-    def _bits(self, tokens: list[Tensor]) -> Bits:
-        """What a search decides with the features of further tokens."""
-        pieces, length = [self._search.none], self._frames * FRAME
-        for features in tokens:
-            own, self._samples = self._samples[:length], self._samples[length:]
-            filled = torch.from_numpy(np.pad(own, (0, length - len(own)))).float()
-            pieces.append(self._search.push(features, filled[None]))
-        return Bits(torch.cat(pieces, dim=1), self._rate, self._frames)
+    def _bits(self, pieces: list[Tensor]) -> Bits:
+        return Bits(torch.cat([self._search.none, *pieces], dim=1), self._rate, self._frames)

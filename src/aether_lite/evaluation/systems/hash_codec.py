@@ -65,8 +65,7 @@ class HashSystem:
 
     def transmit(self, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
         """Features through encoder, channel and decoder; audio by the released vocoder."""
-        link = bit_link_of(condition, seed)
-        delivery = deliver_bits(self._codec, clip.features, link, search=self.search, speech=clip.speech)
+        delivery = deliver_bits(self._codec, clip.features, bit_link_of(condition, seed), search=self.search)
         wrong, decided = delivery.bit_errors()
         measured = {
             "bit_rate": float(delivery.link.rate),
