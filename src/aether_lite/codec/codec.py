@@ -107,6 +107,8 @@ class Codec(SpeechChain):
                 f"speech must be [{len(features)}, N] with at most {FRAME * features.shape[1]} samples, those that the "
                 f"features are of, not {tuple(speech.shape)}"
             )
+        if not speech.isfinite().all():
+            raise AetherError("speech has a sample that is not finite")
         return torch.nn.functional.pad(speech.float(), (0, missing))
 
     def decode(self, received: Received) -> Tensor:
