@@ -13,6 +13,8 @@ from aether_lite.codec import SpiJscc, load_codec, preset, save_codec
 from aether_lite.codec.loading import codec_path
 from aether_lite.errors import AetherError
 from aether_lite.listener import save_ear
+from aether_lite.listener.listener import SILENCE_AFTER
+from aether_lite.listener.spectra import Spectra
 from aether_lite.training.batches import Batch
 from aether_lite.training.checkpoint import load_checkpoint, newest
 from aether_lite.training.config import TrainConfig
@@ -291,6 +293,34 @@ def test_errors_count_as_a_listener_hears_them_only_where_asked(data_root: Path,
         trained(data_root, tmp_path / "none", steps=0, lambda_listening=1.0, ear=str(tmp_path / "nobody"))
     with pytest.raises(AetherError, match="listening_items 3 must divide the batch of 4"):
         trained(data_root, tmp_path / "none", steps=0, lambda_listening=1.0, **{**hears, "listening_items": 3})
+
+
+@pytest.mark.parametrize("term", ["lambda_listening", "lambda_words"])
+def test_a_listener_may_compare_with_the_recording(data_root: Path, tmp_path: Path, term: str) -> None:
+    reads = term == "lambda_words"
+    save_ear(tiny_listener(), tmp_path / "ear.safetensors", {})
+    write_model(tmp_path, variables(tiny_encoder()))
+    asked = {"ear": str(tmp_path / "ear.safetensors"), "recogniser": str(tmp_path), "listening_items": 2, term: 1.0}
+    made = {
+        target: trained(data_root, tmp_path / target, steps=0, listening_target=target, sends=2, **asked)
+        for target in ("features", "recording")
+    }
+    parts = {target: trainer.train_step() for target, trainer in made.items()}
+    name = term.removeprefix("lambda_")
+    assert float(parts["recording"][name]) != float(parts["features"][name])
+    assert parts["recording"]["feature"] == pytest.approx(float(parts["features"]["feature"]), rel=1e-3)
+    assert next(made["features"].loader).audio is None  # type: ignore[arg-type]
+    trainer = made["recording"]
+    batch: Batch = next(trainer.loader)  # type: ignore[arg-type]
+    assert position(1, trainer.config.stage_borders).stage.name == "feature_focus"
+    assert batch.audio is not None
+    listener = trainer.listener
+    assert listener is not None
+    wanted = trainer.wrapped._recorded(batch, [0, 2])  # type: ignore[operator]
+    assert wanted.shape == listener(batch.features[[0, 2]]).shape
+    silence = torch.zeros(2, 160 * SILENCE_AFTER if reads else 0)
+    speech = torch.cat([batch.audio[[0, 2]], silence], 1)
+    assert torch.equal(wanted, listener.heard(Spectra()(speech, speech.shape[1] // 160)))
 
 
 def test_a_start_of_unknown_origin_counts_no_steps(tmp_path: Path) -> None:

@@ -26,6 +26,6 @@ class Spectra:
         self._extract: Any = FeatureExtractor()
 
     def __call__(self, audio: Tensor, frames: int) -> Tensor:
-        """``[B, frames, 80]`` of audio ``[B, 160 frames] float32``, full scale 1."""
-        spectra = [torch.from_numpy(self._extract(row.numpy())[:, :frames]) for row in audio]
+        """``[B, frames, 80]`` of audio ``[B, 160 frames] float32``, full scale 1; on the CPU."""
+        spectra = [torch.from_numpy(self._extract(row.numpy(force=True))[:, :frames]) for row in audio]
         return torch.stack(spectra).float().mT

@@ -22,7 +22,7 @@ class Batch:
     Attributes:
         items: numbers of the crops within the step, over all processes.
         features: ``[B, F, 20] float32``.
-        audio: ``[B, 160 F] float32``, speech aligned with the features; None in stages without audio.
+        audio: ``[B, 160 F] float32``, speech aligned with the features; None where nothing asks for it.
     """
 
     items: tuple[int, ...]
@@ -49,10 +49,11 @@ class MakeBatch:
     items: Sequence[int]
     frames: int
     borders: Sequence[int]
+    recorded: bool  # whether every batch has audio, not only those of stages that make some
 
     def __call__(self, step: int) -> Batch:
         place = self.corpus, self.seed, step, self.items, self.frames
-        if position(step, self.borders).stage.hears:
+        if self.recorded or position(step, self.borders).stage.hears:
             features, audio = Corpus.batch_with_audio(*place)
             return Batch(tuple(self.items), features, audio)
         return Batch(tuple(self.items), Corpus.batch(*place), None)
@@ -61,6 +62,7 @@ class MakeBatch:
 def batches(corpus: Corpus, config: TrainConfig, team: Team, first: int) -> Loader[Batch]:
     """This process's batches from step ``first`` to the end, prepared ahead by ``config.workers`` processes."""
     items = tuple(team.items(config.batch))
-    make = MakeBatch(corpus, config.seed, items, config.frames, tuple(config.stage_borders))
+    borders = tuple(config.stage_borders)
+    make = MakeBatch(corpus, config.seed, items, config.frames, borders, config.listens_to_recordings)
     cuda = team.device.type == "cuda"
     return Loader(make, range(first, config.steps), workers=config.workers, pin_memory=cuda)

@@ -21,6 +21,8 @@ from aether_lite.training.options import option
 
 DESCRIPTION = "Train the codec in the four Anti-Buzz stages. Ctrl-C saves; the same command continues."
 
+FEATURES, RECORDING = "features", "recording"  # what a listener compares decoded features with
+
 
 @dataclass
 class TrainConfig:
@@ -80,6 +82,11 @@ class TrainConfig:
         0.0, "weight of an SPI term that compares the words that recogniser expects, relative to the feature loss"
     )
     listening_items: int = option(4, "items of the batch that these two are counted on, over all processes")
+    listening_target: str = option(
+        FEATURES,
+        "what these two compare with: what the listener makes of the true features, or its recogniser of the recording",
+        choices=(FEATURES, RECORDING),
+    )
     ear: str = option("ear", "how it hears features: the released ear, or a file of train-ear")
     recogniser: str = option(
         "tiny.en", "what hears for it: tiny.en (in the extra `listener`) or a folder with a CTranslate2 Whisper model"
@@ -157,6 +164,11 @@ class TrainConfig:
     def listens(self) -> bool:
         """Whether a recogniser takes part."""
         return max(self.lambda_listening, self.lambda_words) > 0
+
+    @property
+    def listens_to_recordings(self) -> bool:
+        """Whether it compares with recordings, so that every batch has audio."""
+        return self.listens and self.listening_target == RECORDING
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for checkpoints and YAML."""

@@ -55,6 +55,7 @@ def spi_terms(
     *,
     listener: Listener | None = None,
     listened: Sequence[int] = (),
+    wanted: Tensor | None = None,
     envelope: bool = False,
 ) -> dict[str, Tensor]:
     """Every SPI term, a scalar each, items weighted, not yet multiplied by :func:`spi_weights`.
@@ -65,6 +66,7 @@ def spi_terms(
         reduce: sum over ranks, see :mod:`aether_lite.losses.reduction`.
         listener: gives the term ``listening`` and, if it reads, ``words``; without it there is none.
         listened: the items that these are counted on.
+        wanted: states that they compare with, of ``listened`` in turn; None: the listener's of the true features.
         envelope: whether there is a term ``envelope``, which wants 38 frames or more.
     """
     energy = normalised_energy(sent.target_image)
@@ -85,8 +87,9 @@ def spi_terms(
     if listener is not None:
         chosen = list(listened)
         states = listener(sent.features[chosen])
-        with torch.no_grad():
-            wanted = listener(features[chosen])
+        if wanted is None:
+            with torch.no_grad():
+                wanted = listener(features[chosen])
         terms["listening"] = (weight[chosen] * listening_loss(states, wanted)).mean()
         if listener.reader is not None:
             terms["words"] = (weight[chosen] * words_loss(listener, states, wanted)).mean()

@@ -21,6 +21,8 @@ from aether_lite.features.layout import FRAME, PITCH
 from aether_lite.features.tensors import voiced_frames
 from aether_lite.hash import HashPenalties, sharpness_at
 from aether_lite.listener import Listener
+from aether_lite.listener.listener import SILENCE_AFTER
+from aether_lite.listener.spectra import Spectra
 from aether_lite.losses.adversarial import GanLoss, balanced_gradient, feature_matching_loss, generator_loss
 from aether_lite.losses.reduction import Reduce
 from aether_lite.losses.soft_yin import f0_audio_loss
@@ -133,29 +135,40 @@ class TrainingPass(nn.Module):
         self, batch: Batch, conditions: Conditions | BitConditions, step: int
     ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
         """Decoded features of the first sending of every item, the SPI terms and the penalties of bits."""
-        features = batch.features
-        with torch.autocast(features.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+        config, features = self.config, batch.features
+        with torch.autocast(features.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             if isinstance(conditions, Conditions):
                 assert isinstance(self.codec, SpiJscc)
                 sent = self.codec(features, conditions.rate, conditions.transmit, conditions.target_snr_db)
             else:
                 assert isinstance(self.codec, SpiHash)
-                self.codec.jscc_encoder.bottleneck.sharpness = sharpness_at(step, self.config.hash_anneal)
+                self.codec.jscc_encoder.bottleneck.sharpness = sharpness_at(step, config.hash_anneal)
                 sent = self.codec(features, conditions.rate, conditions.transmit)
-        listener, sends = self._listener[0], self.config.sends
+        listened = self._listened(batch) if self.config.listens else []
         terms = spi_terms(
             sent,
             repeated(features, conditions.rate),
-            balance(conditions.expected_loss, self.config.balance),
+            balance(conditions.expected_loss, config.balance),
             self.reduce,
-            listener=listener,
-            listened=[sends * place for place in self._listened(batch)] if listener else (),
-            envelope=self.config.lambda_envelope > 0,
+            listener=self._listener[0],
+            listened=[config.sends * place for place in listened],
+            wanted=self._recorded(batch, listened) if config.listens_to_recordings else None,
+            envelope=config.lambda_envelope > 0,
         )
-        return sent.features[::sends], terms, {} if self.penalties is None else self.penalties(*sent.hashed)
+        return sent.features[:: config.sends], terms, {} if self.penalties is None else self.penalties(*sent.hashed)
 
     def _listened(self, batch: Batch) -> list[int]:
         return _every(self.config.batch // self.config.listening_items, batch)
+
+    @torch.no_grad()
+    def _recorded(self, batch: Batch, listened: list[int]) -> Tensor:
+        """What the recogniser makes of the recordings of items, as the listener's states."""
+        listener = self._listener[0]
+        assert listener is not None
+        assert batch.audio is not None
+        behind = SILENCE_AFTER if listener.reader is not None else 0
+        audio = nn.functional.pad(batch.audio[listened], (0, behind * FRAME))
+        return listener.heard(Spectra()(audio, batch.features.shape[1] + behind).to(audio.device))
 
     def _vocode(self, decoded: Tensor, batch: Batch, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Audio of crops of every n-th item, the original beside it, and the original's feature rows of its frames."""

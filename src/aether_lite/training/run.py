@@ -19,7 +19,7 @@ def run(config: TrainConfig) -> None:
     """Train as the options say; every process started by torchrun calls this."""
     with team(config.distributed, config.device) as here:
         train, valid = corpora(config, consecutive=config.consecutive)
-        if config.stage_borders[0] < config.steps:
+        if config.listens_to_recordings or config.stage_borders[0] < config.steps:
             _ = train.kinds  # audio that does not belong to its features is to be an error now
         trainer = Trainer(config, train, here)
         launch(trainer, config, here, lambda: _reporter(config, trainer, valid, here))
