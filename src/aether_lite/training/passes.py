@@ -98,6 +98,7 @@ class TrainingPass(nn.Module):
         self._speak = (speak or Vocode(vocoder),)  # a tuple: the vocoder is registered once
         self._critic = (critic,)  # a tuple: the critic's parameters are not this module's
         self._listener = (listener,)  # likewise
+        self._spectra = Spectra() if config.listens_to_recordings else None
         self.config, self.reduce = config, reduce
 
     def forward(self, batch: Batch, conditions: Conditions | BitConditions, place: Position, step: int) -> PassOutput:
@@ -144,7 +145,7 @@ class TrainingPass(nn.Module):
                 assert isinstance(self.codec, SpiHash)
                 self.codec.jscc_encoder.bottleneck.sharpness = sharpness_at(step, config.hash_anneal)
                 sent = self.codec(features, conditions.rate, conditions.transmit)
-        listened = self._listened(batch) if self.config.listens else []
+        listened = self._listened(batch) if config.listens else []
         terms = spi_terms(
             sent,
             repeated(features, conditions.rate),
@@ -165,10 +166,11 @@ class TrainingPass(nn.Module):
         """What the recogniser makes of the recordings of items, as the listener's states."""
         listener = self._listener[0]
         assert listener is not None
+        assert self._spectra is not None
         assert batch.audio is not None
         behind = SILENCE_AFTER if listener.reader is not None else 0
         audio = nn.functional.pad(batch.audio[listened], (0, behind * FRAME))
-        return listener.heard(Spectra()(audio, batch.features.shape[1] + behind).to(audio.device))
+        return listener.heard(self._spectra(audio, batch.features.shape[1] + behind).to(audio.device))
 
     def _vocode(self, decoded: Tensor, batch: Batch, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Audio of crops of every n-th item, the original beside it, and the original's feature rows of its frames."""
