@@ -13,12 +13,16 @@ errors.
 A recogniser hears other words where speech differs by nothing that matters, by a point or two over 83 clips: figures
 are means over ``--noises`` of the channel. ``--codec vocoder`` sends nothing; its speech is of the true features, with
 noise of 0.01 on the cepstra that is likewise another each time.
+
+``states`` is the listening loss of training: how far what the released listener makes of the decoded features lies
+from what it makes of the true ones. It takes no speech, so ``--quick`` gives it, feature and pitch loss in seconds.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,24 +44,41 @@ from aether_lite.evaluation.metrics.recognition import word_error_rate
 from aether_lite.evaluation.metrics.whisper import whisper_folder
 from aether_lite.evaluation.systems import Clip
 from aether_lite.features.layout import CEPSTRA, FRAME
-from aether_lite.listener import Ear, Listener, load_encoder, load_reader, recogniser_file
-from aether_lite.listener.listener import SILENCE_AFTER
+from aether_lite.listener import Ear, Listener, load_encoder, load_listener, load_reader, recogniser_file
+from aether_lite.listener.listener import SILENCE_AFTER, longest
 from aether_lite.listener.recogniser import FRAMES_PER_STATE
 from aether_lite.listener.spectra import Spectra
-from aether_lite.losses.feature import feature_loss
-from aether_lite.losses.listening import words_loss
+from aether_lite.losses.feature import feature_loss_parts
+from aether_lite.losses.listening import listening_loss, words_loss
 
 VOCODER = "vocoder"
+WORDS = " expected words [nat] | WER | more WER | more nats |"
+MORE = ("errors", "expected")
+DIGITS = {"features": 3, "pitch": 4, "states": 3, "expected": 3, "errors": 3}
 JITTER = 0.01  # of cepstra, standard deviation
 
 
 @dataclass(frozen=True)
 class Loss:
-    """Of one clip by one codec."""
+    """Of one clip by one codec; words are NaN where no speech was made."""
 
-    errors: float
-    expected: float
     features: float
+    pitch: float
+    states: float
+    expected: float = math.nan
+    errors: float = math.nan
+
+
+class Hearing:
+    """Distance of what the released listener makes of decoded features from what it makes of the true ones."""
+
+    def __init__(self) -> None:
+        self.listener = load_listener()
+
+    @torch.no_grad()
+    def __call__(self, rows: Tensor, features: Tensor) -> float:
+        frames = min(rows.shape[1], longest(reads=False)) // FRAMES_PER_STATE * FRAMES_PER_STATE
+        return float(listening_loss(self.listener(rows[:, :frames]), self.listener(features[None, :frames])))
 
 
 class Expecting:
@@ -113,21 +134,19 @@ def jittered(features: Tensor, seed: int) -> Tensor:
     return rows
 
 
-def measured(of: Chain, clip: Clip, seeds: Sequence[int], expecting: Expecting) -> Loss:
-    """Means over the noises of seeds."""
+def measured(of: Chain, clip: Clip, seeds: Sequence[int], hearing: Hearing, expecting: Expecting | None) -> Loss:
+    """Means over the noises of seeds; without ``expecting`` no speech is made."""
     sent = of.send(clip.speech, clip.features)
     losses = []
     for seed in seeds if of.noisy else seeds[:1]:
         rows = of.decode(sent, seed)[:, : len(clip.features)]
-        made = of.speak(rows)[0, : len(clip.speech)]
-        original = clip.speech[: len(made)]
-        losses.append(
-            (
-                float(word_error_rate(made, original)),
-                expecting(made, original),
-                float(feature_loss(rows, clip.features[None, : rows.shape[1]])),
-            )
-        )
+        parts = feature_loss_parts(rows, clip.features[None, : rows.shape[1]])
+        loss = [float(parts.total), float(parts.pitch), hearing(rows, clip.features)]
+        if expecting is not None:
+            made = of.speak(rows)[0, : len(clip.speech)]
+            original = clip.speech[: len(made)]
+            loss += [expecting(made, original), float(word_error_rate(made, original))]
+        losses.append(loss)
     return Loss(*(sum(values) / len(values) for values in zip(*losses, strict=True)))
 
 
@@ -157,6 +176,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     known.add_argument("--among", type=Path, help="results.csv of a benchmark, whose clips alone are taken")
     parser.add_argument("--noises", type=int, default=1, help="of the channel, whose mean counts")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--quick", action="store_true", help="no speech, so no words: features and states alone")
     options = parser.parse_args(argv)
     if options.noises < 1:
         parser.error("--noises: at least 1")
@@ -172,11 +192,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise AetherError(f"{options.folder}: no English clip is left")
         count = min(options.clips or len(clips), len(clips))
         clips = [clips[round(i * (len(clips) - 1) / max(count - 1, 1))] for i in range(count)]
-        expecting = Expecting()
+        hearing, expecting = Hearing(), None if options.quick else Expecting()
         print(f"{len(clips)} clips\n")
         print(
-            "| codec | rate | search | feature loss | expected words [nat] | WER | more WER | more nats |\n"
-            + "|---" * 8
+            f"| codec | rate | search | feature loss | pitch loss | states |{'' if options.quick else WORDS}\n"
+            + "|---" * (6 if options.quick else 10)
             + "|"
         )
         for rate in options.rate:
@@ -186,7 +206,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 if name == VOCODER and search != searches[0]:
                     continue
                 of = chain(name, rate, options.snr, search)
-                losses = [measured(of, clip, seeds, expecting) for clip in clips]
+                losses = [measured(of, clip, seeds, hearing, expecting) for clip in clips]
                 first = first or losses
                 print(f"| {name} | {rate} | {search} | {_row(losses, first)} |", flush=True)
     except (AetherError, OSError) as error:
@@ -194,13 +214,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _row(losses: list[Loss], first: list[Loss]) -> str:
-    heard = [(loss, other) for loss, other in zip(losses, first, strict=True) if loss.errors == loss.errors]
-    more = [estimate([loss.errors - other.errors for loss, other in heard])]
-    more.append(estimate([loss.expected - other.expected for loss, other in heard]))
-    columns = ([getattr(loss, name) for loss, _ in heard] for name in ("features", "expected", "errors"))
-    means = [sum(values) / len(heard) for values in columns]
-    differences = (f"{x.value:+.3f} [{x.low:+.3f}, {x.high:+.3f}]" for x in more)
-    return " | ".join([*(f"{mean:.3f}" for mean in means), *differences])
+    spoken = [(loss, other) for loss, other in zip(losses, first, strict=True) if not math.isnan(loss.errors)]
+    counted = [loss for loss, _ in spoken] or losses  # the words of some clips are not known: nothing was said there
+    names = ("features", "pitch", "states", "expected", "errors")[: 5 if spoken else 3]
+    columns = [f"{sum(getattr(loss, name) for loss in counted) / len(counted):.{DIGITS[name]}f}" for name in names]
+    if spoken:
+        more = [estimate([getattr(loss, name) - getattr(other, name) for loss, other in spoken]) for name in MORE]
+        columns += [f"{x.value:+.3f} [{x.low:+.3f}, {x.high:+.3f}]" for x in more]
+    return " | ".join(columns)
 
 
 if __name__ == "__main__":

