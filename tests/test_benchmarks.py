@@ -128,7 +128,7 @@ def test_without_speech_features_and_states_are_told_as_with_it(tmp_path: Path) 
 
     head, alone, small = rows("--quick")
     assert head[3:] == ["feature loss", "pitch loss", "states"]
-    assert 0.0 < float(alone[5]) < 0.01 < 0.03 < float(small[5]) < 0.5
+    assert float(alone[5]) < 0.01 < 0.03 < float(small[5]) < 0.5
     pytest.importorskip("faster_whisper")
     assert rows()[2][:6] == small
 
