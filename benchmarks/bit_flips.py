@@ -21,11 +21,11 @@ import numpy as np
 import torch
 
 from aether_lite.audio import read_audio
+from aether_lite.bench.dataset import bundled, open_dataset
+from aether_lite.bench.tables import markdown
 from aether_lite.channels import Bits, bsc
 from aether_lite.codec import HashCodec, load_hash
 from aether_lite.errors import AetherError
-from aether_lite.evaluation.bench.dataset import bundled, open_dataset
-from aether_lite.evaluation.bench.tables import markdown
 from aether_lite.hash import BIT_RATES
 
 RATE = max(BIT_RATES)

@@ -6,7 +6,7 @@
 SPEECH is a folder as ``aether-lite bench`` takes it (audio, or features); without it the bundled speech is sent. Prints
 two Markdown tables; with --out also writes bit_order.png and bit_order.md there. Errors at random: over a binary
 symmetric channel, whose error rate the receiver estimates. By position: the same positions of every token are wrong and
-the receiver trusts them, the worst that they can do. Measures: aether_lite.evaluation.bit_order.
+the receiver trusts them, the worst that they can do. Measures: aether_lite.bench.bit_order.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from aether_lite.bench.bit_order import METRICS, Cost, Sender, error_costs, position_costs
+from aether_lite.bench.dataset import bundled, load_clip, open_dataset
+from aether_lite.bench.tables import markdown
 from aether_lite.codec import load_hash
 from aether_lite.errors import AetherError
-from aether_lite.evaluation.bench.dataset import bundled, load_clip, open_dataset
-from aether_lite.evaluation.bench.tables import markdown
-from aether_lite.evaluation.bit_order import METRICS, Cost, Sender, error_costs, position_costs
 from aether_lite.hash import BIT_RATES
 
 ERROR_RATES = (0.0, 0.01, 0.05)

@@ -20,8 +20,8 @@ from pathlib import Path
 import torch
 
 from aether_lite.cli.prepare import prepare
+from aether_lite.data.corpus import Corpus
 from aether_lite.losses.soft_yin import f0_audio_loss
-from aether_lite.training.data import Corpus
 from aether_lite.training.distributed import Team, pick_device
 from aether_lite.training.vocoder.config import VocoderConfig
 from aether_lite.training.vocoder.trainer import VocoderTrainer

@@ -19,16 +19,16 @@ from pathlib import Path
 
 import torch
 
+from aether_lite.baselines import Clip
+from aether_lite.bench.bootstrap import estimate
+from aether_lite.bench.dataset import load_clip, open_dataset
 from aether_lite.channels import apply_channel
 from aether_lite.codec import Codec, load
 from aether_lite.errors import AetherError
-from aether_lite.evaluation.bench.bootstrap import estimate
-from aether_lite.evaluation.bench.dataset import load_clip, open_dataset
-from aether_lite.evaluation.metrics import FEATURE_METRICS
-from aether_lite.evaluation.metrics.registry import evaluate_audio, missing_line
-from aether_lite.evaluation.resynthesis import reanalysed
-from aether_lite.evaluation.systems import Clip
 from aether_lite.features.layout import FRAME
+from aether_lite.metrics import FEATURE_METRICS
+from aether_lite.metrics.registry import evaluate_audio, missing_line
+from aether_lite.metrics.resynthesis import reanalysed
 
 AUDIO = ("estoi", "pesq_wb", "dnsmos_ovrl", "dnsmos_p808", "wer", "log_mel")
 FEATURES = ("feature_loss", "f0_correlation", "f0_spread_ratio", "vuv_error")

@@ -5,7 +5,7 @@
 
 The .f32 files below FOLDER (36 or 20 float32 a frame) are joined in name order and sent as 12 equally long streams.
 N0 is 10^(-SNR/10) for the power of 1 that is held over a session; one table sets it from the power that was sent.
-Definitions of the columns: aether_lite.evaluation.metrics. The channel state is estimated unless the column says
+Definitions of the columns: aether_lite.metrics. The channel state is estimated unless the column says
 otherwise. ``--at`` asks for the feature loss of several codecs at a few rates and SNRs instead, over AWGN, as a mean of
 ``--noises`` noises.
 """
@@ -24,10 +24,10 @@ import torch
 from aether_lite.channels import apply_channel
 from aether_lite.codec import Codec, load
 from aether_lite.errors import AetherError
-from aether_lite.evaluation.metrics import FEATURE_METRICS
 from aether_lite.features import read_f32
 from aether_lite.features.layout import NUM_FREE
 from aether_lite.jscc import RATES
+from aether_lite.metrics import FEATURE_METRICS
 
 STREAMS = 12
 SNRS_DB = (-6.0, -3.0, 0.0, 3.0, 6.0, 10.0, 20.0)

@@ -12,7 +12,7 @@ from importlib.resources import files
 import numpy as np
 import soundfile
 
-from aether_lite.evaluation.bench.speed import best_time
+from aether_lite.bench.speed import best_time
 from aether_lite.features import StreamingExtractor, analysis, bark, correlation, lpc, pitch, yin
 from aether_lite.features.layout import FRAME, SAMPLE_RATE
 

@@ -19,14 +19,14 @@ import torch.nn.functional as F
 from torch import Tensor
 from word_losses import PARTS
 
+from aether_lite.bench.dataset import load_clip, open_dataset
 from aether_lite.channels import apply_channel
 from aether_lite.codec import load
 from aether_lite.errors import AetherError
-from aether_lite.evaluation.bench.dataset import load_clip, open_dataset
 from aether_lite.features.layout import FRAME
-from aether_lite.listener import Listener, load_listener
-from aether_lite.listener.recogniser import FRAMES_PER_STATE, LONGEST_HEARD
-from aether_lite.listener.spectra import Spectra
+from aether_lite.losses.asr import Listener, load_listener
+from aether_lite.losses.asr.recogniser import FRAMES_PER_STATE, LONGEST_HEARD
+from aether_lite.losses.asr.spectra import Spectra
 from aether_lite.losses.listening import listening_loss
 
 

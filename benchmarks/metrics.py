@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from aether_lite.audio import SAMPLE_RATE, read_audio
-from aether_lite.evaluation.metrics import AUDIO_METRICS, evaluate_audio, missing_line
 from aether_lite.features import extract_features
+from aether_lite.metrics import AUDIO_METRICS, evaluate_audio, missing_line
 from aether_lite.vocoder import load_fargan, synthesize
 
 CLIPS = ("en_f_queue", "en_f_intro")

@@ -23,8 +23,8 @@ import torch
 
 import aether_lite
 from aether_lite.audio import SAMPLE_RATE, read_audio, write_audio
+from aether_lite.bench.speed import best_time
 from aether_lite.codec.loading import DEFAULT_CODEC
-from aether_lite.evaluation.bench.speed import best_time
 from aether_lite.vocoder import synthesize
 
 CLIP = "assets/samples/en_f_queue.flac"

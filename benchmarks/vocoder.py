@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from aether_lite.audio import read_audio
-from aether_lite.evaluation.bench.speed import best_time
+from aether_lite.bench.speed import best_time
 from aether_lite.features import extract_features
 from aether_lite.vocoder import FusedFargan, StreamingVocoder, load_fargan, synthesize
 

@@ -26,13 +26,13 @@ import torch
 from torch import Tensor
 
 from aether_lite.audio import read_audio
-from aether_lite.evaluation.metrics import estoi, log_spectral_distance, pesq_wb
 from aether_lite.export.graph import to_onnx
 from aether_lite.export.quantise import quantise
 from aether_lite.export.runner import OnnxStep, session
 from aether_lite.export.steps import VocoderFrame
 from aether_lite.features import extract_features
 from aether_lite.features.layout import NUM_FREE
+from aether_lite.metrics import estoi, log_spectral_distance, pesq_wb
 from aether_lite.native.matrices import PRECISIONS
 from aether_lite.native.panels import product
 from aether_lite.vocoder import FARGAN, CompiledFargan, FrameVocoder, FusedFargan, load_fargan, synthesize

@@ -17,14 +17,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from aether_lite.bench.bootstrap import estimate
+from aether_lite.bench.dataset import load_clip, open_dataset
 from aether_lite.channels import apply_channel
 from aether_lite.codec import load
 from aether_lite.errors import AetherError
-from aether_lite.evaluation.bench.bootstrap import estimate
-from aether_lite.evaluation.bench.dataset import load_clip, open_dataset
-from aether_lite.evaluation.metrics.recognition import word_error_rate
 from aether_lite.features.layout import CEPSTRA, FRAME
 from aether_lite.features.tensors import cepstra_of_bands, log_bands
+from aether_lite.metrics.recognition import word_error_rate
 
 LOUD_RANGE = 2.5  # bel below the level of loud cells
 LOUD_QUANTILE = 0.97

@@ -33,23 +33,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from aether_lite.baselines import Clip
+from aether_lite.bench.bootstrap import estimate
+from aether_lite.bench.dataset import load_clip, open_dataset
 from aether_lite.channels import apply_channel
 from aether_lite.channels.binary import bsc
 from aether_lite.codec import is_hash_codec, load, load_hash
 from aether_lite.codec.loading import codec_path
 from aether_lite.errors import AetherError
-from aether_lite.evaluation.bench.bootstrap import estimate
-from aether_lite.evaluation.bench.dataset import load_clip, open_dataset
-from aether_lite.evaluation.metrics.recognition import word_error_rate
-from aether_lite.evaluation.metrics.whisper import whisper_folder
-from aether_lite.evaluation.systems import Clip
 from aether_lite.features.layout import CEPSTRA, FRAME
-from aether_lite.listener import Ear, Listener, load_encoder, load_listener, load_reader, recogniser_file
-from aether_lite.listener.listener import SILENCE_AFTER, longest
-from aether_lite.listener.recogniser import FRAMES_PER_STATE
-from aether_lite.listener.spectra import Spectra
+from aether_lite.losses.asr import Ear, Listener, load_encoder, load_listener, load_reader, recogniser_file
+from aether_lite.losses.asr.listener import SILENCE_AFTER, longest
+from aether_lite.losses.asr.recogniser import FRAMES_PER_STATE
+from aether_lite.losses.asr.spectra import Spectra
 from aether_lite.losses.feature import feature_loss_parts
 from aether_lite.losses.listening import listening_loss, words_loss
+from aether_lite.metrics.recognition import word_error_rate
+from aether_lite.metrics.whisper import whisper_folder
 
 VOCODER = "vocoder"
 WORDS = " expected words [nat] | WER | more WER | more nats |"

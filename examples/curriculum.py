@@ -16,14 +16,14 @@ from pathlib import Path
 
 import torch
 
+from aether_lite.bench.anti_buzz import Aliveness, measure
 from aether_lite.cli.prepare import prepare
 from aether_lite.codec import load_codec
-from aether_lite.evaluation.anti_buzz import Aliveness, measure
+from aether_lite.data.corpus import Corpus
+from aether_lite.data.pairs import common_kind, read_speech
 from aether_lite.features.layout import SAMPLE_RATE
 from aether_lite.training.config import TrainConfig, parse
-from aether_lite.training.data import Corpus
 from aether_lite.training.monitors import chosen_clips
-from aether_lite.training.pairs import common_kind, read_speech
 from aether_lite.training.run import run
 from aether_lite.vocoder import load_fargan
 

@@ -13,7 +13,7 @@ import torch
 from aether_lite.codec import Codec, HashCodec, SpiHash, SpiJscc, preset, save_codec
 from aether_lite.features.layout import NUM_ALL, NUM_FREE
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parent / "vectors"
 
 # Each worker of pytest-xdist caches compiled code for itself: two that write and load librosa's at once can crash.
 # Set before numba is first imported, which nothing above does.

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from aether_lite.listener import Ear, Listener, Reader, RecogniserEncoder
-from aether_lite.listener.ctranslate import Sizes
+from aether_lite.losses.asr import Ear, Listener, Reader, RecogniserEncoder
+from aether_lite.losses.asr.ctranslate import Sizes
 
 SIZES = Sizes(width=16, hidden=24, heads=2, blocks=2)
 VOCABULARY = 1668  # 60 tokens and the special ones

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aether_lite.evaluation.bench import output
+from aether_lite.bench import output
 
 pytestmark = pytest.mark.usefixtures("folder")
 AXES = ("--rate", 300, "--snr", 0, "--snr", 10, "--channel", "awgn", "--clips", 1, "--audio-clips", 0, "--seconds", 1)

@@ -13,8 +13,8 @@ import soundfile
 
 from aether_lite.cli.info import released
 from aether_lite.codec import SpiJscc, preset, save_codec
-from aether_lite.evaluation.demonstration import together
 from aether_lite.features import extract_features, read_f32, write_f32
+from aether_lite.link.demonstration import together
 
 
 @pytest.mark.parametrize("columns", [36, 20])
@@ -133,7 +133,7 @@ def test_reader_that_leaves_early_is_no_error(wav, codec_file):
 
 
 def test_info_lists_every_released_file() -> None:
-    folder = Path(str(files("aether_lite") / "weights"))
+    folder = Path(str(files("aether_lite") / "zoo"))
     listed = {row["file"] for row in released()}
     assert listed == {path.name for path in folder.glob("*.safetensors")}
     cards = {path.stem for path in folder.glob("*.md")}

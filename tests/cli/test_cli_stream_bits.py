@@ -13,8 +13,8 @@ from stream_runs import pcm, read_tokens, run, start, wait_for
 
 from aether_lite.channels import ReceivedBits
 from aether_lite.codec import HashCodec, load_hash
+from aether_lite.container.bitstream import bit_array, heard_bits, unpack_tokens
 from aether_lite.hash import BIT_RATES
-from aether_lite.hash.bitstream import bit_array, heard_bits, unpack_tokens
 
 TOKEN = 1280
 

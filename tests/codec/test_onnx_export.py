@@ -17,9 +17,9 @@ import torch
 from aether_lite.channels import ChannelState, Received, Symbols, awgn, mpp, uses_per_token
 from aether_lite.codec import Codec, load
 from aether_lite.errors import AetherError
-from aether_lite.evaluation.metrics import clip_feature_loss
 from aether_lite.features.layout import NUM_ALL, NUM_FREE
 from aether_lite.jscc import RATES
+from aether_lite.metrics import clip_feature_loss
 from aether_lite.vocoder import load_fargan, synthesize
 
 pytest.importorskip("onnx")
@@ -31,7 +31,7 @@ from aether_lite.export.check import TOLERANCE, largest_difference, probes
 from aether_lite.export.clip import decode_clip, encode_clip, speak_clip
 from aether_lite.export.steps import DecoderStep, VocoderFrame
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[1] / "vectors"
 RECEIVER = Path(__file__).parents[2] / "examples" / "onnx_receiver.py"
 
 

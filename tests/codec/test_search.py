@@ -20,7 +20,7 @@ from aether_lite.codec.bit_search import BitSearch
 from aether_lite.codec.search import Goal
 from aether_lite.codec.symbol_search import SymbolSearch
 from aether_lite.errors import AetherError
-from aether_lite.listener.spectra import Spectra
+from aether_lite.losses.asr.spectra import Spectra
 from aether_lite.losses.envelope import envelope_loss
 from aether_lite.losses.feature import feature_loss
 from aether_lite.losses.listening import listening_loss
@@ -164,7 +164,7 @@ def test_a_searched_codec_needs_the_recogniser(
     def missing(_: str) -> None:
         raise ModuleNotFoundError
 
-    monkeypatch.setattr("aether_lite.listener.ctranslate.files", missing)
+    monkeypatch.setattr("aether_lite.losses.asr.ctranslate.files", missing)
     with pytest.raises(AetherError, match=r"pip install aether-lite\[listener\]"):
         HashCodec(tiny_hash).encode_features(speech_features, 600, 1)
     with pytest.raises(AetherError, match="bit rate 700 bit/s is not one of"):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[1] / "vectors"
 VECTORS = ("en_f_intro", "it_m_intro")
 
 

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from aether_lite.channels import Bits, ReceivedBits, bsc, lose_tokens
 from aether_lite.codec import CompiledSteps, HashCodec, SpiHash, preset
+from aether_lite.container.bitstream import bit_array, heard_bits
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES
-from aether_lite.hash.bitstream import bit_array, heard_bits
 from aether_lite.streaming import BitDecoder, BitEncoder
 from aether_lite.streaming.bit_channel import StreamBitChannel
 from aether_lite.streaming.bit_link import hard_bytes, packed, packed_tokens, soft_bytes, soft_tokens

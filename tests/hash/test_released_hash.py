@@ -12,12 +12,12 @@ import torch
 from aether_lite.audio import read_audio
 from aether_lite.channels import bsc
 from aether_lite.codec import HashCodec, load_hash
+from aether_lite.container.bitstream import bit_array, token_bits
+from aether_lite.container.files import read_stream
+from aether_lite.container.layout import Header, entropy_coded, weights_id
+from aether_lite.container.priors import prior_for_model
+from aether_lite.container.writer import TokenWriter
 from aether_lite.hash import BIT_RATES
-from aether_lite.hash.bitstream import bit_array, token_bits
-from aether_lite.hash.container import Header, entropy_coded, weights_id
-from aether_lite.hash.container_files import read_stream
-from aether_lite.hash.container_writer import TokenWriter
-from aether_lite.hash.priors import prior_for_model
 from aether_lite.losses.feature import feature_loss
 
 CLIP = Path(str(resources.files("aether_lite"))) / "assets" / "samples" / "en_f_intro.flac"

@@ -13,7 +13,7 @@ from torch import Tensor
 from aether_lite.losses.reduction import Reduce
 from aether_lite.vocoder import FARGAN, load_fargan
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[1] / "vectors"
 
 Loss = Callable[[Sequence[Tensor], Reduce], Tensor]
 

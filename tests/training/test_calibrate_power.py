@@ -24,7 +24,7 @@ def test_given_speech_has_power_1_at_every_rate(tiny: SpiJscc, tmp_path: Path) -
     save_codec(model, tmp_path / "old.safetensors", {"note": "kept"})
     (tmp_path / "speech").mkdir()
     for name in ("en_f_intro.f32", "it_m_intro.f32"):
-        shutil.copy(ROOT / "tests/data" / name, tmp_path / "speech")
+        shutil.copy(ROOT / "tests/vectors" / name, tmp_path / "speech")
     command = [sys.executable, str(ROOT / "training/calibrate_power.py"), "old.safetensors", "speech"]
     command += ["new.safetensors", "--data", "an hour of birds"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)

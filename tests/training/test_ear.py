@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from aether_lite.cli.main import main
+from aether_lite.data.corpus import Corpus
 from aether_lite.errors import AetherError
-from aether_lite.listener import load_ear, load_listener
-from aether_lite.training.data import Corpus
+from aether_lite.losses.asr import load_ear, load_listener
 from aether_lite.training.ear import EarSettings, fit_ear, measure
 from aether_lite.training.ear_run import parse
 from tiny_listener import SIZES, tiny_encoder, variables, write_model

@@ -10,14 +10,14 @@ import torch
 
 from aether_lite.cli.main import main
 from aether_lite.codec import HashCodec, SpiHash, load_hash
+from aether_lite.container.bitstream import bit_array
+from aether_lite.container.layout import Header, weights_id
+from aether_lite.container.prior import adaptive_prior, load_prior, read_label
+from aether_lite.data.pairs import find_clips, read_frames
 from aether_lite.features import write_f32
-from aether_lite.hash.bitstream import bit_array
-from aether_lite.hash.container import Header, weights_id
-from aether_lite.hash.prior import adaptive_prior, load_prior, read_label
 from aether_lite.training.hash_prior import at_rate, clip_bits, file_sizes
-from aether_lite.training.pairs import find_clips, read_frames
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[1] / "vectors"
 
 
 @pytest.fixture(scope="module")

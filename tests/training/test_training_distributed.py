@@ -16,6 +16,7 @@ import torch.multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
 
 from aether_lite.codec import SpiJscc, preset
+from aether_lite.data.corpus import Corpus
 from aether_lite.errors import AetherError
 from aether_lite.losses.adversarial import GanLoss
 from aether_lite.training.batches import Batch
@@ -24,7 +25,6 @@ from aether_lite.training.conditions import ConditionRanges, draw
 from aether_lite.training.config import TrainConfig
 from aether_lite.training.critic import Critic, critic_step
 from aether_lite.training.curriculum import position
-from aether_lite.training.data import Corpus
 from aether_lite.training.distributed import Team, team
 from aether_lite.training.passes import TrainingPass
 from aether_lite.vocoder import load_fargan

@@ -11,17 +11,17 @@ import torch
 
 from aether_lite.codec import SpiJscc, load_codec, preset, save_codec
 from aether_lite.codec.loading import codec_path
+from aether_lite.data.loader import Loader
 from aether_lite.errors import AetherError
-from aether_lite.listener import save_ear
-from aether_lite.listener.listener import SILENCE_AFTER
-from aether_lite.listener.spectra import Spectra
+from aether_lite.losses.asr import save_ear
+from aether_lite.losses.asr.listener import SILENCE_AFTER
+from aether_lite.losses.asr.spectra import Spectra
 from aether_lite.training.batches import Batch
 from aether_lite.training.checkpoint import load_checkpoint, newest
 from aether_lite.training.config import TrainConfig
 from aether_lite.training.curriculum import position
 from aether_lite.training.distributed import Team
 from aether_lite.training.launch import corpora
-from aether_lite.training.loader import Loader
 from aether_lite.training.passes import _every
 from aether_lite.training.provenance import started_from
 from aether_lite.training.run import run

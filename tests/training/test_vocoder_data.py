@@ -12,8 +12,8 @@ from torch import Tensor
 from vocoder_runs import ALONE, options
 
 from aether_lite.codec import SpiJscc
-from aether_lite.evaluation.metrics import frame_levels
-from aether_lite.training.data import Corpus
+from aether_lite.data.corpus import Corpus
+from aether_lite.metrics import frame_levels
 from aether_lite.training.vocoder.config import KNOWN_FRAMES, VocoderConfig
 from aether_lite.training.vocoder.data import Batch, MakeBatch, batches, goes_through_codec, with_decoded
 from aether_lite.vocoder.fargan import FIRST_ROW

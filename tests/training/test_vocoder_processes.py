@@ -11,7 +11,7 @@ import torch.multiprocessing as mp
 from torch import Tensor
 from vocoder_runs import options
 
-from aether_lite.training.data import Corpus
+from aether_lite.data.corpus import Corpus
 from aether_lite.training.distributed import Team
 from aether_lite.training.vocoder.data import MakeBatch, with_decoded
 from aether_lite.training.vocoder.stages import stage_at

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from aether_lite.vocoder import FARGAN, FusedFargan, load_fargan
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[1] / "vectors"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from aether_lite.codec import HashCodec
-    from aether_lite.hash.container import Header
-    from aether_lite.hash.prior import Prior
+    from aether_lite.container.layout import Header
+    from aether_lite.container.prior import Prior
 
 SUFFIX = ".aeth"
 SAMPLE_RATE = 16_000  # [Hz]
@@ -70,8 +70,8 @@ def writers_prior(given: str | None, model_id: bytes, token_bits: int) -> Prior:
     Raises:
         AetherError: not a prior, one for other tokens, or none is released.
     """
-    from aether_lite.hash.prior import adaptive_prior, load_prior
-    from aether_lite.hash.priors import ADAPTIVE, prior_for_model
+    from aether_lite.container.prior import adaptive_prior, load_prior
+    from aether_lite.container.priors import ADAPTIVE, prior_for_model
 
     if given is None:
         return prior_for_model(model_id, token_bits)
@@ -87,8 +87,8 @@ def writers_prior(given: str | None, model_id: bytes, token_bits: int) -> Prior:
 
 def readers_prior(given: str | None) -> Prior | None:
     """The prior to read with; None for the one that the file names, released or adaptive."""
-    from aether_lite.hash.prior import load_prior
-    from aether_lite.hash.priors import ADAPTIVE
+    from aether_lite.container.prior import load_prior
+    from aether_lite.container.priors import ADAPTIVE
 
     return None if given is None or given == ADAPTIVE else load_prior(given)
 

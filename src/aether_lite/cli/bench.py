@@ -17,10 +17,10 @@ from aether_lite.files import atomic_path
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from aether_lite.evaluation.bench.heard import Example
-    from aether_lite.evaluation.bench.kept import Kept
-    from aether_lite.evaluation.bench.results import Row
-    from aether_lite.evaluation.bench.run import Plan
+    from aether_lite.bench.heard import Example
+    from aether_lite.bench.kept import Kept
+    from aether_lite.bench.results import Row
+    from aether_lite.bench.run import Plan
 
 Value = TypeVar("Value")
 CODEC_FILE = "codec:"  # prefix of a system given as a file
@@ -72,12 +72,12 @@ def bench(
     if speed:
         _measure_speed(out, model, console(quiet))
         return
+    from aether_lite.bench.dataset import bundled, open_dataset
+    from aether_lite.bench.grid import basis
+    from aether_lite.bench.kept import read_kept
+    from aether_lite.bench.run import Plan
     from aether_lite.channels.binary import BSC
-    from aether_lite.evaluation.bench.dataset import bundled, open_dataset
-    from aether_lite.evaluation.bench.grid import basis
-    from aether_lite.evaluation.bench.kept import read_kept
-    from aether_lite.evaluation.bench.run import Plan
-    from aether_lite.training.processes import available_cores
+    from aether_lite.data.processes import available_cores
 
     if state is not None and state not in STATES:
         raise AetherError(f"channel state {state!r} is not one of {', '.join(STATES)}")
@@ -135,9 +135,9 @@ class Benchmark:
 
     def run(self) -> None:
         """Compute, write, say where."""
-        from aether_lite.evaluation.bench.heard import examples
-        from aether_lite.evaluation.bench.output import REPORT_NAME, TABLES_NAME, Report, describe, write_all
-        from aether_lite.evaluation.systems.registry import system_names
+        from aether_lite.baselines.registry import system_names
+        from aether_lite.bench.heard import examples
+        from aether_lite.bench.output import REPORT_NAME, TABLES_NAME, Report, describe, write_all
 
         _make_folder(self.folder)
         for line in self.absent:
@@ -154,7 +154,7 @@ class Benchmark:
     def _compute(self) -> list[Row]:
         from tqdm import tqdm
 
-        from aether_lite.evaluation.bench.run import run
+        from aether_lite.bench.run import run
 
         dataset = self.plan.dataset
         self.out.print(
@@ -194,7 +194,7 @@ def command_line(context: typer.Context) -> str:
 
 def read_speed(folder: Path) -> str:
     """Markdown of speed figures that were measured into the folder before; empty if there are none."""
-    from aether_lite.evaluation.bench.docs import SPEED_NAME
+    from aether_lite.bench.docs import SPEED_NAME
 
     path = folder / SPEED_NAME
     return path.read_text(encoding="utf-8").rstrip() if path.is_file() else ""
@@ -202,8 +202,8 @@ def read_speed(folder: Path) -> str:
 
 def _measure_speed(folder: Path, model: str, out: Console) -> None:
     """Measure, write ``speed.md``, and print it."""
-    from aether_lite.evaluation.bench.docs import SPEED_NAME
-    from aether_lite.evaluation.bench.speed import measure_speed, speed_table
+    from aether_lite.bench.docs import SPEED_NAME
+    from aether_lite.bench.speed import measure_speed, speed_table
 
     _make_folder(folder)
     out.print("timing each part on one core")
@@ -222,8 +222,8 @@ def _published(value: object) -> str:
 
 def _systems(names: Sequence[str] | None, quick: bool, has_audio: bool, on_bits: bool) -> tuple[list[str], list[str]]:
     """Names to run and lines on those that are not installed; what was asked for by name must be there."""
-    from aether_lite.evaluation.bench.grid import SPEECH_CODERS, default_systems
-    from aether_lite.evaluation.systems.registry import available_systems, make_system, system_names
+    from aether_lite.baselines.registry import available_systems, make_system, system_names
+    from aether_lite.bench.grid import SPEECH_CODERS, default_systems
 
     if not names:
         return available_systems(default_systems(system_names(), quick, has_audio, on_bits))

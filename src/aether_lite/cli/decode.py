@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from aether_lite.codec import HashCodec
-    from aether_lite.hash.container_files import Recording
+    from aether_lite.container.files import Recording
 
 
 def decode(
@@ -107,8 +107,8 @@ class Decoding:
         Raises:
             AetherError: another kind of file, model or prior; no tokens; unless tolerant, anything damaged.
         """
-        from aether_lite.hash.container import weights_id
-        from aether_lite.hash.container_files import read_stream
+        from aether_lite.container.files import read_stream
+        from aether_lite.container.layout import weights_id
 
         model_id = weights_id(self.codec.model.state_dict())
         with reading(source) as (stream, name):
@@ -119,7 +119,7 @@ class Decoding:
 
     def _features(self, recording: Recording) -> Tensor:
         """Decoded features ``[F, 20]`` of all tokens; damaged ones take the decoder's path of lost tokens."""
-        from aether_lite.hash.bitstream import heard_bits
+        from aether_lite.container.bitstream import heard_bits
 
         header = recording.header
         received = heard_bits(recording.bits, header.bit_rate, header.token_frames, recording.erased)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aether_lite.codec import Codec
-    from aether_lite.evaluation.demonstration import Clip, Heard
-    from aether_lite.evaluation.links import Link
+    from aether_lite.link.config import Link
+    from aether_lite.link.demonstration import Clip, Heard
 
 RATES = (150, 300, 600, 1000)
 SNRS = (0.0, 6.0, 10.0, 20.0)
@@ -43,7 +43,7 @@ def demo(
     chosen_rates = [int(rate) for rate in _numbers("--rates", rates, QUICK_RATES if quick else RATES)]
     chosen_snrs = _numbers("--snrs", snrs, QUICK_SNRS if quick else SNRS)
     from aether_lite.codec import load
-    from aether_lite.evaluation.links import Link
+    from aether_lite.link.config import Link
 
     use_one_core()
     links = [
@@ -81,7 +81,7 @@ class Demonstration:
         """Send, write, print."""
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-        from aether_lite.evaluation.demonstration import bundled_clips, ceiling, send_all, table_row
+        from aether_lite.link.demonstration import bundled_clips, ceiling, send_all, table_row
 
         clips = bundled_clips(self.codec, self.count, self.seconds)
         speech = sum(clip.seconds for clip in clips)
@@ -110,7 +110,7 @@ class Demonstration:
             write_audio(self.folder / f"{clip.name}_{label}.wav", voice)
 
     def _draw(self, heard: Heard) -> None:
-        from aether_lite.evaluation.demonstration import draw
+        from aether_lite.link.demonstration import draw
 
         link, clip = heard.delivery.link, heard.clip
         path = self.folder / f"{clip.name}_{label(link)}.png"
@@ -119,7 +119,7 @@ class Demonstration:
     def _report(self, clips: Sequence[Clip], rows: Sequence[dict[str, Any]], top: dict[str, Any]) -> None:
         """Tables and the picture of all conditions."""
         from aether_lite.cli.demo_table import notes, print_table, write_tables
-        from aether_lite.evaluation.pictures import rate_snr_picture
+        from aether_lite.plots.transmission import rate_snr_picture
 
         said = notes(self.codec, clips, self.links[0].channel, self.seconds)
         write_tables(self.folder, rows, top, said)

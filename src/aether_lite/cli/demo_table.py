@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from aether_lite.codec import Codec
-    from aether_lite.evaluation.demonstration import Clip
+    from aether_lite.link.demonstration import Clip
 
 COLUMNS: tuple[tuple[str, str, str, float, int], ...] = (
     # heading, its short form, key, factor, digits
@@ -52,7 +52,7 @@ def with_limits(rows: Sequence[dict[str, Any]], top: dict[str, Any]) -> list[dic
 def notes(codec: Codec, clips: Sequence[Clip], channel: str, seconds: float | None) -> list[str]:
     """What has to be known to read the table."""
     from aether_lite import __version__
-    from aether_lite.evaluation.metrics import estoi_available
+    from aether_lite.metrics import estoi_available
 
     spoken = f"the first {seconds:g} s of each" if seconds else "whole"
     said = [

@@ -17,8 +17,8 @@ from aether_lite.errors import AetherError
 
 if TYPE_CHECKING:
     from aether_lite.codec import HashCodec
-    from aether_lite.hash.bitstream import BitArray
-    from aether_lite.hash.prior import Prior
+    from aether_lite.container.bitstream import BitArray
+    from aether_lite.container.prior import Prior
 
 
 def encode(
@@ -72,7 +72,7 @@ class Encoding:
 
     def __init__(self, model: str, bitrate: int, entropy: bool, prior: str | None, search: int = 0) -> None:
         from aether_lite.codec import load_hash
-        from aether_lite.hash.container import Header, entropy_coded, weights_id
+        from aether_lite.container.layout import Header, entropy_coded, weights_id
 
         self.codec: HashCodec = load_hash(model)
         self.model, self.search = model, search
@@ -87,7 +87,7 @@ class Encoding:
 
     def run(self, source: str, destination: str, progress: Steps) -> dict[str, Any]:
         """Read, encode, write; returns all numbers."""
-        from aether_lite.hash.container_writer import TokenWriter
+        from aether_lite.container.writer import TokenWriter
 
         writer = TokenWriter(self.header, self.prior)
         samples = tokens = size = 0
@@ -110,8 +110,8 @@ class Encoding:
         import torch
 
         from aether_lite.audio import audio_blocks
+        from aether_lite.container.bitstream import bit_array
         from aether_lite.features import FRAME
-        from aether_lite.hash.bitstream import bit_array
         from aether_lite.streaming import BitEncoder, SearchingEncoder
 
         if files.suffix_of(source) == files.FEATURES:

@@ -67,8 +67,8 @@ def _info_bits(path: str, json: bool) -> None:
 def released() -> list[dict[str, Any]]:
     """Weights that come with the package: kind, name, file and size [bytes]."""
     from aether_lite.codec.loading import released_codecs, released_hash_codecs
-    from aether_lite.hash.priors import released_priors
-    from aether_lite.listener import DEFAULT_EAR, ear_path
+    from aether_lite.container.priors import released_priors
+    from aether_lite.losses.asr import DEFAULT_EAR, ear_path
     from aether_lite.vocoder import released_vocoders
 
     found = [("codec", name, path) for name, path in released_codecs().items()]

@@ -11,7 +11,7 @@ from aether_lite.cli.console import number, summary
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from aether_lite.hash.container import Header
+    from aether_lite.container.layout import Header
 
 
 def described_bits(path: str) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def described_bits(path: str) -> dict[str, Any]:
     Raises:
         AetherError: the file cannot be read, or has no valid header.
     """
-    from aether_lite.hash.container import HEADER_BYTES, TRAILER_BYTES, parse_header, trailer_at
+    from aether_lite.container.layout import HEADER_BYTES, TRAILER_BYTES, parse_header, trailer_at
 
     with reading(path) as (stream, name):
         header = parse_header(stream.read(HEADER_BYTES), name)
@@ -71,7 +71,7 @@ def print_bits(out: Console, record: dict[str, Any]) -> None:
 def _model_name(header: Header) -> str | None:
     """Name of the released codec that the header means."""
     from aether_lite.codec.loading import load_hash_codec, released_hash_codecs
-    from aether_lite.hash.container import weights_id
+    from aether_lite.container.layout import weights_id
 
     for name, path in released_hash_codecs().items():
         if weights_id(load_hash_codec(path)[0].state_dict()) == header.model_id:
@@ -81,8 +81,8 @@ def _model_name(header: Header) -> str | None:
 
 def _prior_name(header: Header) -> str | None:
     """Name of the prior that the header means, released or adaptive."""
-    from aether_lite.hash.prior import adaptive_prior
-    from aether_lite.hash.priors import ADAPTIVE, released_priors
+    from aether_lite.container.prior import adaptive_prior
+    from aether_lite.container.priors import ADAPTIVE, released_priors
 
     if header.prior_id is None:
         return None

@@ -10,8 +10,8 @@ import typer
 from aether_lite.errors import AetherError
 
 if TYPE_CHECKING:
-    from aether_lite.training.check import RootReport
-    from aether_lite.training.prepare import Task
+    from aether_lite.data.check import RootReport
+    from aether_lite.data.prepare import Task
 
 MOST_LINES = 20  # of bad files that are printed
 Jobs = Annotated[int | None, typer.Option(min=1, help="Processes at work; by default one for each core.")]
@@ -59,8 +59,8 @@ def prepare(
     """
     from tqdm import tqdm
 
-    from aether_lite.training.prepare import Summary
-    from aether_lite.training.prepare import prepare as run
+    from aether_lite.data.prepare import Summary
+    from aether_lite.data.prepare import prepare as run
 
     tasks = _tasks(paths, manifest, split, valid_share, valid_root, min_seconds, max_seconds)
     sizes = {task: task.source.path.stat().st_size if task.source.path.is_file() else 0 for task in tasks}
@@ -97,7 +97,7 @@ def check(
     """
     from tqdm import tqdm
 
-    from aether_lite.training.check import RootReport, check_pairs, find_tasks
+    from aether_lite.data.check import RootReport, check_pairs, find_tasks
 
     reports = []
     for root in [*roots, *([valid_root] if valid_root is not None else [])]:
@@ -117,8 +117,8 @@ def check(
         more = f", {len(broken) - MOST_LINES} not shown" if len(broken) > MOST_LINES else ""
         raise AetherError(f"{len(broken)} broken in {', '.join(str(r.root) for r in reports if r.broken)}{more}")
     if valid_root is not None:
-        from aether_lite.training.data import Corpus
-        from aether_lite.training.disjoint import check_disjoint
+        from aether_lite.data.corpus import Corpus
+        from aether_lite.data.disjoint import check_disjoint
 
         check_disjoint(Corpus(roots), Corpus([valid_root]))
 
@@ -133,9 +133,9 @@ def _tasks(
     max_seconds: float | None,
 ) -> list[Task]:
     """What to make, in which root."""
-    from aether_lite.training.index import read_index
-    from aether_lite.training.prepare import Task, split_speakers
-    from aether_lite.training.sources import find_sources
+    from aether_lite.data.index import read_index
+    from aether_lite.data.prepare import Task, split_speakers
+    from aether_lite.data.sources import find_sources
 
     *sources, root = paths
     if not sources and manifest is None:

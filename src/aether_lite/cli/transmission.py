@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from aether_lite.codec.chain import SpeechChain
-    from aether_lite.evaluation.bit_link import BitLink
-    from aether_lite.evaluation.links import Link
-    from aether_lite.evaluation.transmission import Delivery
+    from aether_lite.link.bit_config import BitLink
+    from aether_lite.link.config import Link
+    from aether_lite.link.run import Delivery
 
 SAMPLE_RATE = 16_000  # [Hz]
 
@@ -59,8 +59,8 @@ class Input:
 def _chain(job: Job, link: Link | BitLink) -> tuple[SpeechChain, Callable[..., Delivery]]:
     """The codec that a link takes, and what sends features ``[F, 20]`` over it."""
     from aether_lite.codec import load, load_hash
-    from aether_lite.evaluation.bit_link import BitLink
-    from aether_lite.evaluation.transmission import deliver, deliver_bits
+    from aether_lite.link.bit_config import BitLink
+    from aether_lite.link.run import deliver, deliver_bits
 
     if isinstance(link, BitLink):
         hashed = load_hash(job.model, job.vocoder)
@@ -98,7 +98,7 @@ class Transmission:
         import torch
 
         from aether_lite.audio import write_audio
-        from aether_lite.evaluation.bit_link import BitLink
+        from aether_lite.link.bit_config import BitLink
 
         heard, vocoder_s = None, None
         with steps(self.out) as progress:
@@ -125,8 +125,8 @@ class Transmission:
         import torch
 
         from aether_lite.audio import read_audio
-        from aether_lite.evaluation.transmission import input_features
         from aether_lite.features import FRAME, NUM_FREE
+        from aether_lite.link.run import input_features
 
         if files.suffix_of(self.job.source) == files.FEATURES:
             rows = torch.from_numpy(files.read_features(self.job.source)[:, :NUM_FREE])
@@ -184,7 +184,7 @@ class Transmission:
         self, picture: str, delivery: Delivery, speech: NDArray[np.float32] | None, heard: NDArray[np.float32]
     ) -> None:
         """The picture; where features were read, the vocoder speaks them."""
-        from aether_lite.evaluation.demonstration import draw
+        from aether_lite.link.demonstration import draw
         from aether_lite.vocoder import synthesize
 
         original = synthesize(delivery.sent, self.codec.vocoder).numpy() if speech is None else speech

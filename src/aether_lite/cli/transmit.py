@@ -76,8 +76,8 @@ def transmit(
     if picture is not None:
         files.check_output(picture, (".png", ".pdf", ".svg"))
     from aether_lite.cli.transmission import Job, Transmission
-    from aether_lite.evaluation.bit_link import BitLink
-    from aether_lite.evaluation.links import Link
+    from aether_lite.link.bit_config import BitLink
+    from aether_lite.link.config import Link
 
     given = {"state": state, "block_ms": block_ms, "doppler_hz": doppler_hz, "k_db": k_db}
     shared: dict[str, Any] = {

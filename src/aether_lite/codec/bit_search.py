@@ -13,7 +13,7 @@ from aether_lite.codec.model import ended
 from aether_lite.codec.search import WindowSearch
 from aether_lite.hash import checked_bit_rate, signs
 from aether_lite.hash.bottleneck import on_sphere
-from aether_lite.listener import Listener
+from aether_lite.losses.asr import Listener
 from aether_lite.spi import State
 
 STEPS = 20  # 40 make the goal 1 % smaller (docs/experiments.md)

@@ -30,7 +30,7 @@ from aether_lite.vocoder import (
 )
 
 if TYPE_CHECKING:
-    from aether_lite.listener import Listener
+    from aether_lite.losses.asr import Listener
 
 BLOCK_TOKENS = 250  # 20 s at a time: bounds the memory of long speech
 
@@ -76,7 +76,7 @@ class SpeechChain:
         Raises:
             AetherError: the recogniser is not installed (the extra ``listener``).
         """
-        from aether_lite.listener import load_listener
+        from aether_lite.losses.asr import load_listener
 
         with torch.inference_mode(False):  # a search wants gradients through it
             return load_listener()

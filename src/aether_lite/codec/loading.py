@@ -47,7 +47,7 @@ def released_hash_codecs() -> dict[str, Path]:
 
 
 def _released(pattern: str) -> list[Path]:
-    return sorted(Path(str(resources.files("aether_lite") / "weights")).glob(pattern))
+    return sorted(Path(str(resources.files("aether_lite") / "zoo")).glob(pattern))
 
 
 def codec_path(name: str | Path) -> Path:

@@ -26,9 +26,9 @@ from torch import Tensor
 
 from aether_lite.codec.model import SpeechImageCodec
 from aether_lite.features.layout import FRAME, NUM_FREE
-from aether_lite.listener import Listener
-from aether_lite.listener.recogniser import FRAMES_PER_STATE
-from aether_lite.listener.spectra import Spectra
+from aether_lite.losses.asr import Listener
+from aether_lite.losses.asr.recogniser import FRAMES_PER_STATE
+from aether_lite.losses.asr.spectra import Spectra
 from aether_lite.losses.envelope import SEGMENT, envelope_loss
 from aether_lite.losses.feature import feature_loss
 from aether_lite.losses.listening import listening_loss
@@ -101,7 +101,7 @@ class WindowSearch(ABC):
 
     Args:
         model: the codec, in evaluation mode.
-        listener: frozen, see :func:`aether_lite.listener.load_listener`.
+        listener: frozen, see :func:`aether_lite.losses.asr.load_listener`.
         steps: of the search, 0 or more; each takes about as long as it takes to hear the speech once.
         none: what is sent of no token, ``[1, 0, n]``.
     """

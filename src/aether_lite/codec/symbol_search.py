@@ -14,7 +14,7 @@ from aether_lite.codec.search import WindowSearch
 from aether_lite.codec.symbol_model import SpiJscc
 from aether_lite.errors import AetherError
 from aether_lite.jscc import RATES
-from aether_lite.listener import Listener
+from aether_lite.losses.asr import Listener
 from aether_lite.spi import State
 
 STEPS = 100  # noise hides the way: 40 leave a tenth more of the goal (docs/experiments.md)

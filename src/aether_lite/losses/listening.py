@@ -1,7 +1,7 @@
 """Errors as a speech recogniser hears them: what a listener makes of decoded and of true features, compared.
 
 The feature loss counts an error that turns one sound into another like one that nobody notices. Here both features go
-through the encoder of a recogniser (:mod:`aether_lite.listener`) and are compared as states h::
+through the encoder of a recogniser (:mod:`aether_lite.losses.asr`) and are compared as states h::
 
     listening = mean over states and their dimensions of (h(x) - h(y))^2
 
@@ -18,7 +18,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from aether_lite.listener import Listener
+from aether_lite.losses.asr import Listener
 
 TOKENS_PER_STATE = 0.12  # read at most; 6 a second
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from aether_lite.data.corpus import Corpus
+from aether_lite.data.loader import Loader
 from aether_lite.training.config import TrainConfig
 from aether_lite.training.curriculum import position
-from aether_lite.training.data import Corpus
 from aether_lite.training.distributed import Team
-from aether_lite.training.loader import Loader
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from aether_lite.codec.presets import PRESETS
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES, KINDS, PENALTIES
 from aether_lite.jscc import POWERS, RATES
-from aether_lite.listener.listener import longest
+from aether_lite.losses.asr.listener import longest
 from aether_lite.losses.envelope import SEGMENT
 from aether_lite.training import options
 from aether_lite.training.bit_conditions import BIT_CHANNELS

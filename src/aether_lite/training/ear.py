@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from aether_lite.listener import Ear, Listener, RecogniserEncoder
-from aether_lite.listener.spectra import Spectra
-from aether_lite.training.data import Corpus
+from aether_lite.data.corpus import Corpus
+from aether_lite.losses.asr import Ear, Listener, RecogniserEncoder
+from aether_lite.losses.asr.spectra import Spectra
 from aether_lite.training.muon import Muon, matrices_and_rest
 from aether_lite.training.optimiser import ADAMW_BETAS, rate_factor
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from aether_lite.errors import AetherError
-from aether_lite.listener import TINY, load_encoder, recogniser_file, save_ear
-from aether_lite.listener.recogniser import LONGEST_HEARD
+from aether_lite.losses.asr import TINY, load_encoder, recogniser_file, save_ear
+from aether_lite.losses.asr.recogniser import LONGEST_HEARD
 from aether_lite.training import options
 from aether_lite.training.ear import EarSettings, Fit, fit_ear, measure
 from aether_lite.training.launch import disjoint_corpora

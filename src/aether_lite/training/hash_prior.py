@@ -11,14 +11,14 @@ import torch
 import torch.nn.functional as F
 
 from aether_lite.codec import SpiHash
+from aether_lite.container.bitstream import BitArray, bit_array, token_bits
+from aether_lite.container.files import read_stream
+from aether_lite.container.layout import Header, entropy_coded
+from aether_lite.container.prior import Prior
+from aether_lite.container.writer import TokenWriter
+from aether_lite.data.pairs import Clip, read_frames
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES
-from aether_lite.hash.bitstream import BitArray, bit_array, token_bits
-from aether_lite.hash.container import Header, entropy_coded
-from aether_lite.hash.container_files import read_stream
-from aether_lite.hash.container_writer import TokenWriter
-from aether_lite.hash.prior import Prior
-from aether_lite.training.pairs import Clip, read_frames
 
 BATCH_FRAMES = 16_384  # encoded at a time, padding included
 

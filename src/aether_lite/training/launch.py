@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from aether_lite.data.augment import Augmentation
+from aether_lite.data.corpus import Corpus
+from aether_lite.data.disjoint import check_disjoint
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
-from aether_lite.training.augment import Augmentation
-from aether_lite.training.data import Corpus
-from aether_lite.training.disjoint import check_disjoint
 from aether_lite.training.distributed import Team
 
 OPTIONS = "config.json"

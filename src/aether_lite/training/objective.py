@@ -10,7 +10,7 @@ from torch import Tensor
 from aether_lite.channels.bits import Bits
 from aether_lite.channels.signal import Symbols
 from aether_lite.codec import Transmission
-from aether_lite.listener import Listener
+from aether_lite.losses.asr import Listener
 from aether_lite.losses.envelope import envelope_loss
 from aether_lite.losses.f0 import f0_correlation_loss, f0_spread_loss
 from aether_lite.losses.feature import delta_feature_loss, feature_loss_parts

@@ -20,10 +20,10 @@ from aether_lite.codec.model import repeated
 from aether_lite.features.layout import FRAME, PITCH
 from aether_lite.features.tensors import voiced_frames
 from aether_lite.hash import HashPenalties, sharpness_at
-from aether_lite.listener import Listener
-from aether_lite.listener.listener import SILENCE_AFTER
-from aether_lite.listener.spectra import Spectra
 from aether_lite.losses.adversarial import GanLoss, balanced_gradient, feature_matching_loss, generator_loss
+from aether_lite.losses.asr import Listener
+from aether_lite.losses.asr.listener import SILENCE_AFTER
+from aether_lite.losses.asr.spectra import Spectra
 from aether_lite.losses.reduction import Reduce
 from aether_lite.losses.soft_yin import f0_audio_loss
 from aether_lite.losses.spectral import log_mel_loss, stft_losses

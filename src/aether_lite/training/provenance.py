@@ -11,8 +11,8 @@ import torch
 
 import aether_lite
 from aether_lite.codec.loading import codec_path, read_provenance
+from aether_lite.data.corpus import Corpus
 from aether_lite.training.config import FREE_TO_CHANGE, TrainConfig
-from aether_lite.training.data import Corpus
 
 
 def data_hash(corpus: Corpus) -> str:

@@ -13,10 +13,10 @@ from tqdm import tqdm
 
 from aether_lite.codec import SpiHash, SpiJscc
 from aether_lite.errors import AetherError
-from aether_lite.evaluation.metrics import estoi, estoi_available
-from aether_lite.evaluation.pictures import transmission_picture
 from aether_lite.features.layout import FRAME
 from aether_lite.files import atomic_path
+from aether_lite.metrics import estoi, estoi_available
+from aether_lite.plots.transmission import transmission_picture
 from aether_lite.training.config import TrainConfig
 from aether_lite.training.curriculum import Stage, table
 from aether_lite.training.journal import LOG, Journal, read_log

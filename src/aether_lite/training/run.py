@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import torch
 
+from aether_lite.data.corpus import Corpus
+from aether_lite.data.pairs import common_kind, read_speech
 from aether_lite.features.layout import FRAME
 from aether_lite.training.config import TrainConfig
-from aether_lite.training.data import Corpus
 from aether_lite.training.distributed import Team, team
 from aether_lite.training.launch import corpora, launch
 from aether_lite.training.monitors import ValidationSet, chosen_clips, validation_set
-from aether_lite.training.pairs import common_kind, read_speech
 from aether_lite.training.reporting import Reporter
 from aether_lite.training.trainer import Trainer
 

@@ -19,11 +19,13 @@ from torch.nn.parallel import DistributedDataParallel
 from aether_lite.codec import CodecConfig, SpiHash, SpiJscc, grown, preset
 from aether_lite.codec.growth import GROWING
 from aether_lite.codec.loading import codec_path, load_codec, save_codec, start_hash_codec
+from aether_lite.container.bitstream import token_bits
+from aether_lite.data.corpus import Corpus
+from aether_lite.data.loader import Loader
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES, HashPenalties, checked_kind
-from aether_lite.hash.bitstream import token_bits
-from aether_lite.listener import Listener, load_listener
 from aether_lite.losses.adversarial import GanLoss
+from aether_lite.losses.asr import Listener, load_listener
 from aether_lite.spi import matched_hidden
 from aether_lite.training.batches import Batch, batches
 from aether_lite.training.bit_conditions import BitConditions, BitRanges, draw_bits
@@ -40,10 +42,8 @@ from aether_lite.training.conditions import ConditionRanges, Conditions, draw
 from aether_lite.training.config import CAME_LATER, FREE_TO_CHANGE, TrainConfig
 from aether_lite.training.critic import Critic, critic_step
 from aether_lite.training.curriculum import Stage, position
-from aether_lite.training.data import Corpus
 from aether_lite.training.distributed import Team, check_share
 from aether_lite.training.graphed import graphed
-from aether_lite.training.loader import Loader
 from aether_lite.training.loop import average_weights, finish, finite, run_steps
 from aether_lite.training.optimiser import make_critic_optimiser, make_optimiser, rate_factor, set_rates
 from aether_lite.training.passes import PassOutput, TrainingPass

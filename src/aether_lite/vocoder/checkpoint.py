@@ -36,7 +36,7 @@ def default_vocoder_path() -> Path:
 
 def released_vocoders() -> dict[str, Path]:
     """Weights that come with the package, by name."""
-    folder = Path(str(files("aether_lite").joinpath("weights")))
+    folder = Path(str(files("aether_lite").joinpath("zoo")))
     return {path.stem: path for path in sorted(folder.glob(f"{DEFAULT_VOCODER}*{SAFETENSORS_SUFFIX}"))}
 
 

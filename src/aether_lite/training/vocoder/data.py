@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from aether_lite.codec import SpiJscc
+from aether_lite.data.corpus import Corpus
+from aether_lite.data.loader import Loader
 from aether_lite.features.layout import FRAME
 from aether_lite.training.conditions import ConditionRanges, draw
-from aether_lite.training.data import Corpus
 from aether_lite.training.distributed import Team
-from aether_lite.training.loader import Loader
 from aether_lite.training.vocoder.config import KNOWN_FRAMES, VocoderConfig
 from aether_lite.training.vocoder.stages import stage_at
 from aether_lite.vocoder.emphasis import emphasised_frames

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
-from aether_lite.evaluation.bench.strips import f0_contour, spectrogram
-from aether_lite.evaluation.pictures import BLUE, DPI, F0_TICKS, FRAME_SECONDS, ORANGE, RANGE_DB
 from aether_lite.features.layout import SAMPLE_RATE
 from aether_lite.files import atomic_path
+from aether_lite.plots.strips import f0_contour, spectrogram
+from aether_lite.plots.transmission import BLUE, DPI, F0_TICKS, FRAME_SECONDS, ORANGE, RANGE_DB
 from aether_lite.training.journal import read_log
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from aether_lite.audio import write_audio
-from aether_lite.evaluation.metrics import METRICS, missing_line
-from aether_lite.evaluation.resynthesis import SPECTRAL, reanalysed, resynthesis_measures
+from aether_lite.metrics import METRICS, missing_line
+from aether_lite.metrics.resynthesis import SPECTRAL, reanalysed, resynthesis_measures
 from aether_lite.training.journal import LOG, Journal
 from aether_lite.training.vocoder.config import VocoderConfig
 from aether_lite.training.vocoder.pictures import course_picture, validation_page

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from aether_lite.training.data import Corpus, read_frames
+from aether_lite.data.corpus import Corpus, read_frames
+from aether_lite.data.pairs import common_kind, read_speech
 from aether_lite.training.distributed import team
 from aether_lite.training.launch import corpora, launch
 from aether_lite.training.monitors import chosen_clips
-from aether_lite.training.pairs import common_kind, read_speech
 from aether_lite.training.vocoder.config import VocoderConfig
 from aether_lite.training.vocoder.reporting import VocoderReporter
 from aether_lite.training.vocoder.trainer import VocoderTrainer

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from aether_lite.codec.loading import DEFAULT_CODEC, codec_path, load_codec
+from aether_lite.data.corpus import Corpus
+from aether_lite.data.loader import Loader
 from aether_lite.errors import AetherError
 from aether_lite.losses.adversarial import GanLoss
 from aether_lite.training.capture import CapturedStep, Step
@@ -23,9 +25,7 @@ from aether_lite.training.checkpoint import (
     save_step,
 )
 from aether_lite.training.critic import Critic, critic_step
-from aether_lite.training.data import Corpus
 from aether_lite.training.distributed import Team
-from aether_lite.training.loader import Loader
 from aether_lite.training.loop import average_weights, finish, finite, run_steps
 from aether_lite.training.provenance import data_hash, origin
 from aether_lite.training.vocoder.config import FREE_TO_CHANGE, VocoderConfig

@@ -1,0 +1,179 @@
+"""What a benchmark sends: a folder of audio, of pairs made by ``prepare``, or of features only; else the bundled clips.
+
+Features without audio are joined in name order and sent as one stream; clips with audio stay apart.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from aether_lite.audio import read_audio
+from aether_lite.baselines import Clip
+from aether_lite.bench.grid import evenly
+from aether_lite.data.pairs import clip_kind, find_clips, open_clip, read_frames, read_speech
+from aether_lite.errors import AetherError
+from aether_lite.features import extract_features, read_f32
+from aether_lite.features.layout import FRAME, NUM_FREE, SAMPLE_RATE
+
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"})
+SAMPLES = "assets/samples"
+SHORTEST_FRAMES = 16  # clips with less are left out
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where one clip comes from; small, so that it can be sent to a process.
+
+    Attributes:
+        name: unique in the data set, such as the path below its folder.
+        paths: one audio file; a pair of .f32 and .pcm; or feature files, to be joined.
+        language: code, empty if unknown.
+    """
+
+    name: str
+    paths: tuple[Path, ...]
+    language: str = ""
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Clips to send.
+
+    Attributes:
+        title: for tables, such as ``speech/valid``.
+        sources: in name order.
+        has_audio: whether there is speech, not only features.
+        files: how many files the clips were made of.
+    """
+
+    title: str
+    sources: tuple[Source, ...]
+    has_audio: bool
+    files: int
+
+    def chosen(self, count: int | None) -> DataSet:
+        """At most ``count`` clips, spread evenly over the names."""
+        sources = tuple(evenly(self.sources, count))
+        return DataSet(self.title, sources, self.has_audio, self.files if not self.has_audio else len(sources))
+
+
+def bundled() -> DataSet:
+    """The speech that comes with the package; the names begin with the language."""
+    with as_file(files("aether_lite").joinpath(SAMPLES)) as folder:
+        paths = sorted(folder.glob("*.flac"))
+    sources = tuple(Source(path.stem, (path,), path.stem.split("_")[0]) for path in paths)
+    return DataSet("bundled samples", sources, True, len(sources))
+
+
+def open_dataset(folder: Path, manifest: Path | None = None) -> DataSet:
+    """Find out what a folder holds.
+
+    Args:
+        folder: audio files, pairs of ``.f32`` and ``.pcm``, or ``.f32`` only, at any depth.
+        manifest: tab-separated table with the columns ``path`` (relative to the table, or to the folder) and
+            ``language``. Only the files that it names are taken.
+
+    Raises:
+        AetherError: no such folder, nothing in it, or a manifest without these columns.
+    """
+    if not folder.is_dir():
+        raise AetherError(f"{folder}: no such data folder; give one with audio or .f32 files")
+    languages = None if manifest is None else read_languages(manifest, folder)
+    found = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith(".")]
+    audio = [path for path in found if path.suffix.lower() in AUDIO_SUFFIXES]
+    if audio:
+        return _audio(folder, audio, languages)
+    rows = [path for path in found if path.suffix == ".f32"]
+    if not rows:
+        raise AetherError(f"{folder}: holds no speech; give a folder with audio files or .f32 features")
+    if any(path.suffix == ".pcm" for path in found):
+        clips = find_clips(folder)
+        sources = [Source(_below(folder, clip.path.with_suffix("")), (clip.path, clip.pcm)) for clip in clips]
+        return DataSet(folder.name, tuple(sources), True, len(sources))
+    rows.sort(key=lambda path: (path.name, path))
+    return DataSet(folder.name, (Source(f"{folder.name} joined", tuple(rows)),), False, len(rows))
+
+
+def read_languages(manifest: Path, folder: Path) -> dict[Path, str]:
+    """Language of each file that a manifest names, by resolved path.
+
+    Raises:
+        AetherError: it cannot be read, or lacks a column.
+    """
+    try:
+        with manifest.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise AetherError(f"{manifest}: cannot be read as a manifest ({error})") from error
+    if not rows or not {"path", "language"} <= rows[0].keys():
+        raise AetherError(f"{manifest}: needs the tab-separated columns path and language, with a line for each clip")
+    languages = {}
+    for row in rows:
+        for root in (manifest.parent, folder):
+            languages[(root / row["path"]).resolve()] = row["language"] or ""
+    return languages
+
+
+def load_clip(source: Source, seconds: float | None = None) -> Clip:
+    """Read a clip and compute its features where they are not given.
+
+    Args:
+        source: what to read.
+        seconds: only so much from the start [s].
+
+    Returns:
+        whole frames of 10 ms; of features without audio, the speech is empty.
+
+    Raises:
+        AetherError: a file cannot be read, or is shorter than 16 frames.
+    """
+    most = None if seconds is None else round(seconds * SAMPLE_RATE / FRAME)
+    if len(source.paths) == 1 and source.paths[0].suffix.lower() in AUDIO_SUFFIXES:
+        speech = read_audio(source.paths[0])
+        speech = speech[: FRAME * (len(speech) // FRAME if most is None else min(most, len(speech) // FRAME))]
+        features = extract_features(speech)[:, :NUM_FREE] if len(speech) else np.empty((0, NUM_FREE), np.float32)
+    elif len(source.paths) == 2 and source.paths[1].suffix == ".pcm":
+        pair = open_clip(*source.paths)
+        kind = clip_kind(pair)
+        if kind is None:
+            raise AetherError(f"{source.paths[1]}: is silent; leave it out")
+        frames = pair.frames if most is None else min(most, pair.frames)
+        features, speech = read_frames(pair, 0, frames), read_speech(pair, kind, 0, frames)
+    else:
+        features = np.concatenate([read_f32(path)[:most, :NUM_FREE] for path in source.paths])
+        speech = np.empty(0, np.float32)
+    if len(features) < SHORTEST_FRAMES:
+        raise AetherError(f"{source.paths[0]}: holds {len(features)} frames; a clip needs {SHORTEST_FRAMES} or more")
+    rows = torch.from_numpy(np.ascontiguousarray(features, dtype=np.float32))
+    return Clip(source.name, torch.from_numpy(np.ascontiguousarray(speech)), rows, source.language)
+
+
+def clip_hash(clip: Clip) -> str:
+    """Hash of what is sent: the samples, the features and the language (a recogniser is told it)."""
+    digest = hashlib.sha256(clip.language.encode())
+    for tensor in (clip.speech, clip.features):
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()[:32]
+
+
+def _audio(folder: Path, paths: Sequence[Path], languages: dict[Path, str] | None) -> DataSet:
+    """One clip for each audio file that the manifest names (all without one)."""
+    if languages is not None:
+        paths = [path for path in paths if path.resolve() in languages]
+        if not paths:
+            raise AetherError(f"{folder}: holds none of the files that the manifest names")
+    known = languages or {}
+    sources = [Source(_below(folder, path), (path,), known.get(path.resolve(), "")) for path in paths]
+    return DataSet(folder.name, tuple(sources), True, len(sources))
+
+
+def _below(folder: Path, path: Path) -> str:
+    return path.relative_to(folder).as_posix()

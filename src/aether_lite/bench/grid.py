@@ -1,0 +1,184 @@
+"""Which conditions a benchmark runs, and which of them also get the costly audio metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from aether_lite.baselines import Condition
+from aether_lite.baselines.digital.codec2 import CODEC2
+from aether_lite.baselines.searching import SEARCHED
+from aether_lite.channels import CHANNELS
+from aether_lite.channels.binary import BSC, ERROR_RATE_RANGE
+from aether_lite.errors import AetherError
+from aether_lite.hash import BIT_RATES
+from aether_lite.jscc import RATES
+from aether_lite.metrics.registry import AUDIO_METRICS
+
+Item = TypeVar("Item")
+
+NOISELESS = ("clean",)  # channels without an Es/N0
+NO_STATE = ("clean",)  # channels that have no state to estimate
+SPEECH_CODERS = ("codec2", "original-4k")  # how names of systems begin that take speech, not features
+CODED_HASH = "hash-ldpc"  # the hash codec behind a channel code
+BIT_AXIS = tuple(sorted({*BIT_RATES, *(round(codec.bit_rate) for codec in CODEC2.values())}))
+"""Bit rates [bit/s] at which any system can be run on ``bsc``."""
+SHOWN_MODES = ("codec2-700c-qpsk", "codec2-2400-16qam")  # the most robust and the fastest: where each breaks off
+AUDIO_CONDITIONS = 6
+STANDARD_AUDIO: tuple[tuple[str, int, float], ...] = (
+    ("awgn", 1000, 0.0),
+    ("awgn", 1000, 6.0),
+    ("awgn", 1000, 20.0),
+    ("awgn", 300, 0.0),
+    ("awgn", 300, 10.0),
+    ("mpp", 1000, 6.0),
+)
+"""Channel, rate [uses/s] and Es/N0 [dB] of the standard conditions with audio metrics."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Axes of a benchmark: channels of symbols with rates and SNRs, or ``bsc`` with bit rates and bit error rates.
+
+    Attributes:
+        rates: channel uses per second; on ``bsc`` bit/s.
+        snrs_db: Es/N0 [dB]; empty on ``bsc``.
+        channels: names in :data:`aether_lite.channels.CHANNELS`, or ``bsc`` alone.
+        clips: how many clips, spread evenly over the data set in name order; None for all.
+        audio_clips: how many of those get audio metrics.
+        audio_conditions: at how many conditions.
+        seconds: only so much from the start of each clip [s]; None for all of it.
+        state: what the receiver knows of the channel; None for the channel's own default.
+        error_rates: of ``bsc``; empty on channels of symbols.
+        without: audio metrics that are not measured.
+    """
+
+    rates: tuple[int, ...] = (150, 300, 600, 1000)
+    snrs_db: tuple[float, ...] = (-6.0, -3.0, 0.0, 3.0, 6.0, 10.0, 20.0)
+    channels: tuple[str, ...] = ("awgn", "mpp")
+    clips: int | None = 24
+    audio_clips: int = 24
+    audio_conditions: int = AUDIO_CONDITIONS
+    seconds: float | None = None
+    state: str | None = None
+    error_rates: tuple[float, ...] = ()
+    without: tuple[str, ...] = ()
+
+    @property
+    def on_bits(self) -> bool:
+        """Whether the channel takes bits."""
+        return BSC in self.channels
+
+    def check(self) -> None:
+        """Refuse what no system could run.
+
+        Raises:
+            AetherError: an empty axis, or a rate, channel or number that is unknown; the message lists the known ones.
+        """
+        noise = ("bit error rate", self.error_rates) if self.on_bits else ("SNR", self.snrs_db)
+        for name, axis in (("rate", self.rates), noise, ("channel", self.channels)):
+            if not axis:
+                raise AetherError(f"no {name} is given; give at least one")
+        self._check_kind()
+        unit, known = ("bit/s", BIT_AXIS) if self.on_bits else ("uses/s", RATES)
+        for rate in self.rates:
+            if rate not in known:
+                raise AetherError(f"rate {rate} {unit} is not one of {', '.join(map(str, known))}")
+        for metric in self.without:
+            if metric not in AUDIO_METRICS:
+                raise AetherError(f"{metric!r} is not an audio metric; there are {', '.join(AUDIO_METRICS)}")
+        for snr in self.snrs_db:
+            if not -30 <= snr <= 60:
+                raise AetherError(f"SNR {snr:g} dB is out of range; give Es/N0 from -30 to 60 dB")
+
+    def _check_kind(self) -> None:
+        """Refuse axes of bits and of symbols in one grid, and unknown channels."""
+        if self.on_bits and (len(self.channels) > 1 or self.snrs_db):
+            raise AetherError(f"channel {BSC} takes bits: it has no SNR, and is not run together with other channels")
+        if self.error_rates and not self.on_bits:
+            raise AetherError(f"bit error rates are of the channel {BSC}; {', '.join(self.channels)} take an SNR")
+        for channel in self.channels:
+            if channel not in (*CHANNELS, BSC):
+                raise AetherError(f"channel {channel!r} is not one of {', '.join(CHANNELS)}, {BSC}")
+        low, high = ERROR_RATE_RANGE
+        for error_rate in self.error_rates:
+            if not low <= error_rate <= high:
+                raise AetherError(f"bit error rate {error_rate:g} is out of range; give {low:g} to {high:g}")
+
+    def conditions(self) -> list[Condition]:
+        """All conditions: channel by channel, rate by rate, rising SNR or bit error rate."""
+        if self.on_bits:
+            return [
+                Condition(BSC, None, rate, self._options(BSC), error_rate)
+                for rate in self.rates
+                for error_rate in sorted(self.error_rates)
+            ]
+        return [
+            Condition(channel, snr, rate, self._options(channel))
+            for channel in self.channels
+            for rate in self.rates
+            for snr in ((None,) if channel in NOISELESS else sorted(self.snrs_db))
+        ]
+
+    def heard(self) -> list[Condition]:
+        """Conditions with audio metrics: the standard ones that the grid has, or if none, an even choice."""
+        everything = self.conditions()
+        standard = [c for c in everything if (c.channel, c.rate, c.snr_db) in STANDARD_AUDIO]
+        return evenly(standard or everything, self.audio_conditions)
+
+    def _options(self, channel: str) -> tuple[tuple[str, str | float], ...]:
+        return () if self.state is None or channel in NO_STATE else (("state", self.state),)
+
+
+STANDARD = Grid()
+QUICK = replace(
+    STANDARD, rates=(300, 1000), snrs_db=(0.0, 6.0, 20.0), channels=("awgn",), clips=6, audio_clips=2,
+    audio_conditions=2, seconds=4.0,
+)  # fmt: skip
+
+BITS = replace(
+    STANDARD, rates=BIT_AXIS, snrs_db=(), channels=(BSC,), error_rates=(0.0, 0.01, 0.05), audio_conditions=100
+)  # fmt: skip
+QUICK_BITS = replace(BITS, error_rates=(0.0, 0.05), clips=6, audio_clips=2, seconds=4.0)
+
+
+def basis(quick: bool, on_bits: bool) -> Grid:
+    """The grid that options change."""
+    if on_bits:
+        return QUICK_BITS if quick else BITS
+    return QUICK if quick else STANDARD
+
+
+def default_systems(names: Sequence[str], quick: bool, has_audio: bool, on_bits: bool = False) -> list[str]:
+    """Those of the systems that are compared when none is named.
+
+    Args:
+        names: all that can be run.
+        quick: without the fixed modes, of which the standard grid takes two, for their cliffs.
+        has_audio: without it, those that take speech itself are left out.
+        on_bits: those that ``bsc`` compares, without channel codes.
+
+    Those that search are slow and only come when named.
+    """
+    names = [name for name in names if not name.endswith(SEARCHED)]
+    if on_bits:
+        return [name for name in names if _has_bits(name) and (has_audio or not name.startswith(SPEECH_CODERS))]
+    modes = () if quick else SHOWN_MODES
+    adaptive = "codec2-ldpc"
+    coders = {adaptive, *modes} if has_audio else set()
+    return [name for name in names if not name.startswith(SPEECH_CODERS) or name in coders]
+
+
+def _has_bits(name: str) -> bool:
+    """Whether a system is compared on ``bsc``: source coders without a channel code, and ceilings."""
+    return name in ("codec2", "original-4k", "vocoder-only") or (name.startswith("hash-") and name != CODED_HASH)
+
+
+def evenly(items: Sequence[Item], most: int | None) -> list[Item]:
+    """At most ``most`` items (all for None), spread evenly, in their order."""
+    if most is None or len(items) <= most:
+        return list(items)
+    if most <= 1:
+        return list(items[:most])
+    return [items[round(index * (len(items) - 1) / (most - 1))] for index in range(most)]

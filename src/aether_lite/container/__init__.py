@@ -1,0 +1,1 @@
+"""Container files of hash codecs (.aeth): layout, entropy coder, priors."""

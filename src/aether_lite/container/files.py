@@ -1,0 +1,169 @@
+"""Whole `.aeth` files: write, read, read a span."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from aether_lite.container.bitstream import BitArray, unpack_tokens
+from aether_lite.container.blocks import damaged_block
+from aether_lite.container.layout import (
+    CRC_BYTES,
+    HEADER_BYTES,
+    TRAILER_BYTES,
+    Header,
+    block_crc,
+    other_model,
+    parse_header,
+    token_offset,
+    trailer_at,
+)
+from aether_lite.container.prior import Prior
+from aether_lite.container.reader import Damage, TokenReader, Tokens
+from aether_lite.container.writer import TokenWriter
+from aether_lite.errors import AetherError
+from aether_lite.files import atomic_path
+
+_CHUNK = 1 << 16  # bytes read at a time
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A file's content.
+
+    Args:
+        header: of the file.
+        bits: ``[K, n] uint8`` of 0 and 1.
+        erased: ``[K] bool``, tokens lost to damage (tolerant reading only).
+        samples: audio samples at 16 kHz to which the decoded audio is cut.
+        damage: what tolerant reading went past; false when there was nothing.
+        size: of the file [bytes].
+    """
+
+    header: Header
+    bits: BitArray
+    erased: NDArray[np.bool_]
+    samples: int
+    damage: Damage
+    size: int
+
+
+def write_aeth(path: str | Path, header: Header, bits: ArrayLike, samples: int, prior: Prior | None = None) -> int:
+    """Write ``[K, n]`` bits as one file, whole or not at all; returns its size in bytes.
+
+    Args:
+        path: the file to write.
+        header: of the file; with a ``prior_id`` it is entropy coded.
+        bits: 0 and 1, as many a token as the header's rate has.
+        samples: audio samples at 16 kHz that the tokens stand for.
+        prior: the prior that ``header.prior_id`` names; None: a plain file.
+
+    Raises:
+        AetherError: bits, samples or prior that do not fit the header, or a path that cannot be written.
+    """
+    writer = TokenWriter(header, prior)
+    data = writer.push(bits) + writer.finish(samples)
+    with atomic_path(path) as partial:
+        partial.write_bytes(data)
+    return len(data)
+
+
+def read_aeth(
+    path: str | Path, model_id: bytes | None = None, prior: Prior | None = None, tolerant: bool = False
+) -> Recording:
+    """Read a file. Memory grows with the bytes that are there, never with what they claim.
+
+    Args:
+        path: the file.
+        model_id, prior, tolerant: as of ``TokenReader``.
+
+    Raises:
+        AetherError: the file cannot be read, or what ``TokenReader`` raises; the message names the file.
+    """
+    try:
+        with Path(path).open("rb") as stream:
+            return read_stream(stream, str(path), model_id, prior, tolerant)
+    except OSError as error:
+        raise AetherError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def read_stream(
+    stream: BinaryIO, name: str, model_id: bytes | None = None, prior: Prior | None = None, tolerant: bool = False
+) -> Recording:
+    """As ``read_aeth``, from an open binary stream; ``name`` stands for it in errors."""
+    reader = TokenReader(name, model_id, prior, tolerant)
+    runs, size = [], 0
+    for chunk in iter(lambda: stream.read(_CHUNK), b""):
+        runs.append(reader.feed(chunk))
+        size += len(chunk)
+    runs.append(reader.finish())
+    header = reader.header
+    assert header is not None  # finish raises without one
+    tokens = _joined(runs, header.token_bits)
+    return Recording(header, tokens.bits, tokens.erased, reader.samples, reader.damage, size)
+
+
+def read_span(path: str | Path, first: int, count: int, model_id: bytes | None = None) -> BitArray:
+    """Tokens ``first`` to ``first + count - 1`` of a plain file, reading only the blocks in which they lie.
+
+    Returns:
+        ``[count, n] uint8`` bits.
+
+    Raises:
+        AetherError: an entropy-coded file (it has no constant rate: use ``read_aeth``), a span outside the file, a
+            damaged block in the span, or a file without a valid end.
+    """
+    try:
+        with Path(path).open("rb") as stream:
+            return _span(stream, str(path), first, count, model_id)
+    except OSError as error:
+        raise AetherError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _span(stream: BinaryIO, name: str, first: int, count: int, model_id: bytes | None) -> BitArray:
+    start = stream.read(HEADER_BYTES)
+    header = parse_header(start, name)
+    if header.prior_id is not None:
+        raise AetherError(f"{name}: is entropy coded, which has no constant bit rate: read it from the start")
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(max(HEADER_BYTES, size - TRAILER_BYTES))
+    trailer = trailer_at(stream.read(TRAILER_BYTES), 0)
+    if trailer is None or _plain_size(header, trailer.tokens) != size:
+        raise AetherError(f"{name}: has no valid end mark: it is truncated or goes on after its end")
+    if first < 0 or count < 0 or first + count > trailer.tokens:
+        raise AetherError(f"{name}: has tokens 0..{trailer.tokens - 1}; {first}..{first + count - 1} were asked for")
+    if model_id is not None and header.model_id != model_id:
+        raise other_model(header, model_id, name)
+    blocks = range(first // header.block_tokens, -(-(first + count) // header.block_tokens))
+    stream.seek(token_offset(header, blocks.start * header.block_tokens))
+    runs = [_block(stream, header, name, block, trailer.tokens) for block in blocks]
+    begin = first - blocks.start * header.block_tokens
+    return np.concatenate([np.zeros((0, header.token_bits), dtype=np.uint8), *runs])[begin : begin + count]
+
+
+def _block(stream: BinaryIO, header: Header, name: str, block: int, all_tokens: int) -> BitArray:
+    """Tokens of the plain block that starts where ``stream`` stands."""
+    tokens = min(header.block_tokens, all_tokens - block * header.block_tokens)
+    data = stream.read(header.block_bytes(tokens))
+    if block_crc(block, data[:-CRC_BYTES]) != data[-CRC_BYTES:]:
+        raise damaged_block(name, header, block, "CRC-16 does not fit")
+    return unpack_tokens(data[:-CRC_BYTES], header.token_bits)
+
+
+def _plain_size(header: Header, tokens: int) -> int:
+    """Bytes of a plain file."""
+    blocks, rest = divmod(tokens, header.block_tokens)
+    return HEADER_BYTES + blocks * header.block_bytes(header.block_tokens) + header.block_bytes(rest) + TRAILER_BYTES
+
+
+def _joined(runs: list[Tokens], token_bits: int) -> Tokens:
+    bits = [run.bits for run in runs if len(run.bits)]
+    erased = [run.erased for run in runs if len(run.bits)]
+    if not bits:
+        return Tokens(np.zeros((0, token_bits), dtype=np.uint8), np.zeros(0, dtype=np.bool_))
+    return Tokens(np.concatenate(bits), np.concatenate(erased))

@@ -1,0 +1,206 @@
+"""Causal prior over token bits: its integers, where they come from and how they are stored.
+
+The chance of bit i of token t, given all that was sent before it, is a logistic mixture
+::
+
+    logit = sum_k w[i, k] stretch(p_k) + w[i, K] (b[i] + V[i] . clip(c + U s(t-1, t-2) + sum_{j<i} W[j] s_j(t), 0, 4))
+
+of K = 4 adaptive tables and of a small network (an autoregressive estimator with one hidden layer, NADE; Larochelle
+and Murray 2011) that is trained offline. s = +1 for a one, -1 for a zero, 0 where nothing is known. The tables'
+contexts are in ``prior_contexts``; tables and mixing weights adapt to the stream (``prior_predictor``), the network
+does not. All of it is integer arithmetic, so every machine computes the same chances.
+
+Units: stretch(p) = ln(p / (1 - p)) in 1/256; table cells 2^-22; weights w 2^-16; c, U and W 2^-12; V 2^-12; b 1/256.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from aether_lite.container.layout import ID_BYTES
+from aether_lite.container.prior_contexts import cells_per_table
+from aether_lite.errors import AetherError
+from aether_lite.files import atomic_path
+
+FORMAT = "aether-lite bit prior 1"
+CELL_ONE = 1 << 22
+WEIGHT_ONE = 1 << 16
+START_WEIGHT = WEIGHT_ONE // 4  # of each of the four tables before training: their mean
+MAX_BITS = 2400  # of a token: one second at 2400 bit/s
+MAX_HIDDEN = 512
+COUNT_LIMIT = 255  # a cell's newest observation never weighs less than 1 / (COUNT_LIMIT + 1.5)
+
+
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """The integers of a prior for tokens of n bits, with H hidden units (0: no network).
+
+    Args:
+        cells: ``[C] int32`` chance of a one of every table cell, all tables in a row, 1..2^22 - 1.
+        counts: ``[C] uint8`` observations each cell stands for.
+        weights: ``[n, K + 1] int32`` mixing weights.
+        hidden_bias: ``[H] int32``, c.
+        past: ``[H, 2 n] int16``, U; first the newest token.
+        within: ``[n, H] int16``, W.
+        out: ``[n, H] int16``, V.
+        out_bias: ``[n] int16``, b.
+
+    Raises:
+        AetherError: shapes that do not fit each other, or values out of range.
+    """
+
+    cells: NDArray[np.int32]
+    counts: NDArray[np.uint8]
+    weights: NDArray[np.int32]
+    hidden_bias: NDArray[np.int32]
+    past: NDArray[np.int16]
+    within: NDArray[np.int16]
+    out: NDArray[np.int16]
+    out_bias: NDArray[np.int16]
+
+    def __post_init__(self) -> None:
+        n, hidden = self.out.shape if self.out.ndim == 2 else (0, 0)
+        if not 1 <= n <= MAX_BITS or hidden > MAX_HIDDEN:
+            raise AetherError(f"prior: out of shape {list(self.out.shape)}; must be 1..{MAX_BITS} x 0..{MAX_HIDDEN}")
+        tables = cells_per_table(n)
+        shapes = {
+            "cells": (np.int32, (sum(tables),)),
+            "counts": (np.uint8, (sum(tables),)),
+            "weights": (np.int32, (n, len(tables) + 1)),
+            "hidden_bias": (np.int32, (hidden,)),
+            "past": (np.int16, (hidden, 2 * n)),
+            "within": (np.int16, (n, hidden)),
+            "out": (np.int16, (n, hidden)),
+            "out_bias": (np.int16, (n,)),
+        }
+        for name, (dtype, shape) in shapes.items():
+            values = getattr(self, name)
+            if values.dtype != dtype or values.shape != shape:
+                found = f"{values.dtype} {list(values.shape)}"
+                raise AetherError(f"prior: {name} is {found}; must be {np.dtype(dtype)} {list(shape)}")
+        if (self.cells < 1).any() or (self.cells >= CELL_ONE).any():
+            raise AetherError(f"prior: cells must be 1..{CELL_ONE - 1}")
+        if (np.abs(self.weights.astype(np.int64)) > 64 * WEIGHT_ONE).any():
+            raise AetherError("prior: mixing weights must be within -64..64")
+
+    @property
+    def token_bits(self) -> int:
+        """BitArray of the tokens it describes."""
+        return int(self.out.shape[0])
+
+    @property
+    def hidden(self) -> int:
+        """Hidden units of its network."""
+        return int(self.out.shape[1])
+
+    @cached_property
+    def identity(self) -> bytes:
+        """First 8 bytes of the SHA-256 over all integers: what an entropy-coded file names."""
+        digest = sha256(FORMAT.encode())
+        for name, values in _tensors(self).items():
+            digest.update(f"{name}{list(values.shape)}".encode())
+            digest.update(values.astype(values.dtype.newbyteorder("<")).tobytes())
+        return digest.digest()[:ID_BYTES]
+
+
+def adaptive_prior(token_bits: int) -> Prior:
+    """The prior that knows nothing and learns from the stream alone; no training, no network."""
+    cells = sum(cells_per_table(token_bits))
+    weights = np.full((token_bits, len(cells_per_table(token_bits)) + 1), START_WEIGHT, dtype=np.int32)
+    weights[:, -1] = WEIGHT_ONE
+    return Prior(
+        cells=np.full(cells, CELL_ONE // 2, dtype=np.int32),
+        counts=np.zeros(cells, dtype=np.uint8),
+        weights=weights,
+        hidden_bias=np.zeros(0, dtype=np.int32),
+        past=np.zeros((0, 2 * token_bits), dtype=np.int16),
+        within=np.zeros((token_bits, 0), dtype=np.int16),
+        out=np.zeros((token_bits, 0), dtype=np.int16),
+        out_bias=np.zeros(token_bits, dtype=np.int16),
+    )
+
+
+@dataclass(frozen=True)
+class PriorLabel:
+    """What a prior file says of itself without its integers.
+
+    Attributes:
+        identity: of the prior, 8 bytes (:attr:`Prior.identity`).
+        model_id: of the model whose bits it was fitted on, 8 bytes; empty where that is not known.
+        token_bits: of the tokens it describes.
+        provenance: where it comes from: options, data, version, commit; empty where that is not known.
+    """
+
+    identity: bytes
+    model_id: bytes
+    token_bits: int
+    provenance: dict[str, Any]
+
+
+def save_prior(prior: Prior, path: str | Path, model_id: bytes = b"", provenance: dict[str, Any] | None = None) -> None:
+    """Write the integers and a :class:`PriorLabel` to a ``.safetensors`` file, whole or not at all."""
+    label = {
+        "identity": prior.identity.hex(),
+        "model": model_id.hex(),
+        "token_bits": str(prior.token_bits),
+        "provenance": json.dumps(provenance or {}, sort_keys=True),
+    }
+    with atomic_path(path) as partial:
+        partial.write_bytes(save(_tensors(prior), {"format": FORMAT, **label}))
+
+
+def load_prior(path: str | Path) -> Prior:
+    """Read a file of ``save_prior``.
+
+    Raises:
+        AetherError: not such a file, or its integers do not fit each other; the message names the file.
+    """
+    _, tensors = _read(path, tensors=True)
+    names = {field.name for field in fields(Prior)}
+    if tensors.keys() != names:
+        raise AetherError(f"{path}: not a prior of this project (it holds {', '.join(sorted(tensors))})")
+    try:
+        return Prior(**tensors)
+    except AetherError as error:
+        raise AetherError(f"{path}: {error}") from error
+
+
+def read_label(path: str | Path) -> PriorLabel:
+    """Label of a file of ``save_prior``; the integers are not read.
+
+    Raises:
+        AetherError: not such a file; the message names it.
+    """
+    metadata, _ = _read(path, tensors=False)
+    try:
+        identity, model_id = bytes.fromhex(metadata["identity"]), bytes.fromhex(metadata["model"])
+        return PriorLabel(identity, model_id, int(metadata["token_bits"]), json.loads(metadata["provenance"]))
+    except (KeyError, ValueError) as error:
+        raise AetherError(f"{path}: its label cannot be read ({error})") from error
+
+
+def _read(path: str | Path, tensors: bool) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
+    """Metadata and, if asked for, tensors of a prior file."""
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+            found = {name: file.get_tensor(name) for name in file.keys()} if tensors else {}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise AetherError(f"{path}: not a prior of this project ({error})") from error
+    if metadata.get("format") != FORMAT:
+        raise AetherError(f"{path}: not a prior of this project (format {metadata.get('format')!r})")
+    return metadata, found
+
+
+def _tensors(prior: Prior) -> dict[str, NDArray[np.generic]]:
+    return {field.name: np.ascontiguousarray(getattr(prior, field.name)) for field in fields(Prior)}

@@ -1,0 +1,1 @@
+"""Training data: preparation, checks, pairs of features and audio, augmentation, parallel loading."""

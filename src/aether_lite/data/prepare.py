@@ -1,0 +1,208 @@
+"""Audio files to a tree of NAME.f32 / NAME.pcm pairs.
+
+Each source becomes 16 kHz mono int16, cut to whole frames of 10 ms, and the 36 features of every frame. The samples
+are stored plain. The bytes of a pair depend on its source alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from aether_lite.audio import read_audio
+from aether_lite.data.index import Entry, IndexWriter, read_index
+from aether_lite.data.pairs import BYTES_PER_PCM_FRAME, MIN_CLIP_FRAMES
+from aether_lite.data.processes import available_cores, run_parallel
+from aether_lite.data.sources import Source, share_of
+from aether_lite.errors import AetherError
+from aether_lite.features import extract_features, write_f32, write_pcm
+from aether_lite.features.layout import FRAME, INT16_SCALE, NUM_ALL, SAMPLE_RATE
+
+SHORTEST_SECONDS = MIN_CLIP_FRAMES * FRAME / SAMPLE_RATE
+
+
+@dataclass(frozen=True)
+class Task:
+    """One source and where its pair goes."""
+
+    source: Source
+    root: Path
+    min_seconds: float = SHORTEST_SECONDS
+    max_seconds: float | None = None
+
+    @property
+    def features(self) -> Path:
+        """The .f32 to write."""
+        return self.root / f"{self.source.name}.f32"
+
+    @property
+    def samples(self) -> Path:
+        """The .pcm to write."""
+        return self.root / f"{self.source.name}.pcm"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a task: an entry if there is a pair now, else the reason."""
+
+    task: Task
+    entry: Entry | None = None
+    reused: bool = False
+    short: bool = False
+    error: str | None = None
+
+
+@dataclass
+class Summary:
+    """Counts of a run."""
+
+    made: int = 0
+    reused: int = 0
+    short: int = 0
+    frames: int = 0
+    failed: list[str] = field(default_factory=list)
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one outcome."""
+        if outcome.error is not None:
+            self.failed.append(outcome.error)
+        elif outcome.entry is None:
+            self.short += 1
+        else:
+            self.made += not outcome.reused
+            self.reused += outcome.reused
+            self.frames += outcome.entry.frames
+
+    @property
+    def hours(self) -> float:
+        """Speech in the pairs made and found."""
+        return self.frames * FRAME / SAMPLE_RATE / 3600
+
+
+def split_speakers(sources: Sequence[Source], share: float) -> tuple[list[Source], list[Source]]:
+    """Sources to train and to validate on, without a common speaker, by a hash of the speaker.
+
+    Args:
+        share: of the speakers to validate on, about, in (0, 1).
+
+    Raises:
+        AetherError: one side would be empty.
+    """
+    if not 0 < share < 1:
+        raise AetherError(f"the share of speakers to validate on must lie between 0 and 1, not {share}")
+    train = [source for source in sources if share_of(source.speaker) >= share]
+    valid = [source for source in sources if share_of(source.speaker) < share]
+    if not train or not valid:
+        count, empty = len({source.speaker for source in sources}), "validate" if train else "train"
+        raise AetherError(f"a share of {share} of {count} speaker(s) leaves none to {empty} on; give another share")
+    return train, valid
+
+
+def prepare(tasks: Sequence[Task], jobs: int | None = None, *, strict: bool = False) -> Iterator[Outcome]:
+    """Make the pairs of ``tasks`` that are not there yet; yields each outcome as it comes.
+
+    Args:
+        tasks: with names that differ within a root.
+        jobs: processes; by default one for each core.
+        strict: raise at the first source that cannot be used.
+
+    Raises:
+        AetherError: a folder that cannot be written, a full disk, a killed worker; with ``strict`` a bad source.
+    """
+    for task in tasks[:1]:
+        if task.max_seconds is not None and task.max_seconds < max(task.min_seconds, SHORTEST_SECONDS):
+            raise AetherError(f"max-seconds must not be less than {max(task.min_seconds, SHORTEST_SECONDS):g}")
+    if jobs is not None and jobs < 1:
+        raise AetherError(f"jobs must be 1 or more, not {jobs}")
+    for root in {task.root for task in tasks}:
+        _make_folders(root, (task.features.parent for task in tasks if task.root == root))
+    indices = {root: read_index(root) for root in {task.root for task in tasks}}
+    open_tasks = []
+    for task in tasks:
+        entry = indices[task.root].get(task.source.name)
+        if entry is not None and _is_current(task, entry):
+            yield Outcome(task, entry, reused=True)
+        else:
+            open_tasks.append(task)
+    writers = {root: IndexWriter(root) for root in indices}
+    outcomes = run_parallel(make_pair, open_tasks, available_cores() if jobs is None else jobs)
+    try:
+        for outcome in outcomes:
+            if outcome.entry is not None:
+                writers[outcome.task.root].add(outcome.entry)
+            if strict and outcome.error is not None:
+                raise AetherError(outcome.error)
+            yield outcome
+    finally:
+        outcomes.close()
+        for writer in writers.values():
+            writer.close()
+
+
+def make_pair(task: Task) -> Outcome:
+    """Write one pair. A flawed source gives an outcome with an error.
+
+    Raises:
+        AetherError: the pair cannot be written.
+    """
+    try:
+        before = task.source.path.stat()
+        audio = read_audio(task.source.path)
+    except (AetherError, OSError) as error:
+        reason = str(error) if isinstance(error, AetherError) else f"{task.source.path}: {error.strerror}"
+        return Outcome(task, error=reason)
+    if len(audio) < task.min_seconds * SAMPLE_RATE:
+        task.features.unlink(missing_ok=True)  # of an earlier run that took shorter ones
+        task.samples.unlink(missing_ok=True)
+        return Outcome(task, short=True)
+    if task.max_seconds is not None:
+        audio = audio[: round(task.max_seconds * SAMPLE_RATE)]
+    frames = len(audio) // FRAME
+    pcm = np.clip(np.rint(audio[: frames * FRAME] * np.float32(INT16_SCALE)), -INT16_SCALE, INT16_SCALE - 1)
+    samples = pcm.astype(np.int16)
+    features = extract_features(samples)
+    try:
+        # A killed run must not leave features beside samples of something else: old features go first, new come last.
+        task.features.unlink(missing_ok=True)
+        write_pcm(task.samples, samples)
+        write_f32(task.features, features)
+    except OSError as error:
+        raise AetherError(f"{task.features}: cannot be written ({error.strerror})") from error
+    source = task.source
+    entry = Entry(
+        source.name,
+        str(source.path),
+        before.st_size,
+        before.st_mtime_ns,
+        task.max_seconds,
+        source.speaker,
+        frames,
+    )
+    return Outcome(task, entry)
+
+
+def _is_current(task: Task, entry: Entry) -> bool:
+    """Whether the pair is whole and made from the source as it is now."""
+    try:
+        source = task.source.path.stat()
+        size, pcm_size = task.features.stat().st_size, task.samples.stat().st_size
+    except OSError:
+        return False
+    return (
+        entry.frames * FRAME >= (task.min_seconds * SAMPLE_RATE) // FRAME * FRAME
+        and entry.source == str(task.source.path)
+        and (entry.size, entry.mtime_ns) == (source.st_size, source.st_mtime_ns)
+        and (entry.max_seconds, entry.speaker) == (task.max_seconds, task.source.speaker)
+        and (size, pcm_size) == (entry.frames * 4 * NUM_ALL, entry.frames * BYTES_PER_PCM_FRAME)
+    )
+
+
+def _make_folders(root: Path, folders: Iterable[Path]) -> None:
+    try:
+        for folder in {root, *folders}:
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AetherError(f"{root}: cannot be made a data root ({error.strerror})") from error

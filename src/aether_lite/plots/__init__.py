@@ -1,0 +1,1 @@
+"""Figures drawn with matplotlib: spectrograms, F0 contours, speech images, symbols."""

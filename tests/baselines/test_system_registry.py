@@ -1,0 +1,103 @@
+"""Systems by name, absent tools, and published figures."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+import pytest
+
+from aether_lite.baselines import MissingToolError, available_systems, make_system, system_names
+from aether_lite.baselines.published import better_model, published_points
+from aether_lite.codec import Codec, save_codec
+from aether_lite.errors import AetherError
+from aether_lite.metrics import FEATURE_METRICS
+
+
+def test_names_are_keys_of_results() -> None:
+    names = system_names()
+    assert {"codec-small", "vocoder-only", "uncoded", "codec2-ldpc", "codec2-700c-qpsk"} <= set(names)
+    assert all(name == name.lower() and " " not in name for name in names)
+
+
+def test_systems_bear_the_name_they_are_registered_by() -> None:
+    present, _ = available_systems()
+    systems = [make_system(name) for name in present]
+    assert [system.name for system in systems] == present
+    assert len({system.fingerprint for system in systems}) == len(systems)
+    assert len({system.title for system in systems}) == len(systems)
+    assert all(system.facts.latency_ms > 0 and system.facts.channel_state for system in systems)
+
+
+def test_codec_file_is_a_system(tiny_codec: Codec, tmp_path: Path) -> None:
+    path = tmp_path / "codec_My run.safetensors"
+    save_codec(tiny_codec.model, path, {"data": "none"})
+    system = make_system(f"codec:{path}")
+    assert system.name == "codec-my-run"
+    assert system.facts.trained_on == "none"
+    released = make_system("codec-small")
+    assert system.fingerprint != released.fingerprint
+
+
+def test_unknown_system_is_a_stated_error() -> None:
+    with pytest.raises(AetherError, match="unknown system 'codec3'; known: codec-small"):
+        make_system("codec3")
+    with pytest.raises(AetherError, match="no such codec file"):
+        make_system("codec:nowhere.safetensors")
+
+
+def test_absent_programs_say_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert shutil.which("c2enc") is None
+    with pytest.raises(MissingToolError, match="needs the program c2enc: apt install codec2"):
+        make_system("codec2-ldpc")
+    present, absent = available_systems(["uncoded", "codec2-ldpc", "codec2-1300-qpsk"])
+    assert present == ["uncoded"]
+    assert [line.split(":")[0] for line in absent] == ["codec2-ldpc", "codec2-1300-qpsk"]
+
+
+def test_absent_sionna_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+
+    def without_sionna(name: str, package: str | None = None) -> ModuleSpec | None:
+        return None if name == "sionna" else find(name, package)
+
+    monkeypatch.setattr(importlib.util, "find_spec", without_sionna)
+    monkeypatch.setattr(shutil, "which", lambda program: f"/bin/{program}")
+    with pytest.raises(MissingToolError, match=r"sionna-no-rt: pip install aether-lite\[eval\]"):
+        make_system("codec2-ldpc")
+
+
+def test_published_rade_is_the_better_model_at_each_snr() -> None:
+    best = {
+        (point.channel, point.esn0_db): point
+        for point in better_model(published_points())
+        if point.system == "rade-v1" and point.metric == "feature_loss"
+    }
+    losses = [best["awgn", snr].value for snr in (-6.0, -3.0, 0.0, 3.0, 6.0, 10.0, 20.0)]
+    assert losses == [0.4626, 0.2639, 0.1674, 0.1290, 0.1103, 0.0927, 0.0812]
+    assert best["awgn", -6.0].model == "model19_check3"
+    assert best["awgn", 0.0].model == "model05"
+    assert len(best) == 17
+
+
+def test_published_points_name_their_convention() -> None:
+    for point in published_points():
+        assert point.metric in FEATURE_METRICS
+        assert ("measured" in point.label) == (point.system == "rade-v1")
+        if point.esn0_db is None:
+            assert "sync included" in point.label
+            assert point.uses_per_s == 700
+        else:
+            assert point.snr3k_db == pytest.approx(point.esn0_db - 4.77, abs=0.01)
+            assert "ideal sync" in point.label
+
+
+def test_better_model_keeps_one_model_and_all_its_metrics() -> None:
+    chosen = [
+        p for p in better_model(published_points()) if (p.system, p.channel, p.esn0_db) == ("rade-v1", "mpp", 6.0)
+    ]
+    assert {point.model for point in chosen} == {"model19_check3"}
+    assert len(chosen) == 6

@@ -1,0 +1,193 @@
+"""The registry: what metrics say of themselves, accumulators, one clip at once, absent packages."""
+
+import importlib.util
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aether_lite.errors import AetherError
+from aether_lite.metrics import (
+    AUDIO_METRICS,
+    FEATURE_METRICS,
+    METRICS,
+    SYMBOL_METRICS,
+    Metric,
+    MetricAverage,
+    Needs,
+    Pooling,
+    available,
+    evaluate_audio,
+    missing_line,
+)
+from aether_lite.metrics.clips import ClipMemory
+
+LIGHT_AUDIO = ("log_mel", "mr_stft", "lsd_audio_db")
+
+
+def noisy(features: torch.Tensor, seed: int = 0) -> torch.Tensor:
+    return features + 0.2 * torch.randn(features.shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_names_are_columns_and_every_metric_has_its_source():
+    for name, metric in METRICS.items():
+        assert metric.name == name
+        assert name.isidentifier()
+        assert name == name.lower()
+        assert metric.title
+        assert metric.low < metric.high
+    assert len({metric.title for metric in METRICS.values()}) == len(METRICS)
+    assert all(metric.source for metric in (*AUDIO_METRICS.values(), *SYMBOL_METRICS.values()))
+    assert METRICS["pesq_wb"].heading() == "PESQ-WB [MOS-LQO] ↑"
+    assert METRICS["f0_spread_ratio"].heading() == "F0 spread ratio"
+
+
+def test_values_lie_in_the_stated_range(speech_features, speech):
+    for seed in range(3):
+        for metric in FEATURE_METRICS.values():
+            values = metric(noisy(speech_features, seed), speech_features)
+            assert ((values >= metric.low) & (values <= metric.high)).all(), metric.name
+    audio = torch.from_numpy(speech)
+    for name in LIGHT_AUDIO:
+        assert (AUDIO_METRICS[name](noisy(audio), audio) > AUDIO_METRICS[name].low).all()
+
+
+def test_parts_add_up_to_the_feature_loss(speech_features):
+    decoded = noisy(speech_features)
+    parts = [FEATURE_METRICS[f"loss_{part}"](decoded, speech_features) for part in ("cepstrum", "pitch", "correlation")]
+    torch.testing.assert_close(sum(parts), FEATURE_METRICS["feature_loss"](decoded, speech_features))
+    shifted = speech_features.clone()
+    shifted[..., 19] += 0.3
+    assert FEATURE_METRICS["loss_correlation"](shifted, speech_features).tolist() == pytest.approx([0.09 / 18] * 2)
+    assert FEATURE_METRICS["loss_cepstrum"](shifted, speech_features).tolist() == [0, 0]
+    assert FEATURE_METRICS["loss_pitch"](shifted, speech_features).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("name", FEATURE_METRICS)
+def test_clips_one_by_one_are_the_batch(name, speech_features):
+    metric = METRICS[name]
+    original = torch.cat((speech_features, speech_features.flip(1)))[:, :400]
+    decoded = noisy(original)
+    mask = torch.arange(400) < torch.tensor([400, 150, 300, 77])[:, None]
+    whole, single = MetricAverage(metric), MetricAverage(metric)
+    whole.update(decoded, original, mask)
+    for row in range(4):
+        kept = mask[row]
+        single.update(decoded[row][kept], original[row][kept])
+    values = metric(decoded, original, mask)
+    weights = mask.sum(-1).float()
+    if metric.pooling is Pooling.FRAMES:
+        wanted = (values * weights).sum() / weights.sum()
+    elif metric.pooling is Pooling.MEDIAN:
+        wanted = torch.quantile(values, 0.5)
+    else:
+        wanted = values.mean()
+    assert whole.compute() == pytest.approx(wanted.item(), rel=1e-5)
+    assert single.compute() == pytest.approx(whole.compute(), rel=1e-4)
+    single.reset()
+    assert math.isnan(single.compute())
+
+
+@pytest.mark.parametrize("name", LIGHT_AUDIO)
+def test_padded_audio_is_measured_within_its_mask(name, speech):
+    original = torch.from_numpy(speech)[:, None]
+    decoded = noisy(original)
+    mask = torch.ones_like(original, dtype=torch.bool)
+    mask[1, :, 20_000:] = False
+    average = MetricAverage(METRICS[name])
+    average.update(decoded, original, mask)
+    alone = [
+        METRICS[name](decoded[0, 0], original[0, 0]),
+        METRICS[name](decoded[1, 0, :20_000], original[1, 0, :20_000]),
+    ]
+    assert average.values == pytest.approx([value.item() for value in alone])
+    assert average.weights == [48_000, 20_000]
+
+
+def test_symbols_and_counts_accumulate_too():
+    power, uses = MetricAverage(METRICS["symbol_power"]), MetricAverage(METRICS["uses_per_s"])
+    power.update(torch.tensor([[1 + 1j, 0], [1j, 1]]))
+    power.update(torch.tensor([[0, 4j]]))
+    assert power.values == [1, 1, 8]
+    assert power.compute() == pytest.approx(10 / 3)
+    uses.update(torch.tensor([100, 300]), torch.tensor([0.1, 1.0]))
+    assert uses.compute() == pytest.approx(650)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.floats(-10, 10) | st.just(math.nan), st.integers(1, 9)), max_size=8))
+def test_undefined_clips_do_not_count(clips):
+    values, weights = [value for value, _ in clips], [float(weight) for _, weight in clips]
+    for pooling in Pooling:
+        metric = Metric("x", "X", "", lambda x: x, Needs.AUDIO, pooling=pooling)
+        defined = [(value, weight) for value, weight in zip(values, weights, strict=True) if not math.isnan(value)]
+        found = metric.over_clips(values, weights)
+        if defined:
+            assert min(defined)[0] - 1e-9 <= found <= max(defined)[0] + 1e-9
+            assert found == metric.over_clips(*(list(column) for column in zip(*defined, strict=True)))
+        else:
+            assert math.isnan(found)
+
+
+def test_a_comparison_needs_the_original(speech):
+    with pytest.raises(ValueError, match="log_mel compares with the original audio"):
+        METRICS["log_mel"](torch.from_numpy(speech))
+
+
+def test_audio_of_one_clip_skips_absent_packages_and_other_languages(speech, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    original = torch.from_numpy(speech[0])
+    found = evaluate_audio(0.5 * original, original, language="en")
+    assert list(found) == list(AUDIO_METRICS)
+    assert {name for name, value in found.items() if not math.isnan(value)} == set(LIGHT_AUDIO)
+    line = missing_line(METRICS)
+    assert line is not None
+    assert "\n" not in line
+    for word in ("PESQ-WB", "DNSMOS overall", "WER", "Speaker similarity", "ESTOI", "pip install aether-lite[eval]"):
+        assert word in line
+    assert "Log-mel" not in line
+    assert missing_line(["feature_loss", "log_mel"]) is None
+    assert not available("wer")
+    assert available("feature_loss")
+
+
+def test_word_errors_are_measured_in_english_only(speech, monkeypatch):
+    italian = torch.from_numpy(speech[1])
+    for language in ("it", ""):
+        assert math.isnan(evaluate_audio(italian, italian, ["wer"], language)["wer"])
+    assert METRICS["wer"].speaks("en-GB")
+    assert METRICS["wer"].speaks("en(zh-accent)")
+    assert not METRICS["wer"].speaks("eng")
+    assert METRICS["pesq_wb"].speaks("")
+
+
+@pytest.mark.skipif(missing_line(METRICS) is not None, reason=str(missing_line(METRICS)))
+def test_every_audio_metric_prefers_the_less_noisy_clip(speech):
+    original = torch.from_numpy(speech[0])
+    noise = torch.randn(original.shape, generator=torch.Generator().manual_seed(0))
+    names = [name for name in AUDIO_METRICS if name not in ("wer", "cer")]
+    better, worse = (evaluate_audio(original + level * noise, original, names) for level in (0.002, 0.05))
+    for name in names:
+        metric = AUDIO_METRICS[name]
+        assert metric.low <= better[name] <= metric.high
+        assert (better[name] > worse[name]) == metric.higher_is_better, name
+    assert evaluate_audio(original + 0.002 * noise, original, names) == better
+
+
+def test_unknown_metrics_and_shapes_are_refused():
+    with pytest.raises(AetherError, match="pesq is not an audio metric"):
+        evaluate_audio(torch.zeros(10), torch.zeros(10), ["pesq"])
+    with pytest.raises(AetherError, match="loudness is not a metric"):
+        available("loudness")
+    with pytest.raises(ValueError, match=r"\(1, 10\)"):
+        evaluate_audio(torch.zeros(1, 10), torch.zeros(1, 10))
+
+
+def test_a_clip_is_measured_once_and_the_oldest_is_forgotten():
+    heard = []
+    memory = ClipMemory(lambda audio: heard.append(float(audio[0])) or len(heard), clips=2)
+    clips = [torch.full((3,), float(value)).numpy() for value in range(3)]
+    assert [memory(clips[i]) for i in (0, 1, 0, 2, 0, 1)] == [1, 2, 1, 3, 1, 4]
+    assert heard == [0, 1, 2, 1]
