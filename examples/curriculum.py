@@ -18,7 +18,7 @@ import torch
 
 from aether_lite.bench.anti_buzz import Aliveness, measure
 from aether_lite.cli.prepare import prepare
-from aether_lite.codec import load_codec
+from aether_lite.codec import load
 from aether_lite.data.corpus import Corpus
 from aether_lite.data.pairs import common_kind, read_speech
 from aether_lite.features.layout import SAMPLE_RATE
@@ -67,7 +67,7 @@ def trained(name: str, out: Path, roots: tuple[Path, Path], steps: int, borders:
 
 def measured(folder: Path, valid: Path, fargan_ckpt: str) -> tuple[Aliveness, Aliveness]:
     """Figures of a run's averaged codec, with its own vocoder if it trained one."""
-    codec, _ = load_codec(next(folder.glob("codec_*.safetensors")))
+    codec = load(next(folder.glob("codec_*.safetensors")))
     own = folder / "vocoder.safetensors"
     vocoder = load_fargan(own if own.exists() else Path(fargan_ckpt) if fargan_ckpt else None).eval()
     corpus = Corpus([valid])

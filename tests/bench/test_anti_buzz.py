@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from aether_lite.bench.anti_buzz import compare, measure
-from aether_lite.codec import SpiJscc
+from aether_lite.codec import Codec, SpiJscc, load
 from aether_lite.losses.silence import SILENT_BELOW, frame_level
 from aether_lite.metrics.pitch_spike import pitch_spike
 from aether_lite.training.monitors import alarms
@@ -55,8 +55,14 @@ def test_hissing_silence_is_counted(speech_features: torch.Tensor) -> None:
     assert figures.quiet_silence == pytest.approx(1 - 50 / silent)
 
 
+def test_a_released_codec_is_decoded_with_its_lookahead(speech: np.ndarray) -> None:
+    figures, _ = measure(load("small"), load_fargan().eval(), [speech[0][:32000]], 1000, 10.0)
+    assert 0.02 < figures.feature_loss < 0.1  # 1.9 where every token is taken for the one before it
+    assert figures.vuv_error < 0.02
+
+
 def test_measure_hears_what_the_vocoder_says(tiny: SpiJscc, speech: np.ndarray) -> None:
-    on_features, on_audio = measure(tiny, load_fargan().eval(), [speech[0][:32000]], 1200, 0.0)
+    on_features, on_audio = measure(Codec(tiny), load_fargan().eval(), [speech[0][:32000]], 1200, 0.0)
     assert on_features.feature_loss > 0.1  # the codec is untrained
     assert on_audio.feature_loss != on_features.feature_loss
     assert -0.2 < on_audio.estoi < 1

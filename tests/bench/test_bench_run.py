@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from bench_systems import make_noisy
 
 from aether_lite.bench.cache import CACHE_NAME, ResultCache, key_of
 from aether_lite.bench.dataset import bundled
-from aether_lite.bench.fingerprint import code_hash
+from aether_lite.bench.fingerprint import code_hash, dependencies, package_versions
 from aether_lite.bench.grid import QUICK, STANDARD, evenly
 from aether_lite.bench.results import write_results
 from aether_lite.bench.run import Plan, run
@@ -104,8 +106,55 @@ def test_documentation_does_not_change_the_hash_of_code_but_numbers_do(tmp_path:
     hashes = []
     for text in ("x = 1\n", '"""Doc."""\n# why\nx = 1\n', "x = 2\n"):
         (tmp_path / "part.py").write_text(text)
-        hashes.append(code_hash([tmp_path]))
+        hashes.append(code_hash([tmp_path / "part.py"]))
     assert hashes[0] == hashes[1] != hashes[2]
+
+
+WORK = """
+import json, sys
+import numpy as np
+from aether_lite.baselines import Condition, available_systems
+from aether_lite.bench.dataset import bundled, load_clip
+from aether_lite.bench.work import measure, send
+clip = load_clip(bundled().sources[0], 1.0)
+for name in available_systems()[0]:
+    system = __import__("aether_lite.baselines", fromlist=["make_system"]).make_system(name)
+    if getattr(system, "search", 0):
+        system.search = 1
+    for channel, rate, error_rate in (("mpp", 1000, None), ("awgn", 600, None), ("bsc", 1200, 0.0), ("bsc", 700, 0.0)):
+        condition = Condition(channel, 6.0 if error_rate is None else None, rate, (), error_rate)
+        if system.offers(condition):
+            measure(clip, send(system, clip, condition, 0, True), name.startswith("vocoder"))
+            break
+print(json.dumps(sorted(name for name in sys.modules if name.split(".")[0] == "aether_lite")))
+"""
+
+
+def test_the_cache_knows_every_module_that_results_come_from() -> None:
+    """What a process has loaded after every system and metric has run is part of the hash, losses/asr included."""
+    ran = subprocess.run([sys.executable, "-c", WORK], capture_output=True, text=True, check=True)
+    loaded = set(json.loads(ran.stdout.splitlines()[-1]))
+    assert {"aether_lite.losses.asr", "aether_lite.codec.search", "aether_lite.vocoder.fargan"} <= loaded
+    assert loaded - dependencies().keys() == set()
+
+
+def packages() -> list[str]:
+    return sorted({".".join(name.split(".")[:2]) for name in dependencies()})
+
+
+@pytest.mark.parametrize("package", packages())
+def test_a_change_in_any_package_is_another_result(package: str, tmp_path: Path) -> None:
+    files = dependencies()
+    name = next(name for name in sorted(files, reverse=True) if name.startswith(package))
+    changed = tmp_path / files[name].name
+    changed.write_text(files[name].read_text() + "\nCHANGED = 1\n")
+    one, other = (code_hash([file]) for file in (files[name], changed))
+    assert one != other
+
+
+def test_versions_are_those_of_imported_packages() -> None:
+    assert {"aether-lite", "torch", "numpy", "soundfile"} <= package_versions().keys()
+    assert not {"typer", "matplotlib", "pytest"} & package_versions().keys()
 
 
 def test_the_standard_grid_has_six_conditions_with_audio() -> None:

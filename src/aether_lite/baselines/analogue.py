@@ -56,7 +56,8 @@ class AnalogueCodec:
         link = link_of(condition, seed)
         if self.search:
             link = replace(link, target_snr_db=condition.snr_db)
-        delivery = deliver(self._codec, clip.features, link, search=self.search, speech=clip.speech)
+        speech = clip.speech if len(clip.speech) else None  # of a data set of features there is none
+        delivery = deliver(self._codec, clip.features, link, search=self.search, speech=speech)
         return Outcome(
             features=delivery.heard,
             audio=speak(delivery.heard) if audio else None,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from aether_lite.channels import awgn
-from aether_lite.codec import SpiJscc
+from aether_lite.codec import Codec
 from aether_lite.features import extract_features
 from aether_lite.features.layout import FRAME, NUM_FREE, Float32
 from aether_lite.features.tensors import voiced_frames
@@ -93,7 +93,7 @@ def compare(decoded: Sequence[Tensor], original: Sequence[Tensor], intelligibili
 
 @torch.no_grad()
 def measure(
-    codec: SpiJscc, vocoder: FARGAN | FrameVocoder, speech: Sequence[Float32], rate: int, snr_db: float, seed: int = 0
+    codec: Codec, vocoder: FARGAN | FrameVocoder, speech: Sequence[Float32], rate: int, snr_db: float, seed: int = 0
 ) -> tuple[Aliveness, Aliveness]:
     """Send clips over AWGN; figures of the decoded features and of the re-analysed audio.
 
@@ -103,19 +103,19 @@ def measure(
         snr_db: Es/N0 [dB].
         seed: of the noise; clip i has seed + i.
     """
-    original, decoded, heard, scores = [], [], [], []
-    token = codec.config.token_frames
+    original, decoded, reanalysed, scores = [], [], [], []
+    token = codec.token_frames
     for number, clip in enumerate(speech):
         frames = len(clip) // (token * FRAME) * token
         samples = clip[: frames * FRAME]
         rows = torch.from_numpy(extract_features(samples)[:, :NUM_FREE])
-        symbols, _ = codec.encode(rows[None], rate)
-        received, _ = codec.decode(awgn(symbols, snr_db, seed=seed + number))
-        audio = synthesize(received[0], vocoder)
+        received = awgn(codec.encode_features(rows[None], rate), snr_db, seed=seed + number)
+        features = codec.decode_features(received)[0]
+        audio = synthesize(features, vocoder)
         original.append(rows)
-        decoded.append(received[0])
-        heard.append(torch.from_numpy(extract_features(audio.numpy())[:, :NUM_FREE]))
+        decoded.append(features)
+        reanalysed.append(torch.from_numpy(extract_features(audio.numpy())[:, :NUM_FREE]))
         if estoi_available():
             scores.append(float(estoi(audio, torch.from_numpy(samples))))
     score = float(np.nanmean(scores)) if scores else float("nan")
-    return compare(decoded, original, score), compare(heard, original, score)
+    return compare(decoded, original, score), compare(reanalysed, original, score)

@@ -14,7 +14,7 @@ from aether_lite.baselines import Condition, System
 from aether_lite.baselines.registry import make_system
 from aether_lite.bench.cache import ResultCache, key_of
 from aether_lite.bench.dataset import DataSet, Source, clip_hash, load_clip
-from aether_lite.bench.fingerprint import NUMERIC_PACKAGES, code_hash, package_versions
+from aether_lite.bench.fingerprint import code_hash, package_versions
 from aether_lite.bench.grid import Grid, evenly
 from aether_lite.bench.results import Row
 from aether_lite.bench.work import Factory, Task, channel_seed, compute
@@ -119,8 +119,7 @@ def _jobs(plan: Plan) -> list[Job]:
     grid, sources = plan.grid, plan.dataset.sources
     heard = {source.name for source in evenly(sources, grid.audio_clips)} if plan.dataset.has_audio else set()
     hashes = dict(_hashes(sources, grid.seconds))
-    code = code_hash()
-    versions = {True: package_versions(), False: package_versions(NUMERIC_PACKAGES)}
+    code = [code_hash(), package_versions()]
     jobs = []
     for made_as, system in zip(plan.systems, plan.instances(), strict=True):
         for condition, with_audio in conditions_of(system, grid):
@@ -129,7 +128,7 @@ def _jobs(plan: Plan) -> list[Job]:
                 seed = channel_seed(plan.seed, source.name)
                 key = key_of(
                     system=[system.name, system.fingerprint],
-                    code=[code, versions[audio]],
+                    code=code,
                     clip=hashes[source.name],
                     condition=asdict(condition),
                     seed=seed,

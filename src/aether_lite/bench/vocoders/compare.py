@@ -10,9 +10,8 @@ from pathlib import Path
 
 import torch
 
-import aether_lite
 from aether_lite.bench.cache import Record, ResultCache, key_of
-from aether_lite.bench.fingerprint import METRIC_PACKAGES, code_hash, package_versions
+from aether_lite.bench.fingerprint import code_hash, package_versions
 from aether_lite.bench.vocoders.clips import Chosen, read_clip
 from aether_lite.data.processes import run_parallel
 from aether_lite.errors import AetherError
@@ -25,13 +24,6 @@ ALONE = ("dnsmos_ovrl", "dnsmos_sig", "dnsmos_bak", "dnsmos_p808")  # audio metr
 AUDIO = ("pesq_wb", "estoi", "lsd_audio_db", "mr_stft", "log_mel", *ALONE)
 MEASURES = ("pesq_wb", "estoi", "lsd_audio_db", SPECTRAL, "mr_stft", "log_mel", *ALONE, *REANALYSED)
 """Columns of the results, in order."""
-NUMERIC_PARTS = (
-    "audio.py", "features", "losses/spectral.py", "losses/feature.py", "metrics", "bench/vocoders/clips.py",
-    "vocoder/fargan.py", "vocoder/layers.py", "vocoder/realtime.py",
-    "vocoder/synthesis.py", "vocoder/emphasis.py",
-)  # fmt: skip
-"""Files and folders of the package that a result depends on."""
-
 
 @dataclass(frozen=True)
 class Contender:
@@ -127,9 +119,7 @@ def _vocoder(path: Path) -> FusedFargan:
 
 def _state() -> dict[str, object]:
     """Code and packages that a result depends on."""
-    root = Path(aether_lite.__file__).parent
-    versions = package_versions(("torch", "numpy", "soundfile", "soxr", *METRIC_PACKAGES))
-    return {"code": code_hash(root / part for part in NUMERIC_PARTS), "packages": versions}
+    return {"code": code_hash(), "packages": package_versions()}
 
 
 def _file_hash(path: Path) -> str:
