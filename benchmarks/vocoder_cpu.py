@@ -33,11 +33,11 @@ from aether_lite.export.steps import VocoderFrame
 from aether_lite.features import extract_features
 from aether_lite.features.layout import NUM_FREE
 from aether_lite.metrics import estoi, log_spectral_distance, pesq_wb
+from aether_lite.native.fargan import SUBFRAMES
+from aether_lite.native.fargan_weights import LAYERS, pack
 from aether_lite.native.matrices import PRECISIONS
-from aether_lite.native.panels import product
+from aether_lite.native.primitives import product
 from aether_lite.vocoder import FARGAN, CompiledFargan, FrameVocoder, FusedFargan, load_fargan, synthesize
-from aether_lite.vocoder.native.network import SUBFRAMES
-from aether_lite.vocoder.native.packing import LAYERS, pack
 
 FRAMES_PER_SECOND = 100
 CLIPS = ("en_f_intro", "en_f_queue", "es_f_intro", "fr_f_intro", "it_m_intro", "ru_f_intro")

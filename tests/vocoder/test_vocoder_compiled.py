@@ -21,10 +21,9 @@ from aether_lite.audio import read_audio
 from aether_lite.errors import AetherError
 from aether_lite.features import extract_features
 from aether_lite.features.layout import NUM_FREE, PITCH
-from aether_lite.native import activations
-from aether_lite.native.compiling import cached
+from aether_lite.native import primitives
 from aether_lite.native.matrices import ACTIVATION_STEPS, PANEL, pack_matrices, quantised
-from aether_lite.native.panels import product
+from aether_lite.native.primitives import cached, product
 from aether_lite.vocoder import (
     FARGAN,
     CompiledFargan,
@@ -266,17 +265,17 @@ def test_activations_are_exact_to_the_stated_error():
     def values(x):
         results = np.empty((3, len(x)), np.float32)
         for i in range(len(x)):
-            results[0, i] = activations.exp(x[i])
-            results[1, i] = activations.sigmoid(x[i])
-            results[2, i] = activations.tanh(x[i])
+            results[0, i] = primitives.exp(x[i])
+            results[1, i] = primitives.sigmoid(x[i])
+            results[2, i] = primitives.tanh(x[i])
         return results
 
     x = np.concatenate((np.linspace(-90, 90, 20_001), np.linspace(-1, 1, 20_001))).astype(np.float32)
     exponential, sigmoid, tangent = values(x).astype(np.float64)
     limited = np.clip(x.astype(np.float64), -80, 80)
-    np.testing.assert_allclose(exponential, np.exp(limited), rtol=activations.EXP_ERROR)
-    np.testing.assert_allclose(sigmoid, 1 / (1 + np.exp(-limited)), atol=activations.ERROR, rtol=0)
-    np.testing.assert_allclose(tangent, np.tanh(limited), atol=activations.ERROR, rtol=0)
+    np.testing.assert_allclose(exponential, np.exp(limited), rtol=primitives.EXP_ERROR)
+    np.testing.assert_allclose(sigmoid, 1 / (1 + np.exp(-limited)), atol=primitives.ERROR, rtol=0)
+    np.testing.assert_allclose(tangent, np.tanh(limited), atol=primitives.ERROR, rtol=0)
     assert values(np.zeros(1, np.float32))[2, 0] == 0
 
 

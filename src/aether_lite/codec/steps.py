@@ -65,7 +65,7 @@ class CompiledSteps:
         require_numba("the compiled codec")
         if model.config.flat:
             raise ValueError("compiled steps are those of a codec with pyramids")
-        from aether_lite.codec.native.packing import pack_decoder, pack_encoder
+        from aether_lite.native.codec_weights import pack_decoder, pack_encoder
 
         self._encoder, self._decoder = pack_encoder(model), pack_decoder(model)
         first = next(model.parameters())
@@ -84,7 +84,7 @@ class CompiledSteps:
         Raises:
             ValueError: not one token of one stream.
         """
-        from aether_lite.codec.native.network import encode_token
+        from aether_lite.native.codec import encode_token
 
         _check(features, self._features_shape)
         target = None if target_snr_db is None else torch.full((1, 1), float(target_snr_db))
@@ -99,7 +99,7 @@ class CompiledSteps:
         Raises:
             ValueError: not one token of one stream.
         """
-        from aether_lite.codec.native.network import decode_token
+        from aether_lite.native.codec import decode_token
 
         _check(planes, self._planes_shape)
         memory = _joined(state, self._decoder_shapes)

@@ -15,7 +15,7 @@ compiled, int8                          0.015           0.0096       0.0089
 
 Most of it is products of matrices with one vector, bound by how fast 3 MB of weights come out of the cache. Those of
 one second take 0.019 as numba's dot products of rows, 0.021 as sums of columns, 0.052 in torch, 0.0165 in panels of
-float32 (:mod:`aether_lite.native.panels`) and 0.0071 in panels of int8. Panels of float16 took 0.0125 in a
+float32 (:mod:`aether_lite.native.primitives`) and 0.0071 in panels of int8. Panels of float16 took 0.0125 in a
 trial and are left out: int8 is faster. Two streams that share a pass over the weights take 0.012 (float32) and 0.007
 (int8) each; torch with 64 streams 0.013.
 
@@ -36,10 +36,9 @@ from torch import Tensor
 
 from aether_lite.features.layout import FRAME, NUM_FREE
 from aether_lite.native import numba_available, require_numba
+from aether_lite.native.fargan_weights import CARRIED, INPUTS_LENGTH, VALUES_LENGTH, pack
 from aether_lite.native.matrices import Precision
 from aether_lite.vocoder.fargan import FARGAN, MEMORY, SubframeState
-from aether_lite.vocoder.native.packing import pack
-from aether_lite.vocoder.native.rows import CARRIED, INPUTS_LENGTH, VALUES_LENGTH
 from aether_lite.vocoder.realtime import PRIMING_ROWS, FrameState, FrameVocoder, FusedFargan
 
 TOGETHER = 2  # streams that share one pass over the weights; four would need more registers than AVX2 has
@@ -94,7 +93,7 @@ class CompiledFargan:
 
     def _run(self, new_rows: Tensor, state: FrameState, audible: bool) -> tuple[Tensor, FrameState]:
         """Samples ``[B, 160 n]``; zeros (the network still runs) when not ``audible``."""
-        from aether_lite.vocoder.native.network import render_frames
+        from aether_lite.native.fargan import render_frames
 
         if new_rows.ndim != 3 or new_rows.shape[1] == 0 or new_rows.shape[2] != NUM_FREE:
             raise ValueError(f"rows must be [B, >= 1, {NUM_FREE}], not {tuple(new_rows.shape)}")

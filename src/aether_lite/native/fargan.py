@@ -1,6 +1,6 @@
-"""FARGAN frame by frame, as numba compiles it, for S streams side by side.
+"""FARGAN frame by frame, compiled by numba, for S streams side by side.
 
-All that a sub-frame needs lies in two rows a stream, see :mod:`aether_lite.vocoder.native.rows`.
+All that a sub-frame needs lies in two rows a stream, see :mod:`aether_lite.native.fargan_weights`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,17 @@ import numpy as np
 
 from aether_lite.features import layout
 from aether_lite.features.layout import FRAME, LAG_MAX, LAG_MIN, NUM_FREE, PERIOD_MAX, PITCH, PREEMPHASIS
-from aether_lite.native.activations import as_input, clip, exp, sigmoid, tanh
-from aether_lite.native.compiling import cached, called, compiled
-from aether_lite.native.panels import product
+from aether_lite.native.fargan_weights import (
+    COND_HIDDEN,
+    COND_ROWS,
+    EXACT_LAYERS,
+    INPUT,
+    LAYERS,
+    PITCH_GATES,
+    SIZE,
+    VALUE,
+)
+from aether_lite.native.primitives import as_input, cached, called, clip, compiled, exp, product, sigmoid, tanh
 from aether_lite.vocoder import fargan
 from aether_lite.vocoder.fargan import (
     COND,
@@ -25,8 +33,6 @@ from aether_lite.vocoder.fargan import (
     SUBFRAME,
     SUBFRAMES,
 )
-from aether_lite.vocoder.native.packing import EXACT_LAYERS, LAYERS
-from aether_lite.vocoder.native.rows import COND_HIDDEN, COND_ROWS, INPUT, PITCH_GATES, SIZE, VALUE
 
 ONE, FLOOR, DEEMPHASIS = np.float32(1), np.float32(GAIN_FLOOR), np.float32(PREEMPHASIS)
 
@@ -224,7 +230,7 @@ def render_frames(w, rows, signal, samples, values, inputs, audible, streams):  
     """Make frames.
 
     Args:
-        w: :class:`~aether_lite.vocoder.native.packing.PackedWeights`.
+        w: :class:`~aether_lite.native.fargan_weights.PackedWeights`.
         rows: ``[S, 2 + n, 20] float32``, two earlier feature rows and the new ones.
         signal: ``[S, 256 + 160 n] float32``: the memory, then room for the samples before de-emphasis.
         samples: ``[S, 160 n] float32``: room for the samples after de-emphasis.
@@ -247,10 +253,10 @@ def render_frames(w, rows, signal, samples, values, inputs, audible, streams):  
             _recur(w, values, inputs, streams)
             _finish(w, values, inputs, streams)
             for s in range(len(streams)):
-                heard, gain = values[s, VALUE.heard], audible * values[s, VALUE.gain]
+                output, gain = values[s, VALUE.output], audible * values[s, VALUE.gain]
                 for i in range(SUBFRAME):
                     sample = gain * values[s, VALUE.first + i]
                     signal[s, at + MEMORY + i] = sample
-                    heard = sample + DEEMPHASIS * heard
-                    samples[s, at + i] = heard
-                values[s, VALUE.heard] = heard
+                    output = sample + DEEMPHASIS * output
+                    samples[s, at + i] = output
+                values[s, VALUE.output] = output

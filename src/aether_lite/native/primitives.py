@@ -1,9 +1,9 @@
-"""Products of packed matrices with one or a few vectors.
+"""Building blocks of the numba kernels: compilation and its cache, activations, products of packed matrices.
 
-A product is one pass over memory: an input against four vectors of weights at a time, see
-:mod:`aether_lite.native.matrices`. :func:`_panel` writes that loop as vectors of 8 in LLVM's language, from
-which LLVM makes the instructions of the machine at hand. The order of additions is that of the inputs, whatever the
-number of streams side by side, so the samples of a stream do not depend on the others.
+A product is one pass over memory: an input against four vectors of weights at a time, laid out as
+:mod:`aether_lite.native.matrices` says. :func:`_panel` writes that loop as vectors of 8 in LLVM's language, from
+which LLVM makes the instructions of the machine at hand. Additions follow the order of the inputs whatever the number
+of streams side by side, so the samples of a stream do not depend on the others.
 
 Weights are float32 or int8. With int8 the inputs, all within +-1, are int16 in steps of 1 / 16383; products and
 sums are then exact integers. What depends on the type of the weights is decided when compiling.
@@ -11,19 +11,129 @@ sums are then exact integers. What depends on the type of the weights is decided
 
 from __future__ import annotations
 
+import hashlib
+import math
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import numba
+import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 
-from aether_lite.native.compiling import called, compiled
-from aether_lite.native.matrices import PANEL
+from aether_lite.native.matrices import ACTIVATION_STEPS, PANEL
 
+OPTIONS = {
+    "nogil": True,  # threads work side by side
+    "fastmath": {"contract"},  # a multiplication and an addition may become one instruction
+    "error_model": "numpy",  # no check for division by zero, which would keep loops from becoming vector code
+}
+ROUNDING = np.float32(1.5 * 2**23)  # added to a small float32, leaves its nearest integer in the lowest bits
+LOG2_E = np.float32(math.log2(math.e))
+LN_2_HIGH = np.float32(0.693359375)  # 9 bits: its product with an exponent is exact
+LN_2_LOW = np.float32(math.log(2) - 0.693359375)
+C2, C3, C4, C5, C6, C7 = (np.float32(1 / math.factorial(k)) for k in range(2, 8))  # Taylor series of exp
+LARGEST = np.float32(80)  # |x| of exp, far from overflow; sigmoid and tanh are constant long before
+EXP_ERROR = 2e-7  # relative
+ERROR = 2e-7  # of sigmoid and tanh; absolute
+ONE, TWO = np.float32(1), np.float32(2)
+STEPS = np.float32(ACTIVATION_STEPS)
 LANES = 8  # numbers in a vector; LLVM splits or joins them to the registers of the machine
 VECTORS = PANEL // LANES
 INT32, INT64, FLOAT = ir.IntType(32), ir.IntType(64), ir.FloatType()
 FLOATS, INTS = ir.VectorType(FLOAT, LANES), ir.VectorType(INT32, LANES)
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """``numba.njit`` as this package uses it."""
+    return numba.njit(**OPTIONS)(function)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def called(_: Any) -> Any:
+    """Placed in a function: LLVM calls it and never copies it into its callers. Copies cost many seconds."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+def cached(*constants: ModuleType) -> Callable[[Callable[..., Any]], Any]:
+    """:func:`compiled` for an outermost function, kept on disk where numba finds a folder it may write.
+
+    That is ``NUMBA_CACHE_DIR``, the folder of the function's file, or the user's cache, in this order; with none of
+    them the function is compiled once in every process. numba notices changes of one file only, so the name under
+    which the result is kept holds a digest of all sources it depends on: this package and ``constants``, other
+    modules whose values are part of the code.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        sources = [*sorted(Path(__file__).parent.glob("*.py")), *(Path(str(module.__file__)) for module in constants)]
+        digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+        function.__qualname__ = f"{function.__qualname__}_{digest[:12]}"
+        try:
+            return numba.njit(cache=True, **OPTIONS)(function)
+        except RuntimeError as error:
+            if "no locator available" not in str(error):
+                raise
+            return compiled(function)
+
+    return decorate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _power_of_two(_: Any, shifted: Any) -> Any:
+    """``2^n`` from ``n + ROUNDING``."""
+
+    def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        exponent = b.shl(b.bitcast(arguments[0], INT32), ir.Constant(INT32, 23))
+        return b.bitcast(b.add(exponent, ir.Constant(INT32, 127 << 23)), FLOAT)
+
+    return types.float32(types.float32), codegen
+
+
+@compiled
+def exp(x):  # type: ignore[no-untyped-def]
+    """float32, with a relative error below :data:`EXP_ERROR`; x is limited to +-80."""
+    x = min(max(x, -LARGEST), LARGEST)
+    shifted = x * LOG2_E + ROUNDING
+    n = shifted - ROUNDING
+    r = (x - n * LN_2_HIGH) - n * LN_2_LOW
+    series = ONE + r * (ONE + r * (C2 + r * (C3 + r * (C4 + r * (C5 + r * (C6 + r * C7))))))
+    return series * _power_of_two(shifted)
+
+
+@compiled
+def sigmoid(x):  # type: ignore[no-untyped-def]
+    return ONE / (ONE + exp(-x))
+
+
+@compiled
+def tanh(x):  # type: ignore[no-untyped-def]
+    return ONE - TWO / (ONE + exp(TWO * x))
+
+
+@compiled
+def clip(x):  # type: ignore[no-untyped-def]
+    return min(max(x, -ONE), ONE)
+
+
+def as_input(row: Any, value: Any) -> Any:
+    """``value``, in [-1, 1], as ``row`` stores the inputs of a product (in kernels see :func:`_as_input`)."""
+    return np.int16(np.rint(value * STEPS)) if row.dtype == np.int16 else value
+
+
+@overload(as_input)  # type: ignore[untyped-decorator]
+def _as_input(row, value):  # type: ignore[no-untyped-def]
+    """Numba cannot choose by a run-time value between two types; here the type of ``row`` is known."""
+    if row.dtype == types.int16:
+        return lambda row, value: np.int16(np.rint(value * STEPS))
+    return lambda row, value: value
 
 
 def _dot_step(b: Any, total: Any, weights: Any, x: Any) -> Any:

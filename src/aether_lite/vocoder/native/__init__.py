@@ -1,1 +1,0 @@
-"""FARGAN in kernels that numba compiles when first used; :mod:`aether_lite.vocoder.compiled` is their front."""
