@@ -12,7 +12,7 @@ from bench_systems import make_noisy
 from matplotlib.image import imread
 
 from aether_lite.bench import output
-from aether_lite.bench.about import About, read_about
+from aether_lite.bench.about import About, foot, read_about
 from aether_lite.bench.dataset import bundled
 from aether_lite.bench.docs import main, refreshed, table
 from aether_lite.bench.grid import QUICK
@@ -25,7 +25,7 @@ from aether_lite.bench.summary import Summary, read_summary
 from aether_lite.bench.tables import markdown, snr_table
 from aether_lite.errors import AetherError
 from aether_lite.metrics.registry import AUDIO_METRICS
-from aether_lite.plots.canvas import canvas, foot
+from aether_lite.plots.canvas import canvas
 
 SMALL = replace(QUICK, snrs_db=(0.0, 20.0), clips=2, audio_clips=0, seconds=1.0)
 ESTOI = {"estoi": 0.75, "pesq_wb": 2.0}
@@ -91,7 +91,7 @@ def test_pictures_are_drawn_and_not_empty(written: tuple[Path, About, list[Summa
         "rates_noisy-1",
         "estoi_against_feature_loss",
         "spectrograms_1_1",
-        "melody_1_1",
+        "f0_1_1",
     } <= names
     for name in names:
         picture = imread(written[0] / "pictures" / f"{name}.png")

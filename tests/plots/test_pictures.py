@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from aether_lite.errors import AetherError
-from aether_lite.features.bark import BAND_BINS
 from aether_lite.plots.transmission import BAND_HZ, rate_snr_picture, transmission_picture
 
 ROWS = [
@@ -66,7 +65,9 @@ def test_a_transmission_on_one_page(tmp_path, drawn):
 
 
 def test_band_labels_are_the_band_centres():
-    assert [50 * int(bin) for bin in BAND_BINS] == list(BAND_HZ)
+    assert BAND_HZ[:3] == (0, 200, 400)
+    assert BAND_HZ[-1] == 8000
+    assert len(BAND_HZ) == 18
 
 
 def test_a_clip_of_one_frame_and_one_of_a_minute(tmp_path, drawn):
@@ -77,12 +78,24 @@ def test_a_clip_of_one_frame_and_one_of_a_minute(tmp_path, drawn):
     assert drawn[1].axes[0].get_xlim() == (0, 12)
 
 
-def test_f0_given_is_drawn_where_voiced(tmp_path, drawn):
-    f0 = np.array([0.0, 100.0, np.nan, 200.0])
-    transmission_picture(tmp_path / "a.png", **transmission(4), f0_original=f0, f0_received=f0)
+def test_f0_is_drawn_where_voiced(tmp_path, drawn):
+    page = transmission(4)
+    page["original_image"][:, 18] = [-1.5, -0.5, -0.5, 0.5]
+    page["original_image"][:, 19] = [-0.3, 0.3, 0.1, 0.3]
+    transmission_picture(tmp_path / "a.png", **page)
     line = next(axes for axes in drawn[0].axes if axes.get_ylabel() == "F0 [Hz]").lines[0]
-    np.testing.assert_array_equal(line.get_ydata(), [np.nan, 100, np.nan, 200])
-    assert f0[0] == 0  # the caller's array is left alone
+    np.testing.assert_allclose(line.get_ydata(), [np.nan, 125, np.nan, 250])
+
+
+def test_bits_in_the_place_of_symbols(tmp_path, drawn):
+    page = {**transmission(16), "symbols": None, "received_symbols": None}
+    soft = np.linspace(-1, 1, 48).reshape(2, 24)
+    transmission_picture(tmp_path / "a.png", **page, bits=soft)
+    axes = next(axes for axes in drawn[0].axes if axes.get_ylabel() == "bit of the token")
+    np.testing.assert_array_equal(axes.images[0].get_array(), soft.T)
+    assert axes.images[0].get_extent() == [0, 0.16, 0, 24]
+    with pytest.raises(ValueError, match="neither symbols nor bits"):
+        transmission_picture(tmp_path / "b.png", **page)
 
 
 @pytest.mark.parametrize(

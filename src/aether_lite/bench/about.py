@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from aether_lite.baselines import System
 from aether_lite.bench.results import Row, read_json, write_json
 from aether_lite.bench.summary import Summary
 from aether_lite.errors import AetherError
+from aether_lite.plots.canvas import COLOURS, MARKERS
 
 ABOUT_NAME = "about.json"
 DEFINITIONS = (
@@ -25,6 +26,11 @@ BIT_DEFINITIONS = (
     "speech. Latency is algorithmic, speech to speech; sending and computing are not counted. ESTOI up to 4 kHz and "
     "PESQ-NB compare both sides limited to 4 kHz, the whole band of Codec2."
 )
+FOOT_DEFINITIONS = (
+    "Es/N0 per complex symbol; SNR3k = Es/N0 + 10 log10(uses/s / 3000); uses/s: payload symbols per second. "
+    "Bands: 95 % bootstrap over clips."
+)
+FOOT_BIT_DEFINITIONS = "Binary symmetric channel, no modulation, no channel code. Bands: 95 % bootstrap over clips."
 INTERVALS = "Brackets and bands are 95 % bootstrap intervals over clips."
 
 
@@ -133,6 +139,23 @@ def system_line(about: About, name: str, summaries: Sequence[Summary]) -> str:
     busy = sorted({f"{s.occupied:.2f}" for s in summaries if s.system == name and s.on_air})
     occupied = f", channel busy {'-'.join(dict.fromkeys((busy[0], busy[-1])))} s per s" if busy else ", no channel"
     return f"{system.title}: latency {system.latency_ms:.0f} ms{occupied}"
+
+
+def style_of(about: About, name: str) -> dict[str, Any]:
+    """Colour and marker of a system, the same on every picture of a benchmark."""
+    index = [system.name for system in about.systems].index(name)
+    return {"color": COLOURS[index % len(COLOURS)], "marker": MARKERS[index % len(MARKERS)]}
+
+
+def foot(about: About, summaries: Sequence[Summary], further: Iterable[str] = ()) -> str:
+    """Data, systems, channel state and definitions, for under a picture."""
+    shown = {summary.system for summary in summaries}
+    systems = "; ".join(system_line(about, s.name, summaries) for s in about.systems if s.name in shown)
+    state = {s.channel_state for s in about.systems if s.name in shown}
+    asked = f"asked for: {about.state}" if about.state else "default of each channel"
+    known = f"Receiver's channel state ({asked}): {'; '.join(sorted(state))}."
+    definitions = FOOT_BIT_DEFINITIONS if about.on_bits else FOOT_DEFINITIONS
+    return "\n".join([about.data_line(), f"{systems}.", known, *further, definitions])
 
 
 def write_about(path: Path, about: About) -> None:

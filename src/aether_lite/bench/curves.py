@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aether_lite.bench.about import About
+from aether_lite.bench.about import About, foot, style_of
 from aether_lite.bench.grid import evenly
 from aether_lite.bench.published_curves import READING, Curve
 from aether_lite.bench.results import Row, condition_text
 from aether_lite.bench.summary import Summary
 from aether_lite.link.config import snr_3k_db
 from aether_lite.metrics.registry import AUDIO_METRICS, METRICS
-from aether_lite.plots.canvas import GREY, canvas, foot, legend_below, style_of
+from aether_lite.plots.canvas import GREY, canvas, legend_below
+from aether_lite.plots.transmission import USABLE_LOSS, mark_usable_loss
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LOGARITHMIC = ("feature_loss",)
 LOSS_TICKS = (0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0)
-USABLE_LOSS = 0.3  # feature loss at the limit of usable speech
 MOST_PANELS = 4
 PANEL = (4.6, 4.2)  # [inches]
 
@@ -187,9 +187,7 @@ def scale(axes: Axes, measure: str, values: Sequence[float] = ()) -> None:
     ticks = [tick for tick in LOSS_TICKS if low <= tick <= high]
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
-    axes.axhline(USABLE_LOSS, color=GREY, ls=":", lw=1.2)
-    axes.annotate("about the limit of usable speech", (1, USABLE_LOSS), (-4, 3), ha="right", size=7, color=GREY,
-                  xycoords=axes.get_yaxis_transform(), textcoords="offset points")  # fmt: skip
+    mark_usable_loss(axes, size=7)
 
 
 def _snr3k_above(axes: Axes, rate: int) -> None:

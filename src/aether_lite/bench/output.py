@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aether_lite
-from aether_lite.bench.about import ABOUT_NAME, About, describe_systems, seconds_of, write_about
+from aether_lite.bench.about import ABOUT_NAME, About, describe_systems, foot, seconds_of, style_of, write_about
 from aether_lite.bench.bit_curves import on_bits, quality_ber_picture, quality_bit_rate_picture
 from aether_lite.bench.curves import (
     quality_snr_picture,
@@ -26,7 +26,7 @@ from aether_lite.bench.summary import SUMMARY_NAME, Summary, summarise, write_su
 from aether_lite.bench.tables import all_measures, full_document
 from aether_lite.files import atomic_path
 from aether_lite.metrics.registry import AUDIO_METRICS, METRICS, missing_line
-from aether_lite.plots.strips import f0_overlays, spectrogram_strips
+from aether_lite.plots.speech import f0_overlays, spectrogram_strips
 from aether_lite.training.provenance import commit
 
 TABLES_NAME = "tables.md"
@@ -136,12 +136,22 @@ def draw_all(
     for number, example in enumerate(heard, 1):
         for order, condition in enumerate(example.conditions(), 1):
             words = f"{example.clip.name}: {condition_text(condition)}"
+            sounds = example.at(condition)
+            names = {sound.system for sound in sounds}
+            text = foot(about, [s for s in summaries if s.system in names])
+            titled = [(about.system(sound.system).title, sound) for sound in sounds]
             path = folder / f"spectrograms_{number}_{order}.png"
-            spectrogram_strips(path, about, summaries, example, condition)
+            clips = [("original", example.clip.speech), *((title, sound.audio) for title, sound in titled)]
+            spectrogram_strips(path, words, text, clips)
             drawn.append((f"Spectrograms, {words}", path))
-            path = folder / f"melody_{number}_{order}.png"
-            f0_overlays(path, about, summaries, example, condition)
-            drawn.append((f"Melody, {words}", path))
+            path = folder / f"f0_{number}_{order}.png"
+            contours = [
+                (title, str(style_of(about, sound.system)["color"]), sound.features)
+                for title, sound in titled
+                if sound.condition is not None
+            ]
+            f0_overlays(path, f"{words}: F0 contour", text, example.clip.features, contours)
+            drawn.append((f"F0 contour, {words}", path))
     return drawn
 
 

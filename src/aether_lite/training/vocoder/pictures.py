@@ -14,8 +14,8 @@ from torch import Tensor
 
 from aether_lite.features.layout import SAMPLE_RATE
 from aether_lite.files import atomic_path
-from aether_lite.plots.strips import f0_contour, spectrogram
-from aether_lite.plots.transmission import BLUE, DPI, F0_TICKS, FRAME_SECONDS, ORANGE, RANGE_DB
+from aether_lite.plots.canvas import BLUE, DPI, ORANGE
+from aether_lite.plots.speech import F0_LIMITS, draw_f0, draw_spectrogram, f0_contour, spectrogram
 from aether_lite.training.journal import read_log
 
 if TYPE_CHECKING:
@@ -73,27 +73,18 @@ def _draw_clip(figure: SubFigure, speech: Tensor, made: Tensor, features: Tensor
     drawn = []
     for column, (name, picture) in enumerate(zip(("Original", "Made from its features"), levels, strict=True)):
         axes = figure.add_subplot(grid[0, column])
-        image = axes.imshow(
-            picture, cmap="magma", vmin=top - RANGE_DB, vmax=top, origin="lower", aspect="auto",
-            extent=(0, seconds, 0, SAMPLE_RATE / 2000),
-        )  # fmt: skip
-        axes.set(title=name, xlabel="time [s]", ylabel="frequency [kHz]")
+        image = draw_spectrogram(axes, picture, top)
+        axes.set(xlim=(0, seconds), title=name, xlabel="time [s]", ylabel="frequency [kHz]")
         drawn.append(axes)
     figure.colorbar(image, ax=drawn, label="level [dB]", pad=0.01)
-    melody = figure.add_subplot(grid[1, :])
+    contours = figure.add_subplot(grid[1, :])
     styles: tuple[dict[str, Any], ...] = (
         {"color": BLUE, "lw": 5.0, "alpha": 0.45, "label": "original"},
         {"color": ORANGE, "lw": 1.6, "label": "re-analysed"},
     )
-    for rows, style in zip((features, found), styles, strict=True):
-        contour = f0_contour(rows)
-        melody.plot(np.arange(len(contour)) * FRAME_SECONDS, contour, solid_capstyle="round", **style)
-    melody.set_yscale("log")
-    melody.set_yticks(F0_TICKS, [str(tick) for tick in F0_TICKS])
-    melody.minorticks_off()
-    melody.set(xlim=(0, seconds), ylim=(60, 500), xlabel="time [s]", ylabel="F0 [Hz]", title="Melody, where voiced")
-    melody.grid(alpha=0.3)
-    melody.legend(loc="upper right", ncols=2)
+    draw_f0(contours, [(f0_contour(rows), s) for rows, s in zip((features, found), styles, strict=True)], F0_LIMITS)
+    contours.set(xlim=(0, seconds), xlabel="time [s]", title="F0 contour (voiced frames)")
+    contours.legend(loc="upper right", ncols=2)
 
 
 def _draw_course(figure: Figure | SubFigure, rows: Sequence[Mapping[str, Any]]) -> None:
