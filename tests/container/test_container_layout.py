@@ -27,7 +27,7 @@ from aether_lite.container.writer import TokenWriter
 from aether_lite.errors import AetherError
 
 MODEL = bytes(range(0xA0, 0xA8))
-FORMAT_PAGE = Path(__file__).parents[2] / "docs" / "format.md"
+FORMAT_PAGE = Path(__file__).parents[2] / "docs" / "reference" / "format.md"
 
 
 def random_bits(tokens: int, width: int, seed: int = 0) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The entropy coder is lossless, integer, close to the entropy, and exactly what docs/format.md says."""
+"""The entropy coder is lossless, integer, close to the entropy, and exactly what docs/reference/format.md says."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STAY = np.random.default_rng(5).uniform(0.6, 0.95, 24)
 
 
 def reference_rans(bits: list[int], chances: list[int]) -> bytes:
-    """The coder of docs/format.md in whole numbers of any size: its state, written little-endian."""
+    """The coder of docs/reference/format.md in whole numbers of any size: its state, written little-endian."""
     plain = int("".join(map(str, bits[-24:])), 2)
     state, words = 1 << 24 | plain, []
     for bit, chance in zip(reversed(bits[:-24]), reversed(chances[:-24]), strict=True):
