@@ -22,13 +22,13 @@ import torch
 
 import aether_lite
 from aether_lite.audio import SAMPLE_RATE, read_audio
-from aether_lite.channels.signal import Received
 from aether_lite.codec import Codec, CompiledSteps, Steps
 from aether_lite.export.graph import to_onnx
 from aether_lite.export.runner import OnnxStep, session
 from aether_lite.export.steps import DecoderStep, EncoderStep
 from aether_lite.features import StreamingExtractor
 from aether_lite.features.layout import FRAME
+from aether_lite.payload import Received
 from aether_lite.spi import State
 from aether_lite.streaming import Decoder, Encoder
 from aether_lite.streaming.channel import StreamChannel

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from aether_lite.channels import awgn, clean, erasure, mpp, rayleigh
 from aether_lite.channels.binary import WITHHELD_ERROR_RATE, bsc, lose_bits, lose_tokens
-from aether_lite.channels.bits import Bits, ReceivedBits
 from aether_lite.channels.keying import keyed, modulated
 from aether_lite.errors import AetherError
+from aether_lite.payload import Bits, ReceivedBits
 
 RATES = torch.tensor([300, 2400, 600, 1200])
 

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aether_lite.channels import awgn, clean
-from aether_lite.channels.signal import ChannelState, Received
 from aether_lite.codec import PRESETS, SpiJscc, preset
 from aether_lite.codec.model import whole as decoded_whole
 from aether_lite.errors import AetherError
+from aether_lite.payload import ChannelState, Received
 from aether_lite.training.balance import balance
 from aether_lite.training.conditions import ConditionRanges, draw
 from aether_lite.training.config import TrainConfig

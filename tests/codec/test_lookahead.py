@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from aether_lite.channels import Received, awgn, bsc, clean, erase, lose_tokens
-from aether_lite.channels.signal import ChannelState
 from aether_lite.codec import Codec, CompiledSteps, HashCodec, SpiHash, SpiJscc, preset
 from aether_lite.codec.model import whole
 from aether_lite.errors import AetherError
+from aether_lite.payload import ChannelState
 from aether_lite.streaming import BitDecoder, Decoder
 from silent_vocoder import SilentVocoder
 

@@ -14,12 +14,13 @@ import pytest
 import soundfile
 import torch
 
-from aether_lite.channels import ChannelState, Received, Symbols, awgn, mpp, uses_per_token
+from aether_lite.channels import awgn, mpp
 from aether_lite.codec import Codec, load
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import NUM_ALL, NUM_FREE
 from aether_lite.jscc import RATES
 from aether_lite.metrics import clip_feature_loss
+from aether_lite.payload import ChannelState, Received, Symbols, elements_per_token
 from aether_lite.vocoder import load_fargan, synthesize
 
 pytest.importorskip("onnx")
@@ -141,7 +142,7 @@ def test_priming_is_silent_and_forgets_what_was_before(exported: Path, rows: np.
 
 def test_int8_loses_little(exported: Path, codec: Codec, rows: np.ndarray) -> None:
     frames = codec.token_frames
-    symbols = encode_clip(OnnxStep.load(exported, "encoder", "int8"), rows, 600, int(uses_per_token(600, frames)))
+    symbols = encode_clip(OnnxStep.load(exported, "encoder", "int8"), rows, 600, elements_per_token(600, frames))
     received = awgn(Symbols(torch.from_numpy(symbols)[None], 600, frames), snr_db=10.0, seed=1)
     exact = awgn(codec.encode_features(torch.from_numpy(rows)[None], 600), snr_db=10.0, seed=1)
     small, full = (
@@ -162,7 +163,7 @@ def test_manifest_describes_the_graphs(exported: Path, codec: Codec) -> None:
 
     manifest = read_manifest(exported)
     assert manifest["latency_samples"]["total"] == codec.latency.samples
-    assert manifest["uses_per_token"] == {str(rate): uses_per_token(rate, codec.token_frames) for rate in RATES}
+    assert manifest["uses_per_token"] == {str(rate): elements_per_token(rate, codec.token_frames) for rate in RATES}
     assert manifest["lookahead_tokens"] == codec.model.config.lookahead == 1
     np.testing.assert_allclose(manifest["features"]["mean"], codec.model.image.mean.numpy())
     for step in manifest["steps"].values():

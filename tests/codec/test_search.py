@@ -13,7 +13,6 @@ from torch import Tensor
 
 from aether_lite.audio import read_audio
 from aether_lite.channels import awgn, bsc
-from aether_lite.channels.bits import Bits
 from aether_lite.codec import Codec, HashCodec, SpiHash, SpiJscc, load, load_hash, preset
 from aether_lite.codec import search as searching
 from aether_lite.codec.bit_search import BitSearch
@@ -24,6 +23,7 @@ from aether_lite.losses.asr.spectra import Spectra
 from aether_lite.losses.envelope import envelope_loss
 from aether_lite.losses.feature import feature_loss
 from aether_lite.losses.listening import listening_loss
+from aether_lite.payload import Bits
 from aether_lite.streaming import SearchingEncoder
 from tiny_listener import tiny_listener
 

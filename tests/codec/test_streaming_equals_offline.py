@@ -15,10 +15,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from aether_lite.channels import Received, Symbols, awgn, clean, erase, rayleigh
-from aether_lite.channels.signal import ChannelState, uses_per_token
 from aether_lite.codec import Codec, CompiledSteps, SpiJscc, preset
 from aether_lite.errors import AetherError
 from aether_lite.jscc import RATES
+from aether_lite.payload import ChannelState, elements_per_token
 from aether_lite.streaming import Decoder, Encoder
 from aether_lite.streaming.snapshot import Snapshot
 from aether_lite.vocoder import periods_from_features, synthesize
@@ -112,7 +112,7 @@ def test_rate_and_snr_change_between_tokens(tiny_codec: Codec, tiny: SpiJscc, sp
         encoder.rate, encoder.target_snr_db = rate, target
         start = 0 if k == 0 else TOKEN * k + 160
         symbols = encoder.push(speech[0, start : TOKEN * (k + 1) + 160])
-        assert symbols.values.shape == (1, 1, uses_per_token(rate, 8))
+        assert symbols.values.shape == (1, 1, elements_per_token(rate, 8))
         offline, sent_state = tiny.encode(rows[:, 8 * k : 8 * k + 8], rate, target, sent_state)
         torch.testing.assert_close(symbols.values, offline.values, atol=1e-5, rtol=1e-5)
         received = awgn(symbols, 10.0 - k, seed=k)

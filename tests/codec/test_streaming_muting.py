@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from aether_lite.channels import Received, StateKind, Symbols, awgn, clean, rayleigh, uses_per_token
+from aether_lite.channels import StateKind, awgn, clean, rayleigh
 from aether_lite.codec import Codec
+from aether_lite.payload import Received, Symbols, elements_per_token
 from aether_lite.streaming import Decoder
 from aether_lite.streaming.muting import FADE_SAMPLES, GAP_S, MuteState, faded, judged
 
@@ -30,12 +31,12 @@ def verdicts(received: Received, state: MuteState | None = None) -> tuple[list[b
 def unit_power(tokens: int, rate: int, seed: int = 0) -> Symbols:
     """Symbols as every encoder sends them: mean power 1 in each token."""
     generator = torch.Generator().manual_seed(seed)
-    values = torch.randn(1, tokens, int(uses_per_token(rate, 8)), generator=generator, dtype=torch.complex64)
+    values = torch.randn(1, tokens, elements_per_token(rate, 8), generator=generator, dtype=torch.complex64)
     return Symbols(values / values.abs().square().mean(-1, keepdim=True).sqrt(), rate, token_frames=8)
 
 
 def nothing(tokens: int, rate: int) -> Symbols:
-    return Symbols(torch.zeros(1, tokens, int(uses_per_token(rate, 8)), dtype=torch.complex64), rate, token_frames=8)
+    return Symbols(torch.zeros(1, tokens, elements_per_token(rate, 8), dtype=torch.complex64), rate, token_frames=8)
 
 
 @pytest.mark.parametrize("state", ["exact", "estimated"])

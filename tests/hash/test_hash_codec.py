@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from aether_lite.channels.binary import bsc, lose_tokens
-from aether_lite.channels.bits import Bits, ReceivedBits
 from aether_lite.codec import (
     HashCodec,
     SpiHash,
@@ -28,6 +27,7 @@ from aether_lite.codec import (
 )
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES, KINDS
+from aether_lite.payload import Bits, ReceivedBits
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from aether_lite.channels.bits import Bits
 from aether_lite.codec import is_hash_codec, load_hash_codec, save_codec
 from aether_lite.codec.loading import codec_path
 from aether_lite.data.corpus import Corpus
 from aether_lite.errors import AetherError
 from aether_lite.hash import KINDS
 from aether_lite.losses.feature import feature_loss
+from aether_lite.payload import Bits
 from aether_lite.training.bit_conditions import BitRanges, awgn_snr_db, draw_bits, rayleigh_snr_db
 from aether_lite.training.config import TrainConfig, parse
 from aether_lite.training.distributed import Team

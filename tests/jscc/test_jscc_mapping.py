@@ -11,12 +11,12 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from aether_lite.channels import awgn, clean, erase
-from aether_lite.channels.signal import Symbols
 from aether_lite.codec import SpiJscc, load_codec, preset, save_codec
 from aether_lite.errors import AetherError
 from aether_lite.jscc import RATES
 from aether_lite.jscc.equaliser import equalise, parts
 from aether_lite.jscc.power import TOLD_SNRS_DB, LatentPower, papr_db, scaled
+from aether_lite.payload import Symbols
 
 
 @pytest.fixture(scope="module")

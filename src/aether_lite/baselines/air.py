@@ -10,10 +10,10 @@ from aether_lite import __version__
 from aether_lite.baselines.system import Condition
 from aether_lite.channels import Symbols
 from aether_lite.channels.keying import BITS_PER_USE
-from aether_lite.channels.signal import FRAMES_PER_SECOND
 from aether_lite.jscc import papr_db
 from aether_lite.link.bit_config import BitLink
 from aether_lite.link.config import Link
+from aether_lite.payload import FRAMES_PER_SECOND
 
 STATE_IN_WORDS = "as the condition says (default: gain and noise estimated from one pilot in ten, pilots not counted)"
 IDEAL_SYNC = "ideal synchronisation; pilots and cyclic prefix not counted"

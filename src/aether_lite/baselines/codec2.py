@@ -17,8 +17,8 @@ from aether_lite.baselines.digital.modes import CODEC2_BLOCK_FRAMES, CODEC2_MODE
 from aether_lite.baselines.separation import Separation
 from aether_lite.baselines.system import Clip, Condition, Facts, Outcome
 from aether_lite.channels.binary import BSC, bsc
-from aether_lite.channels.bits import Bits
 from aether_lite.features.layout import FRAME, SAMPLE_RATE
+from aether_lite.payload import Bits
 
 BLOCK_SAMPLES = CODEC2_BLOCK_FRAMES * FRAME
 BAND = "speech up to 4 kHz only, which feature measures count as an error"

@@ -21,13 +21,13 @@ from aether_lite.baselines.searching import search_settings
 from aether_lite.baselines.separation import Separation
 from aether_lite.baselines.system import Clip, Condition, Facts, Outcome
 from aether_lite.baselines.voice import speak
-from aether_lite.channels.bits import ReceivedBits
 from aether_lite.codec import load_hash
 from aether_lite.codec.latency import latency
 from aether_lite.codec.loading import codec_path
 from aether_lite.codec.search import wait_ms
 from aether_lite.hash import BIT_RATES
 from aether_lite.link.run import deliver_bits
+from aether_lite.payload import ReceivedBits
 from aether_lite.vocoder import default_vocoder_path
 
 KNOWN_BITS = "of bits the error rate, estimated from one known bit in ten, not counted"

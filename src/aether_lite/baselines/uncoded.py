@@ -26,10 +26,10 @@ from torch import Tensor
 from aether_lite.baselines.air import IDEAL_SYNC, STATE_IN_WORDS, air_measures, fingerprint_of, link_of
 from aether_lite.baselines.system import Clip, Condition, Facts, Outcome
 from aether_lite.baselines.voice import speak
-from aether_lite.channels import Received, Symbols, uses_per_token
 from aether_lite.codec.latency import latency
 from aether_lite.features.layout import CORRELATION_MAX, NUM_FREE, PITCH, PITCH_MAX, VOICING
 from aether_lite.jscc.equaliser import equalise
+from aether_lite.payload import Received, Symbols, elements_per_token
 from aether_lite.vocoder import default_vocoder_path
 
 TOKEN_FRAMES = 8  # as the codec's
@@ -75,7 +75,7 @@ def to_symbols(features: Tensor, rate: int) -> Symbols:
     missing = -len(features) % TOKEN_FRAMES
     whole = torch.cat((features, features[-1:].expand(missing, -1)))
     unit = ((_transformed(whole) - mean) / scale).flatten(1)
-    uses = int(uses_per_token(rate, TOKEN_FRAMES))
+    uses = elements_per_token(rate, TOKEN_FRAMES)
     pairs = unit[:, : 2 * uses].reshape(-1, uses, 2) / math.sqrt(2)
     return Symbols(torch.view_as_complex(pairs)[None], rate, TOKEN_FRAMES)
 

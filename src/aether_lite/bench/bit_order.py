@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from aether_lite.channels.binary import bsc
-from aether_lite.channels.bits import Bits, ReceivedBits
 from aether_lite.codec import HashCodec
 from aether_lite.hash import BIT_RATES
 from aether_lite.metrics import (
@@ -25,6 +24,7 @@ from aether_lite.metrics import (
     frame_levels,
     frame_mean,
 )
+from aether_lite.payload import Bits, ReceivedBits
 
 MEASURES = ("feature_loss", "loss_cepstrum", "loss_pitch", "loss_correlation", "f0_correlation", "vuv_error")
 BATCH_CLIPS = 8

@@ -35,15 +35,14 @@ from collections.abc import Callable
 
 from aether_lite.channels.awgn import awgn, clean
 from aether_lite.channels.binary import bsc, lose_bits, lose_tokens
-from aether_lite.channels.bits import Bits, ReceivedBits, bits_per_token
 from aether_lite.channels.erasure import erase, erasure
 from aether_lite.channels.fading import rayleigh, rician
 from aether_lite.channels.keying import Modulation, keyed
 from aether_lite.channels.parameters import SnrDb
-from aether_lite.channels.signal import ChannelState, Received, Symbols, uses_per_token
 from aether_lite.channels.state import StateKind
 from aether_lite.channels.watterson import mpd, mpg, mpp, watterson
 from aether_lite.errors import AetherError
+from aether_lite.payload import Bits, ChannelState, Received, ReceivedBits, Symbols
 
 __all__ = [
     "CHANNELS",
@@ -57,7 +56,6 @@ __all__ = [
     "Symbols",
     "apply_channel",
     "awgn",
-    "bits_per_token",
     "bsc",
     "clean",
     "erase",
@@ -70,7 +68,6 @@ __all__ = [
     "mpp",
     "rayleigh",
     "rician",
-    "uses_per_token",
     "watterson",
 ]
 

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from aether_lite.channels.parameters import SnrDb, noise_variance
 from aether_lite.channels.randomness import Draws, Seed
-from aether_lite.channels.signal import Received, Symbols
 from aether_lite.channels.state import PILOT_SPACING, StateKind, channel_state, check_state
+from aether_lite.payload import Received, Symbols
 
 
 def faded_and_noisy(symbols: Symbols, gain: Tensor | None, n0: Tensor, draws: Draws) -> Tensor:
@@ -32,8 +32,8 @@ def faded_and_noisy(symbols: Symbols, gain: Tensor | None, n0: Tensor, draws: Dr
         ``[B, K, n] complex``.
     """
     values = symbols.values
-    batch, tokens, uses = values.shape
-    widths = torch.as_tensor(symbols.uses).expand(batch).tolist()
+    _, tokens, uses = values.shape
+    widths = symbols.counts.tolist()
     noise = draws.complex_normal(tokens, uses, dtype=values.dtype, widths=widths)
     faded = values if gain is None else gain * values
     received = faded + n0.sqrt()[:, None, None] * noise

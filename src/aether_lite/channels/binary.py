@@ -31,12 +31,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from aether_lite.channels.bits import Bits, ReceivedBits, delivered
 from aether_lite.channels.erasure import erasure_pattern
 from aether_lite.channels.randomness import Draws, Seed
-from aether_lite.channels.signal import FRAMES_PER_SECOND
 from aether_lite.channels.state import NOISE_WINDOW_S, PILOT_SPACING, StateKind, check_state
 from aether_lite.errors import AetherError
+from aether_lite.payload import FRAMES_PER_SECOND, Bits, ReceivedBits
 
 BSC = "bsc"  # name of the binary symmetric channel
 WITHHELD_ERROR_RATE = 0.05
@@ -129,6 +128,27 @@ def lose_tokens(
     draws = Draws(received.values.shape[0], received.values.device, seed, generator, stream=1)
     lost = erasure_pattern(received.values.shape[1], probability, burst_tokens, draws)
     return replace(received, values=received.values.masked_fill(lost[:, :, None], 0), erased=received.erased | lost)
+
+
+def delivered(bits: Bits, soft: Tensor, reliability: Tensor, erased: Tensor | None = None) -> ReceivedBits:
+    """Soft bits of a channel with the gradient that training takes through it.
+
+    A symmetric channel is s = b m with m independent of b. Its derivative by b, averaged over what the receiver cannot
+    see, is E[m | received] = E[b s | received] = s^2: a bit that came through clearly passes its gradient, a lost one
+    passes none, and a saturated tanh hides nothing.
+
+    Args:
+        bits: what was sent.
+        soft: ``[B, K, n]`` s, used without its own gradient.
+        reliability: ``[B, K, n]`` or broadcastable, the derivative: s^2.
+        erased: ``[B, K] bool``; None for no token lost.
+    """
+    silent = ~bits.used
+    if erased is None:
+        erased = torch.zeros(bits.values.shape[:2], dtype=torch.bool, device=bits.values.device)
+    silent = silent | erased[:, :, None]
+    path = reliability.detach() * (bits.values - bits.values.detach())
+    return ReceivedBits((soft.detach() + path).masked_fill(silent, 0), bits.rate, erased, bits.token_frames)
 
 
 def _probabilities(name: str, value: Probability, like: Tensor, limits: tuple[float, float]) -> Tensor:

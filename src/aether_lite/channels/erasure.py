@@ -23,9 +23,9 @@ from torch import Tensor
 from aether_lite.channels.awgn import awgn, clean
 from aether_lite.channels.parameters import SnrDb, checked_number
 from aether_lite.channels.randomness import Draws, Seed
-from aether_lite.channels.signal import Received, Symbols
 from aether_lite.channels.state import PILOT_SPACING, StateKind
 from aether_lite.errors import AetherError
+from aether_lite.payload import Received, Symbols
 
 MAX_BURST_TOKENS = 1e6
 

@@ -25,7 +25,6 @@ from aether_lite.channels.awgn import faded_and_noisy
 from aether_lite.channels.gain import block_gain, doppler_gain, line_of_sight
 from aether_lite.channels.parameters import SnrDb, checked_number, noise_variance
 from aether_lite.channels.randomness import Draws, Seed
-from aether_lite.channels.signal import Received, Symbols
 from aether_lite.channels.state import (
     JAKES_COHERENCE,
     PILOT_SPACING,
@@ -35,6 +34,7 @@ from aether_lite.channels.state import (
     pilot_count,
 )
 from aether_lite.errors import AetherError
+from aether_lite.payload import Received, Symbols
 
 BLOCK_RANGE_MS = (0.5, 1e6)
 DOPPLER_RANGE_HZ = (1e-4, 1000.0)

@@ -27,9 +27,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from aether_lite.channels.bits import Bits, ReceivedBits, delivered
-from aether_lite.channels.signal import Received, Symbols
+from aether_lite.channels.binary import delivered
 from aether_lite.errors import AetherError
+from aether_lite.payload import Bits, Received, ReceivedBits, Symbols
 
 Modulation = Literal["bpsk", "qpsk"]
 

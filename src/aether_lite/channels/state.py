@@ -48,8 +48,8 @@ from torch import Tensor
 
 from aether_lite.channels.parameters import checked_number
 from aether_lite.channels.randomness import Draws
-from aether_lite.channels.signal import FRAMES_PER_SECOND, ChannelState, Symbols
 from aether_lite.errors import AetherError
+from aether_lite.payload import FRAMES_PER_SECOND, ChannelState, Symbols
 
 StateKind = Literal["exact", "estimated", "withheld"]
 
@@ -86,8 +86,7 @@ def estimated_noise_variance(n0: Tensor, symbols: Symbols, pilot_spacing: int, d
     """
     batch, tokens, _ = symbols.values.shape
     window = max(1, round(NOISE_WINDOW_S * FRAMES_PER_SECOND / symbols.token_frames))
-    uses = torch.as_tensor(symbols.uses, device=n0.device).expand(batch)
-    pilots = torch.round(uses / pilot_spacing).long().clamp(min=1)
+    pilots = torch.round(symbols.counts / pilot_spacing).long().clamp(min=1)
     widest = int(pilots.max()) if batch else 1
     residual = draws.complex_normal(tokens + window, widest, dtype=symbols.values.dtype, widths=pilots.tolist())
     sent = torch.arange(widest, device=n0.device) < pilots[:, None, None]

@@ -39,7 +39,6 @@ from aether_lite.channels.awgn import faded_and_noisy
 from aether_lite.channels.gain import block_gain, doppler_gain
 from aether_lite.channels.parameters import SnrDb, checked_number, noise_variance
 from aether_lite.channels.randomness import Draws, Seed
-from aether_lite.channels.signal import Received, Symbols
 from aether_lite.channels.state import (
     GAUSSIAN_COHERENCE,
     PILOT_SPACING,
@@ -48,6 +47,7 @@ from aether_lite.channels.state import (
     check_state,
     pilot_count,
 )
+from aether_lite.payload import Received, Symbols
 
 DELAY_RANGE_MS = (0.0, 20.0)  # up to a slot
 SPREAD_RANGE_HZ = (1e-4, 50.0)  # up to a subcarrier

@@ -87,11 +87,11 @@ def described(name: str) -> dict[str, Any]:
     """
     from dataclasses import asdict
 
-    from aether_lite.channels import uses_per_token
     from aether_lite.codec import is_hash_codec, load, load_hash
     from aether_lite.codec.loading import codec_path
     from aether_lite.hash import BIT_RATES
     from aether_lite.jscc import RATES
+    from aether_lite.payload import elements_per_token
 
     path = codec_path(name)
     bits = is_hash_codec(path)
@@ -108,7 +108,7 @@ def described(name: str) -> dict[str, Any]:
         "parameters": {**parts, "total": sum(parts.values())},
         "token_ms": 10 * codec.token_frames,
         "bits_per_token" if bits else "uses_per_token": {
-            str(rate): int(uses_per_token(rate, codec.token_frames)) for rate in rates
+            str(rate): elements_per_token(rate, codec.token_frames) for rate in rates
         },
         "latency_samples": {**asdict(latency), "total": latency.samples},
         "latency_ms": latency.milliseconds,

@@ -156,9 +156,9 @@ def _encode(rate: int, raw: bool, target_snr: float | None, model: str) -> None:
 
 
 def _decode(rate: int, gains: bool, raw: bool, told: Knowledge, mute: bool, model: str, vocoder: str | None) -> None:
-    from aether_lite.channels import uses_per_token
     from aether_lite.channels.parameters import SNR_RANGE_DB, checked_number
     from aether_lite.codec import load
+    from aether_lite.payload import elements_per_token
     from aether_lite.streaming import Decoder
     from aether_lite.streaming.link import PowerEstimate, symbol_tokens
     from aether_lite.streaming.sound import SpeechWriter
@@ -167,7 +167,7 @@ def _decode(rate: int, gains: bool, raw: bool, told: Knowledge, mute: bool, mode
         checked_number("SNR [dB]", told.snr_db, *SNR_RANGE_DB)
     codec = load(model, vocoder)
     decoder = Decoder(codec, rate, mute=mute)
-    uses = int(uses_per_token(rate, codec.token_frames))
+    uses = elements_per_token(rate, codec.token_frames)
     power = PowerEstimate(codec.token_frames / 100, codec.model.symbol_power(rate))
     speech = SpeechWriter(sys.stdout.buffer, raw)
     passed_on(
@@ -189,13 +189,13 @@ def _filter(
     options: dict[str, Any],
     model: str,
 ) -> None:
-    from aether_lite.channels import Symbols, uses_per_token
     from aether_lite.codec.loading import codec_path, load_codec
+    from aether_lite.payload import Symbols, elements_per_token
     from aether_lite.streaming.channel import StreamChannel
     from aether_lite.streaming.link import phase_corrected, symbol_bytes, symbol_tokens, with_gains
 
     frames = load_codec(codec_path(model))[0].config.token_frames
     link = StreamChannel(name, snr_db, rate, seed=seed, token_frames=frames, **losses, **options)
-    for token in symbol_tokens(sys.stdin.buffer, int(uses_per_token(rate, frames)), rate):
+    for token in symbol_tokens(sys.stdin.buffer, elements_per_token(rate, frames), rate):
         received = link.send(Symbols(token.values[None, None], rate, frames))
         put(symbol_bytes(*with_gains(received)) if gains else symbol_bytes(phase_corrected(received)))

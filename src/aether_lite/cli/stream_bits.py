@@ -79,8 +79,8 @@ def decode_bits(link: BitLink, raw: bool, mute: bool, vocoder: str | None) -> No
 
 def filter_bits(link: BitLink, seed: int, options: dict[str, Any]) -> None:
     """Packed bits in, packed or soft bits out."""
-    from aether_lite.channels.bits import Bits
     from aether_lite.codec.loading import codec_path, load_hash_codec
+    from aether_lite.payload import Bits
     from aether_lite.streaming.bit_channel import StreamBitChannel
     from aether_lite.streaming.bit_link import hard_bytes, packed_tokens, soft_bytes
 

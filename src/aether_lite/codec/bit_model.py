@@ -7,10 +7,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from aether_lite.channels.bits import Bits, ReceivedBits
 from aether_lite.codec.model import SpeechImageCodec, Steps, Transmission, ended, repeated
 from aether_lite.codec.presets import CodecConfig
 from aether_lite.hash import HashDecoder, HashEncoder, checked_kind
+from aether_lite.payload import Bits, ReceivedBits
 from aether_lite.spi import State
 
 BitChannel = Callable[[Bits], ReceivedBits]

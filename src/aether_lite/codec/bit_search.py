@@ -7,13 +7,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from aether_lite.channels.bits import ReceivedBits, bits_per_token
 from aether_lite.codec.bit_model import SpiHash
 from aether_lite.codec.model import ended
 from aether_lite.codec.search import WindowSearch
 from aether_lite.hash import checked_bit_rate, signs
 from aether_lite.hash.bottleneck import on_sphere
 from aether_lite.losses.asr import Listener
+from aether_lite.payload import ReceivedBits, elements_per_token
 from aether_lite.spi import State
 
 STEPS = 20  # 40 make the goal 1 % smaller (docs/experiments.md)
@@ -42,7 +42,7 @@ class BitSearch(WindowSearch):
 
     def __init__(self, model: SpiHash, listener: Listener, rate: int, steps: int = STEPS) -> None:
         self._rate = checked_bit_rate(rate)
-        self._bits = int(bits_per_token(rate, model.config.token_frames))
+        self._bits = elements_per_token(rate, model.config.token_frames)
         super().__init__(model, listener, steps, torch.zeros(1, 0, self._bits))
 
     def _proposed(self, features: Tensor, state: State | None) -> tuple[Tensor, State]:

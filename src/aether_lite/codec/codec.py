@@ -9,7 +9,6 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from aether_lite.channels.signal import Received, Symbols
 from aether_lite.codec import chain
 from aether_lite.codec.chain import SpeechChain, decoded_in_blocks
 from aether_lite.codec.loading import DEFAULT_CODEC, codec_path, load_codec
@@ -17,6 +16,7 @@ from aether_lite.codec.symbol_model import SpiJscc
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME
 from aether_lite.jscc import RATES
+from aether_lite.payload import Received, Symbols
 from aether_lite.spi import State
 
 if TYPE_CHECKING:

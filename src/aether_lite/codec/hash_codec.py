@@ -9,11 +9,11 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from aether_lite.channels.bits import Bits, ReceivedBits
 from aether_lite.codec.bit_model import SpiHash
 from aether_lite.codec.chain import SpeechChain, decoded_in_blocks
 from aether_lite.codec.loading import DEFAULT_HASH_CODEC, codec_path, load_hash_codec
 from aether_lite.hash import checked_bit_rate
+from aether_lite.payload import Bits, ReceivedBits
 from aether_lite.spi import State
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ A hash codec has the same parts around one bit per latent: ``Bits ~ binary chann
 what both share; :mod:`~aether_lite.codec.symbol_model` and :mod:`~aether_lite.codec.bit_model` have the rest.
 
 ``forward`` is training (both directions through a given channel); ``encode`` and ``decode`` are the wire, and
-nothing passes between them but :class:`~aether_lite.channels.signal.Symbols` (or
-:class:`~aether_lite.channels.bits.Bits`) through a channel. What these two spend their time on, the networks between
+nothing passes between them but :class:`~aether_lite.payload.Symbols` (or
+:class:`~aether_lite.payload.Bits`) through a channel. What these two spend their time on, the networks between
 features and latents, can be lent to other code that computes the same (:class:`Steps`).
 """
 
@@ -21,11 +21,10 @@ from typing import Generic, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
-from aether_lite.channels.bits import Bits, ReceivedBits
-from aether_lite.channels.signal import Received, Symbols
 from aether_lite.codec.presets import CodecConfig
 from aether_lite.jscc.linear import LinearPath
 from aether_lite.jscc.mapping import MappingDecoder, MappingEncoder
+from aether_lite.payload import Bits, Received, ReceivedBits, Symbols
 from aether_lite.spi import (
     FlatDecoder,
     FlatEncoder,

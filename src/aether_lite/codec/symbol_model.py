@@ -8,11 +8,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from aether_lite.channels.signal import Received, Symbols, uses_per_token
 from aether_lite.codec.model import SpeechImageCodec, Steps, Transmission, ended, repeated
 from aether_lite.codec.presets import CodecConfig
 from aether_lite.jscc import JsccDecoder, JsccEncoder
 from aether_lite.jscc.power import TOLD_SNRS_DB, LatentPower, checked_power, first_pairs
+from aether_lite.payload import Received, Symbols, elements_per_token
 from aether_lite.spi import State
 
 Channel = Callable[[Symbols], Received]
@@ -108,7 +108,7 @@ class SpiJscc(SpeechImageCodec):
         """Mean power over speech of every symbol of a token ``[n]`` at ``rate`` [uses/s]; None where tokens hold 1."""
         if self.session_power is None:
             return None
-        each = first_pairs(self.session_power, int(uses_per_token(rate, self.config.token_frames))).sum(-1)
+        each = first_pairs(self.session_power, elements_per_token(rate, self.config.token_frames)).sum(-1)
         return each / each.mean()
 
     @torch.no_grad()

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from aether_lite.channels import awgn
-from aether_lite.channels.signal import Symbols, uses_per_token
 from aether_lite.codec.model import ended
 from aether_lite.codec.search import WindowSearch
 from aether_lite.codec.symbol_model import SpiJscc
 from aether_lite.errors import AetherError
 from aether_lite.jscc import RATES
 from aether_lite.losses.asr import Listener
+from aether_lite.payload import Symbols, elements_per_token
 from aether_lite.spi import State
 
 STEPS = 100  # noise hides the way: 40 leave a tenth more of the goal (docs/experiments.md)
@@ -49,7 +49,7 @@ class SymbolSearch(WindowSearch):
             raise AetherError(f"rate {rate} uses/s is not one of {', '.join(map(str, RATES))}")
         self._rate, self._snr_db = rate, snr_db
         self._noise = torch.Generator()
-        uses = int(uses_per_token(rate, model.config.token_frames))
+        uses = elements_per_token(rate, model.config.token_frames)
         super().__init__(model, listener, steps, torch.zeros(1, 0, uses, dtype=torch.complex64))
 
     def reset(self) -> None:

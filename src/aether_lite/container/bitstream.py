@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from aether_lite.channels.bits import Bits, ReceivedBits
-from aether_lite.channels.signal import FRAMES_PER_SECOND
 from aether_lite.errors import AetherError
 from aether_lite.hash.mapping import checked_bit_rate
+from aether_lite.payload import FRAMES_PER_SECOND, Bits, ReceivedBits
 
 TOKEN_FRAMES = 8
 _CRC_START = 0xFFFF

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from aether_lite.channels.signal import FRAMES_PER_SECOND
 from aether_lite.container.bitstream import BitArray
 from aether_lite.container.layout import Header, Trailer
 from aether_lite.errors import AetherError
+from aether_lite.payload import FRAMES_PER_SECOND
 
 
 @dataclass(frozen=True)

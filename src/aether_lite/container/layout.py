@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from aether_lite.channels.signal import FRAMES_PER_SECOND
 from aether_lite.container.bitstream import TOKEN_FRAMES, crc16, token_bits
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME
+from aether_lite.payload import FRAMES_PER_SECOND
 
 if TYPE_CHECKING:
     import torch

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import Any
 
 from aether_lite import __version__
-from aether_lite.channels.signal import uses_per_token
 from aether_lite.codec.latency import latency
 from aether_lite.codec.symbol_model import SpiJscc
 from aether_lite.export.graph import NEW_STATE, OPSET
@@ -24,6 +23,7 @@ from aether_lite.features.layout import (
 )
 from aether_lite.jscc import RATES
 from aether_lite.jscc.conditioning import SNR_RANGE_DB
+from aether_lite.payload import elements_per_token
 from aether_lite.vocoder import LOOKAHEAD_FRAMES
 
 PRIMING = (
@@ -55,8 +55,8 @@ def manifest(codec: SpiJscc, steps: dict[str, Step], files: dict[str, Any], weig
         "lookahead_tokens": codec.config.lookahead,
         "latency_samples": {**asdict(delay), "total": delay.samples},
         "rates": list(RATES),
-        "uses_per_token": {str(rate): int(uses_per_token(rate, frames)) for rate in RATES},
-        "max_uses": int(uses_per_token(RATES[-1], frames)),
+        "uses_per_token": {str(rate): elements_per_token(rate, frames) for rate in RATES},
+        "max_uses": elements_per_token(RATES[-1], frames),
         "symbols": "interleaved float32 I, Q, little-endian; uses_per_token[rate] pairs a token",
         "power": codec.config.power,
         "told_snr_db": list(SNR_RANGE_DB),

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from aether_lite.channels.signal import ChannelState, Received, uses_per_token
 from aether_lite.codec import SpiJscc
 from aether_lite.features.layout import FRAME, NUM_FREE
 from aether_lite.jscc import RATES
 from aether_lite.jscc.conditioning import rate_inputs, snr_inputs
 from aether_lite.jscc.equaliser import equalise, parts
 from aether_lite.jscc.power import scaled
+from aether_lite.payload import ChannelState, Received, elements_per_token
 from aether_lite.vocoder import FARGAN, SubframeState, deemphasize, periods_from_features
 from aether_lite.vocoder.fargan import SUBFRAME, SUBFRAMES, NormedWeights, gather_indices
 from aether_lite.vocoder.realtime import PRIMING_ROWS
@@ -201,4 +201,4 @@ def _state_ports(states: Sequence[Tensor]) -> tuple[Port, ...]:
 
 def _used(rate: Tensor, positions: int, token_frames: int) -> Tensor:
     """``[1, 1, positions] bool``: what is sent at ``rate [1] int64`` [uses/s]."""
-    return torch.arange(positions) < torch.as_tensor(uses_per_token(rate, token_frames))[:, None, None]
+    return torch.arange(positions) < torch.as_tensor(elements_per_token(rate, token_frames))[:, None, None]

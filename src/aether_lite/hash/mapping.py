@@ -18,11 +18,11 @@ import math
 import torch
 from torch import Tensor
 
-from aether_lite.channels.bits import Bits, ReceivedBits, bits_per_token
 from aether_lite.errors import AetherError
 from aether_lite.hash.bottleneck import HashBottleneck, HashKind, on_sphere
 from aether_lite.jscc.conditioning import SNR_RANGE_DB, rate_inputs, snr_inputs
 from aether_lite.jscc.mapping import MappingDecoder, MappingEncoder
+from aether_lite.payload import Bits, ReceivedBits, widest_token
 
 BIT_RATES = (300, 600, 1200, 2400)
 """Bit rates [bit/s] that one set of weights serves: 24, 48, 96 and 192 bits of a token of 80 ms."""
@@ -68,7 +68,7 @@ class HashEncoder(MappingEncoder):
 
     def prefix(self, bits: Tensor, rate: int | Tensor) -> Bits:
         """What is sent of bits ``[B, K, 2 n_max]`` at ``rate`` [bit/s]: an int, or ``[B] int64`` for mixed rates."""
-        widest = int(torch.as_tensor(bits_per_token(rate, self.token_frames)).max())
+        widest = widest_token(rate, self.token_frames)
         first = Bits(bits[..., :widest], rate, self.token_frames)
         return Bits(first.values * first.used, rate, self.token_frames)
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from aether_lite.channels.signal import Received
 from aether_lite.jscc.power import ENERGY_FLOOR, first_pairs
+from aether_lite.payload import Received
 
 WITHHELD_NOISE_VARIANCE = 0.1
 

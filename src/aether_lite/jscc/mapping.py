@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aether_lite.channels.signal import Received, Symbols, uses_per_token
 from aether_lite.jscc.conditioning import FiLM, rate_inputs, snr_inputs
 from aether_lite.jscc.equaliser import equalise, parts
 from aether_lite.jscc.power import scaled
+from aether_lite.payload import Received, Symbols, elements_per_token, widest_token
 
 RATES = (150, 300, 500, 600, 700, 1000, 1200)
 """Payload rates [uses/s] that one set of weights serves."""
@@ -32,7 +32,7 @@ class MappingEncoder(nn.Module):
     def __init__(self, width: int, token_frames: int) -> None:
         super().__init__()
         self.token_frames = token_frames
-        self.max_uses = int(uses_per_token(RATES[-1], token_frames))
+        self.max_uses = elements_per_token(RATES[-1], token_frames)
         self.film = FiLM(2, width)
         self.expand = nn.Linear(width, 2 * width)
         self.linear = nn.Linear(width, 2 * self.max_uses)
@@ -65,7 +65,7 @@ class JsccEncoder(MappingEncoder):
             power: mean squares ``[2 n_max]`` of the latents, for the power constraint ``session``; None for ``token``.
         """
         latent = self.paired(real_latents)
-        widest = int(torch.as_tensor(uses_per_token(rate, self.token_frames)).max())
+        widest = widest_token(rate, self.token_frames)
         sent = Symbols(latent[..., :widest], rate, self.token_frames)
         return Symbols(scaled(sent.values, sent.used, power), rate, self.token_frames)
 
@@ -83,7 +83,7 @@ class MappingDecoder(nn.Module):
     def __init__(self, width: int, token_frames: int) -> None:
         super().__init__()
         self.token_frames = token_frames
-        self.max_uses = int(uses_per_token(RATES[-1], token_frames))
+        self.max_uses = elements_per_token(RATES[-1], token_frames)
         inputs = 3 * self.max_uses
         self.linear = nn.Linear(inputs, width)
         self.expand = nn.Linear(inputs, 2 * width)

@@ -10,12 +10,12 @@ import torch
 
 from aether_lite.channels import CHANNELS, Received, Symbols
 from aether_lite.channels.binary import BSC, ERROR_RATE_RANGE, bsc, lose_tokens
-from aether_lite.channels.bits import Bits, ReceivedBits, bits_per_token
 from aether_lite.channels.keying import BITS_PER_USE, Modulation, decided, modulated
 from aether_lite.channels.parameters import SNR_RANGE_DB, checked_number
 from aether_lite.errors import AetherError
 from aether_lite.hash import checked_bit_rate
 from aether_lite.link.config import Link, Way
+from aether_lite.payload import Bits, ReceivedBits, elements_per_token
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class BitLink(Way):
             if self.channel == BSC:
                 raise AetherError(f"channel {BSC} has no SNR; give its bit error rate")
             checked_number("SNR [dB]", self.snr_db, *SNR_RANGE_DB)
-        self.send(Bits(torch.ones(1, 1, int(bits_per_token(self.rate, token_frames))), self.rate, token_frames))
+        self.send(Bits(torch.ones(1, 1, elements_per_token(self.rate, token_frames)), self.rate, token_frames))
 
     def send(self, bits: Bits) -> Crossed:
         """What arrives, and what went over the air."""

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 
 import torch
 
-from aether_lite.channels import Received, Symbols, apply_channel, erase, uses_per_token
+from aether_lite.channels import apply_channel, erase
 from aether_lite.channels.erasure import check_losses
 from aether_lite.channels.parameters import SNR_RANGE_DB, checked_number
 from aether_lite.errors import AetherError
 from aether_lite.jscc import RATES
+from aether_lite.payload import Received, Symbols, elements_per_token
 
 NOISE_BANDWIDTH_HZ = 3000.0  # of SNR3k
 DEFAULT_ERASURE = 0.1  # share of tokens that the channel `erasure` loses
@@ -86,7 +87,7 @@ class Link(Way):
         for name, value in (("SNR", self.snr_db), ("target SNR", self.target_snr_db)):
             if value is not None:
                 checked_number(f"{name} [dB]", value, *SNR_RANGE_DB)
-        values = torch.ones(1, 1, int(uses_per_token(self.rate, token_frames)), dtype=torch.complex64)
+        values = torch.ones(1, 1, elements_per_token(self.rate, token_frames), dtype=torch.complex64)
         self.send(Symbols(values, self.rate, token_frames))
 
     def send(self, symbols: Symbols) -> Received:

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from aether_lite.channels import Received, Symbols
-from aether_lite.channels.bits import Bits
 from aether_lite.codec import Codec, HashCodec
 from aether_lite.codec.chain import SpeechChain
 from aether_lite.features.layout import FRAME
@@ -19,6 +18,7 @@ from aether_lite.jscc import papr_db
 from aether_lite.link.bit_config import BitLink, Crossed
 from aether_lite.link.config import Link, Way, snr_3k_db
 from aether_lite.metrics import FEATURE_METRICS
+from aether_lite.payload import Bits
 
 Progress = Callable[[str], None]
 """Told the name of each step as it begins."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 
 from aether_lite.channels.binary import bsc, lose_tokens
-from aether_lite.channels.bits import Bits, ReceivedBits, bits_per_token
 from aether_lite.channels.erasure import check_losses
 from aether_lite.channels.state import StateKind
 from aether_lite.hash import checked_bit_rate
+from aether_lite.payload import Bits, ReceivedBits, elements_per_token
 from aether_lite.streaming.channel import Stretches, check_fits
 
 
@@ -60,7 +60,7 @@ class StreamBitChannel:
 
     def _simulate(self, tokens: int, seed: int) -> None:
         """What arrives of a stretch of ones: soft bits of the others have the other sign."""
-        ones = Bits(torch.ones(1, tokens, int(bits_per_token(self._rate, self._frames))), self._rate, self._frames)
+        ones = Bits(torch.ones(1, tokens, elements_per_token(self._rate, self._frames)), self._rate, self._frames)
         self._ones = bsc(ones, self._error_rate, state=self._state, seed=seed)
         if self._erasure is not None:
             self._ones = lose_tokens(self._ones, self._erasure, self._burst_tokens, seed=seed)

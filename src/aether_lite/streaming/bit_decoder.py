@@ -7,12 +7,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from aether_lite.channels.bits import ReceivedBits, bits_per_token
-from aether_lite.channels.signal import FRAMES_PER_SECOND
 from aether_lite.codec import HashCodec, Steps
 from aether_lite.codec.hash_codec import DEFAULT_RATE
 from aether_lite.errors import AetherError
 from aether_lite.hash import checked_bit_rate
+from aether_lite.payload import FRAMES_PER_SECOND, ReceivedBits, elements_per_token
 from aether_lite.spi import State
 from aether_lite.streaming.muting import judged_bits
 from aether_lite.streaming.snapshot import Snapshot, entry, flattened, present, rebuilt
@@ -165,7 +164,7 @@ class BitDecoder:
         return self._bits_at(self._rate)
 
     def _bits_at(self, rate: int) -> int:
-        return int(bits_per_token(rate, self._frames))
+        return elements_per_token(rate, self._frames)
 
     def _received(self, soft: Tensor, erased: bool, rate: int) -> ReceivedBits:
         return ReceivedBits(soft[None, None], rate, torch.tensor([[erased]]), self._frames)

@@ -8,11 +8,11 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from aether_lite.channels.bits import Bits, bits_per_token
 from aether_lite.codec import HashCodec
 from aether_lite.codec.hash_codec import DEFAULT_RATE
 from aether_lite.features import NUM_FREE
 from aether_lite.hash import checked_bit_rate
+from aether_lite.payload import Bits, elements_per_token
 from aether_lite.spi import State
 from aether_lite.streaming.snapshot import Snapshot, entry, flattened, present, rebuilt
 from aether_lite.streaming.token_features import TokenFeatures
@@ -96,7 +96,7 @@ class BitEncoder:
 
     def _bits(self, tokens: list[Tensor]) -> Bits:
         """Bits of the features ``[1, frames, 20]`` of tokens."""
-        values = [torch.zeros(1, 0, int(bits_per_token(self._rate, self._frames)))]
+        values = [torch.zeros(1, 0, elements_per_token(self._rate, self._frames))]
         for features in tokens:
             bits, self._memory = self._model.encode(features, self._rate, self._memory)
             values.append(bits.values)

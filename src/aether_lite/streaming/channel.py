@@ -15,10 +15,9 @@ import torch
 from torch import Tensor
 
 from aether_lite.channels import ChannelState, Received, Symbols, apply_channel, erase
-from aether_lite.channels.bits import Bits
 from aether_lite.channels.erasure import check_losses
-from aether_lite.channels.signal import FRAMES_PER_SECOND, uses_per_token
 from aether_lite.errors import AetherError
+from aether_lite.payload import FRAMES_PER_SECOND, Bits, elements_per_token
 from aether_lite.streaming.encoder import checked_rate
 
 STRETCH_S = 60.0  # [s] simulated at a time
@@ -112,7 +111,7 @@ class StreamChannel:
 
     def _simulate(self, tokens: int, seed: int) -> None:
         """The next stretch of the link."""
-        uses = int(uses_per_token(self._rate, self._frames))
+        uses = elements_per_token(self._rate, self._frames)
         ones = Symbols(torch.ones(1, tokens, uses, dtype=torch.complex64), self._rate, self._frames)
         # The state asked for is drawn after gain and noise, so that both calls meet the same of these.
         self._told = apply_channel(self._name, ones, self._snr_db, **{**self._options, "seed": seed})

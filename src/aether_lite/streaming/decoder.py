@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from aether_lite.channels.signal import FRAMES_PER_SECOND, ChannelState, Received, uses_per_token
 from aether_lite.codec import Codec, Steps
 from aether_lite.errors import AetherError
+from aether_lite.payload import FRAMES_PER_SECOND, ChannelState, Received, elements_per_token
 from aether_lite.spi import State
 from aether_lite.streaming.encoder import checked_rate
 from aether_lite.streaming.muting import judged
@@ -143,7 +143,7 @@ class Decoder:
             raise AetherError("symbols must be finite, or NaN where they are lost; gains must be finite")
         rows = torch.stack((values, gains, torch.full_like(values, told)), dim=1).to(torch.complex64)
         self._waiting = torch.cat((self._waiting, rows))
-        uses = int(uses_per_token(self._rate, self._frames))
+        uses = elements_per_token(self._rate, self._frames)
         whole = len(self._waiting) // uses * uses
         blocks = torch.split(self._waiting[:whole], uses) if whole else ()
         self._waiting = self._waiting[whole:].clone()
@@ -186,7 +186,7 @@ class Decoder:
         rate, voice = int(entry("rate", state, ())), self._voice.restored(state)
         memory: State | None = None
         if present("decoder", state):
-            empty = torch.zeros(1, 1, int(uses_per_token(checked_rate(rate), self._frames)), dtype=torch.complex64)
+            empty = torch.zeros(1, 1, elements_per_token(checked_rate(rate), self._frames), dtype=torch.complex64)
             lost = ChannelState(None, None, torch.ones(1, 1, dtype=torch.bool))
             _, template = self._model.decode(Received(empty, rate, lost, self._frames))
             memory = rebuilt("decoder", template, state)
@@ -201,7 +201,7 @@ class Decoder:
 
     def _lost(self) -> tuple[Tensor, Tensor, float, bool]:
         """A token that did not come."""
-        empty = torch.zeros(int(uses_per_token(self._rate, self._frames)), dtype=torch.complex64)
+        empty = torch.zeros(elements_per_token(self._rate, self._frames), dtype=torch.complex64)
         return empty, torch.ones_like(empty), WITHHELD, True
 
     def _token(self, values: Tensor, gain: Tensor, noise_variance: float, erased: bool) -> Heard:

@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from aether_lite.channels.parameters import SNR_RANGE_DB, checked_number
-from aether_lite.channels.signal import Symbols, uses_per_token
 from aether_lite.codec import Codec, Steps
 from aether_lite.errors import AetherError
 from aether_lite.features import NUM_FREE
 from aether_lite.jscc import RATES
+from aether_lite.payload import Symbols, elements_per_token
 from aether_lite.spi import State
 from aether_lite.streaming.snapshot import Snapshot, entry, flattened, present, rebuilt
 from aether_lite.streaming.token_features import TokenFeatures
@@ -147,5 +147,5 @@ class Encoder:
 @cache
 def _no_symbols(rate: int, token_frames: int) -> Symbols:
     """No token at a rate; what most pushes of short blocks return."""
-    uses = int(uses_per_token(rate, token_frames))
+    uses = elements_per_token(rate, token_frames)
     return Symbols(torch.zeros(1, 0, uses, dtype=torch.complex64), rate, token_frames)

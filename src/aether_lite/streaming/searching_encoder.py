@@ -6,8 +6,8 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from aether_lite.channels.bits import Bits
 from aether_lite.codec import HashCodec
+from aether_lite.payload import Bits
 from aether_lite.streaming.token_features import TokenFeatures
 
 

@@ -21,9 +21,9 @@ from torch import Tensor
 
 from aether_lite.channels import StateKind, awgn, rayleigh
 from aether_lite.channels.binary import bsc, lose_bits, lose_tokens
-from aether_lite.channels.bits import Bits, ReceivedBits, bits_per_token
 from aether_lite.channels.keying import keyed
 from aether_lite.hash import BIT_RATES
+from aether_lite.payload import Bits, ReceivedBits, joined_items
 from aether_lite.training.balance import expected_bit_loss
 from aether_lite.training.conditions import sendings
 
@@ -78,20 +78,13 @@ class BitConditions:
     def transmit(self, bits: Bits) -> ReceivedBits:
         """Send every item through its own channel; items of one kind go together."""
         kinds = list(zip(self.channel, self.withheld, self.token_loss, self.bit_loss, strict=True))
-        values, erased = torch.zeros_like(bits.values), torch.zeros(bits.values.shape[:2], dtype=torch.bool)
-        erased = erased.to(values.device)
-        for kind in sorted(set(kinds)):
-            group = torch.tensor([i for i, other in enumerate(kinds) if other == kind], device=values.device)
-            received = self._transmit_group(bits, group)
-            values = values.index_copy(0, group, _widened(received.values, values.shape[2]))
-            erased = erased.index_copy(0, group, received.erased)
-        return ReceivedBits(values, bits.rate, erased, bits.token_frames)
+        groups = [torch.tensor([i for i, other in enumerate(kinds) if other == kind]) for kind in sorted(set(kinds))]
+        parts = [self._transmit_group(bits.items(group), group) for group in groups]
+        return replace(joined_items(parts).items(torch.argsort(torch.cat(groups))), rate=bits.rate)
 
-    def _transmit_group(self, bits: Bits, group: Tensor) -> ReceivedBits:
-        """Items of one kind, as wide as the fastest of them."""
-        rate, first = self.rate[group], int(group[0])
-        widest = int(torch.as_tensor(bits_per_token(rate, bits.token_frames)).max())
-        part = Bits(bits.values[group, :, :widest], rate, bits.token_frames)
+    def _transmit_group(self, part: Bits, group: Tensor) -> ReceivedBits:
+        """Items of one kind."""
+        first = int(group[0])
         seeds = [self.seeds[int(i)] for i in group]
         state: StateKind = "withheld" if self.withheld[first] else "estimated"
         received = BIT_CHANNELS[self.channel[first]](part, self.error_rate[group], state, seeds)
@@ -156,7 +149,3 @@ BIT_CHANNELS: dict[str, Callable[[Bits, Tensor, StateKind, Sequence[int]], Recei
     "bpsk_rayleigh": _bpsk_rayleigh,
 }
 """Binary channels of training by name: of bits, error rates ``[B]``, the receiver's knowledge and a seed per item."""
-
-
-def _widened(values: Tensor, n: int) -> Tensor:
-    return torch.nn.functional.pad(values, (0, n - values.shape[2]))

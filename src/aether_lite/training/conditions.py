@@ -10,12 +10,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from aether_lite.channels import apply_channel, erase
-from aether_lite.channels.signal import ChannelState, Received, Symbols, uses_per_token
 from aether_lite.jscc import RATES
+from aether_lite.payload import ChannelState, Received, Symbols, joined_items
 from aether_lite.training.balance import expected_loss
 
 _CONDITION_STREAM = 0xC4A2
@@ -76,37 +75,23 @@ class Conditions:
         kinds = list(zip(self.channel, self.erasure, strict=True))
         groups = [torch.tensor([i for i, other in enumerate(kinds) if other == kind]) for kind in sorted(set(kinds))]
         order = torch.argsort(torch.cat(groups))
-        parts = [self._transmit_group(symbols, group) for group in groups]
-        states = [part.state for part in parts]
-        gain = torch.cat([_known(state.gain) for state in states])[order]
-        noise = torch.cat([_known(state.noise_variance) for state in states])[order]
+        received = joined_items([self._transmit_group(symbols.items(group), group) for group in groups]).items(order)
+        gain, noise = _known(received.state.gain), _known(received.state.noise_variance)
         state = ChannelState(
             gain=torch.where(self.withheld[:, None, None], torch.ones_like(gain), gain),
             noise_variance=torch.where(self.withheld[:, None], torch.full_like(noise, torch.nan), noise),
-            erased=torch.cat([state.erased for state in states])[order],
+            erased=received.erased,
         )
-        values = torch.cat([part.values for part in parts])[order]
-        return Received(values, symbols.rate, state, symbols.token_frames)
+        return replace(received, rate=symbols.rate, state=state)
 
     def _transmit_group(self, symbols: Symbols, group: Tensor) -> Received:
-        """Items of one kind; their values stay as wide as the whole batch's."""
-        rate = self.rate[group]
-        n = symbols.values.shape[2]
-        widest = int(torch.as_tensor(uses_per_token(rate, symbols.token_frames)).max())
-        part = Symbols(symbols.values[group, :, :widest], rate, symbols.token_frames)
+        """Items of one kind."""
         seeds = [self.seeds[int(i)] for i in group]
-        name = self.channel[int(group[0])]
-        received = apply_channel(name, part, self.snr_db[group], seed=seeds)
-        probability = self.erasure[int(group[0])]
-        if probability > 0:
-            received = erase(received, probability, seed=seeds)
-        state = received.state
-        return Received(
-            F.pad(received.values, (0, n - widest)),
-            rate,
-            ChannelState(F.pad(_known(state.gain), (0, n - widest)), state.noise_variance, state.erased),
-            symbols.token_frames,
-        )
+        first = int(group[0])
+        received = apply_channel(self.channel[first], symbols, self.snr_db[group], seed=seeds)
+        probability = self.erasure[first]
+        return erase(received, probability, seed=seeds) if probability > 0 else received
+
 
 
 def _known(value: Tensor | None) -> Tensor:

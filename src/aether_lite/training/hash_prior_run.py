@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from aether_lite.channels.signal import FRAMES_PER_SECOND
 from aether_lite.codec import load_hash_codec
 from aether_lite.codec.loading import codec_path
 from aether_lite.container.layout import Header, weights_id
@@ -20,6 +19,7 @@ from aether_lite.container.prior_fit import FitSettings, fit_prior
 from aether_lite.data.pairs import Clip
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES
+from aether_lite.payload import FRAMES_PER_SECOND
 from aether_lite.training import options
 from aether_lite.training.hash_prior import Progress, Sizes, at_rate, clip_bits, file_sizes
 from aether_lite.training.launch import disjoint_corpora

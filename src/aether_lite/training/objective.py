@@ -7,8 +7,6 @@ from collections.abc import Container, Sequence
 import torch
 from torch import Tensor
 
-from aether_lite.channels.bits import Bits
-from aether_lite.channels.signal import Symbols
 from aether_lite.codec import Transmission
 from aether_lite.losses.asr import Listener
 from aether_lite.losses.envelope import envelope_loss
@@ -20,6 +18,7 @@ from aether_lite.losses.reduction import Reduce, alone
 from aether_lite.losses.semantic import normalised_energy, semantic_loss
 from aether_lite.losses.silence import silence_loss
 from aether_lite.losses.voicing import voicing_loss
+from aether_lite.payload import Bits, Symbols
 from aether_lite.training.config import TrainConfig
 
 SPI_WEIGHTS: dict[str, float] = {

@@ -20,10 +20,10 @@ from torch import Tensor
 from aether_lite.baselines.digital.codec2 import CODEC2
 from aether_lite.baselines.digital.ldpc import code_exists, ldpc_code
 from aether_lite.baselines.digital.modem import BITS_PER_SYMBOL, modulate, soft_bits
-from aether_lite.channels import Symbols, uses_per_token
 from aether_lite.hash import BIT_RATES
 from aether_lite.jscc import RATES
 from aether_lite.link.config import Link
+from aether_lite.payload import Symbols, elements_per_token
 
 CODEC2_BLOCK_FRAMES = 12  # of 10 ms
 CODEC2_RATES = ("700c", "1300", "2400")  # of the separation baseline
@@ -61,7 +61,7 @@ class Mode:
 
     def coded_bits(self, rate: int) -> int:
         """N: bits that the symbols of a block carry at ``rate`` uses/s."""
-        return int(uses_per_token(rate, self.block_frames)) * BITS_PER_SYMBOL[self.modulation]
+        return elements_per_token(rate, self.block_frames) * BITS_PER_SYMBOL[self.modulation]
 
     def fits(self, rate: int) -> bool:
         """Whether a block fills whole symbols at ``rate`` uses/s and a code of its length exists."""

@@ -1,0 +1,366 @@
+"""Payload of a link: what is sent and what arrives, as complex symbols or as bits.
+
+An encoder returns :class:`Symbols` or :class:`Bits`, a channel turns them into :class:`Received` or
+:class:`ReceivedBits`, and a decoder takes nothing else.
+
+A *token* covers ``token_frames`` feature frames of 10 ms and carries ``rate * token_frames / 100`` *elements* in order
+of importance. Symbols and bits differ only in what an element is:
+
+=========  ==========================================  ============================================================
+element    sent                                        received
+=========  ==========================================  ============================================================
+symbol     complex, nominal energy 1; rate in uses/s   y = h x + w, with the receiver's :class:`ChannelState`
+bit        b = +1 or -1; rate in bit/s                 soft bit s = E[b | received] = tanh(L / 2) in [-1, 1]
+=========  ==========================================  ============================================================
+
+L = ln P(b = +1) - ln P(b = -1) is the log-likelihood ratio: a soft bit is 0 where nothing is known, and the
+probability of a wrong decision is (1 - abs(s)) / 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from math import nan
+from typing import Any, ClassVar, Self, TypeVar, overload
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from aether_lite.errors import AetherError
+
+FRAMES_PER_SECOND = 100
+SLOT_SECONDS = 0.020
+SUBCARRIER_HZ = 50.0
+SUBCARRIERS_PER_RATE = 1 / 50  # subcarriers for each use/s
+
+_OF_LOST_TOKEN: dict[str, float] = {"values": 0.0, "gain": 1.0, "noise_variance": nan, "erased": True}
+"""Tensors ``[B, K, ...]`` by the name of their field, and what they hold for a lost token."""
+
+Part = TypeVar("Part")
+
+
+@overload
+def elements_per_token(rate: int, token_frames: int) -> int: ...
+@overload
+def elements_per_token(rate: Tensor, token_frames: int) -> Tensor: ...
+def elements_per_token(rate: int | Tensor, token_frames: int) -> int | Tensor:
+    """Symbols or bits in one token at ``rate`` [uses/s or bit/s]."""
+    return rate * token_frames // FRAMES_PER_SECOND
+
+
+def widest_token(rate: int | Tensor, token_frames: int) -> int:
+    """Elements in a token of the fastest item at ``rate`` [uses/s or bit/s], an int or ``[B] int64``."""
+    fastest = rate if isinstance(rate, int) else int(torch.as_tensor(rate).max())
+    return elements_per_token(fastest, token_frames)
+
+
+class Payload:
+    """Tokens ``[B, K, n]`` at a rate: what symbols and bits, sent or received, have in common.
+
+    Raises:
+        ValueError: values of another type or shape, or that do not fit the rate.
+    """
+
+    element: ClassVar[str]
+    unit: ClassVar[str]
+    values: Tensor
+    rate: int | Tensor
+    token_frames: int
+
+    def __post_init__(self) -> None:
+        values, is_complex = self.values, self.unit == Symbols.unit
+        if values.ndim != 3 or values.is_complex() != is_complex or not (is_complex or values.is_floating_point()):
+            kind = "complex" if is_complex else "real"
+            raise ValueError(f"{self.element}s must be {kind} [B, K, n], not {values.dtype} {tuple(values.shape)}")
+        widest = widest_token(self.rate, self.token_frames) if len(values) else values.shape[2]
+        if widest != values.shape[2]:
+            raise ValueError(
+                f"{values.shape[2]} {self.element}s a token do not fit rate {self.rate} {self.unit}: "
+                f"that is {widest} in {self.token_frames} frames"
+            )
+
+    def __repr__(self) -> str:
+        rate = "mixed rates" if isinstance(self.rate, Tensor) and self.rate.ndim else f"{int(self.rate)} {self.unit}"
+        return f"{type(self).__name__}({list(self.values.shape)}, {rate}, token_frames={self.token_frames})"
+
+    @property
+    def counts(self) -> Tensor:
+        """``[B] int64``: elements per token of every item."""
+        rate = torch.as_tensor(self.rate, device=self.values.device)
+        return elements_per_token(rate, self.token_frames).expand(len(self.values))
+
+    @property
+    def rates(self) -> Tensor:
+        """``[B] float32``: rate of every item."""
+        return torch.as_tensor(self.rate, device=self.values.device, dtype=torch.float32).expand(len(self.values))
+
+    @property
+    def used(self) -> Tensor:
+        """``[B, 1, n] bool``: positions that are sent."""
+        return torch.arange(self.values.shape[2], device=self.values.device) < self.counts[:, None, None]
+
+    @property
+    def seconds(self) -> float:
+        """Length of the clip [s]: K tokens of ``token_frames`` frames."""
+        return self.values.shape[1] * self.token_frames / FRAMES_PER_SECOND
+
+    def tokens(self, part: slice) -> Self:
+        """Some of the tokens."""
+        return _mapped([self], lambda _, values: values[0][:, part])
+
+    def items(self, index: Tensor) -> Self:
+        """The items ``[B'] int64`` of the batch, as wide as the fastest of them."""
+        rate = self.rate[index] if isinstance(self.rate, Tensor) and self.rate.ndim else self.rate
+        n = widest_token(rate, self.token_frames)
+
+        def chosen(_: str, values: list[Tensor]) -> Tensor:
+            items = values[0][index]
+            return items[..., :n] if items.ndim == 3 else items
+
+        return _mapped([self], chosen, rate=rate)
+
+
+class _Arrived(Payload):
+    """What received symbols and received bits have in common."""
+
+    def with_lost_token(self) -> Self:
+        """The same with one more token behind, a lost one."""
+
+        def longer(name: str, values: list[Tensor]) -> Tensor:
+            return pad(values[0], [0, 0] * (values[0].ndim - 2) + [0, 1], value=_OF_LOST_TOKEN[name])
+
+        return _mapped([self], longer)
+
+
+@dataclass(frozen=True, repr=False)
+class Symbols(Payload):
+    """Complex symbols as they leave the transmitter.
+
+    Attributes:
+        values: ``[B, K, n] complex64``, K tokens of n channel uses in sending order, nominal power 1.
+        rate: payload channel uses per second; an int, or ``[B] int64`` where the items of a training batch differ
+            (those with fewer uses than n hold 0 beyond their own, see :attr:`used`).
+        token_frames: feature frames of 10 ms in one token.
+    """
+
+    element: ClassVar[str] = "symbol"
+    unit: ClassVar[str] = "uses/s"
+    values: Tensor
+    rate: int | Tensor
+    token_frames: int
+
+    def time(self) -> Tensor:
+        """``[B, K, n] float32``: the time [s] at which each symbol's slot begins, from the clip's start."""
+        slot, _ = self._grid()
+        _, tokens, _ = self.values.shape
+        start = torch.arange(tokens, device=slot.device) * (self.token_frames / FRAMES_PER_SECOND)
+        return start[None, :, None] + slot * SLOT_SECONDS
+
+    def token_start(self) -> Tensor:
+        """``[K] float64``: the time [s] at which each token begins, from the clip's start."""
+        tokens = torch.arange(self.values.shape[1], device=self.values.device, dtype=torch.float64)
+        return tokens * (self.token_frames / FRAMES_PER_SECOND)
+
+    def slot_offset(self) -> Tensor:
+        """``[B, n] float64``: the time [s] of each symbol's slot from its token's start (OFDM-like grid)."""
+        slot, _ = self._grid()
+        return slot[:, 0, :].double() * SLOT_SECONDS
+
+    def serial_offset(self) -> Tensor:
+        """``[B, n] float64``: j / rate, the time [s] of symbol j from its token's start when symbols are sent
+        one after another."""
+        index = torch.arange(self.values.shape[2], device=self.values.device, dtype=torch.float64)
+        return index / self.rates.double()[:, None]
+
+    def serial_time(self) -> Tensor:
+        """``[B, K, n] float64``: each symbol's time [s] in serial transmission, from the clip's start."""
+        return self.token_start()[None, :, None] + self.serial_offset()[:, None, :]
+
+    def frequency(self) -> Tensor:
+        """``[B, K, n] float32``: the subcarrier frequency [Hz] of each symbol, from 0."""
+        _, carrier = self._grid()
+        return (carrier * SUBCARRIER_HZ).expand(*self.values.shape)
+
+    def _grid(self) -> tuple[Tensor, Tensor]:
+        """Slot index and subcarrier index, each ``[B, 1, n] float32``."""
+        carriers = (self.rates * SUBCARRIERS_PER_RATE)[:, None, None]
+        index = torch.arange(self.values.shape[2], device=self.values.device, dtype=torch.float32)
+        slot = torch.floor((index + 0.5) / carriers)
+        return slot, index - slot * carriers
+
+
+@dataclass(frozen=True, repr=False)
+class Bits(Payload):
+    """Bits as they leave the transmitter.
+
+    Attributes:
+        values: ``[B, K, n] float32``, each +1 or -1, and 0 where an item of a mixed batch sends none (:attr:`used`).
+        rate: bit/s; an int, or ``[B] int64`` where the items of a training batch differ.
+        token_frames: feature frames of 10 ms in one token.
+    """
+
+    element: ClassVar[str] = "bit"
+    unit: ClassVar[str] = "bit/s"
+    values: Tensor
+    rate: int | Tensor
+    token_frames: int
+
+    def prefix(self, rate: int) -> Bits:
+        """The same tokens at a lower ``rate`` [bit/s]: their first bits.
+
+        Raises:
+            AetherError: the rate is higher than that of the bits.
+        """
+        n = elements_per_token(rate, self.token_frames)
+        if not 0 < n <= int(self.counts.min()):
+            raise AetherError(f"bits of {self.rate} bit/s hold no stream of {rate} bit/s")
+        return Bits(self.values[..., :n], rate, self.token_frames)
+
+    def validate(self) -> None:
+        """Check what the shapes cannot tell (reads every value).
+
+        Raises:
+            AetherError: a bit that is sent is neither +1 nor -1, or one that is not sent is not 0.
+        """
+        if not bool((self.values.abs() == self.used.to(self.values.dtype)).all()):
+            raise AetherError("bits must be +1 or -1, and 0 where none is sent")
+
+
+@dataclass(frozen=True, repr=False)
+class ChannelState:
+    """Channel state information (CSI) at the receiver; every entry could be had by a real one.
+
+    Attributes:
+        gain: ``[B, K, n] complex64``, estimate of each symbol's complex gain h; None if unknown (the decoder takes 1).
+        noise_variance: ``[B, K] float32``, estimate of N0; None if unknown, NaN if unknown for some tokens only.
+        erased: ``[B, K] bool``, tokens that the link layer marks as lost.
+    """
+
+    gain: Tensor | None
+    noise_variance: Tensor | None
+    erased: Tensor
+
+    def __repr__(self) -> str:
+        known = [name for name in ("gain", "noise_variance") if getattr(self, name) is not None]
+        return f"ChannelState({', '.join(known) or 'nothing'} known, {int(self.erased.sum())} tokens erased)"
+
+
+@dataclass(frozen=True, repr=False)
+class Received(_Arrived):
+    """Complex symbols as they reach the receiver, with the channel state known there.
+
+    Attributes:
+        values: ``[B, K, n] complex64``, y = h x + w; zero where a token is erased.
+        rate: as in :class:`Symbols`.
+        state: the receiver's knowledge.
+        token_frames: as in :class:`Symbols`.
+    """
+
+    element: ClassVar[str] = "received symbol"
+    unit: ClassVar[str] = "uses/s"
+    values: Tensor
+    rate: int | Tensor
+    state: ChannelState
+    token_frames: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for field in fields(ChannelState):
+            known = getattr(self.state, field.name)
+            shape = self.values.shape if field.name == "gain" else self.values.shape[:2]
+            if known is not None and known.shape != shape:
+                raise ValueError(f"channel state {field.name} must be {tuple(shape)}, not {tuple(known.shape)}")
+
+    @property
+    def erased(self) -> Tensor:
+        """``[B, K] bool``: tokens that the link layer marks as lost."""
+        return self.state.erased
+
+    def validate(self) -> None:
+        """Check what the shapes cannot tell (reads every value).
+
+        Raises:
+            AetherError: a value is not finite, a noise variance is negative or infinite, or an erased token is not
+                zero.
+        """
+        values = self.values.numpy(force=True)
+        if not np.isfinite(values).all():
+            raise AetherError("received values are not all finite")
+        if self.state.noise_variance is not None:
+            noise = self.state.noise_variance.numpy(force=True)
+            if (noise < 0).any() or np.isinf(noise).any():
+                raise AetherError("noise_variance must be finite and not negative")
+        if values[self.state.erased.numpy(force=True)].any():
+            raise AetherError("received values of erased tokens must be zero")
+
+
+@dataclass(frozen=True, repr=False)
+class ReceivedBits(_Arrived):
+    """Soft bits as they reach the decoder.
+
+    Attributes:
+        values: ``[B, K, n] float32`` in [-1, 1], s = E[b | received]; 0 for a bit that is lost or was not sent.
+        rate: as in :class:`Bits`.
+        erased: ``[B, K] bool``, tokens that the link layer marks as lost (all of their soft bits are 0).
+        token_frames: as in :class:`Bits`.
+    """
+
+    element: ClassVar[str] = "soft bit"
+    unit: ClassVar[str] = "bit/s"
+    values: Tensor
+    rate: int | Tensor
+    erased: Tensor
+    token_frames: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.erased.shape != self.values.shape[:2] or self.erased.dtype != torch.bool:
+            shape, dtype = tuple(self.erased.shape), self.erased.dtype
+            raise ValueError(f"erased must be bool {tuple(self.values.shape[:2])}, not {dtype} {shape}")
+
+    def validate(self) -> None:
+        """Check what the shapes cannot tell (reads every value).
+
+        Raises:
+            AetherError: a soft bit is not in [-1, 1], or one that is lost or was not sent is not 0.
+        """
+        if not bool((self.values.abs() <= 1).all()):
+            raise AetherError("soft bits must be in -1..1")
+        silent = self.erased[:, :, None] | ~self.used
+        if bool((self.values != 0).logical_and(silent).any()):
+            raise AetherError("soft bits that are lost or not sent must be 0")
+
+
+Arrived = TypeVar("Arrived", Received, ReceivedBits)
+
+
+def joined_tokens(pieces: Sequence[Part]) -> Part:
+    """One payload of the tokens of several, one after the other."""
+    return _mapped(pieces, lambda _, values: torch.cat(values, 1))
+
+
+def joined_items(parts: Sequence[Arrived]) -> Arrived:
+    """One batch of the items of several of any rates; unsent positions hold 0."""
+    rate = torch.cat([torch.as_tensor(part.rate, device=part.values.device).expand(len(part.values)) for part in parts])
+    n = max(part.values.shape[2] for part in parts)
+
+    def stacked(_: str, values: list[Tensor]) -> Tensor:
+        return torch.cat([pad(value, (0, n - value.shape[2])) if value.ndim == 3 else value for value in values])
+
+    return _mapped(parts, stacked, rate=rate)
+
+
+def _mapped(parts: Sequence[Part], change: Callable[[str, list[Tensor]], Tensor], **others: Any) -> Part:
+    """One payload whose tensors ``[B, K, ...]`` are made by ``change`` of their field's name and those of the parts."""
+    first: Any = parts[0]
+    for field in fields(first):
+        values = [getattr(part, field.name) for part in parts]
+        if isinstance(values[0], ChannelState):
+            others[field.name] = _mapped(values, change)
+        elif field.name in _OF_LOST_TOKEN and values[0] is not None:
+            others[field.name] = change(field.name, values)
+    made: Part = replace(first, **others)
+    return made
