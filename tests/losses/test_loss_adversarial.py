@@ -16,34 +16,36 @@ from aether_lite.losses.adversarial import (
     generator_loss,
     gradient_balance,
 )
-from aether_lite.vocoder.discriminators import PeriodDiscriminators, SpectrogramDiscriminators, Verdict
+from aether_lite.vocoder.discriminators import DiscriminatorOutput, PeriodDiscriminators, SpectrogramDiscriminators
 
 
-def verdicts(*scores: float, level: float = 0.0) -> list[Verdict]:
+def outputs(*scores: float, level: float = 0.0) -> list[DiscriminatorOutput]:
     """One discriminator a score, each with two maps of one level."""
     return [
-        Verdict(torch.full((2, 1, 3, 4), score), (torch.full((2, 5, 3, 4), level), torch.full((2, 7, 3, 2), level)))
+        DiscriminatorOutput(
+            torch.full((2, 1, 3, 4), score), (torch.full((2, 5, 3, 4), level), torch.full((2, 7, 3, 2), level))
+        )
         for score in scores
     ]
 
 
 def test_least_squares_of_known_scores() -> None:
-    assert discriminator_loss(verdicts(1.0, 1.0), verdicts(0.0, 0.0)) == 0
-    assert discriminator_loss(verdicts(0.5, 1.0), verdicts(0.5, 1.0)).item() == pytest.approx((0.25 + 0.5) / 2)
-    assert generator_loss(verdicts(0.5, 1.0)).item() == pytest.approx(0.125)
+    assert discriminator_loss(outputs(1.0, 1.0), outputs(0.0, 0.0)) == 0
+    assert discriminator_loss(outputs(0.5, 1.0), outputs(0.5, 1.0)).item() == pytest.approx((0.25 + 0.5) / 2)
+    assert generator_loss(outputs(0.5, 1.0)).item() == pytest.approx(0.125)
 
 
 def test_hinge_of_known_scores() -> None:
     hinge = GanLoss.HINGE
-    assert discriminator_loss(verdicts(1.5, 1.0), verdicts(-1.0, -2.0), hinge) == 0
-    assert discriminator_loss(verdicts(0.0), verdicts(0.5), hinge).item() == pytest.approx(2.5)
-    assert generator_loss(verdicts(0.5, -2.0), hinge).item() == pytest.approx(0.75)
+    assert discriminator_loss(outputs(1.5, 1.0), outputs(-1.0, -2.0), hinge) == 0
+    assert discriminator_loss(outputs(0.0), outputs(0.5), hinge).item() == pytest.approx(2.5)
+    assert generator_loss(outputs(0.5, -2.0), hinge).item() == pytest.approx(0.75)
 
 
 def test_feature_matching_weighs_every_map_alike() -> None:
-    real, fake = verdicts(0.0, 0.0, 0.0, level=1.0), verdicts(0.0, 0.0, 0.0, level=1.25)
+    real, fake = outputs(0.0, 0.0, 0.0, level=1.0), outputs(0.0, 0.0, 0.0, level=1.25)
     assert feature_matching_loss(real, fake).item() == pytest.approx(4 * 0.25)
-    fake[0] = Verdict(fake[0].score, (real[0].hidden[0], real[0].hidden[1] + 3.0))
+    fake[0] = DiscriminatorOutput(fake[0].score, (real[0].hidden[0], real[0].hidden[1] + 3.0))
     assert feature_matching_loss(real, fake).item() == pytest.approx(4 / (3 * 2) * (3.0 + 4 * 0.25))
 
 
@@ -57,7 +59,7 @@ def test_gradients_reach_whom_they_should(kind: GanLoss) -> None:
     speech = 0.1 * torch.randn(2, 1600)
     output = (0.1 * torch.randn(2, 1600)).requires_grad_()
 
-    def judge(audio: Tensor) -> list[Verdict]:
+    def judge(audio: Tensor) -> list[DiscriminatorOutput]:
         return [verdict for network in networks for verdict in network(audio)]
 
     discriminator_loss(judge(speech), judge(output.detach()), kind).backward()
@@ -119,6 +121,6 @@ def test_balanced_gradient_is_what_two_passes_would_give() -> None:
 
 def test_as_many_verdicts_on_each_side() -> None:
     with pytest.raises(ValueError, match="not 2 and 1"):
-        discriminator_loss(verdicts(1.0, 1.0), verdicts(0.0))
+        discriminator_loss(outputs(1.0, 1.0), outputs(0.0))
     with pytest.raises(ValueError, match="at least one"):
         generator_loss([])

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from aether_lite.features.layout import period_from_pitch
 from aether_lite.vocoder import FARGAN, SubframeState, deemphasize, periods_from_features
-from aether_lite.vocoder.fargan import gather_indices
-from aether_lite.vocoder.layers import NormedLinear, with_activation_noise
+from aether_lite.vocoder.fargan import NormedLinear, gather_indices, with_activation_noise
 
 PUBLIC_SHAPES = {
     "cond_net.pembed.weight": (224, 12),

@@ -43,10 +43,10 @@ def vocode(
         raise AetherError(f"{source}: not a feature file by its name; give a .f32")
     files.check_output(destination, files.AUDIO_OUT)
     from aether_lite.audio import write_audio
-    from aether_lite.vocoder import FusedFargan, load_fargan, synthesize
+    from aether_lite.vocoder import load_vocoder, synthesize
 
     use_one_core()
-    voice = FusedFargan(load_fargan(vocoder))
+    voice = load_vocoder(vocoder)
     rows = files.read_features(source)
     out = console(quiet)
     with steps(out) as progress:

@@ -21,7 +21,7 @@ from aether_lite.jscc.power import scaled
 from aether_lite.payload import ChannelState, Received, elements_per_token
 from aether_lite.vocoder import FARGAN, SubframeState, deemphasize, periods_from_features
 from aether_lite.vocoder.fargan import SUBFRAME, SUBFRAMES, NormedWeights, gather_indices
-from aether_lite.vocoder.realtime import PRIMING_ROWS
+from aether_lite.vocoder.fused import PRIMING_ROWS
 
 
 @dataclass(frozen=True)

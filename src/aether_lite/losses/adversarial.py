@@ -23,8 +23,9 @@ import torch
 from torch import Tensor
 
 from aether_lite.losses.reduction import Reduce, alone, joined_mean
-from aether_lite.vocoder.discriminators import Verdict
+from aether_lite.vocoder.discriminators import DiscriminatorOutput
 
+Outputs = Sequence[DiscriminatorOutput]
 FEATURE_MATCHING_SCALE = 4.0  # Opus, FARGAN stage 2: each map weighs 4 / (discriminators * layers)
 
 
@@ -36,13 +37,13 @@ class GanLoss(StrEnum):
 
 
 def discriminator_loss(
-    real: Sequence[Verdict], fake: Sequence[Verdict], kind: GanLoss = GanLoss.LEAST_SQUARES, reduce: Reduce = alone
+    real: Outputs, fake: Outputs, kind: GanLoss = GanLoss.LEAST_SQUARES, reduce: Reduce = alone
 ) -> Tensor:
     """What the discriminators minimise: a scalar, at least 0.
 
     Args:
-        real: verdicts on speech, one per discriminator.
-        fake: verdicts on the vocoder's output, detached from the vocoder.
+        real: outputs for speech, one per discriminator.
+        fake: outputs for the vocoder's audio, detached from the vocoder.
         kind: of loss.
         reduce: sum over ranks; called once.
     """
@@ -56,11 +57,11 @@ def discriminator_loss(
     return joined_mean(torch.stack(terms).mean(0), reduce=reduce)
 
 
-def generator_loss(fake: Sequence[Verdict], kind: GanLoss = GanLoss.LEAST_SQUARES, reduce: Reduce = alone) -> Tensor:
+def generator_loss(fake: Outputs, kind: GanLoss = GanLoss.LEAST_SQUARES, reduce: Reduce = alone) -> Tensor:
     """What the vocoder minimises: a scalar; at least 0 with least squares, unbounded with the hinge.
 
     Args:
-        fake: verdicts on the vocoder's output, one per discriminator.
+        fake: outputs for the vocoder's audio, one per discriminator.
         kind: of loss.
         reduce: sum over ranks; called once.
     """
@@ -70,12 +71,12 @@ def generator_loss(fake: Sequence[Verdict], kind: GanLoss = GanLoss.LEAST_SQUARE
     return joined_mean(torch.stack([_item_mean(error(f.score)) for f in fake]).mean(0), reduce=reduce)
 
 
-def feature_matching_loss(real: Sequence[Verdict], fake: Sequence[Verdict], reduce: Reduce = alone) -> Tensor:
+def feature_matching_loss(real: Outputs, fake: Outputs, reduce: Reduce = alone) -> Tensor:
     """``sum over maps of 4 / (discriminators * layers) mean |fake - real|``: a scalar, at least 0.
 
     Args:
-        real: verdicts on the aligned speech; no gradient flows to them. Take them before the discriminators learn.
-        fake: verdicts on the vocoder's output.
+        real: outputs for the aligned speech; no gradient flows to them. Take them before the discriminators learn.
+        fake: outputs for the vocoder's audio.
         reduce: sum over ranks; called once.
     """
     _check(real, fake)
@@ -136,10 +137,10 @@ def _item_mean(values: Tensor) -> Tensor:
     return values.flatten(1).mean(1)
 
 
-def _check(real: Sequence[Verdict], fake: Sequence[Verdict]) -> None:
+def _check(real: Outputs, fake: Outputs) -> None:
     if len(real) != len(fake) or not real:
         raise ValueError(f"one verdict per discriminator on each side, not {len(real)} and {len(fake)}")
 
 
-def _pairs(real: Sequence[Verdict], fake: Sequence[Verdict]) -> zip[tuple[Verdict, Verdict]]:
+def _pairs(real: Outputs, fake: Outputs) -> zip[tuple[DiscriminatorOutput, DiscriminatorOutput]]:
     return zip(real, fake, strict=True)

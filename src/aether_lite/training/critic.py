@@ -12,9 +12,9 @@ from aether_lite.training.distributed import Team
 from aether_lite.vocoder.discriminators import (
     PERIODS,
     SPECTROGRAM_SIZES,
+    DiscriminatorOutput,
     PeriodDiscriminators,
     SpectrogramDiscriminators,
-    Verdict,
 )
 
 
@@ -37,7 +37,7 @@ class Critic(nn.Module):
         self.spectrograms = SpectrogramDiscriminators(sizes, bounded=kind is not GanLoss.HINGE)
         self.periods = PeriodDiscriminators(periods)
 
-    def forward(self, audio: Tensor) -> list[Verdict]:
+    def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
         """Verdicts on audio ``[B, N]``, one for each discriminator."""
         return [*self.spectrograms(audio), *self.periods(audio)]
 

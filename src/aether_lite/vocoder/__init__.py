@@ -1,18 +1,12 @@
-"""FARGAN vocoder: from 20 features every 10 ms to speech at 16 kHz."""
+"""Vocoders: from 20 features every 10 ms to speech at 16 kHz."""
 
-from aether_lite.vocoder.checkpoint import (
-    default_vocoder_path,
-    load_fargan,
-    released_vocoders,
-    save_fargan_safetensors,
-    save_public_checkpoint,
-    vocoder_path,
-)
+from aether_lite.vocoder.checkpoint import load_fargan, save_fargan_safetensors, save_public_checkpoint
 from aether_lite.vocoder.compiled import CompiledFargan, fastest_vocoder
 from aether_lite.vocoder.emphasis import deemphasize
 from aether_lite.vocoder.fargan import FARGAN, SubframeState, periods_from_features
-from aether_lite.vocoder.realtime import FrameState, FrameVocoder, FusedFargan
-from aether_lite.vocoder.synthesis import DELAY_SAMPLES, LOOKAHEAD_FRAMES, StreamingVocoder, synthesize
+from aether_lite.vocoder.fused import FrameState, FusedFargan
+from aether_lite.vocoder.registry import default_vocoder_path, load_vocoder, released_vocoders, vocoder_path
+from aether_lite.vocoder.synthesis import DELAY_SAMPLES, LOOKAHEAD_FRAMES, FrameVocoder, StreamingVocoder, synthesize
 
 __all__ = [
     "DELAY_SAMPLES",
@@ -28,6 +22,7 @@ __all__ = [
     "default_vocoder_path",
     "fastest_vocoder",
     "load_fargan",
+    "load_vocoder",
     "periods_from_features",
     "released_vocoders",
     "save_fargan_safetensors",

@@ -1,7 +1,6 @@
-"""The vocoder on one core of a plain CPU: FARGAN in kernels that numba compiles when first used.
+"""FARGAN on one core of a plain CPU, in kernels that numba compiles when first used.
 
-Chosen by measuring (``benchmarks/vocoder_cpu.py``). Processor time over playing time on one core of an AMD EPYC with
-AVX2, the best second of ten:
+Processor time over playing time of one stream on an AMD EPYC with AVX2 (``benchmarks/vocoder_cpu.py``):
 
 =============================  ==============  ===============  ===========
 one stream                     frame by frame  8 frames a call  1 s a call
@@ -13,16 +12,9 @@ compiled, float32                       0.026            0.021        0.019
 compiled, int8                          0.015           0.0096       0.0089
 =============================  ==============  ===============  ===========
 
-Most of it is products of matrices with one vector, bound by how fast 3 MB of weights come out of the cache. Those of
-one second take 0.019 as numba's dot products of rows, 0.021 as sums of columns, 0.052 in torch, 0.0165 in panels of
-float32 (:mod:`aether_lite.native.primitives`) and 0.0071 in panels of int8. Panels of float16 took 0.0125 in a
-trial and are left out: int8 is faster. Two streams that share a pass over the weights take 0.012 (float32) and 0.007
-(int8) each; torch with 64 streams 0.013.
-
 float32 differs from torch by noise 110 dB below the signal. int8, with inputs of 15 bits, is another course of the
-same voice: over the six bundled samples 22 dB from float32, ESTOI 0.928 in both, PESQ 2.48 against 2.50, log-spectral
-distance 7.71 against 7.69 dB. Compiling takes 5 to 10 s once for each precision (and once more for batches), then the
-code comes from numba's cache in half a second. Code and weights take about 70 MB, 130 MB after compiling.
+same voice: over the six bundled samples 22 dB from float32, ESTOI 0.928 in both, PESQ 2.48 against 2.50. Compiling
+takes 5 to 10 s once for each precision (and once more for batches), then the code comes from numba's cache.
 """
 
 from __future__ import annotations
@@ -39,7 +31,8 @@ from aether_lite.native import numba_available, require_numba
 from aether_lite.native.fargan_weights import CARRIED, INPUTS_LENGTH, VALUES_LENGTH, pack
 from aether_lite.native.matrices import Precision
 from aether_lite.vocoder.fargan import FARGAN, MEMORY, SubframeState
-from aether_lite.vocoder.realtime import PRIMING_ROWS, FrameState, FrameVocoder, FusedFargan
+from aether_lite.vocoder.fused import PRIMING_ROWS, FrameState, FusedFargan
+from aether_lite.vocoder.synthesis import FrameVocoder
 
 TOGETHER = 2  # streams that share one pass over the weights; four would need more registers than AVX2 has
 
@@ -49,21 +42,21 @@ def fastest_vocoder(model: FARGAN) -> FrameVocoder:
 
     Returns:
         A :class:`CompiledFargan` on a CPU where numba is installed, else a
-        :class:`~aether_lite.vocoder.realtime.FusedFargan`.
+        :class:`~aether_lite.vocoder.fused.FusedFargan`.
     """
     on_cpu = next(model.parameters()).device.type == "cpu"
     return CompiledFargan(model) if on_cpu and numba_available() else FusedFargan(model)
 
 
 class CompiledFargan:
-    """A vocoder frozen for synthesis on a CPU. Later changes of ``model`` are not seen.
+    """FARGAN frozen for synthesis on a CPU; see :class:`~aether_lite.vocoder.synthesis.FrameVocoder`.
 
     The samples of a stream are the same to the bit in every run on a machine, however the rows are cut into calls
     and whatever streams are beside it. Batches use as many threads as torch does (``torch.set_num_threads``).
     States hold float32 tensors on the CPU.
 
     Args:
-        model: on any device, in any mode.
+        model: on any device, in any mode. Later changes are not seen.
         precision: of the weights. ``"float32"`` equals torch within rounding. ``"int8"`` is twice as fast and takes
             a quarter of the memory, but is another approximation of the same voice.
 
@@ -71,24 +64,19 @@ class CompiledFargan:
         AetherError: numba is not installed, or no such precision.
     """
 
+    device = torch.device("cpu")
+
     def __init__(self, model: FARGAN, precision: Precision = "float32") -> None:
         require_numba("the compiled vocoder")
         self.precision = precision
         self._weights = pack(model, precision)
 
-    @property
-    def device(self) -> torch.device:
-        """The CPU."""
-        return torch.device("cpu")
-
     def prime(self, first_row: Tensor) -> FrameState:
-        """See :class:`~aether_lite.vocoder.realtime.FrameVocoder`."""
-        rows = first_row[:, None].expand(-1, PRIMING_ROWS, -1)
-        silent = FrameState(rows, SubframeState.zeros(first_row.shape[0], torch.empty(0)))
-        return self._run(first_row[:, None], silent, audible=False)[1]
+        """State before the first frame ``[B, 20]``."""
+        return self._run(first_row[:, None], FrameState.before(first_row), audible=False)[1]
 
     def render(self, rows: Tensor, state: FrameState) -> tuple[Tensor, FrameState]:
-        """See :class:`~aether_lite.vocoder.realtime.FrameVocoder`."""
+        """One frame for each new row ``[B, n, 20]``: ``[B, 160 n]``, and the new state."""
         return self._run(rows, state, audible=True)
 
     def _run(self, new_rows: Tensor, state: FrameState, audible: bool) -> tuple[Tensor, FrameState]:

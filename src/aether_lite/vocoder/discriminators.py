@@ -1,4 +1,4 @@
-"""Discriminators: networks that tell the vocoder's output from speech.
+"""GAN discriminators of the vocoder.
 
 Two families, each a list of networks that see the same audio ``[B, N]``:
 
@@ -8,7 +8,7 @@ Two families, each a list of networks that see the same audio ``[B, N]``:
 * :class:`PeriodDiscriminators`: networks on every 2nd, 3rd, 5th, 7th and 11th sample (J. Kong et al., "HiFi-GAN",
   NeurIPS 2020), with fewer channels than there.
 
-Both return one :class:`Verdict` per network.
+Both return one :class:`DiscriminatorOutput` per network.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ LEAK = 0.1  # slope of the leaky ReLU
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What one network thinks of a batch.
+class DiscriminatorOutput:
+    """Output of one network for a batch.
 
     Attributes:
         score: ``[B, ...]``, one value a patch; high for speech. In 0..1 where the network ends in a sigmoid.
@@ -115,8 +115,8 @@ class SpectrogramDiscriminator(nn.Module):
         level = 20 * torch.log10(spectrum[:, : self.bins].abs().clamp_min(AMPLITUDE_FLOOR))
         return torch.maximum(level, level.detach().amax((1, 2), keepdim=True) - DYNAMIC_RANGE)
 
-    def forward(self, audio: Tensor) -> Verdict:
-        """Judge ``audio [B, N]``, scale +-1, pre-emphasised; N larger than half the FFT size.
+    def forward(self, audio: Tensor) -> DiscriminatorOutput:
+        """Classify ``audio [B, N]``, scale +-1, pre-emphasised; N larger than half the FFT size.
 
         Returns:
             Score ``[B, 1, 30, frames]`` and five hidden maps.
@@ -126,7 +126,7 @@ class SpectrogramDiscriminator(nn.Module):
             x = torch.relu(layer(x))
             hidden.append(x)
         score = self.layers[-1](x)
-        return Verdict(torch.sigmoid(score) if self.bounded else score, tuple(hidden))
+        return DiscriminatorOutput(torch.sigmoid(score) if self.bounded else score, tuple(hidden))
 
 
 class SpectrogramDiscriminators(nn.Module):
@@ -141,8 +141,8 @@ class SpectrogramDiscriminators(nn.Module):
         super().__init__()
         self.discriminators = nn.ModuleList(SpectrogramDiscriminator(size, bounded) for size in sizes)
 
-    def forward(self, audio: Tensor) -> list[Verdict]:
-        """Judge ``audio [B, N]``, scale +-1, pre-emphasised; N more than 1024."""
+    def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
+        """Classify ``audio [B, N]``, scale +-1, pre-emphasised; N more than 1024."""
         return [network(audio) for network in self.discriminators]
 
 
@@ -163,8 +163,8 @@ class PeriodDiscriminator(nn.Module):
         )
         self.score = NormedConv2d(channels[-1], 1, (3, 1), (1, 1), (1, 0))
 
-    def forward(self, audio: Tensor) -> Verdict:
-        """Judge ``audio [B, N]``; the end is mirrored up to a multiple of the period.
+    def forward(self, audio: Tensor) -> DiscriminatorOutput:
+        """Classify ``audio [B, N]``; the end is mirrored up to a multiple of the period.
 
         Returns:
             Score ``[B, 1, about N / period / 3^5, period]``, unbounded, and five hidden maps.
@@ -174,7 +174,7 @@ class PeriodDiscriminator(nn.Module):
         for layer in self.layers:
             x = F.leaky_relu(layer(x), LEAK)
             hidden.append(x)
-        return Verdict(self.score(x), tuple(hidden))
+        return DiscriminatorOutput(self.score(x), tuple(hidden))
 
 
 class PeriodDiscriminators(nn.Module):
@@ -184,6 +184,6 @@ class PeriodDiscriminators(nn.Module):
         super().__init__()
         self.discriminators = nn.ModuleList(PeriodDiscriminator(period) for period in periods)
 
-    def forward(self, audio: Tensor) -> list[Verdict]:
-        """Judge ``audio [B, N]``, scale +-1."""
+    def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
+        """Classify ``audio [B, N]``, scale +-1."""
         return [network(audio) for network in self.discriminators]

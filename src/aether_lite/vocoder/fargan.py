@@ -18,14 +18,16 @@ Autoregressive GAN (FARGAN) with Pitch Prediction", arXiv:2405.21069.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aether_lite.features.layout import FRAME, LAG_MAX, LAG_MIN, NUM_FREE, PERIOD_MAX, PITCH
-from aether_lite.vocoder.layers import FramewiseConv, GatedUnit, gated, with_activation_noise
+
+if TYPE_CHECKING:
+    from aether_lite.vocoder.fused import FusedFargan
 
 SUBFRAME = 40  # samples (2.5 ms)
 SUBFRAMES = FRAME // SUBFRAME
@@ -39,6 +41,7 @@ PERIOD_CLASSES, PERIOD_EMBEDDING = 224, 12
 FIRST_ROW = 3  # feature row that frame 0 of :meth:`FARGAN.forward` belongs to
 CONTEXT_ROWS = 4  # rows that :meth:`FARGAN.forward` needs beyond the frames it makes
 GAIN_FLOOR = 1e-5
+NOISE_STEP = 1 / 127  # training noise is uniform over one step of an int8 activation
 
 
 def periods_from_features(features: Tensor) -> Tensor:
@@ -59,6 +62,51 @@ def gather_indices(period: Tensor) -> Tensor:
     """
     index = torch.arange(MEMORY - GUARD, MEMORY - GUARD + GATHERED, device=period.device) - period[..., None]
     return torch.where(index >= MEMORY, index - period[..., None], index).clamp_min(0)
+
+
+def with_activation_noise(x: Tensor, noisy: bool) -> Tensor:
+    """Clip to +-1; when ``noisy`` first add uniform noise of +-1/254, which imitates int8 activations."""
+    if noisy:
+        x = x + NOISE_STEP * (torch.rand_like(x) - 0.5)
+    return x.clamp(-1.0, 1.0)
+
+
+class NormedLinear(nn.Module):
+    """Weight-normalised linear layer without bias: weights ``g v / |v|``, one length ``g`` per output."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        direction = nn.init.orthogonal_(torch.empty(outputs, inputs))
+        self.weight_g = nn.Parameter(torch.linalg.vector_norm(direction, dim=1, keepdim=True))
+        self.weight_v = nn.Parameter(direction)
+
+    def weight(self) -> Tensor:
+        """The weights in effect, ``[outputs, inputs]``."""
+        length: Tensor = torch.linalg.vector_norm(self.weight_v, dim=1, keepdim=True)
+        weight: Tensor = self.weight_v * (self.weight_g / length)
+        return weight
+
+
+class GatedUnit(nn.Module):
+    """Holds the gate of a gated linear unit; :func:`gated` applies it."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.gate = NormedLinear(size, size)
+
+
+def gated(x: Tensor, gate_weight: Tensor) -> Tensor:
+    """Gated linear unit ``x * sigmoid(G x)``; ``x [..., n]``, ``gate_weight [n, n]``."""
+    return x * torch.sigmoid(F.linear(x, gate_weight))
+
+
+class FramewiseConv(nn.Module):
+    """Holds a convolution over the previous and the current sub-frame, and the gate behind it."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = NormedLinear(2 * inputs, outputs)
+        self.glu = GatedUnit(outputs)
 
 
 class ConditioningNet(nn.Module):
@@ -205,7 +253,7 @@ class FARGAN(nn.Module):
         softquant: the public trainer's weight noise; kept, without effect here.
 
     In training mode (:meth:`train`) activations carry the noise of
-    :func:`~aether_lite.vocoder.layers.with_activation_noise`; in evaluation mode two runs are identical.
+    :func:`with_activation_noise`; in evaluation mode two runs are identical.
     """
 
     def __init__(self, cond_size: int = 256, gamma: float | None = 0.9, softquant: bool = False) -> None:
@@ -213,6 +261,12 @@ class FARGAN(nn.Module):
         self.model_kwargs = {"cond_size": cond_size, "gamma": gamma, "softquant": softquant}
         self.cond_net = ConditioningNet()
         self.sig_net = SubframeNet()
+
+    def frozen(self) -> FusedFargan:
+        """For synthesis, with the weights as they are now."""
+        from aether_lite.vocoder.fused import FusedFargan
+
+        return FusedFargan(self)
 
     def forward(self, features: Tensor, period: Tensor, num_frames: int, pre: Tensor | None = None) -> Tensor:
         """Synthesise frames, primed by known samples if there are any.

@@ -1,15 +1,14 @@
-"""Speech from features: a whole file, or row by row as the features arrive.
+"""Speech from features: what a vocoder is, a whole file, or row by row as the features arrive.
 
 Feature row ``t`` is centred on sample ``160 t`` and its frame covers samples ``[160 t - 80, 160 t + 80)``.
-The network starts from silence, primed with the first row; after the last row, that row is repeated. The
-half frames that stick out at both ends are cut, so ``F`` rows give ``160 F`` samples that line up with the
-analysed speech.
+A vocoder starts from silence, primed with the first row; after the last row, that row is repeated. The half frames
+that stick out at both ends are cut, so ``F`` rows give ``160 F`` samples that line up with the analysed speech.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import overload
+from typing import Any, Protocol, overload, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,8 +17,6 @@ from torch import Tensor
 
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME, NUM_ALL, NUM_FREE
-from aether_lite.vocoder.fargan import FARGAN
-from aether_lite.vocoder.realtime import FrameState, FrameVocoder, FusedFargan
 
 LOOKAHEAD_FRAMES = 1
 """Rows beyond its own that a frame needs: samples of frame ``t`` come with row ``t + 1``."""
@@ -33,23 +30,56 @@ centre a row is known is up to the analysis (160 samples for the extractor of th
 BLOCK_FRAMES = 100  # frames rendered at a time: bounds memory, costs nothing in speed
 
 
+class FrameVocoder(Protocol):
+    """A vocoder for synthesis, frame by frame, for B streams side by side.
+
+    The state is explicit: a dataclass or a tuple of tensors, which the vocoder never changes in place.
+    """
+
+    @property
+    def device(self) -> torch.device:
+        """Where samples and states lie."""
+
+    def prime(self, first_row: Tensor) -> Any:
+        """State before the first frame, from the first row ``[B, 20]``, with silence for sound."""
+
+    def render(self, rows: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Make one frame for each new row; each frame belongs to the row before.
+
+        Args:
+            rows: ``[B, n, 20]`` with n >= 1.
+            state: of :meth:`prime` or of the last call; left unchanged.
+
+        Returns:
+            De-emphasised samples ``[B, 160 n]``, not clipped, and the new state.
+        """
+
+
+@runtime_checkable
+class TrainableVocoder(Protocol):
+    """A network that can be frozen for synthesis."""
+
+    def frozen(self) -> FrameVocoder:
+        """A vocoder with the weights as they are now."""
+
+
 class StreamingVocoder:
     """Rows in, samples out, in pieces of any size; the pieces together equal :func:`synthesize`.
 
     The first row gives no samples, the second 80, each later one 160, and :meth:`flush` the last 240.
 
     Args:
-        vocoder: a :class:`FARGAN` (frozen as it is now) or one frozen before, a :class:`FusedFargan` or
-            :class:`~aether_lite.vocoder.compiled.CompiledFargan`.
+        vocoder: for synthesis, or a network, which is frozen as it is now.
     """
 
-    def __init__(self, vocoder: FARGAN | FrameVocoder) -> None:
-        self._vocoder: FrameVocoder = FusedFargan(vocoder) if isinstance(vocoder, FARGAN) else vocoder
+    def __init__(self, vocoder: TrainableVocoder | FrameVocoder) -> None:
+        self._vocoder = _frozen(vocoder)
         self.reset()
 
     def reset(self) -> None:
         """Forget everything pushed so far."""
-        self._state: FrameState | None = None
+        self._state: Any = None
+        self._last: Tensor | None = None  # [B, 1, 20]
         self._cut = FRAME // 2  # samples of the first frame that lie before the start
         self._rows = 0
         self._single = False
@@ -68,61 +98,51 @@ class StreamingVocoder:
         Raises:
             AetherError: wrong shape or a value that is not finite; the message counts rows from 0.
         """
-        batch = _checked(features, self._rows)
-        if self._state is not None and self._state.rows.shape[0] != batch.shape[0]:
-            raise AetherError(
-                f"features: {batch.shape[0]} streams after {self._state.rows.shape[0]}; flush before changing"
-            )
-        pieces = []
-        if self._state is None and batch.shape[1]:
-            self._state = self._vocoder.prime(batch[:, 0])
-            self._single = features.ndim == 2
-            self._rows, batch = 1, batch[:, 1:]
-        self._rows += batch.shape[1]
-        for block in torch.split(batch, BLOCK_FRAMES, dim=1) if batch.shape[1] else ():
-            pieces.append(self._render(block))
-        if not pieces:
-            return features.new_zeros((*features.shape[:-2], 0), dtype=torch.float32)
+        rows = _checked(features, self._rows)
+        if self._last is not None and len(self._last) != len(rows):
+            raise AetherError(f"features: {len(rows)} streams after {len(self._last)}; flush before changing")
+        self._rows += rows.shape[1]
+        pieces = [torch.zeros(len(rows), 0, device=self._vocoder.device)]
+        if rows.shape[1]:
+            new = rows
+            if self._last is None:
+                self._state, self._single, new = self._vocoder.prime(rows[:, 0]), features.ndim == 2, rows[:, 1:]
+            self._last = rows[:, -1:].clone()
+            pieces += [self._render(block) for block in torch.split(new, BLOCK_FRAMES, dim=1) if block.shape[1]]
         samples = torch.cat(pieces, dim=1)
         return samples[0] if features.ndim == 2 else samples
 
     @torch.inference_mode()
     def flush(self) -> Tensor:
         """The last 240 samples (none if no row came); the next :meth:`push` starts anew."""
-        if self._state is None:
+        if self._last is None:
             return torch.zeros(0)
-        last = self._state.rows[:, -1:].expand(-1, 1 + LOOKAHEAD_FRAMES, -1)
-        samples = self._render(last)[:, : -FRAME // 2]
+        samples = self._render(self._last.expand(-1, 1 + LOOKAHEAD_FRAMES, -1))[:, : -FRAME // 2]
         single = self._single
         self.reset()
         return samples[0] if single else samples
 
     def _render(self, rows: Tensor) -> Tensor:
-        assert self._state is not None
         samples, self._state = self._vocoder.render(rows, self._state)
         samples = samples[:, self._cut :].clamp(-1.0, 1.0).to(torch.float32)
         self._cut = 0
         return samples
 
 
+Vocoder = TrainableVocoder | FrameVocoder
+Progress = Callable[[int], None]
+
+
+@overload
+def synthesize(features: Tensor, vocoder: Vocoder, progress: Progress | None = None) -> Tensor: ...
 @overload
 def synthesize(
-    features: Tensor, vocoder: FARGAN | FrameVocoder, progress: Callable[[int], None] | None = None
-) -> Tensor: ...
-@overload
-def synthesize(
-    features: NDArray[np.floating],
-    vocoder: FARGAN | FrameVocoder,
-    progress: Callable[[int], None] | None = None,
+    features: NDArray[np.floating], vocoder: Vocoder, progress: Progress | None = None
 ) -> NDArray[np.float32]: ...
 def synthesize(
-    features: Tensor | NDArray[np.floating],
-    vocoder: FARGAN | FrameVocoder,
-    progress: Callable[[int], None] | None = None,
+    features: Tensor | NDArray[np.floating], vocoder: Vocoder, progress: Progress | None = None
 ) -> Tensor | NDArray[np.float32]:
-    """Speech from features.
-
-    Memory beyond features and output does not grow with the length.
+    """Speech from features, in memory that does not grow with the length beyond features and output.
 
     Args:
         features: ``[F, 20 or 36]`` or ``[B, F, 20 or 36]``, tensor or array; see
@@ -140,22 +160,25 @@ def synthesize(
     """
     if not isinstance(features, Tensor):
         return synthesize(torch.as_tensor(np.asarray(features)), vocoder, progress).numpy(force=True)
-    rows = features.shape[-2] if features.ndim >= 2 else 0
-    _checked(features[..., :0, :] if features.ndim >= 2 else features, 0)
-    frozen: FrameVocoder = FusedFargan(vocoder) if isinstance(vocoder, FARGAN) else vocoder
-    stream = StreamingVocoder(frozen)
-    output = torch.empty((*features.shape[:-2], rows * FRAME), dtype=torch.float32, device=frozen.device)
+    voice = _frozen(vocoder)
+    stream = StreamingVocoder(voice)
+    stream.push(features[..., :0, :] if features.ndim >= 2 else features)  # checks the shape, even of no rows
+    rows = features.shape[-2]
+    output = torch.empty((*features.shape[:-2], rows * FRAME), dtype=torch.float32, device=voice.device)
     position = 0
     for start in range(0, rows, BLOCK_FRAMES):
-        block = features[..., start : start + BLOCK_FRAMES, :]
-        samples = stream.push(block)
+        samples = stream.push(features[..., start : start + BLOCK_FRAMES, :])
         output[..., position : position + samples.shape[-1]] = samples
         position += samples.shape[-1]
         if progress is not None:
-            progress(start + block.shape[-2])
+            progress(min(start + BLOCK_FRAMES, rows))
     if rows:
         output[..., position:] = stream.flush()
     return output
+
+
+def _frozen(vocoder: Vocoder) -> FrameVocoder:
+    return vocoder.frozen() if isinstance(vocoder, TrainableVocoder) else vocoder
 
 
 def _checked(features: Tensor, first_row: int) -> Tensor:

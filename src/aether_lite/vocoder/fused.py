@@ -1,7 +1,7 @@
-"""The same network arranged for speed: weights normalised and laid out once, few and fused operations.
+"""FARGAN in torch, arranged for speed: weights normalised and laid out once, few and fused operations.
 
-:class:`FusedFargan` computes what the :class:`~aether_lite.vocoder.fargan.FARGAN` it is made from computes in
-evaluation mode (up to rounding), without gradients. What it does differently:
+:class:`FusedFargan` computes what :class:`~aether_lite.vocoder.fargan.FARGAN` computes in evaluation mode (up to
+rounding), without gradients. What differs:
 
 * everything that depends on features alone is done for a whole block of frames: conditioning, gains, gather
   positions, and the conditioning's share of the framewise convolution;
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
-from typing import Protocol
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -43,40 +43,33 @@ from aether_lite.vocoder.fargan import (
 
 PRIMING_ROWS = 2  # rows before the newest one that the conditioning sees
 TAP = GATHERED + SUBFRAME  # signal part of one tap of the framewise convolution
-
-
-def _row_layout() -> dict[str, slice]:
-    """Place the inputs of all layers so that each layer reads one contiguous slice."""
-    parts = (
-        ("pitch1", SUBFRAME),
-        ("y", CONV_OUTPUT),
-        ("previous", SUBFRAME),
-        ("o1", GRU1),
-        ("pitch2", SUBFRAME),
-        ("pitch3", SUBFRAME),
-        ("o2", GRU2),
-        ("previous_again", SUBFRAME),
-        ("o3", GRU3),
-        ("pitch4", SUBFRAME),
-    )
-    layout, start = {}, 0
-    for name, size in parts:
-        layout[name] = slice(start, start + size)
-        start += size
-    return layout
-
-
-ROW = _row_layout()
-ROW_LENGTH = max(part.stop for part in ROW.values())
-GRU1_INPUT = slice(ROW["pitch1"].start, ROW["previous"].stop)
-GRU2_INPUT = slice(ROW["previous"].start, ROW["pitch2"].stop)
-GRU3_INPUT = slice(ROW["pitch3"].start, ROW["previous_again"].stop)
+SIZES = {  # inputs of all layers in an order in which each layer reads one contiguous slice
+    "pitch1": SUBFRAME,
+    "y": CONV_OUTPUT,
+    "previous": SUBFRAME,
+    "o1": GRU1,
+    "pitch2": SUBFRAME,
+    "pitch3": SUBFRAME,
+    "o2": GRU2,
+    "previous_again": SUBFRAME,
+    "o3": GRU3,
+    "pitch4": SUBFRAME,
+}
+ROW_LENGTH = sum(SIZES.values())
+ROW = {name: slice(stop - SIZES[name], stop) for name, stop in zip(SIZES, accumulate(SIZES.values()), strict=True)}
+GRU_INPUTS = (
+    slice(ROW["pitch1"].start, ROW["previous"].stop),
+    slice(ROW["previous"].start, ROW["pitch2"].stop),
+    slice(ROW["pitch3"].start, ROW["previous_again"].stop),
+)
+GRU_ORDERS = (("y", "pitch1", "previous"), ("o1", "pitch2", "previous"), ("o2", "pitch3", "previous_again"))
 SKIP_INPUT = slice(ROW["y"].start, ROW["pitch4"].stop)  # pitch2, pitch3, previous_again get zero weights
+SKIP_ORDER = ("o1", "o2", "o3", "y", "pitch4", "previous")
 
 
 @dataclass
 class FrameState:
-    """All that passes from one frame to the next.
+    """All that passes from one frame to the next, alike for every implementation of FARGAN.
 
     Attributes:
         rows: ``[B, 2, 20]``, the two newest feature rows.
@@ -86,30 +79,11 @@ class FrameState:
     rows: Tensor
     signal: SubframeState
 
-
-class FrameVocoder(Protocol):
-    """A vocoder frozen for synthesis, frame by frame, for B streams side by side.
-
-    States are explicit tensors and mean the same everywhere: one vocoder can go on where another stopped.
-    """
-
-    @property
-    def device(self) -> torch.device:
-        """Where samples and states lie."""
-
-    def prime(self, first_row: Tensor) -> FrameState:
-        """State before the first frame: the first row ``[B, 20]`` five times, with silence for sound."""
-
-    def render(self, rows: Tensor, state: FrameState) -> tuple[Tensor, FrameState]:
-        """Make one frame for each new row; each frame belongs to the row before.
-
-        Args:
-            rows: ``[B, n, 20]`` with n >= 1.
-            state: of :meth:`prime` or of the last call; left unchanged.
-
-        Returns:
-            De-emphasised samples ``[B, 160 n]``, not clipped, and the new state.
-        """
+    @classmethod
+    def before(cls, first_row: Tensor) -> FrameState:
+        """Silence, and the first row ``[B, 20]`` for the rows before it."""
+        rows = first_row[:, None].expand(-1, PRIMING_ROWS, -1)
+        return cls(rows, SubframeState.zeros(first_row.shape[0], first_row))
 
 
 class _GatedGru:
@@ -121,12 +95,10 @@ class _GatedGru:
         size = state.shape[1]
         self.from_input = torch.mm(x, self.input_weight)
         self.from_state = torch.mm(self.state, self.state_weight)
-        self.gate = self.from_state[:, :size]
-        self.state_reset_update = self.from_state[:, size : 3 * size]
-        self.state_candidate = self.from_state[:, 3 * size :]
-        self.reset_update = self.from_input[:, : 2 * size]
-        self.reset, self.update = self.reset_update[:, :size], self.reset_update[:, size:]
-        self.candidate = self.from_input[:, 2 * size :]
+        parts = torch.split(self.from_state, [size, 2 * size, size], dim=1)
+        self.gate, self.state_reset_update, self.state_candidate = parts
+        self.reset_update, self.candidate = torch.split(self.from_input, [2 * size, size], dim=1)
+        self.reset, self.update = self.reset_update.chunk(2, dim=1)
 
     def step(self) -> None:
         """Advance the state by what stands in ``x`` and write the gated state to ``output``."""
@@ -139,10 +111,10 @@ class _GatedGru:
 
 
 class FusedFargan:
-    """A vocoder frozen for synthesis. Later changes of ``model`` are not seen.
+    """FARGAN frozen for synthesis; see :class:`~aether_lite.vocoder.synthesis.FrameVocoder`.
 
     Args:
-        model: on any device, in any mode.
+        model: on any device, in any mode. Later changes are not seen.
     """
 
     @torch.inference_mode()
@@ -157,20 +129,17 @@ class FusedFargan:
         self.conv_gate = normed.conv_gate.T.contiguous()
         self.pitch_gates = net.gain_dense_out.weight.T.contiguous()
         self.pitch_gates_bias = net.gain_dense_out.bias.clone()
-        self.gru1 = (
-            _rows(net.gru1.weight_ih, ("y", "pitch1", "previous"), GRU1_INPUT),
-            torch.cat((normed.gru1_gate, net.gru1.weight_hh)).T.contiguous(),
-        )
-        self.gru2 = (
-            _rows(net.gru2.weight_ih, ("o1", "pitch2", "previous"), GRU2_INPUT),
-            torch.cat((normed.gru2_gate, net.gru2.weight_hh)).T.contiguous(),
-        )
-        self.gru3 = (
-            _rows(net.gru3.weight_ih, ("o2", "pitch3", "previous_again"), GRU3_INPUT),
-            torch.cat((normed.gru3_gate, net.gru3.weight_hh)).T.contiguous(),
-        )
-        skip_order = ("o1", "o2", "o3", "y", "pitch4", "previous")
-        self.skip = _rows(net.skip_dense.weight, skip_order, SKIP_INPUT)
+        self.grus = [
+            (_rows(gru.weight_ih, order, span), torch.cat((gate, gru.weight_hh)).T.contiguous())
+            for gru, gate, order, span in zip(
+                (net.gru1, net.gru2, net.gru3),
+                (normed.gru1_gate, normed.gru2_gate, normed.gru3_gate),
+                GRU_ORDERS,
+                GRU_INPUTS,
+                strict=True,
+            )
+        ]
+        self.skip = _rows(net.skip_dense.weight, SKIP_ORDER, SKIP_INPUT)
         self.skip_gate = normed.skip_gate.T.contiguous()
         self.out = net.sig_dense_out.weight.T.contiguous()
 
@@ -181,15 +150,13 @@ class FusedFargan:
 
     @torch.inference_mode()
     def prime(self, first_row: Tensor) -> FrameState:
-        """See :class:`FrameVocoder`."""
+        """State before the first frame ``[B, 20]``."""
         first_row = first_row.to(self.gain_weight)
-        rows = first_row[:, None].expand(-1, PRIMING_ROWS, -1)
-        silent = FrameState(rows, SubframeState.zeros(first_row.shape[0], self.gain_weight))
-        return self._run(first_row[:, None], silent, audible=False)[1]
+        return self._run(first_row[:, None], FrameState.before(first_row), audible=False)[1]
 
     @torch.inference_mode()
     def render(self, rows: Tensor, state: FrameState) -> tuple[Tensor, FrameState]:
-        """See :class:`FrameVocoder`."""
+        """One frame for each new row ``[B, n, 20]``: ``[B, 160 n]``, and the new state."""
         signal, state = self._run(rows, state, audible=True)
         samples = deemphasize(signal, state.signal.deemphasis)
         return samples, replace(state, signal=replace(state.signal, deemphasis=samples[:, -1]))
@@ -213,16 +180,9 @@ class FusedFargan:
         past = state.signal
         signal = torch.cat((past.memory, past.memory.new_empty(batch, SUBFRAME * count)), dim=1)
         taps = torch.cat((past.conv_input[:, None, COND:], signal.new_empty(batch, count, TAP)), dim=1)
-        audible_gain = gain if audible else torch.zeros_like(gain)
-        grus = self._loop(signal, taps, conv_bias, index, scale, audible_gain, past)
-        carried = SubframeState(
-            memory=signal[:, -MEMORY:].clone(),
-            conv_input=torch.cat((cond[:, -1], taps[:, -1]), dim=1),
-            gru1=grus[0],
-            gru2=grus[1],
-            gru3=grus[2],
-            deemphasis=past.deemphasis,
-        )
+        grus = self._loop(signal, taps, conv_bias, index, scale, gain if audible else torch.zeros_like(gain), past)
+        memory, conv_input = signal[:, -MEMORY:].clone(), torch.cat((cond[:, -1], taps[:, -1]), dim=1)
+        carried = SubframeState(memory, conv_input, grus[0], grus[1], grus[2], past.deemphasis)
         return signal[:, MEMORY:], FrameState(rows[:, -PRIMING_ROWS:].clone(), carried)
 
     def _loop(
@@ -242,9 +202,10 @@ class FusedFargan:
         previous = [part["previous"], part["previous_again"]]
         pitch = [part[f"pitch{i}"] for i in (1, 2, 3, 4)]
         grus = [
-            _GatedGru(self.gru1, row[:, GRU1_INPUT], past.gru1, part["o1"]),
-            _GatedGru(self.gru2, row[:, GRU2_INPUT], past.gru2, part["o2"]),
-            _GatedGru(self.gru3, row[:, GRU3_INPUT], past.gru3, part["o3"]),
+            _GatedGru(weights, row[:, span], state, part[output])
+            for weights, span, state, output in zip(
+                self.grus, GRU_INPUTS, (past.gru1, past.gru2, past.gru3), ("o1", "o2", "o3"), strict=True
+            )
         ]
         conv, conv_gate = y.new_empty(y.shape), y.new_empty(y.shape)
         skip, skip_gate = y.new_empty(y.shape[0], SKIP), y.new_empty(y.shape[0], SKIP)
