@@ -9,21 +9,24 @@ TEST_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
+TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 # Benchmarks of speed and memory; none needs an argument.
 SPEED := features transmit codec_steps vocoder vocoder_cpu realtime training soft_yin captured_step onnx_export metrics
 # One thread for each process: the products are small, and two processes share the cores.
 ONE_THREAD := OMP_NUM_THREADS=1
+PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n 2
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
+export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench
+.PHONY: help demo test test-all lint docs bench
 .DELETE_ON_ERROR:
 
 help: ## Show this list.
 	@echo "Aether-lite. Commands:"
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-13s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-15s %s\n", $$1, $$2}'
 	@echo
 	@echo "  DEMO_ARGS, TEST_ARGS: options passed on, such as  make demo DEMO_ARGS=\"--quick --channel mpp\""
 	@echo "  PYTHON: the interpreter, 3.11 or newer, such as   make test PYTHON=python3.12"
@@ -32,15 +35,22 @@ demo: $(VENV)/.demo ## Set up, then send the bundled speech over noisy channels:
 	@echo "== Demo: bundled speech through the whole chain (about a minute; --quick is shorter)"
 	$(BIN)/aether-lite demo $(DEMO_ARGS)
 
-test: lint ## Set up, then check style, types and behaviour (some minutes on two cores).
+test: lint ## Set up, then check style, types and behaviour (under five minutes on two cores).
 	@echo "== Tests"
-	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 $(TEST_ARGS)
+	$(PYTEST) -m "not slow" $(TEST_ARGS)
+
+test-all: lint ## The same with slow tests; says which system tools are missing.
+	@echo "== All tests"
+	$(PYTEST) $(TEST_ARGS)
 
 lint: $(VENV)/.dev ## Check style and types only.
 	@echo "== Style"
 	$(BIN)/ruff check .
 	@echo "== Types"
 	$(BIN)/mypy
+
+docs: $(VENV)/.docs ## Build the documentation into site/; a broken link is an error.
+	$(BIN)/mkdocs build --strict
 
 bench: $(VENV)/.dev ## Measure speed and memory (benchmarks/ has more, which take speech).
 	@for name in $(SPEED); do \
@@ -56,7 +66,12 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 	$(call install,.[dev])
 	@touch $(VENV)/.demo $@
 
-# $(call install,REQUIREMENT): the environment if it is missing, torch for the CPU, then this package.
+$(VENV)/.docs: pyproject.toml constraints.txt
+	$(call install,.[docs])
+	@touch $@
+
+# $(call install,REQUIREMENT): the environment if it is missing, torch, then this package.
+# On Linux PyPI's own torch is a build for NVIDIA GPUs. An index that has the CPU build is preferred, but not needed.
 define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	    echo "Python 3.11 or newer is needed, but $(PYTHON) is: $$($(PYTHON) --version 2>&1 | head -n 1)." >&2; \
@@ -64,9 +79,11 @@ define install
 	@test -x $(BIN)/python || { echo "== Making the environment $(VENV)"; $(PYTHON) -m venv $(VENV); } || { \
 	    echo "Python's venv module does not work (Debian, Ubuntu: apt install python3-venv)." >&2; exit 1; }
 	@echo "== Installing PyTorch for the CPU (about 200 MB to download the first time)"
-	@$(PIP) install -c constraints.txt torch || { \
-	    echo "pip found no CPU build of torch. Name PyTorch's index of CPU builds (its installation page has it):" >&2; \
-	    echo "  PIP_EXTRA_INDEX_URL=... make $(or $(MAKECMDGOALS),demo)" >&2; exit 1; }
+	@$(PIP) install -c constraints.txt "torch==$(TORCH)+cpu" 2>/dev/null || { \
+	    echo "== pip's index has no CPU build of PyTorch $(TORCH). Installing the index's own build."; \
+	    echo "   On Linux that is one for NVIDIA GPUs: several GB to download and store. To avoid it, interrupt and run"; \
+	    echo "   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make $(or $(MAKECMDGOALS),demo)"; \
+	    $(PIP) install -c constraints.txt torch; }
 	@echo "== Installing $(1) and what it needs"
 	@$(PIP) install -c constraints.txt -e "$(1)"
 endef

@@ -50,7 +50,7 @@ class Encoder:
         >>> import aether_lite
         >>> encoder = aether_lite.streaming.Encoder(aether_lite.load(), rate=300)
         >>> encoder.push(np.zeros(1500, np.float32)).values.shape
-        torch.Size([1, 1, 24])
+        torch.Size([1, 2, 12])
     """
 
     def __init__(
