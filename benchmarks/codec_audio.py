@@ -26,8 +26,7 @@ from aether_lite.channels import apply_channel
 from aether_lite.codec import Codec, load
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME
-from aether_lite.metrics import FEATURE_METRICS
-from aether_lite.metrics.registry import evaluate_audio, missing_line
+from aether_lite.metrics import FEATURE_METRICS, evaluate_audio, missing_line
 from aether_lite.metrics.resynthesis import reanalysed
 
 AUDIO = ("estoi", "pesq_wb", "dnsmos_ovrl", "dnsmos_p808", "wer", "log_mel")

@@ -18,7 +18,7 @@ from aether_lite.bench.vocoders.clips import choose
 from aether_lite.bench.vocoders.compare import AUDIO, Contender, compare
 from aether_lite.bench.vocoders.report import write_comparison
 from aether_lite.errors import AetherError
-from aether_lite.metrics.registry import missing_line
+from aether_lite.metrics import missing_line
 
 
 def contender(text: str) -> Contender:

@@ -48,8 +48,7 @@ from aether_lite.losses.asr.recogniser import FRAMES_PER_STATE
 from aether_lite.losses.asr.spectra import Spectra
 from aether_lite.losses.feature import feature_loss_parts
 from aether_lite.losses.listening import listening_loss, words_loss
-from aether_lite.metrics.recognition import word_error_rate
-from aether_lite.metrics.whisper import whisper_folder
+from aether_lite.metrics.recognition import whisper_folder, word_error_rate
 
 VOCODER = "vocoder"
 WORDS = " expected words [nat] | WER | more WER | more nats |"

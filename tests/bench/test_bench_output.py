@@ -24,7 +24,7 @@ from aether_lite.bench.run import Plan, run
 from aether_lite.bench.summary import Summary, read_summary
 from aether_lite.bench.tables import markdown, snr_table
 from aether_lite.errors import AetherError
-from aether_lite.metrics.registry import AUDIO_METRICS
+from aether_lite.metrics import AUDIO_METRICS
 from aether_lite.plots.canvas import canvas
 
 SMALL = replace(QUICK, snrs_db=(0.0, 20.0), clips=2, audio_clips=0, seconds=1.0)

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from aether_lite.errors import AetherError
-from aether_lite.metrics import estoi, estoi_available
+from aether_lite.metrics import available, estoi
 
-needs_pystoi = pytest.mark.skipif(not estoi_available(), reason="pystoi is not installed")
+needs_pystoi = pytest.mark.skipif(not available("estoi"), reason="pystoi is not installed")
 
 
 def babble(seconds: float) -> torch.Tensor:
@@ -66,6 +66,6 @@ def test_estoi_needs_aligned_signals():
 
 def test_estoi_without_its_package_says_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert not estoi_available()
-    with pytest.raises(AetherError, match=r"pip install aether-lite\[eval\]"):
+    assert not available("estoi")
+    with pytest.raises(AetherError, match=r"pip install '\.\[eval\]'"):
         estoi(babble(1.0), babble(1.0))

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 import aether_lite
 from aether_lite.audio import read_audio
 from aether_lite.errors import AetherError
-from aether_lite.metrics import character_error_rate, plain_words, whisper, word_error_rate
-from aether_lite.metrics.packages import installed
-from aether_lite.metrics.recognition import RECOGNITION_PACKAGES
+from aether_lite.metrics import available, character_error_rate, plain_words, word_error_rate
+from aether_lite.metrics.recognition import cache_folder, whisper, whisper_folder
+from aether_lite.optional import missing_packages
 
 SAMPLE = Path(aether_lite.__file__).parent / "assets" / "samples" / "en_f_queue.flac"
 
-needs_jiwer = pytest.mark.skipif(not installed(["jiwer"]), reason="jiwer is not installed")
-needs_whisper = pytest.mark.skipif(not installed(RECOGNITION_PACKAGES), reason="Whisper is not installed")
+needs_jiwer = pytest.mark.skipif(missing_packages(["jiwer"]), reason="jiwer is not installed")
+needs_whisper = pytest.mark.skipif(not available("wer"), reason="Whisper is not installed")
 
 
 def hears(*transcripts: str):
@@ -70,7 +70,7 @@ def test_plain_words_stay_as_they_are(text):
 @needs_whisper
 def test_whisper_hears_the_bundled_sample():
     audio = read_audio(SAMPLE)[: 6 * 16_000]
-    hear = whisper.whisper()
+    hear = whisper()
     transcript = plain_words(hear(audio))
     assert "representatives are currently busy please stay on the line" in transcript
     assert hear(np.zeros(16_000, np.float32)) == ""
@@ -85,17 +85,17 @@ def test_whisper_hears_the_bundled_sample():
 @needs_whisper
 def test_whisper_is_unpacked_whole_into_the_named_folder_and_only_once(tmp_path, monkeypatch):
     monkeypatch.setenv("AETHER_LITE_CACHE", str(tmp_path / "models"))
-    folder = whisper.whisper_folder()
+    folder = whisper_folder()
     assert folder == tmp_path / "models" / "whisper-base"
     names = {path.name: path.stat() for path in folder.iterdir()}
     assert set(names) == {"config.json", "model.bin", "tokenizer.json", "vocabulary.json"}
     assert names["model.bin"].st_size == 145_217_607
-    assert whisper.whisper_folder() == folder
+    assert whisper_folder() == folder
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == {
         name: stat.st_mtime_ns for name, stat in names.items()
     }
     (folder / "config.json").write_text("{}")  # cut short
-    whisper.whisper_folder()
+    whisper_folder()
     assert (folder / "config.json").stat().st_size == names["config.json"].st_size
 
 
@@ -104,19 +104,19 @@ def test_a_cache_folder_that_cannot_be_made_is_named(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("AETHER_LITE_CACHE", str(tmp_path / "file"))
     with pytest.raises(AetherError, match=r"file/whisper-base.*AETHER_LITE_CACHE"):
-        whisper.whisper_folder()
+        whisper_folder()
 
 
 def test_the_cache_follows_the_desktop_convention(tmp_path, monkeypatch):
     monkeypatch.delenv("AETHER_LITE_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert whisper.cache_folder() == tmp_path / "aether-lite"
+    assert cache_folder() == tmp_path / "aether-lite"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
-    assert whisper.cache_folder() == tmp_path / "home" / ".cache" / "aether-lite"
+    assert cache_folder() == tmp_path / "home" / ".cache" / "aether-lite"
 
 
 def test_absent_recogniser_says_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(AetherError, match=r"faster_whisper.*pip install aether-lite\[eval\]"):
+    with pytest.raises(AetherError, match=r"faster_whisper.*pip install '\.\[eval\]'"):
         word_error_rate(torch.zeros(10), torch.zeros(10))

@@ -2,12 +2,16 @@
 
 import importlib.util
 import math
+import pkgutil
+import subprocess
+import sys
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import aether_lite.metrics as package
 from aether_lite.errors import AetherError
 from aether_lite.metrics import (
     AUDIO_METRICS,
@@ -20,9 +24,10 @@ from aether_lite.metrics import (
     Pooling,
     available,
     evaluate_audio,
+    metric,
     missing_line,
 )
-from aether_lite.metrics.clips import ClipMemory
+from aether_lite.metrics.clips import ClipCache
 
 LIGHT_AUDIO = ("log_mel", "mr_stft", "lsd_audio_db")
 
@@ -32,23 +37,24 @@ def noisy(features: torch.Tensor, seed: int = 0) -> torch.Tensor:
 
 
 def test_names_are_columns_and_every_metric_has_its_source():
-    for name, metric in METRICS.items():
-        assert metric.name == name
+    assert list(METRICS) == [*FEATURE_METRICS, *AUDIO_METRICS, *SYMBOL_METRICS]
+    for name, known in METRICS.items():
+        assert known.name == name
         assert name.isidentifier()
         assert name == name.lower()
-        assert metric.title
-        assert metric.low < metric.high
-    assert len({metric.title for metric in METRICS.values()}) == len(METRICS)
-    assert all(metric.source for metric in (*AUDIO_METRICS.values(), *SYMBOL_METRICS.values()))
+        assert known.title
+        assert known.low < known.high
+    assert len({known.title for known in METRICS.values()}) == len(METRICS)
+    assert all(known.source for known in (*AUDIO_METRICS.values(), *SYMBOL_METRICS.values()))
     assert METRICS["pesq_wb"].heading() == "PESQ-WB [MOS-LQO] ↑"
     assert METRICS["f0_spread_ratio"].heading() == "F0 spread ratio"
 
 
 def test_values_lie_in_the_stated_range(speech_features, speech):
     for seed in range(3):
-        for metric in FEATURE_METRICS.values():
-            values = metric(noisy(speech_features, seed), speech_features)
-            assert ((values >= metric.low) & (values <= metric.high)).all(), metric.name
+        for name, known in FEATURE_METRICS.items():
+            values = known(noisy(speech_features, seed), speech_features)
+            assert ((values >= known.low) & (values <= known.high)).all(), name
     audio = torch.from_numpy(speech)
     for name in LIGHT_AUDIO:
         assert (AUDIO_METRICS[name](noisy(audio), audio) > AUDIO_METRICS[name].low).all()
@@ -136,7 +142,7 @@ def test_a_comparison_needs_the_original(speech):
         METRICS["log_mel"](torch.from_numpy(speech))
 
 
-def test_audio_of_one_clip_skips_absent_packages_and_other_languages(speech, monkeypatch):
+def test_audio_of_one_clip_skips_missing_packages_and_other_languages(speech, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     original = torch.from_numpy(speech[0])
     found = evaluate_audio(0.5 * original, original, language="en")
@@ -145,7 +151,7 @@ def test_audio_of_one_clip_skips_absent_packages_and_other_languages(speech, mon
     line = missing_line(METRICS)
     assert line is not None
     assert "\n" not in line
-    for word in ("PESQ-WB", "DNSMOS overall", "WER", "Speaker similarity", "ESTOI", "pip install aether-lite[eval]"):
+    for word in ("PESQ-WB", "DNSMOS overall", "WER", "Speaker similarity", "ESTOI", "pip install '.[eval]'"):
         assert word in line
     assert "Log-mel" not in line
     assert missing_line(["feature_loss", "log_mel"]) is None
@@ -186,8 +192,35 @@ def test_unknown_metrics_and_shapes_are_refused():
 
 
 def test_a_clip_is_measured_once_and_the_oldest_is_forgotten():
-    heard = []
-    memory = ClipMemory(lambda audio: heard.append(float(audio[0])) or len(heard), clips=2)
+    measured = []
+    memory = ClipCache(lambda audio: measured.append(float(audio[0])) or len(measured), clips=2)
     clips = [torch.full((3,), float(value)).numpy() for value in range(3)]
     assert [memory(clips[i]) for i in (0, 1, 0, 2, 0, 1)] == [1, 2, 1, 3, 1, 4]
-    assert heard == [0, 1, 2, 1]
+    assert measured == [0, 1, 2, 1]
+
+
+def test_a_new_metric_is_one_function_under_the_decorator(monkeypatch):
+    for group in (METRICS, AUDIO_METRICS):
+        monkeypatch.setitem(group, "peak", None)  # restores both afterwards
+        del group["peak"]
+
+    @metric("peak", "Peak", "dB", needs=Needs.AUDIO, reference="", low=-math.inf, packages=("torch",))
+    def peak(decoded: torch.Tensor) -> torch.Tensor:
+        """Level of the largest sample."""
+        return 20 * decoded.abs().amax(-1).log10()
+
+    assert peak.__doc__ == "Level of the largest sample."
+    assert evaluate_audio(torch.tensor([0.1, -1.0]), torch.zeros(2), ["peak"]) == {"peak": 0}
+    assert METRICS["peak"].heading() == "Peak [dB] ↓"
+    with pytest.raises(ValueError, match="there is a metric peak already"):
+        metric("peak", "Peak", needs=Needs.AUDIO)(peak)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(AetherError, match=r"Peak needs the package torch, .*: pip install '\.\[eval\]'"):
+        peak(torch.zeros(1))
+
+
+def test_every_module_of_the_package_is_imported():
+    """A metric in a file of its own is found without a list."""
+    names = [f"{package.__name__}.{module.name}" for module in pkgutil.iter_modules(package.__path__)]
+    code = f"import sys, aether_lite.metrics; sys.exit(not {set(names)} <= set(sys.modules))"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -19,15 +19,15 @@ from aether_lite.features.layout import FRAME, NUM_FREE, Float32
 from aether_lite.features.tensors import voiced_frames
 from aether_lite.losses.silence import SILENT_BELOW, frame_level
 from aether_lite.metrics import (
+    available,
     clip_feature_loss,
     estoi,
-    estoi_available,
     f0_correlation,
     f0_hz,
     f0_spread_ratio,
+    pitch_spike,
     vuv_error,
 )
-from aether_lite.metrics.pitch_spike import pitch_spike
 from aether_lite.vocoder import FARGAN, FrameVocoder, synthesize
 
 LIVELY_HZ = 10.0  # clips whose own F0 spread is below it do not count for the F0 correlation
@@ -115,7 +115,7 @@ def measure(
         original.append(rows)
         decoded.append(features)
         reanalysed.append(torch.from_numpy(extract_features(audio.numpy())[:, :NUM_FREE]))
-        if estoi_available():
+        if available("estoi"):
             scores.append(float(estoi(audio, torch.from_numpy(samples))))
     score = float(np.nanmean(scores)) if scores else float("nan")
     return compare(decoded, original, score), compare(reanalysed, original, score)

@@ -10,7 +10,7 @@ import numpy as np
 from aether_lite.bench.about import About, foot, style_of
 from aether_lite.bench.curves import PANEL, axis_label, ceiling, scale, with_band
 from aether_lite.bench.summary import Summary
-from aether_lite.metrics.registry import METRICS
+from aether_lite.metrics import METRICS
 from aether_lite.plots.canvas import canvas, legend_below
 
 PERCENT = 100

@@ -32,7 +32,7 @@ from aether_lite.bench.tables import (
 )
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
-from aether_lite.metrics.registry import METRICS
+from aether_lite.metrics import METRICS
 
 SPEED_NAME = "speed.md"
 MARKED = re.compile(r"(<!-- bench (\S+) ([^:>]+): begin -->\n).*?(<!-- bench: end -->)", re.DOTALL)

@@ -14,7 +14,7 @@ from aether_lite.channels.binary import BSC, ERROR_RATE_RANGE
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES
 from aether_lite.jscc import RATES
-from aether_lite.metrics.registry import AUDIO_METRICS
+from aether_lite.metrics import AUDIO_METRICS
 
 Item = TypeVar("Item")
 

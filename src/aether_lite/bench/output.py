@@ -25,7 +25,7 @@ from aether_lite.bench.run import Plan, data_title
 from aether_lite.bench.summary import SUMMARY_NAME, Summary, summarise, write_summary
 from aether_lite.bench.tables import all_measures, full_document
 from aether_lite.files import atomic_path
-from aether_lite.metrics.registry import AUDIO_METRICS, METRICS, missing_line
+from aether_lite.metrics import AUDIO_METRICS, METRICS, missing_line
 from aether_lite.plots.speech import f0_overlays, spectrogram_strips
 from aether_lite.training.provenance import commit
 

@@ -23,7 +23,7 @@ from aether_lite.bench.tables import (
     systems_table,
 )
 from aether_lite.files import atomic_path
-from aether_lite.metrics.registry import METRICS
+from aether_lite.metrics import METRICS
 
 STYLE = """
 :root { color-scheme: light; }

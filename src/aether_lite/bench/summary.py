@@ -19,8 +19,7 @@ from aether_lite.bench.results import (
     read_table,
     write_table,
 )
-from aether_lite.metrics.metric import Pooling
-from aether_lite.metrics.registry import METRICS
+from aether_lite.metrics import METRICS, Pooling
 
 SUMMARY_NAME = "summary.csv"
 COLUMNS = (

@@ -18,7 +18,7 @@ from aether_lite.bench.dataset import Source, load_clip
 from aether_lite.bench.results import condition_text
 from aether_lite.errors import AetherError
 from aether_lite.features import FRAME, NUM_FREE, extract_features
-from aether_lite.metrics.registry import AUDIO_METRICS, FEATURE_METRICS, evaluate_audio
+from aether_lite.metrics import AUDIO_METRICS, FEATURE_METRICS, evaluate_audio
 
 REMEMBERED = 64  # clips that a process keeps
 FRAMES_PER_SECOND = 100

@@ -52,7 +52,7 @@ def with_limits(rows: Sequence[dict[str, Any]], top: dict[str, Any]) -> list[dic
 def notes(codec: Codec, clips: Sequence[Clip], channel: str, seconds: float | None) -> list[str]:
     """What has to be known to read the table."""
     from aether_lite import __version__
-    from aether_lite.metrics import estoi_available
+    from aether_lite.metrics import available
 
     spoken = f"the first {seconds:g} s of each" if seconds else "whole"
     said = [
@@ -65,7 +65,7 @@ def notes(codec: Codec, clips: Sequence[Clip], channel: str, seconds: float | No
         "several clips at once, which is faster than one alone.",
         f"aether-lite {__version__}, codec of {sum(p.numel() for p in codec.model.parameters()):,} parameters.",
     ]
-    return said if estoi_available() else [*said, NO_ESTOI]
+    return said if available("estoi") else [*said, NO_ESTOI]
 
 
 def write_tables(folder: Path, rows: Sequence[dict[str, Any]], top: dict[str, Any], said: Sequence[str]) -> None:

@@ -23,7 +23,7 @@ from aether_lite.codec import Codec
 from aether_lite.codec.chain import SpeechChain
 from aether_lite.link.config import Link
 from aether_lite.link.run import BitDelivery, Delivery, SymbolDelivery, deliver, input_features
-from aether_lite.metrics import estoi, estoi_available
+from aether_lite.metrics import available, estoi
 from aether_lite.plots.transmission import transmission_picture
 from aether_lite.vocoder import synthesize
 
@@ -197,7 +197,7 @@ def draw(path: str | Path, codec: SpeechChain, delivery: Delivery, original: Any
 
 def _intelligibility(voices: Sequence[Float32], clips: Sequence[Clip]) -> float | None:
     """Mean ESTOI against the original; None where it cannot be computed."""
-    if not estoi_available():
+    if not available("estoi"):
         return None
     scores = [
         float(estoi(torch.from_numpy(voice), torch.from_numpy(clip.speech)))

@@ -1,4 +1,4 @@
-"""Batches of audio, one clip at a time, for measures that packages take of one clip."""
+"""Batches of audio clip by clip, for metrics that packages compute of one clip."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from aether_lite.features.layout import SAMPLE_RATE
 Float32 = NDArray[np.float32]
 Result = TypeVar("Result")
 
-REMEMBERED_CLIPS = 4096
+NAN = math.nan
+CACHED_CLIPS = 4096
 NARROW_RATE = SAMPLE_RATE // 2  # [Hz]: speech up to 4 kHz
 
 
 def check_audio(*signals: Tensor) -> None:
-    """Refuse what is not aligned audio.
+    """Check that signals are aligned audio.
 
     Raises:
         ValueError: signals that are not all ``[..., N]`` of one shape, of real finite numbers.
@@ -47,7 +48,7 @@ def flat(signal: Tensor) -> Tensor:
 
 
 def narrow_band(signal: Tensor) -> Tensor:
-    """``[..., N / 2] float32`` at 8 kHz of a signal ``[..., N]`` at 16 kHz: what it holds up to 4 kHz (soxr HQ)."""
+    """``[..., N / 2] float32`` at 8 kHz of a signal ``[..., N]`` at 16 kHz: its content up to 4 kHz (soxr HQ)."""
     rows = flat(signal.detach().float().cpu()).numpy()
     narrow = soxr.resample(np.ascontiguousarray(rows.T), SAMPLE_RATE, NARROW_RATE).T
     return torch.from_numpy(np.ascontiguousarray(narrow)).reshape(*signal.shape[:-1], narrow.shape[-1])
@@ -69,15 +70,15 @@ def each_clip(measure: Callable[..., float], *signals: Tensor) -> Tensor:
     return torch.tensor(values, dtype=torch.float32).reshape(signals[0].shape[:-1])
 
 
-class ClipMemory(Generic[Result]):
-    """A function of one clip that is worked out once for each clip: originals come back at every condition.
+class ClipCache(Generic[Result]):
+    """A function of one clip ``[N] float32``, computed once for each: originals come back at every condition.
 
     Args:
-        measure: takes a clip ``[N] float32``.
-        clips: how many results are kept; the one not asked for longest goes first.
+        measure: the function.
+        clips: how many results are kept; the least recently used one goes first.
     """
 
-    def __init__(self, measure: Callable[[Float32], Result], clips: int = REMEMBERED_CLIPS) -> None:
+    def __init__(self, measure: Callable[[Float32], Result], clips: int = CACHED_CLIPS) -> None:
         self._measure = measure
         self._clips = clips
         self._known: OrderedDict[bytes, Result] = OrderedDict()

@@ -1,4 +1,4 @@
-"""Mean opinion scores predicted from decoded audio alone: DNSMOS.
+"""Mean opinion scores predicted from decoded audio alone (non-intrusive): DNSMOS.
 
 C. K. A. Reddy, V. Gopal and R. Cutler, "DNSMOS P.835: a non-intrusive perceptual objective speech quality metric to
 evaluate noise suppressors", ICASSP 2022, with the model of P.808 that came before it. Computed by ``speechmos``, whose
@@ -7,91 +7,63 @@ wheel holds the networks: the mean over windows of 9.01 s, one a second; a short
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from aether_lite.features.layout import SAMPLE_RATE
-from aether_lite.metrics.clips import ClipMemory, Float32, each_clip
-from aether_lite.metrics.packages import keep_offline, require
+from aether_lite.metrics.clips import NAN, ClipCache, Float32, each_clip
+from aether_lite.metrics.registry import Needs, metric
+from aether_lite.optional import disable_onnxruntime_telemetry
 
 DNSMOS_PACKAGES = ("speechmos", "librosa", "onnxruntime", "requests")
+SCORES = {
+    "ovrl": ("overall", "P.835"),
+    "sig": ("speech", "P.835"),
+    "bak": ("background", "P.835"),
+    "p808": ("P.808", "P.808"),
+}
+"""Score -> what it is of (5 is best; of the background, no noise) and the ITU-T test it predicts."""
 
 
-class Dnsmos(NamedTuple):
-    """The four scores, each ``[...]``, about 1 to 5, higher is better.
-
-    Attributes:
-        ovrl: overall quality (P.835).
-        sig: quality of the speech (P.835).
-        bak: quality of the background: 5 is no noise (P.835).
-        p808: overall quality as rated without a reference (P.808).
-    """
-
-    ovrl: Any
-    sig: Any
-    bak: Any
-    p808: Any
-
-
-def dnsmos(decoded: Tensor) -> Dnsmos:
-    """All four scores of each clip; one pass through the networks.
+def dnsmos(score: str, decoded: Tensor) -> Tensor:
+    """One score of DNSMOS ``[...] float32``, about 1 to 5; NaN for an empty clip.
 
     Args:
+        score: a key of :data:`SCORES`; one pass through the networks gives all of them.
         decoded: ``[..., N]`` samples at 16 kHz. Samples beyond full scale are clipped, as in a file or a sound card.
 
-    Returns:
-        ``[...] float32`` each, on the CPU; NaN for an empty clip.
-
     Raises:
-        AetherError: ``speechmos`` or what it needs is not installed.
         ValueError: samples that are not finite.
     """
-    return Dnsmos(dnsmos_ovrl(decoded), dnsmos_sig(decoded), dnsmos_bak(decoded), dnsmos_p808(decoded))
+    return each_clip(lambda audio: _scores(audio)[score], decoded)
 
 
-def dnsmos_ovrl(decoded: Tensor) -> Tensor:
-    """Overall quality ``[...]`` by DNSMOS P.835, about 1 to 5; as :func:`dnsmos`."""
-    return _column(decoded, 0)
+for _score, (_of, _test) in SCORES.items():
+    metric(
+        f"dnsmos_{_score}", f"DNSMOS {_of}", "MOS", needs=Needs.AUDIO, low=1.0, high=5.0, higher_is_better=True,
+        reference="", source=f"{_test}: Reddy, Gopal and Cutler, ICASSP 2022; package speechmos",
+        packages=DNSMOS_PACKAGES,
+    )(partial(dnsmos, _score))  # fmt: skip
 
 
-def dnsmos_sig(decoded: Tensor) -> Tensor:
-    """Quality of the speech ``[...]`` by DNSMOS P.835, about 1 to 5; as :func:`dnsmos`."""
-    return _column(decoded, 1)
-
-
-def dnsmos_bak(decoded: Tensor) -> Tensor:
-    """Quality of the background ``[...]`` by DNSMOS P.835, about 1 to 5; as :func:`dnsmos`."""
-    return _column(decoded, 2)
-
-
-def dnsmos_p808(decoded: Tensor) -> Tensor:
-    """Overall quality ``[...]`` by DNSMOS P.808, about 1 to 5; as :func:`dnsmos`."""
-    return _column(decoded, 3)
-
-
-def _column(decoded: Tensor, column: int) -> Tensor:
-    require("DNSMOS", DNSMOS_PACKAGES)
-    return each_clip(lambda audio: _scores(audio)[column], decoded)
-
-
-def _score(audio: Float32) -> Dnsmos:
+def _measure(audio: Float32) -> dict[str, float]:
     if not len(audio):
-        return Dnsmos(*[float("nan")] * 4)
+        return dict.fromkeys(SCORES, NAN)
     found = _scorer()(np.clip(audio, -1, 1), SAMPLE_RATE, False)
-    return Dnsmos(*(float(found[f"{name}_mos"]) for name in Dnsmos._fields))
+    return {score: float(found[f"{score}_mos"]) for score in SCORES}
 
 
-_scores = ClipMemory(_score)
+_scores = ClipCache(_measure)
 
 
 @cache
 def _scorer() -> Any:
     """The networks of speechmos on one thread, once a process."""
-    keep_offline()
+    disable_onnxruntime_telemetry()
     import onnxruntime
     from speechmos import dnsmos as package
 

@@ -1,226 +1,221 @@
-"""Every metric by name, and the audio metrics of one clip.
+"""Registry of metrics: what each is taken of, its unit and range, and how clips are averaged.
 
-The names are the columns of results tables. A metric whose packages are absent is NaN there; :func:`missing_line` says
-what to install.
+:func:`metric` registers a function where it is defined; importing :mod:`aether_lite.metrics` imports every module of
+the package, so a new metric is one new file. Names are the columns of results tables. A metric whose packages are
+missing is NaN there; :func:`missing_line` says what to install.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import partial
+import functools
+import math
+import re
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ParamSpec
 
+import torch
 from torch import Tensor
 
 from aether_lite.errors import AetherError
-from aether_lite.metrics import features, intelligibility, mos, perceptual, pitch, recognition, spectral
-from aether_lite.metrics.metric import NAN, Metric, Needs, Pooling
-from aether_lite.metrics.packages import absent, installed, listed
-from aether_lite.metrics.speaker import SPEAKER_PACKAGES, speaker_similarity
-from aether_lite.metrics.symbols import clip_papr_db, per_second, symbol_power
+from aether_lite.metrics.clips import NAN, flat
+from aether_lite.optional import how_to_install, in_words, missing_packages, require_packages
 
-_LOSS = "public formula of the feature loss of RADE (radio autoencoder)"
-_PITCH = "pitch of FARGAN features, 1200 cents an octave"
-_DNSMOS = "Reddy, Gopal and Cutler, ICASSP 2022; package speechmos"
-_WHISPER = "Whisper base (Radford et al., ICML 2023), int8, beam 5, by faster-whisper; package jiwer"
-
-_feature = partial(Metric, needs=Needs.FEATURES, reference="the features that were sent")
-_loss = partial(_feature, unit="", source=_LOSS, pooling=Pooling.FRAMES)
-_audio = partial(Metric, needs=Needs.AUDIO, reference="the original audio")
-_mos = partial(
-    Metric, needs=Needs.AUDIO, unit="MOS", low=1.0, high=5.0, higher_is_better=True, packages=mos.DNSMOS_PACKAGES
-)
-_heard = partial(
-    Metric,
-    needs=Needs.AUDIO,
-    unit="",
-    high=1.0,
-    reference="the recogniser's transcript of the original audio",
-    source=_WHISPER,
-    packages=recognition.RECOGNITION_PACKAGES,
-    languages=("en",),
-)
-_symbol = partial(Metric, needs=Needs.SYMBOLS)
-_rate = partial(Metric, needs=Needs.COUNTS, function=per_second, reference="the duration of the speech")
+EXTRA = "eval"  # of this package, that installs what metrics need
+P = ParamSpec("P")
 
 
-def _named(*metrics: Metric) -> dict[str, Metric]:
-    return {metric.name: metric for metric in metrics}
+class Needs(StrEnum):
+    """Input of a metric."""
+
+    FEATURES = "features"
+    """``[..., F, 20]`` with a mask ``[..., F]``."""
+    AUDIO = "audio"
+    """``[..., N]`` at 16 kHz on the scale +-1, decoded and original aligned; with a mask ``[..., N]``."""
+    SYMBOLS = "symbols"
+    """``[..., n] complex``, the symbols sent."""
+    COUNTS = "counts"
+    """How many ``[...]``, and in how much speech ``[...]`` [s]."""
 
 
-FEATURE_METRICS: dict[str, Metric] = _named(
-    _loss(name="feature_loss", title="Feature loss", function=features.clip_feature_loss),
-    _loss(name="loss_cepstrum", title="Feature loss, cepstrum", function=features.loss_of_cepstrum),
-    _loss(name="loss_pitch", title="Feature loss, pitch", function=features.loss_of_pitch),
-    _loss(name="loss_correlation", title="Feature loss, correlation", function=features.loss_of_correlation),
-    _feature(name="ceps_rmse", title="RMSE of cepstra", unit="", function=features.cepstral_rmse),
-    _feature(name="lsd_active_db", title="LSD on active frames", unit="dB", function=features.lsd_active),
-    _feature(
-        name="pitch_median_cents",
-        title="Pitch error, median",
-        unit="cents",
-        function=pitch.pitch_median_cents,
-        source=_PITCH,
-    ),
-    _feature(
-        name="gpe",
-        title="Gross pitch errors",
-        unit="",
-        function=pitch.gross_pitch_error,
-        high=1.0,
-        source=f"beyond 316 cents; {_PITCH}",
-    ),
-    _feature(
-        name="pitch_fine_rms_cents",
-        title="Pitch error, fine rms",
-        unit="cents",
-        function=pitch.pitch_fine_rms_cents,
-        high=pitch.GROSS_CENTS,
-        source=_PITCH,
-    ),
-    _feature(
-        name="vuv_error",
-        title="V/UV error",
-        unit="",
-        function=pitch.vuv_error,
-        high=1.0,
-        source="voiced: frame correlation above 0.1",
-    ),
-    _feature(
-        name="f0_correlation",
-        title="F0 correlation",
-        unit="",
-        function=pitch.f0_correlation,
-        low=-1.0,
-        high=1.0,
-        higher_is_better=True,
-        source="Pearson, log2 F0, frames voiced in both",
-        pooling=Pooling.MEDIAN,
-    ),
-    _feature(
-        name="f0_spread_ratio",
-        title="F0 spread ratio",
-        unit="",
-        function=pitch.f0_spread_ratio,
-        higher_is_better=None,
-        source="standard deviation of F0 in Hz over voiced frames, decoded / original; 1 is right",
-        pooling=Pooling.MEDIAN,
-    ),
-)
-"""Measures of decoded features; called as ``metric(decoded [..., F, 20], original, mask [..., F] or None)``."""
+class Pooling(StrEnum):
+    """Average over clips; clips on which a metric is not defined (NaN) do not count."""
 
-AUDIO_METRICS: dict[str, Metric] = _named(
-    _audio(
-        name="estoi",
-        title="ESTOI",
-        unit="",
-        function=intelligibility.estoi,
-        low=-1.0,
-        high=1.0,
-        higher_is_better=True,
-        source="Jensen and Taal, TASLP 2016; package pystoi",
-        packages=intelligibility.ESTOI_PACKAGES,
-    ),
-    _audio(
-        name="pesq_wb",
-        title="PESQ-WB",
-        unit="MOS-LQO",
-        function=perceptual.pesq_wb,
-        low=1.0,
-        high=4.65,
-        higher_is_better=True,
-        source="ITU-T P.862.2 by the package pesq, without Corrigendum 2",
-        packages=perceptual.PESQ_PACKAGES,
-    ),
-    _audio(
-        name="estoi_4k",
-        title="ESTOI up to 4 kHz",
-        unit="",
-        function=intelligibility.estoi_4k,
-        low=-1.0,
-        high=1.0,
-        higher_is_better=True,
-        source="both sides limited to 4 kHz; Jensen and Taal, TASLP 2016; package pystoi",
-        packages=intelligibility.ESTOI_PACKAGES,
-    ),
-    _audio(
-        name="pesq_nb",
-        title="PESQ-NB",
-        unit="MOS-LQO",
-        function=perceptual.pesq_nb,
-        low=1.0,
-        high=4.55,
-        higher_is_better=True,
-        source="both sides limited to 4 kHz; ITU-T P.862 and P.862.1 by the package pesq",
-        packages=perceptual.PESQ_PACKAGES,
-    ),
-    _mos(name="dnsmos_ovrl", title="DNSMOS overall", function=mos.dnsmos_ovrl, source=f"P.835: {_DNSMOS}"),
-    _mos(name="dnsmos_sig", title="DNSMOS speech", function=mos.dnsmos_sig, source=f"P.835: {_DNSMOS}"),
-    _mos(name="dnsmos_bak", title="DNSMOS background", function=mos.dnsmos_bak, source=f"P.835: {_DNSMOS}"),
-    _mos(name="dnsmos_p808", title="DNSMOS P.808", function=mos.dnsmos_p808, source=f"P.808: {_DNSMOS}"),
-    _heard(name="wer", title="WER", function=recognition.word_error_rate),
-    _heard(name="cer", title="CER", function=recognition.character_error_rate),
-    _audio(
-        name="speaker_similarity",
-        title="Speaker similarity",
-        unit="",
-        function=speaker_similarity,
-        high=1.0,
-        higher_is_better=True,
-        source="cosine of embeddings (Wan et al., ICASSP 2018) by the package resemblyzer",
-        packages=SPEAKER_PACKAGES,
-    ),
-    _audio(
-        name="log_mel",
-        title="Log-mel distance",
-        unit="nepers",
-        function=spectral.log_mel_distance,
-        source="mean absolute difference, 80 bands (Kong et al., NeurIPS 2020)",
-    ),
-    _audio(
-        name="mr_stft",
-        title="Multi-resolution STFT distance",
-        unit="",
-        function=spectral.multi_resolution_stft,
-        source="spectral convergence + log magnitude (Yamamoto, Song and Kim, ICASSP 2020), FFT 80 to 2560",
-    ),
-    _audio(
-        name="lsd_audio_db",
-        title="Log-spectral distance of audio",
-        unit="dB",
-        function=spectral.log_spectral_distance,
-        source="Gray and Markel, TASSP 1976; FFT 512, active frames",
-    ),
-)
-"""Measures of decoded audio; called as ``metric(decoded [..., N], original)`` at 16 kHz, the scale +-1, aligned."""
+    FRAMES = "mean over frames"
+    """Every clip weighs as many frames (or samples) as it holds."""
+    MEAN = "mean over clips"
+    MEDIAN = "median over clips"
 
-SYMBOL_METRICS: dict[str, Metric] = _named(
-    _symbol(
-        name="symbol_power",
-        title="Symbol power",
-        unit="Es",
-        function=symbol_power,
-        higher_is_better=None,
-        source="mean |x|^2 of the symbols sent; 1 is nominal",
-    ),
-    _symbol(
-        name="papr_db",
-        title="PAPR",
-        unit="dB",
-        function=clip_papr_db,
-        source="max |x|^2 / mean |x|^2 of the symbols sent, before pulse shaping",
-    ),
-    _rate(name="bit_rate", title="Bit rate", unit="bit/s", source="payload bits"),
-    _rate(name="uses_per_s", title="Channel uses", unit="uses/s", source="payload complex symbols"),
-)
-"""What the channel carries: ``metric(symbols [..., n] complex)``, or ``metric(count [...], seconds [...])``."""
 
-METRICS: dict[str, Metric] = {**FEATURE_METRICS, **AUDIO_METRICS, **SYMBOL_METRICS}
+REFERENCES = {
+    Needs.FEATURES: "the features that were sent",
+    Needs.AUDIO: "the original audio",
+    Needs.SYMBOLS: "",
+    Needs.COUNTS: "the duration of the speech",
+}
+"""What metrics are compared with unless they say otherwise."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric with its unit, range and source. Calling it measures clips.
+
+    Attributes:
+        name: column of a results table.
+        title: heading of a table or axis, without the unit.
+        unit: such as ``dB``; empty for a plain number.
+        function: batch first; its documentation has the definition.
+        needs: its input.
+        low, high: range of its values; infinite where there is no bound.
+        higher_is_better: None where it is neither, such as a ratio that should be near 1.
+        reference: what it is compared with, in words; None for that of :data:`REFERENCES`, empty without one.
+        source: paper, recommendation or package that defines it.
+        pooling: how clips are averaged.
+        packages: optional modules it imports.
+        languages: codes of the languages it is defined for; empty for any.
+    """
+
+    name: str
+    title: str
+    unit: str
+    function: Callable[..., Tensor]
+    needs: Needs
+    low: float = 0.0
+    high: float = math.inf
+    higher_is_better: bool | None = False
+    reference: str | None = None
+    source: str = ""
+    pooling: Pooling = Pooling.MEAN
+    packages: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+
+    def __call__(self, decoded: Tensor, original: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+        """Measure clips.
+
+        Args:
+            decoded: see :class:`Needs`; the symbols or the count for those.
+            original: of the same shape; the duration [s] for counts; unused by metrics without a reference.
+            mask: frames ``[..., F] bool`` or samples ``[..., N] bool`` that belong to a clip; None for all.
+
+        Returns:
+            ``[...]``, one value a clip; NaN where it is not defined.
+
+        Raises:
+            AetherError: a package is not installed.
+            ValueError: shapes that do not fit, or no original where there is a reference.
+        """
+        reference = REFERENCES[self.needs] if self.reference is None else self.reference
+        if reference and original is None:
+            raise ValueError(f"{self.name} compares with {reference}: give the original too")
+        if self.needs is Needs.FEATURES:
+            return self.function(decoded, original, mask)
+        signals = (decoded, original) if reference and original is not None else (decoded,)
+        return self.function(*signals) if mask is None else _masked(self.function, signals, mask)
+
+    def over_clips(self, values: Sequence[float], weights: Sequence[float] | None = None) -> float:
+        """Average over clips; NaN where no clip is defined.
+
+        Args:
+            values: of each clip.
+            weights: frames (or samples) of each clip, for :attr:`Pooling.FRAMES`; None weighs clips alike.
+        """
+        weights = [1.0] * len(values) if weights is None else weights
+        kept = [(value, weight) for value, weight in zip(values, weights, strict=True) if not math.isnan(value)]
+        if not kept:
+            return NAN
+        if self.pooling is Pooling.MEDIAN:
+            return statistics.median(value for value, _ in kept)
+        if self.pooling is Pooling.MEAN:
+            return math.fsum(value for value, _ in kept) / len(kept)
+        total = math.fsum(weight for _, weight in kept)
+        return math.fsum(value * weight for value, weight in kept) / total if total else NAN
+
+    def speaks(self, language: str) -> bool:
+        """Whether the metric is defined for a language such as ``en`` or ``en(zh-accent)``; ``""`` is unknown."""
+        code = re.match("[a-z]*", language.lower())
+        return not self.languages or (code is not None and code[0] in self.languages)
+
+    def heading(self) -> str:
+        """Title, unit and which way is better, for a table."""
+        arrow = {True: " ↑", False: " ↓", None: ""}[self.higher_is_better]
+        return f"{self.title}{f' [{self.unit}]' if self.unit else ''}{arrow}"
+
+
+FEATURE_METRICS: dict[str, Metric] = {}
+"""Metrics of decoded features, called as ``metric(decoded [..., F, 20], original, mask [..., F] or None)``."""
+AUDIO_METRICS: dict[str, Metric] = {}
+"""Metrics of decoded audio, called as ``metric(decoded [..., N], original)`` at 16 kHz, the scale +-1, aligned."""
+SYMBOL_METRICS: dict[str, Metric] = {}
+"""Metrics of the payload: ``metric(symbols [..., n] complex)``, or ``metric(count [...], seconds [...])``."""
+METRICS: dict[str, Metric] = {}
 """Column name of a results table -> metric."""
 
 
+def metric(
+    name: str, title: str, unit: str = "", *, needs: Needs, **facts: Any
+) -> Callable[[Callable[P, Tensor]], Callable[P, Tensor]]:
+    """Decorator that registers a function as a metric; arguments are the attributes of :class:`Metric`.
+
+    The function raises an error that says what to install where its ``packages`` are missing.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+
+    def register(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
+        @functools.wraps(function)
+        def measured(*args: P.args, **options: P.kwargs) -> Tensor:
+            require_packages(title, facts.get("packages", ()), EXTRA)
+            return function(*args, **options)
+
+        if name in METRICS:
+            raise ValueError(f"there is a metric {name} already")
+        kinds = {Needs.FEATURES: FEATURE_METRICS, Needs.AUDIO: AUDIO_METRICS}
+        METRICS[name] = kinds.get(needs, SYMBOL_METRICS)[name] = Metric(name, title, unit, measured, needs, **facts)
+        return measured
+
+    return register
+
+
+class MetricAverage:
+    """Average of a metric over clips that arrive in batches; any split into batches gives the same.
+
+    Attributes:
+        metric: averaged.
+        values: of every clip so far, NaN where it is not defined.
+        weights: frames or samples of every clip so far.
+    """
+
+    def __init__(self, metric: Metric) -> None:
+        self.metric = metric
+        self.reset()
+
+    def update(self, decoded: Tensor, original: Tensor | None = None, mask: Tensor | None = None) -> None:
+        """Measure more clips. Arguments as :meth:`Metric.__call__`."""
+        values = self.metric(decoded, original, mask).detach().cpu().double().reshape(-1)
+        self.values += values.tolist()
+        if mask is not None:
+            self.weights += mask.to(torch.bool).sum(-1).reshape(-1).tolist()
+        elif self.metric.needs is Needs.COUNTS:
+            self.weights += [1.0] * len(values)
+        else:
+            self.weights += [float(decoded.shape[-2 if self.metric.needs is Needs.FEATURES else -1])] * len(values)
+
+    def compute(self) -> float:
+        """Average over all clips since the last reset; NaN without any."""
+        return self.metric.over_clips(self.values, self.weights)
+
+    def reset(self) -> None:
+        """Forget all clips."""
+        self.values: list[float] = []
+        self.weights: list[float] = []
+
+
 def available(metric: Metric | str) -> bool:
-    """Whether the packages that a metric needs are installed; nothing is imported."""
-    return installed(_known(metric).packages)
+    """Whether the packages that a metric imports are installed; nothing is imported."""
+    return not missing_packages(_known(metric).packages)
 
 
 def missing_line(metrics: Iterable[Metric | str]) -> str | None:
@@ -228,10 +223,9 @@ def missing_line(metrics: Iterable[Metric | str]) -> str | None:
     lacking = [metric for metric in map(_known, metrics) if not available(metric)]
     if not lacking:
         return None
-    packages = sorted({name for metric in lacking for name in absent(metric.packages)})
+    packages = sorted({name for metric in lacking for name in missing_packages(metric.packages)})
     titles = ", ".join(dict.fromkeys(metric.title for metric in lacking))
-    extras = ",".join(sorted({metric.extra for metric in lacking}))
-    return f"not measured: {titles}; they need {listed(packages)}: pip install aether-lite[{extras}]"
+    return f"not measured: {titles}; they need {in_words(packages)}: {how_to_install(EXTRA)}"
 
 
 def evaluate_audio(
@@ -240,7 +234,7 @@ def evaluate_audio(
     """Audio metrics of one clip.
 
     Networks are loaded at the first call of a process and run on one thread; the transcript and the embedding of an
-    original are remembered for its next condition.
+    original are kept for its next condition.
 
     Args:
         decoded: ``[N]`` samples at 16 kHz on the scale +-1, aligned with the original.
@@ -249,7 +243,7 @@ def evaluate_audio(
         language: code such as ``en`` or ``en-GB``; metrics of other languages than this are not measured.
 
     Returns:
-        A number for every name; NaN where it is not defined, its packages are absent or the language is another.
+        A number for every name; NaN where it is not defined, its packages are missing or the language is another.
 
     Raises:
         AetherError: a name that is no audio metric.
@@ -261,12 +255,11 @@ def evaluate_audio(
     for name in chosen:
         if name not in AUDIO_METRICS:
             raise AetherError(f"{name} is not an audio metric; there are {', '.join(AUDIO_METRICS)}")
-    measured = {}
-    for name in chosen:
-        metric = AUDIO_METRICS[name]
-        usable = metric.speaks(language) and available(metric)
-        measured[name] = float(metric(decoded, original)) if usable else NAN
-    return measured
+    metrics = [AUDIO_METRICS[name] for name in chosen]
+    return {
+        metric.name: float(metric(decoded, original)) if metric.speaks(language) and available(metric) else NAN
+        for metric in metrics
+    }
 
 
 def _known(metric: Metric | str) -> Metric:
@@ -275,3 +268,13 @@ def _known(metric: Metric | str) -> Metric:
     if metric not in METRICS:
         raise AetherError(f"{metric} is not a metric; there are {', '.join(METRICS)}")
     return METRICS[metric]
+
+
+def _masked(function: Callable[..., Tensor], signals: tuple[Tensor, ...], mask: Tensor) -> Tensor:
+    """The function of the samples of every clip that are in its mask."""
+    shape = signals[0].shape
+    if any(signal.shape != shape for signal in (*signals, mask)):
+        raise ValueError(f"signals and mask must agree, not {[tuple(s.shape) for s in (*signals, mask)]}")
+    rows, kept = [flat(signal) for signal in signals], flat(mask).to(torch.bool)
+    values = [function(*(signal[row][kept[row]] for signal in rows)) for row in range(len(kept))]
+    return torch.stack(values).reshape(shape[:-1]) if values else signals[0].new_zeros(shape[:-1]).real

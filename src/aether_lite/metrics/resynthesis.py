@@ -1,4 +1,4 @@
-"""How close a vocoder's speech comes to the speech that its features were taken from."""
+"""Distance of a vocoder's output from the speech that its features were taken from."""
 
 from __future__ import annotations
 
@@ -10,28 +10,27 @@ import torch
 from torch import Tensor
 
 from aether_lite.features import extract_features
-from aether_lite.features.layout import FRAME, NUM_FREE
+from aether_lite.features.layout import FRAME, NUM_FREE, PREEMPHASIS
 from aether_lite.losses.spectral import FFT_SIZES, root_stft_loss
 from aether_lite.metrics.registry import FEATURE_METRICS, evaluate_audio
-from aether_lite.vocoder.emphasis import emphasised_frames
 
 SPECTRAL = "spectral"
 REANALYSED = ("feature_loss", "pitch_median_cents", "f0_correlation", "vuv_error")
-"""Feature metrics of the made speech's own features against those it was made of."""
+"""Feature metrics of the output's own features against those it was synthesised from."""
 
 
 def resynthesis_measures(made: Tensor, speech: Tensor, features: Tensor, audio: Sequence[str]) -> dict[str, float]:
-    """Measures of one clip.
+    """Metrics of one clip.
 
     Args:
-        made: ``[160 F]``, what the vocoder made of the features.
+        made: ``[160 F]``, the vocoder's output.
         speech: ``[160 F]``, what the features were taken from.
         features: ``[F, 20]``.
         audio: metrics of :data:`~aether_lite.metrics.AUDIO_METRICS` to measure.
 
     Returns:
         ``spectral``, the metrics of :data:`REANALYSED` and those of ``audio``; NaN where one is not defined or its
-        packages are absent.
+        packages are missing.
 
     Raises:
         ValueError: lengths that do not fit each other.
@@ -45,18 +44,18 @@ def resynthesis_measures(made: Tensor, speech: Tensor, features: Tensor, audio: 
 
 
 def reanalysed(made: Tensor) -> Tensor:
-    """Features ``[F, 20]`` of made speech ``[160 F]``."""
+    """Features ``[F, 20]`` of a vocoder's output ``[160 F]``."""
     rows = extract_features(made.numpy())[: len(made) // FRAME, :NUM_FREE]
     return torch.from_numpy(np.ascontiguousarray(rows))
 
 
 def spectral_distance(made: Tensor, speech: Tensor) -> float:
-    """FARGAN's own loss of one clip ``[N]``: multi-resolution spectra of the pre-emphasised samples, >= 0.
-
-    It is :func:`~aether_lite.losses.spectral.root_stft_loss`; NaN for clips under 100 ms.
-    """
+    """FARGAN's own loss of one clip ``[N]``: :func:`~aether_lite.losses.spectral.root_stft_loss` of the pre-emphasised
+    samples, >= 0; NaN for clips under 100 ms."""
     frames = len(speech) // FRAME - 2  # the frames of the first and the last row stick out
     if frames * FRAME <= max(FFT_SIZES) // 2:
         return math.nan
-    mine, true = (emphasised_frames(audio[None], 1, frames) for audio in (made, speech))
+    first = FRAME // 2  # sample of row 1's frame
+    pieces = (audio[None, first - 1 : first + frames * FRAME] for audio in (made, speech))
+    mine, true = (piece[:, 1:] - PREEMPHASIS * piece[:, :-1] for piece in pieces)
     return float(root_stft_loss(mine, true))

@@ -1,4 +1,4 @@
-"""Whether the decoded voice is still that of the speaker."""
+"""Speaker similarity of decoded and original audio."""
 
 from __future__ import annotations
 
@@ -9,15 +9,21 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from aether_lite.metrics.active import NAN
-from aether_lite.metrics.clips import ClipMemory, Float32, each_clip, silent
-from aether_lite.metrics.packages import require
-
-SPEAKER_PACKAGES = ("resemblyzer", "librosa", "webrtcvad", "pkg_resources")
+from aether_lite.metrics.clips import NAN, ClipCache, Float32, each_clip, silent
+from aether_lite.metrics.registry import Needs, metric
 
 
+@metric(
+    "speaker_similarity",
+    "Speaker similarity",
+    needs=Needs.AUDIO,
+    high=1.0,
+    higher_is_better=True,
+    source="cosine of embeddings (Wan et al., ICASSP 2018) by the package resemblyzer",
+    packages=("resemblyzer", "librosa", "webrtcvad", "pkg_resources"),
+)
 def speaker_similarity(decoded: Tensor, original: Tensor) -> Tensor:
-    """Cosine of the speaker embeddings of decoded and original of each clip.
+    """Cosine similarity of the speaker embeddings of decoded and original.
 
     The embedding is that of L. Wan et al., "Generalized end-to-end loss for speaker verification", ICASSP 2018, by the
     package ``resemblyzer``, after its own levelling and cutting of long pauses. For orientation: different speakers lie
@@ -28,14 +34,9 @@ def speaker_similarity(decoded: Tensor, original: Tensor) -> Tensor:
         original: ``[..., N]`` samples.
 
     Returns:
-        ``[...] float32`` on the CPU, 0 to 1 (embeddings have no negative entries), higher is better; where the voice
-        activity detection of the package finds no speech, NaN if in the original and 0 if only in the decoded side.
-
-    Raises:
-        AetherError: ``resemblyzer`` or what it needs is not installed.
-        ValueError: the shapes differ, or samples that are not finite.
+        ``[...] float32`` on the CPU, 0 to 1 (embeddings have no negative entries); where the voice activity detection
+        of the package finds no speech, NaN if in the original and 0 if only in the decoded side.
     """
-    require("Speaker similarity", SPEAKER_PACKAGES)
 
     def cosine(audio: Float32, reference: Float32) -> float:
         wanted, found = _embedding(reference), _embedding(audio)
@@ -58,12 +59,12 @@ def _embed(audio: Float32) -> Float32 | None:
     return embedding
 
 
-_embedding = ClipMemory(_embed)
+_embedding = ClipCache(_embed)
 
 
 @cache
 def _package() -> tuple[Any, Any]:
-    """What prepares a clip, and the network on the CPU, once a process."""
+    """Preprocessing of a clip, and the network on the CPU, once a process."""
     with warnings.catch_warnings(action="ignore"):  # of its imports: pkg_resources and scipy.ndimage.morphology are old
         from resemblyzer import VoiceEncoder, preprocess_wav
 

@@ -1,14 +1,24 @@
-"""What the channel carries: power and peaks of symbols, and how many of them and of bits a second of speech takes."""
+"""Metrics of the payload: power and peaks of symbols, channel uses and bits per second of speech."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from aether_lite.jscc import papr_db
-from aether_lite.metrics.clips import flat
+from aether_lite.metrics.clips import NAN
+from aether_lite.metrics.registry import Needs, metric
 
 
+@metric(
+    "symbol_power",
+    "Symbol power",
+    "Es",
+    needs=Needs.SYMBOLS,
+    higher_is_better=None,
+    source="mean |x|^2 of the symbols sent; 1 is nominal",
+)
 def symbol_power(symbols: Tensor) -> Tensor:
     """Mean ``|x|^2`` of the symbols sent of each clip, >= 0; 1 is the nominal Es.
 
@@ -18,19 +28,26 @@ def symbol_power(symbols: Tensor) -> Tensor:
     Returns:
         ``[...]`` of the real type of the symbols; NaN where there are none.
     """
-    _check(symbols)
-    return (symbols.real.square() + symbols.imag.square()).mean(-1)
+    return _power(symbols).mean(-1)
 
 
+@metric(
+    "papr_db",
+    "PAPR",
+    "dB",
+    needs=Needs.SYMBOLS,
+    source="max |x|^2 / mean |x|^2 of the symbols sent, before pulse shaping",
+)
 def clip_papr_db(symbols: Tensor) -> Tensor:
     """Peak-to-average power ratio of the symbols of each clip [dB], >= 0, lower is better.
 
     That of the symbols themselves, ``max |x|^2 / mean |x|^2``, before any pulse shaping. Arguments as
     :func:`symbol_power`; NaN where no symbol has energy.
     """
-    _check(symbols)
-    ratios = [papr_db(clip) if len(clip) else float("nan") for clip in flat(symbols)]
-    return torch.tensor(ratios, dtype=symbols.real.dtype).reshape(symbols.shape[:-1])
+    power = _power(symbols)
+    if not power.shape[-1]:
+        return power.new_full(power.shape[:-1], NAN)
+    return 10 * torch.log10(power.amax(-1) / power.mean(-1))
 
 
 def per_second(count: Tensor, seconds: Tensor) -> Tensor:
@@ -49,6 +66,12 @@ def per_second(count: Tensor, seconds: Tensor) -> Tensor:
     return count / seconds
 
 
-def _check(symbols: Tensor) -> None:
+_rate = partial(metric, needs=Needs.COUNTS)
+_rate("bit_rate", "Bit rate", "bit/s", source="payload bits")(per_second)
+_rate("uses_per_s", "Channel uses", "uses/s", source="payload complex symbols")(per_second)
+
+
+def _power(symbols: Tensor) -> Tensor:
     if not symbols.is_complex() or symbols.ndim < 1:
         raise ValueError(f"symbols must be [..., n] complex, not {tuple(symbols.shape)} {symbols.dtype}")
+    return symbols.real.square() + symbols.imag.square()

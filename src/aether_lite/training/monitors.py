@@ -13,8 +13,7 @@ from aether_lite.channels.binary import bsc
 from aether_lite.codec import SpiHash, SpiJscc
 from aether_lite.codec.model import whole
 from aether_lite.data.corpus import Clip, Corpus, read_frames
-from aether_lite.metrics import FEATURE_METRICS
-from aether_lite.metrics.pitch_spike import pitch_spike
+from aether_lite.metrics import FEATURE_METRICS, pitch_spike
 
 VALIDATION_POINTS = ((1000, 10.0), (1000, 0.0), (300, 6.0))
 """(uses/s, Es/N0 dB) at which a run is watched; the first decides which checkpoint is best."""

@@ -15,7 +15,7 @@ from aether_lite.codec import SpiHash, SpiJscc
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME
 from aether_lite.files import atomic_path
-from aether_lite.metrics import estoi, estoi_available
+from aether_lite.metrics import available, estoi
 from aether_lite.plots.transmission import transmission_picture
 from aether_lite.training.config import TrainConfig
 from aether_lite.training.curriculum import Stage, table
@@ -81,7 +81,7 @@ class Reporter:
         outcomes = {point: validate_at(codec, self.valid, point) for point in validation_points(codec)}
         first = next(iter(outcomes.values()))
         heard = self._heard(first, vocoder)
-        if heard is not None and estoi_available():
+        if heard is not None and available("estoi"):
             first.numbers["estoi"] = float(estoi(heard, self.speech[: len(heard), : heard.shape[1]]).nanmean())
         for point, outcome in outcomes.items():
             self._scalars(f"valid {point.name}", outcome.numbers, step)

@@ -15,7 +15,7 @@ from aether_lite.bench.fingerprint import code_hash, package_versions
 from aether_lite.bench.vocoders.clips import Chosen, read_clip
 from aether_lite.data.processes import run_parallel
 from aether_lite.errors import AetherError
-from aether_lite.metrics.registry import evaluate_audio
+from aether_lite.metrics import evaluate_audio
 from aether_lite.metrics.resynthesis import REANALYSED, SPECTRAL, resynthesis_measures
 from aether_lite.vocoder import FusedFargan, load_fargan, synthesize
 

@@ -14,7 +14,7 @@ from aether_lite.bench.bootstrap import Estimate, estimate
 from aether_lite.bench.tables import markdown, shown, with_interval
 from aether_lite.bench.vocoders.compare import MEASURES, ORIGINAL, Result
 from aether_lite.files import atomic_path
-from aether_lite.metrics.registry import METRICS
+from aether_lite.metrics import METRICS
 from aether_lite.metrics.resynthesis import SPECTRAL
 from aether_lite.plots.canvas import COLOURS, GREY, MARKERS, canvas
 
