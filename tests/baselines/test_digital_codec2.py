@@ -17,7 +17,7 @@ from aether_lite.baselines.digital.modes import CODEC2_MODES as MODES
 from aether_lite.baselines.digital.modes import Mode
 from aether_lite.errors import AetherError
 from aether_lite.jscc import RATES
-from aether_lite.link.config import Link
+from aether_lite.link import LinkConfig
 from aether_lite.metrics import estoi
 
 with_codec2 = pytest.mark.skipif(shutil.which("c2enc") is None, reason="Debian's package codec2 is not installed")
@@ -66,7 +66,7 @@ def test_modes_fill_their_symbols_and_are_codes() -> None:
 
 
 def test_faster_modes_are_chosen_as_the_channel_gets_better() -> None:
-    bit_rates = [best_mode(MODES, Link("awgn", 1000, snr)).bit_rate for snr in (-6.0, 0.0, 3.0, 6.0, 10.0, 20.0)]
+    bit_rates = [best_mode(MODES, LinkConfig("awgn", 1000, snr)).bit_rate for snr in (-6.0, 0.0, 3.0, 6.0, 10.0, 20.0)]
     assert bit_rates == sorted(bit_rates)
     assert bit_rates[0] == 700
     assert bit_rates[-1] == 2400
@@ -76,13 +76,13 @@ def test_choice_does_not_look_at_the_outcome(monkeypatch: pytest.MonkeyPatch) ->
     """Where the table does not help, trials have a seed of their own, whatever will happen on the link."""
     seeds = []
 
-    def counted(mode: Mode, link: Link) -> tuple[int, int]:
+    def counted(mode: Mode, link: LinkConfig) -> tuple[int, int]:
         seeds.append(link.seed)
         return (0 if mode.speech == "1300" else 100), 400
 
     monkeypatch.setattr(adaptation, "failed_blocks", counted)
     adaptation._measured.cache_clear()
-    chosen = {best_mode(MODES, Link("awgn", 1000, 1.37, seed)).speech for seed in range(5)}
+    chosen = {best_mode(MODES, LinkConfig("awgn", 1000, 1.37, seed)).speech for seed in range(5)}
     adaptation._measured.cache_clear()
     assert chosen == {"1300"}
     assert seeds == [SEED] * 4  # once for each mode that fits
@@ -90,7 +90,7 @@ def test_choice_does_not_look_at_the_outcome(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_mode_above_its_error_rate_is_not_chosen() -> None:
     for rate, snr_db in ((1000, 0.0), (1000, 3.0), (600, 6.0)):
-        link = Link("awgn", rate, snr_db)
+        link = LinkConfig("awgn", rate, snr_db)
         mode = best_mode(MODES, link)
         bler = block_error_rate(mode, link)
         lowest = min(block_error_rate(other, link) for other in MODES if other.fits(rate))
@@ -101,7 +101,7 @@ def test_stored_error_rates_are_measured_ones() -> None:
     """Entries of the table come out again, block for block."""
     for name, channel, snr_db in (("codec2-700c-qpsk", "awgn", 0.0), ("codec2-700c-qpsk", "rayleigh", 3.0)):
         mode = mode_of(name)
-        failed, blocks = failed_blocks(mode, Link(channel, 1000, snr_db, SEED))
+        failed, blocks = failed_blocks(mode, LinkConfig(channel, 1000, snr_db, SEED))
         assert stored_rates()[name, channel, 1000, snr_db] == pytest.approx(failed / blocks, abs=2 / blocks)
 
 
@@ -115,12 +115,12 @@ def test_table_covers_the_standard_rates() -> None:
 
 def test_rate_too_slow_for_any_mode_is_a_stated_error() -> None:
     with pytest.raises(AetherError, match="no digital mode fits 150 uses/s"):
-        best_mode(MODES, Link("awgn", 150, 10.0))
+        best_mode(MODES, LinkConfig("awgn", 150, 10.0))
 
 
 def test_conditions_with_options_are_measured_apart() -> None:
     mode = mode_of("codec2-700c-qpsk")
-    exact = block_error_rate(mode, Link("rayleigh", 1000, 0.0, options={"state": "exact"}), (("state", "exact"),))
+    exact = block_error_rate(mode, LinkConfig("rayleigh", 1000, 0.0, options={"state": "exact"}), (("state", "exact"),))
     assert exact < stored_rates()[mode.name, "rayleigh", 1000, 0.0]
 
 

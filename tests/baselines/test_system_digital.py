@@ -17,7 +17,7 @@ from aether_lite.baselines.digital.modes import HASH_MODES
 from aether_lite.baselines.hash_codec import hash_over_ldpc
 from aether_lite.codec import SpiHash, preset, save_codec
 from aether_lite.features import extract_features
-from aether_lite.link.config import Link
+from aether_lite.link import LinkConfig
 from aether_lite.metrics import estoi_4k, pesq_nb
 
 with_codec2 = pytest.mark.skipif(shutil.which("c2enc") is None, reason="Debian's package codec2 is not installed")
@@ -112,7 +112,7 @@ def test_the_table_has_the_standard_grid() -> None:
                     if (mode.name, channel, rate, s) in stored_rates()
                 ]
                 assert len(known) == (7 if mode.fits(rate) else 0)
-    chosen = [best_mode(HASH_MODES, Link("awgn", 1000, snr)).bit_rate for snr in (-6.0, 0.0, 6.0, 20.0)]
+    chosen = [best_mode(HASH_MODES, LinkConfig("awgn", 1000, snr)).bit_rate for snr in (-6.0, 0.0, 6.0, 20.0)]
     assert chosen == sorted(chosen)
     assert (chosen[0], chosen[-1]) == (600, 2400)
 
@@ -120,7 +120,7 @@ def test_the_table_has_the_standard_grid() -> None:
 @with_sionna
 def test_stored_error_rates_are_measured_ones() -> None:
     mode = next(mode for mode in HASH_MODES if mode.name == "hash-600-qpsk")
-    failed, blocks = failed_blocks(mode, Link("mpp", 600, 6.0, SEED))
+    failed, blocks = failed_blocks(mode, LinkConfig("mpp", 600, 6.0, SEED))
     assert stored_rates()[mode.name, "mpp", 600, 6.0] == pytest.approx(failed / blocks, abs=2 / blocks)
 
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from aether_lite.cli.demo_table import over_clips
 from aether_lite.cli.info import released
 from aether_lite.codec import SpiJscc, preset, save_codec
 from aether_lite.features import extract_features, read_f32, write_f32
-from aether_lite.link.demonstration import together
 
 
 @pytest.mark.parametrize("columns", [36, 20])
@@ -78,8 +78,7 @@ def test_demo_writes_sounds_pictures_and_a_table(folder, run, codec_file):
 
 
 def test_demo_without_pystoi_says_what_to_install(folder, run, codec_file, monkeypatch):
-    for module in ("evaluation.metrics", "evaluation.demonstration"):
-        monkeypatch.setattr(f"aether_lite.{module}.estoi_available", lambda: False)
+    monkeypatch.setattr("aether_lite.metrics.available", lambda metric: False)
     options = ("--rates", "150", "--channel", "clean", "--model", codec_file)
     result = run("demo", "--quick", *options)
     assert result.code == 0
@@ -102,9 +101,9 @@ def test_demo_refuses_unknown_conditions_before_writing(folder, run, options):
 
 
 def test_over_clips_f0_correlation_takes_the_median_and_skips_what_is_undefined():
-    assert together("f0_correlation", [0.1, 0.9, 0.8]) == 0.8
-    assert together("feature_loss", [0.1, 0.3, float("nan")]) == pytest.approx(0.2)
-    assert np.isnan(together("estoi", [float("nan")]))
+    assert over_clips("f0_correlation", [0.1, 0.9, 0.8]) == 0.8
+    assert over_clips("feature_loss", [0.1, 0.3, float("nan")]) == pytest.approx(0.2)
+    assert np.isnan(over_clips("estoi", [float("nan")]))
 
 
 def test_help_loads_neither_torch_nor_numpy():

@@ -66,14 +66,14 @@ def test_input_may_be_the_output(wav, send):
 
 def test_json_holds_every_number(wav, send, codec_file):
     options = ("--snr", 6, "--rate", 600, "--channel", "mpp", "--erasure", 0.5, "--burst-tokens", 2, "--seed", 7)
-    result = send(wav, "out.f32", *options, "--state", "exact", "--json", "-", "--quiet")
+    result = send(wav, "out.f32", *options, "--csi", "perfect", "--json", "-", "--quiet")
     assert (result.code, result.err) == (0, "")
     record = json.loads(result.out)
     assert (record["seed"], record["channel"], record["tokens"], record["channel_uses"]) == (7, "mpp", 13, 13 * 48)
     assert record["snr_3k_db"] == pytest.approx(6 + 10 * np.log10(600 / 3000))
     sent = aether_lite.load(codec_file).encode(read_audio(wav), 600).values  # constants of speech: this clip is not 1
     assert record["symbol_power"] == pytest.approx(float(sent.abs().square().mean()), rel=1e-5)
-    assert record["options"]["state"] == "exact"
+    assert record["options"]["csi"] == "perfect"
     assert 0 < record["erased_tokens"] < 13
     assert record["feature_loss"] > 0
     assert record["latency_ms"] == 105
@@ -110,7 +110,7 @@ def test_picture_of_audio_and_of_features(wav, send):
         ("--channel", "rayleigh", "--doppler-hz", 5),
         ("--channel", "rician", "--k-db", 3, "--block-ms", 20),
         ("--channel", "erasure", "--erasure", 0.2),
-        ("--state", "withheld", "--target-snr", 10),
+        ("--csi", "none", "--target-snr", 10),
     ],
 )
 def test_options_of_channels(wav, send, options):
@@ -123,20 +123,32 @@ def test_wav_through_pipes(wav, codec_file):
     assert soundfile.info(io.BytesIO(done.stdout)).frames == 16_000
 
 
-def test_searched_symbols_are_for_the_links_noise_unless_told_another(wav, send):
+def test_refined_symbols_are_for_the_links_noise_unless_told_another(wav, send):
     def record(*options):
         result = send(wav, "out.f32", *options, "--json", "-", "--quiet")
         assert (result.code, result.err) == (0, "")
         return json.loads(result.out)
 
-    plain, found = record("--snr", 6), record("--snr", 6, "--search", 10)
+    plain, found = record("--snr", 6), record("--snr", 6, "--refine", 10)
     assert found["feature_loss"] < plain["feature_loss"]
     assert (plain["search_steps"], found["search_steps"]) == (0, 10)
     assert found["latency_ms"] == plain["latency_ms"] + 10 * (896 - 8)
-    assert record("--snr", 6, "--search", 10, "--target-snr", 6)["feature_loss"] == found["feature_loss"]
-    assert record("--channel", "clean", "--search", 10, "--target-snr", 6)["feature_loss"] > 0
-    refused = send(wav, "out.wav", "--channel", "clean", "--search", 10)
+    assert record("--snr", 6, "--refine", 10, "--target-snr", 6)["feature_loss"] == found["feature_loss"]
+    assert record("--channel", "clean", "--refine", 10, "--target-snr", 6)["feature_loss"] > 0
+    refused = send(wav, "out.wav", "--channel", "clean", "--refine", 10)
     assert refused.code == 1
     assert (
-        refused.err == "aether-lite: --search of symbols over clean needs --target-snr: the noise that they are for\n"
+        refused.err == "aether-lite: --refine of symbols over clean needs --target-snr: the noise that they are for\n"
     )
+
+
+def test_old_names_of_options_are_taken_with_a_note(wav, send):
+    now = send(wav, "now.f32", "--snr", 6, "--csi", "none", "--refine", 1)
+    old = send(wav, "old.f32", "--snr", 6, "--state", "withheld", "--search=1")
+    assert (now.code, old.code) == (0, 0)
+    assert "is now" not in now.err
+    for note in ("--state is now --csi; the old name goes in 0.3", "--search is now --refine", "withheld is now"):
+        assert note in old.err
+    assert read_f32("now.f32").tobytes() == read_f32("old.f32").tobytes()
+    quiet = send(wav, "old.f32", "--snr", 6, "--state", "estimated", "--quiet")
+    assert (quiet.code, quiet.err) == (0, "")

@@ -64,7 +64,7 @@ def test_bits_over_symbols(
 
 def test_errors_are_of_tokens_that_arrived(wav: Path, keyed: Callable[..., Any]) -> None:
     options = ("--channel", "mpp", "--snr", 40, "--erasure", 0.5, "--burst-tokens", 2, "--seed", 7)
-    record = record_of(keyed(wav, "out.f32", "--bitrate", 600, *options, "--state", "exact", "--json", "-"))
+    record = record_of(keyed(wav, "out.f32", "--bitrate", 600, *options, "--csi", "perfect", "--json", "-"))
     assert 0 < record["erased_tokens"] < 13
     assert record["bits_decided"] == (13 - record["erased_tokens"]) * 48
     assert record["bit_error_rate"] < 0.02
@@ -104,12 +104,12 @@ def test_summary_names_bits_and_errors(wav: Path, keyed: Callable[..., Any]) -> 
         (("--ber", "nan"), "error_rate must be in 0..0.5"),
         (("--ber", 0.1, "--channel", "awgn", "--snr", 3), "a bit error rate is of the channel bsc"),
         (("--ber", 0.1, "--snr", 3), "channel bsc has no SNR"),
-        (("--ber", 0.1, "--modulation", "bpsk"), "--modulation is of channels of symbols"),
+        (("--ber", 0.1, "--modulation", "bpsk"), "--modulation is for channels of symbols"),
         (("--ber", 0.1, "--bitrate", 700), "rate 700 bit/s is not one of 300, 600, 1200, 2400"),
-        (("--ber", 0.1, "--rate", 600), "--rate is of symbols and does not go with --digital"),
-        (("--ber", 0.1, "--target-snr", 6), "--target-snr is of symbols"),
+        (("--ber", 0.1, "--rate", 600), "--rate is for symbols, but"),
+        (("--ber", 0.1, "--target-snr", 6), "--target-snr is for symbols"),
         (("--ber", 0.1, "--doppler-hz", 6), "channel bsc has no option 'doppler_hz'"),
-        (("--ber", 0.1, "--state", "guessed"), "state must be one of exact, estimated, withheld"),
+        (("--ber", 0.1, "--csi", "guessed"), "csi must be perfect, estimated, none, not 'guessed'"),
         (("--ber", 0.1, "--burst-tokens", 3), "burst length"),
         (("--channel", "smoke", "--snr", 3), "unknown channel 'smoke'; known: bsc, awgn"),
         (("--channel", "awgn", "--snr", 3, "--modulation", "8psk"), "modulation must be bpsk or qpsk, not '8psk'"),
@@ -126,19 +126,27 @@ def test_what_cannot_be_is_one_line(
 def test_codecs_and_options_of_the_other_kind_are_refused(
     wav: Path, run: Callable[..., Any], codec_file: Path, hash_file: Path
 ) -> None:
-    symbols = run("transmit", wav, "out.wav", "--digital", "--ber", 0.1, "--model", codec_file)
-    assert f"{codec_file}: is a codec of symbols, and not a hash codec" in symbols.stated
-    bits = run("transmit", wav, "out.wav", "--snr", 3, "--model", hash_file)
-    assert f"{hash_file}: is a hash codec, which sends bits" in bits.stated
-    for option in (("--ber", 0.1), ("--bitrate", 600), ("--modulation", "qpsk")):
-        result = run("transmit", wav, "out.wav", "--snr", 3, *option, "--model", codec_file)
-        assert f"{option[0]} is of bits; give --digital too" in result.stated
-    assert "unknown channel 'bsc'" in run("transmit", wav, "out.wav", "--channel", "bsc", "--model", codec_file).stated
+    for model in (codec_file, "small"):
+        for option in ("--digital", "--ber 0.1", "--bitrate 600", "--modulation qpsk", "--channel bsc"):
+            refused = run("transmit", wav, "out.wav", "--snr", 3, *option.split(), "--model", model).stated
+            name = option if option == "--channel bsc" else option.split()[0]
+            assert f"{name} is for bits, but {model} sends symbols" in refused
+            assert refused.endswith("give a hash codec such as --model hash_small\n")
+    refused = run("transmit", wav, "out.wav", "--rate", 600, "--model", hash_file).stated
+    assert f"--rate is for symbols, but {hash_file} sends bits" in refused
+    assert refused.endswith("give a codec of symbols such as --model small\n")
+
+
+def test_the_model_decides_between_symbols_and_bits(wav: Path, run: Callable[..., Any], hash_file: Path) -> None:
+    record = record_of(run("transmit", wav, "out.wav", "--ber", 0, "--model", hash_file, "--json", "-"))
+    assert (record["channel"], record["rate_bits_per_s"]) == ("bsc", 600)
+    default = record_of(run("transmit", wav, "out.wav", "--bitrate", 1200, "--ber", 0, "--json", "-"))
+    assert (default["rate_bits_per_s"], default["weights"]["codec"]["file"]) == (1200, "hash_small.safetensors")
 
 
 def test_bits_may_be_searched(wav: Path, keyed: Callable[..., Any]) -> None:
     plain = record_of(keyed(wav, "out.f32", "--ber", 0, "--json", "-"))
-    searched = record_of(keyed(wav, "out.f32", "--ber", 0, "--search", 10, "--json", "-"))
+    searched = record_of(keyed(wav, "out.f32", "--ber", 0, "--refine", 10, "--json", "-"))
     assert (plain["search_steps"], searched["search_steps"]) == (0, 10)
     assert searched["feature_loss"] != plain["feature_loss"]
     assert searched["latency_ms"] == plain["latency_ms"] + 10 * (896 - 8)

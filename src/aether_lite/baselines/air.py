@@ -9,27 +9,34 @@ from typing import Any
 from aether_lite import __version__
 from aether_lite.baselines.system import Condition
 from aether_lite.channels import Symbols
-from aether_lite.channels.keying import BITS_PER_USE
+from aether_lite.channels.keying import BITS_PER_USE, Modulation
 from aether_lite.jscc import papr_db
-from aether_lite.link.bit_config import BitLink
-from aether_lite.link.config import Link
+from aether_lite.link import LinkConfig
 from aether_lite.payload import FRAMES_PER_SECOND
 
 STATE_IN_WORDS = "as the condition says (default: gain and noise estimated from one pilot in ten, pilots not counted)"
 IDEAL_SYNC = "ideal synchronisation; pilots and cyclic prefix not counted"
 
 
-def link_of(condition: Condition, seed: int) -> Link:
+def link_of(condition: Condition, seed: int) -> LinkConfig:
     """The way from transmitter to receiver at a condition; the options ``probability`` and ``burst_tokens`` lose
     tokens on any channel."""
-    return Link(condition.channel, condition.rate, condition.snr_db, seed, **_options_of(condition))
+    return LinkConfig(condition.channel, condition.rate, condition.snr_db, seed, **_options_of(condition))
 
 
-def bit_link_of(condition: Condition, seed: int) -> BitLink:
-    """The way of bits at a condition: ``bsc`` at its rate, or uncoded QPSK, two bits a use."""
-    rate = condition.rate * (BITS_PER_USE["qpsk"] if condition.takes_symbols else 1)
-    options = _options_of(condition)
-    return BitLink(condition.channel, rate, condition.snr_db, seed, error_rate=condition.error_rate, **options)
+def bit_link_of(condition: Condition, seed: int) -> LinkConfig:
+    """The link of bits at a condition: ``bsc`` at its rate, or uncoded QPSK, two bits a use."""
+    modulation: Modulation | None = "qpsk" if condition.takes_symbols else None
+    rate = condition.rate * (BITS_PER_USE[modulation] if modulation else 1)
+    return LinkConfig(
+        condition.channel,
+        rate,
+        condition.snr_db,
+        seed,
+        error_rate=condition.error_rate,
+        modulation=modulation,
+        **_options_of(condition),
+    )
 
 
 def air_measures(symbols: Symbols) -> dict[str, float]:

@@ -10,11 +10,12 @@ from aether_lite.baselines.air import IDEAL_SYNC, STATE_IN_WORDS, air_measures, 
 from aether_lite.baselines.searching import search_settings
 from aether_lite.baselines.system import Clip, Condition, Facts, Outcome
 from aether_lite.baselines.voice import speak
+from aether_lite.channels import Symbols
 from aether_lite.codec import Codec, load
 from aether_lite.codec.loading import codec_path
 from aether_lite.codec.search import wait_ms
 from aether_lite.jscc import RATES
-from aether_lite.link.run import deliver
+from aether_lite.link import LinkInput, run_link
 from aether_lite.vocoder import default_vocoder_path
 
 KNOWS = ("does not know the channel", "knows the mean SNR, not the kind of channel")
@@ -57,12 +58,14 @@ class AnalogueCodec:
         if self.search:
             link = replace(link, target_snr_db=condition.snr_db)
         speech = clip.speech if len(clip.speech) else None  # of a data set of features there is none
-        delivery = deliver(self._codec, clip.features, link, search=self.search, speech=speech)
+        given = LinkInput(clip.features, len(clip.features), speech)
+        result = run_link(self._codec, given, link, refine=self.search)
+        assert isinstance(result.sent, Symbols)
         return Outcome(
-            features=delivery.heard,
-            audio=speak(delivery.heard) if audio else None,
-            uses=delivery.symbols.values[0].numel(),
-            measured=air_measures(delivery.symbols),
+            features=result.decoded,
+            audio=speak(result.decoded) if audio else None,
+            uses=result.sent.values[0].numel(),
+            measured=air_measures(result.sent),
         )
 
 

@@ -26,7 +26,7 @@ from aether_lite.codec.latency import latency
 from aether_lite.codec.loading import codec_path
 from aether_lite.codec.search import wait_ms
 from aether_lite.hash import BIT_RATES
-from aether_lite.link.run import deliver_bits
+from aether_lite.link import run_link
 from aether_lite.payload import ReceivedBits
 from aether_lite.vocoder import default_vocoder_path
 
@@ -65,18 +65,18 @@ class HashSystem:
 
     def transmit(self, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
         """Features through encoder, channel and decoder; audio by the released vocoder."""
-        delivery = deliver_bits(self._codec, clip.features, bit_link_of(condition, seed), search=self.search)
-        wrong, decided = delivery.bit_errors()
+        result = run_link(self._codec, clip.features, bit_link_of(condition, seed), refine=self.search)
+        wrong, decided = result.bit_errors()
         measured = {
-            "bit_rate": float(delivery.link.rate),
+            "bit_rate": float(result.config.rate),
             "bit_error_rate": wrong / decided if decided else float("nan"),
         }
-        uses = delivery.bits.values[0].numel()
-        if delivery.on_air is not None:
-            symbols = delivery.on_air[0]
+        uses = result.sent.values[0].numel()
+        if result.air is not None:
+            symbols = result.air[0]
             measured |= air_measures(symbols)
             uses = symbols.values[0].numel()
-        return Outcome(delivery.heard, speak(delivery.heard) if audio else None, uses, measured)
+        return Outcome(result.decoded, speak(result.decoded) if audio else None, uses, measured)
 
 
 class HashCoder:

@@ -14,7 +14,7 @@ from aether_lite.baselines import Condition
 from aether_lite.bench.cache import Record
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
-from aether_lite.link.config import snr_3k_db
+from aether_lite.link import snr_3k_db
 
 RESULTS_NAME = "results.csv"
 DIGITS = 7  # significant, of a number in a file

@@ -11,7 +11,7 @@ from aether_lite.bench.bootstrap import Estimate
 from aether_lite.bench.results import options_text
 from aether_lite.bench.summary import Summary
 from aether_lite.channels.binary import BSC
-from aether_lite.link.config import snr_3k_db
+from aether_lite.link import snr_3k_db
 from aether_lite.metrics import AUDIO_METRICS, FEATURE_METRICS, METRICS
 
 FEATURE_COLUMNS = ("feature_loss", "lsd_active_db", "pitch_median_cents", "gpe", "vuv_error", "f0_correlation")

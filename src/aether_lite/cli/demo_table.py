@@ -1,7 +1,11 @@
-"""The demo's table: for the terminal, as Markdown and as JSON."""
+"""The demo's table: a row for each condition; on the terminal, as Markdown and as JSON.
+
+Numbers of a condition are of its clips together: the median of F0 correlation and spread, the mean of all others.
+"""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +18,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from aether_lite.cli.demo import Clip, Received
     from aether_lite.codec import Codec
-    from aether_lite.link.demonstration import Clip
 
 COLUMNS: tuple[tuple[str, str, str, float, int], ...] = (
     # heading, its short form, key, factor, digits
@@ -30,7 +34,52 @@ COLUMNS: tuple[tuple[str, str, str, float, int], ...] = (
     ("ESTOI", "ESTOI", "estoi", 1, 3),
     ("real-time factor", "RTF", "real_time_factor", 1, 3),
 )
+MEDIANS = ("f0_correlation", "f0_spread_ratio")
 NO_ESTOI = "ESTOI needs pystoi: pip install aether-lite[eval]"
+
+
+def table_row(codec: Codec, clips: Sequence[Clip], received: Sequence[Received]) -> dict[str, Any]:
+    """Numbers of one condition over its clips."""
+    results = [item.result for item in received]
+    links = [result.link_metrics() for result in results]
+    measured = [result.feature_metrics() for result in results]
+    config = results[0].config
+    seconds = sum(item.result.encode_s + item.result.decode_s + item.vocoder_s for item in received)
+    return {
+        "system": "Aether-lite",
+        "channel": config.channel,
+        "rate": config.rate,
+        "snr_db": config.snr_db,
+        "snr_3k_db": links[0]["snr_3k_db"],
+        "latency_ms": codec.latency.milliseconds,
+        **{name: over_clips(name, [values[name] for values in measured]) for name in measured[0]},
+        "estoi": mean_estoi([item.speech for item in received], clips),
+        "papr_db": max(numbers["papr_db"] for numbers in links),
+        "real_time_factor": seconds / sum(clip.seconds for clip in clips),
+    }
+
+
+def over_clips(name: str, values: Sequence[float]) -> float:
+    """One number for several clips: median or mean, over those for which it is defined."""
+    import numpy as np
+
+    defined = [value for value in values if math.isfinite(value)]
+    if not defined:
+        return math.nan
+    return float(np.median(defined) if name in MEDIANS else np.mean(defined))
+
+
+def mean_estoi(speech: Sequence[Any], clips: Sequence[Clip]) -> float | None:
+    """Mean ESTOI of speech ``[N]`` against the original; None where it cannot be computed."""
+    import torch
+
+    from aether_lite.metrics import available, estoi
+
+    if not available("estoi"):
+        return None
+    pairs = zip(speech, clips, strict=True)
+    scores = [float(estoi(torch.from_numpy(samples), torch.from_numpy(clip.speech))) for samples, clip in pairs]
+    return over_clips("estoi", scores)
 
 
 def cells(row: dict[str, Any]) -> list[str]:
@@ -43,19 +92,13 @@ def cells(row: dict[str, Any]) -> list[str]:
     return [row["system"], *shown[1:]] if row.get("rate") is None else shown
 
 
-def with_limits(rows: Sequence[dict[str, Any]], top: dict[str, Any]) -> list[dict[str, Any]]:
-    """Rows of the conditions, then of the vocoder alone and of the original speech."""
-    original = {"system": "original", "estoi": None if top["estoi"] is None else 1.0}
-    return [*rows, top, original]
-
-
 def notes(codec: Codec, clips: Sequence[Clip], channel: str, seconds: float | None) -> list[str]:
     """What has to be known to read the table."""
     from aether_lite import __version__
     from aether_lite.metrics import available
 
     spoken = f"the first {seconds:g} s of each" if seconds else "whole"
-    said = [
+    lines = [
         f"Channel {channel}. {len(clips)} clips ({spoken}): {', '.join(clip.name for clip in clips)}. "
         "Median over clips of F0 correlation, mean of the others.",
         "One use is one complex symbol; SNR3k = Es/N0 + 10 log10(uses/s / 3000). Latency is algorithmic. "
@@ -65,20 +108,19 @@ def notes(codec: Codec, clips: Sequence[Clip], channel: str, seconds: float | No
         "several clips at once, which is faster than one alone.",
         f"aether-lite {__version__}, codec of {sum(p.numel() for p in codec.model.parameters()):,} parameters.",
     ]
-    return said if available("estoi") else [*said, NO_ESTOI]
+    return lines if available("estoi") else [*lines, NO_ESTOI]
 
 
-def write_tables(folder: Path, rows: Sequence[dict[str, Any]], top: dict[str, Any], said: Sequence[str]) -> None:
+def write_tables(folder: Path, rows: Sequence[dict[str, Any]], remarks: Sequence[str]) -> None:
     """``table.md`` and ``table.json``."""
-    everything = with_limits(rows, top)
     lines = [f"| {' | '.join(heading for heading, *_ in COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
-    lines += [f"| {' | '.join(cells(row))} |" for row in everything]
+    lines += [f"| {' | '.join(cells(row))} |" for row in rows]
     with atomic_path(folder / "table.md") as partial:
-        partial.write_text("\n".join([*lines, "", *(f"{note}  " for note in said), ""]), encoding="utf-8")
-    files.write_json(str(folder / "table.json"), {"rows": everything, "notes": list(said)})
+        partial.write_text("\n".join([*lines, "", *(f"{remark}  " for remark in remarks), ""]), encoding="utf-8")
+    files.write_json(str(folder / "table.json"), {"rows": rows, "notes": remarks})
 
 
-def print_table(out: Console, rows: Sequence[dict[str, Any]], top: dict[str, Any], said: Sequence[str]) -> None:
+def print_table(out: Console, rows: Sequence[dict[str, Any]], remarks: Sequence[str]) -> None:
     """The table and its notes, on the terminal."""
     from rich import box
     from rich.table import Table
@@ -88,10 +130,9 @@ def print_table(out: Console, rows: Sequence[dict[str, Any]], top: dict[str, Any
     )
     for index, (_, heading, *_) in enumerate(COLUMNS):
         table.add_column(heading, justify="right", no_wrap=index > 0, min_width=8 if index == 0 else None)
-    everything = with_limits(rows, top)
-    for row, following in zip(everything, [*everything[1:], None], strict=True):
+    for row, following in zip(rows, [*rows[1:], None], strict=True):
         ends = following is not None and row.get("rate") != following.get("rate")
         table.add_row(*cells(row), end_section=ends)
     out.print(table)
-    for note in said:
-        out.print(note, style="dim")
+    for remark in remarks:
+        out.print(remark, style="dim")

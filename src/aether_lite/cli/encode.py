@@ -12,7 +12,7 @@ import typer
 from aether_lite.cli import files
 from aether_lite.cli.aeth import SAMPLE_RATE, SUFFIX, PriorFile, numbers, summarise, writers_prior, writing
 from aether_lite.cli.console import Steps, console, steps
-from aether_lite.cli.options import DEFAULT_HASH_MODEL, HashModel, Quiet, Search, use_cores
+from aether_lite.cli.options import DEFAULT_HASH_MODEL, HashModel, Quiet, Refine, use_cores
 from aether_lite.errors import AetherError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def encode(
         bool, typer.Option("--entropy", help="Entropy-coded: smaller, without a constant rate (the extra `entropy`).")
     ] = False,
     prior: PriorFile = None,
-    search: Search = 0,
+    refine: Refine = 0,
     json: Annotated[str | None, typer.Option(metavar="FILE", help="Write all numbers; - for stdout.")] = None,
     model: HashModel = DEFAULT_HASH_MODEL,
     quiet: Quiet = False,
@@ -46,9 +46,9 @@ def encode(
         raise AetherError("standard output is a terminal; give OUT.aeth, or pipe into a program")
     if json is not None:
         files.check_output(json)
-    use_cores(search)
+    use_cores(refine)
     out = console(quiet)
-    job = Encoding(model, bitrate, entropy, prior, search)
+    job = Encoding(model, bitrate, entropy, prior, refine)
     with steps(out) as progress:
         record = job.run(source, destination, progress)
     if json is not None:

@@ -16,6 +16,7 @@ from typing import NoReturn
 import typer
 
 from aether_lite.cli import bench, convert, decode, demo, encode, export, info, live, prepare, stream, transmit
+from aether_lite.cli.options import with_new_names
 from aether_lite.errors import AetherError
 
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
@@ -93,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; a stated error is one line on standard error and exit code 1."""
     try:
         with _interruptible():
-            app(args=list(arguments) if arguments is not None else None)
+            app(args=with_new_names(sys.argv[1:] if arguments is None else arguments))
     except AetherError as error:
         if isinstance(error.__cause__, BrokenPipeError):
             _leave_pipe()

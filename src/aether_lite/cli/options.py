@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -17,10 +19,28 @@ def use_one_core() -> None:
     torch.set_num_threads(1)
 
 
-def use_cores(search: int) -> None:
-    """Compute on one core, but on all for a search, whose products are larger."""
-    if not search:
+def use_cores(refine: int) -> None:
+    """Compute on one core, but on all for refinement, whose products are larger."""
+    if not refine:
         use_one_core()
+
+
+RENAMED = {"--search": "--refine", "--state": "--csi"}
+"""Options by their names before 0.2, which go in 0.3."""
+RENAMED_IN = ("transmit", "encode", "stream", "live")
+
+
+def with_new_names(arguments: Sequence[str]) -> list[str]:
+    """Arguments of a command with new names in place of old ones, each noted on standard error unless it is quiet."""
+    if not arguments or arguments[0] not in RENAMED_IN:
+        return list(arguments)
+    current = []
+    for argument in arguments:
+        name, separator, value = argument.partition("=")
+        if name in RENAMED and not {"-q", "--quiet"} & set(arguments):
+            print(f"aether-lite: {name} is now {RENAMED[name]}; the old name goes in 0.3", file=sys.stderr)
+        current.append(RENAMED.get(name, name) + separator + value)
+    return current
 
 
 CHANNEL_NAMES = "awgn, rayleigh, rician, mpg, mpp, mpd, erasure or clean"
@@ -31,11 +51,11 @@ Model = Annotated[str, typer.Option(help="Released codec by name, or a codec fil
 HashModel = Annotated[
     str, typer.Option("--model", help="Released hash codec by name, or a file of one.", metavar="NAME|FILE")
 ]
-Search = Annotated[
+Refine = Annotated[
     int,
     typer.Option(
-        "--search", metavar="STEPS", min=0, max=1000,
-        help="Search for something better to send: not live. 20 steps do for bits, 40 for symbols. Extra `listener`.",
+        "--refine", metavar="STEPS", min=0, max=1000,
+        help="Refine what is sent by gradient descent, not live: 20 steps for bits, 40 for symbols. Extra `listener`.",
     ),
 ]  # fmt: skip
 Vocoder = Annotated[

@@ -1,257 +1,172 @@
-"""One transmission and its measures: features through a codec and a channel, compared with what was sent."""
+"""Link simulation: speech or features through a codec's encoder, a channel and the decoder, with its measures."""
 
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
+import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
-from aether_lite.channels import Received, Symbols
 from aether_lite.codec import Codec, HashCodec
-from aether_lite.codec.chain import SpeechChain
+from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME
 from aether_lite.jscc import papr_db
-from aether_lite.link.bit_config import BitLink, Crossed
-from aether_lite.link.config import Link, Way, snr_3k_db
+from aether_lite.link.config import Air, LinkConfig, snr_3k_db
 from aether_lite.metrics import FEATURE_METRICS
-from aether_lite.payload import Bits
+from aether_lite.payload import Bits, Received, ReceivedBits, Symbols
 
 Progress = Callable[[str], None]
-"""Told the name of each step as it begins."""
-Sent = TypeVar("Sent")
-Arrived = TypeVar("Arrived")
+"""Called with the name of each step as it begins."""
+
+NO_AIR = dict.fromkeys(("channel_uses", "rate_uses_per_s", "snr_db", "snr_3k_db", "symbol_power", "papr_db"))
 
 
 @dataclass(frozen=True)
-class Passage:
-    """Features on both sides of a channel, whatever it carries.
+class LinkInput:
+    """Features to send.
 
     Attributes:
-        sent: features of the input ``[F, 20]``, without the padding to whole tokens.
-        decoded: features ``[K * token_frames, 20]`` of all tokens that arrived.
+        features: ``[F', 20 or more] float32``; for speech of whole tokens, the last filled up with silence.
+        frames: F, how many of them are the input's.
+        speech: ``[N] float32`` in [-1, 1] that they are of, for refinement; None where it is not known.
+        extraction_s: computing time of the features [s].
+    """
+
+    features: Tensor
+    frames: int
+    speech: Tensor | None = None
+    extraction_s: float = 0.0
+
+    @classmethod
+    def of_speech(cls, codec: Codec | HashCodec, speech: ArrayLike | Tensor) -> LinkInput:
+        """Features of speech ``[N]`` at 16 kHz; F = floor(N / 160), at least 1."""
+        start = time.perf_counter()
+        samples = torch.as_tensor(speech)
+        rows = codec.features(samples)[0]
+        return cls(rows, max(1, len(samples) // FRAME), samples, time.perf_counter() - start)
+
+
+@dataclass(frozen=True)
+class LinkResult:
+    """One transmission over a link.
+
+    Attributes:
+        config: the link.
+        sent, received: the payload on both sides of the channel, ``[1, K, n]``.
+        air: symbols on the air, the payload's own or those that carried its bits; None over ``bsc``.
+        features: of the input ``[F, 20]``.
+        decoded_tokens: decoded features ``[K * token_frames, 20]`` of all tokens.
         encode_s, decode_s: computing time [s]; the extraction of features counts as encoding.
     """
 
-    sent: Tensor
-    decoded: Tensor
+    config: LinkConfig
+    sent: Symbols | Bits
+    received: Received | ReceivedBits
+    air: Air | None
+    features: Tensor
+    decoded_tokens: Tensor
     encode_s: float
     decode_s: float
 
-
-@dataclass(frozen=True)
-class Delivery(ABC):
-    """A transmission.
-
-    Attributes:
-        passage: the features.
-        link: how they went.
-    """
-
-    passage: Passage
-    link: Way
-
     @property
-    def sent(self) -> Tensor:
-        """Features of the input ``[F, 20]``."""
-        return self.passage.sent
-
-    @property
-    def heard(self) -> Tensor:
+    def decoded(self) -> Tensor:
         """Decoded features ``[F, 20]`` of the input's frames."""
-        return self.passage.decoded[: len(self.sent)]
-
-    @property
-    @abstractmethod
-    def on_air(self) -> tuple[Symbols, Received] | None:
-        """Symbols that were sent and what arrived of them; None where the channel takes none."""
-
-    def metrics(self) -> dict[str, float]:
-        """Every feature metric, decoded against sent."""
-        return {name: float(metric(self.heard, self.sent, None)) for name, metric in FEATURE_METRICS.items()}
-
-    @abstractmethod
-    def air(self) -> dict[str, Any]:
-        """What crossed the channel, in numbers."""
-
-
-@dataclass(frozen=True)
-class SymbolDelivery(Delivery):
-    """Features that went as symbols.
-
-    Attributes:
-        link: how they went.
-        symbols: what was sent, K tokens.
-        received: what arrived.
-    """
-
-    link: Link
-    symbols: Symbols
-    received: Received
-
-    @property
-    def on_air(self) -> tuple[Symbols, Received]:
-        """Symbols that were sent and what arrived of them."""
-        return self.symbols, self.received
-
-    def air(self) -> dict[str, Any]:
-        """What crossed the air: counts, power and SNR by both conventions."""
-        return {
-            "tokens": self.symbols.values.shape[1],
-            **air_numbers(self.symbols, self.link.snr_db, self.link.rate),
-            "erased_tokens": int(self.received.state.erased.sum()),
-        }
-
-
-@dataclass(frozen=True)
-class BitDelivery(Delivery):
-    """Features that went as bits.
-
-    Attributes:
-        link: how they went.
-        bits: what was sent, K tokens.
-        crossed: what arrived.
-    """
-
-    link: BitLink
-    bits: Bits
-    crossed: Crossed
-
-    @property
-    def on_air(self) -> tuple[Symbols, Received] | None:
-        """Symbols that were sent and what arrived of them; None where the channel takes bits."""
-        return self.crossed.on_air
-
-    def air(self) -> dict[str, Any]:
-        """What crossed the channel: bits and errors of hard decisions in tokens that were not lost, then the air."""
-        errors, decided = self.bit_errors()
-        symbols = None if self.on_air is None else self.on_air[0]
-        return {
-            "tokens": self.bits.values.shape[1],
-            "bits": self.bits.values.numel(),
-            "rate_bits_per_s": self.link.rate,
-            "error_rate": self.link.error_rate,
-            "bits_decided": decided,
-            "bit_errors": errors,
-            "bit_error_rate": errors / decided if decided else None,
-            "erased_tokens": int(self.crossed.arrived.erased.sum()),
-            "modulation": None if symbols is None else self.link.modulation,
-            **(NO_AIR if symbols is None else air_numbers(symbols, self.link.snr_db, int(symbols.rate))),
-        }
+        return self.decoded_tokens[: len(self.features)]
 
     def bit_errors(self) -> tuple[int, int]:
         """Hard decisions that are wrong, and how many were made: all bits of the tokens that were not lost."""
-        arrived = self.crossed.arrived
-        wrong = (arrived.values * self.bits.values <= 0) & ~arrived.erased[:, :, None]
-        return int(wrong.sum()), int((~arrived.erased).sum()) * self.bits.values.shape[2]
+        arrived = ~self.received.erased
+        wrong = (self.received.values * self.sent.values <= 0) & arrived[:, :, None]
+        return int(wrong.sum()), int(arrived.sum()) * self.sent.values.shape[2]
+
+    def feature_metrics(self) -> dict[str, float]:
+        """Every feature metric, decoded against sent."""
+        return {name: float(metric(self.decoded, self.features, None)) for name, metric in FEATURE_METRICS.items()}
+
+    def link_metrics(self) -> dict[str, Any]:
+        """What crossed the channel: counts, bit errors, power and peak of the symbols, SNR by both conventions."""
+        numbers: dict[str, Any] = {
+            "tokens": self.sent.values.shape[1],
+            "erased_tokens": int(self.received.erased.sum()),
+            **(NO_AIR if self.air is None else self._air_numbers(self.air[0])),
+        }
+        if isinstance(self.sent, Bits):
+            wrong, decided = self.bit_errors()
+            numbers |= {
+                "bits": self.sent.values.numel(),
+                "rate_bits_per_s": self.config.rate,
+                "error_rate": self.config.error_rate,
+                "bits_decided": decided,
+                "bit_errors": wrong,
+                "bit_error_rate": wrong / decided if decided else None,
+                "modulation": self.config.modulation,
+            }
+        return numbers
+
+    def _air_numbers(self, symbols: Symbols) -> dict[str, Any]:
+        rate, snr_db = int(symbols.rate), self.config.snr_db
+        return {
+            "channel_uses": symbols.values[0].numel(),
+            "rate_uses_per_s": rate,
+            "snr_db": snr_db,
+            "snr_3k_db": None if snr_db is None else snr_3k_db(snr_db, rate),
+            "symbol_power": float(symbols.values.abs().square().mean()),
+            "papr_db": papr_db(symbols.values),
+        }
 
 
-NO_AIR = dict.fromkeys(("channel_uses", "rate_uses_per_s", "snr_db", "snr_3k_db", "symbol_power", "papr_db"))
-"""Numbers of the air where the channel takes bits."""
-
-
-def air_numbers(symbols: Symbols, snr_db: float | None, rate: int) -> dict[str, Any]:
-    """Uses, SNR by both conventions, power and peak of symbols ``[1, K, n]`` at ``rate`` uses/s."""
-    values = symbols.values
-    return {
-        "channel_uses": values.shape[1] * values.shape[2],
-        "rate_uses_per_s": rate,
-        "snr_db": snr_db,
-        "snr_3k_db": None if snr_db is None else snr_3k_db(snr_db, rate),
-        "symbol_power": float(values.abs().square().mean()),
-        "papr_db": papr_db(values),
-    }
-
-
-def input_features(codec: SpeechChain, speech: Any) -> tuple[Tensor, int]:
-    """Features of whole tokens ``[F', 20]`` of speech ``[N]``, and the number F of them that are the input's.
-
-    F = floor(N / 160), at least 1; the rest is the silence that fills the last token.
-    """
-    rows = codec.features(speech)[0]
-    return rows, max(1, len(speech) // FRAME)
-
-
-def deliver(
-    codec: Codec,
-    features: Tensor,
-    link: Link,
-    frames: int | None = None,
-    extraction_s: float = 0.0,
+def run_link(
+    codec: Codec | HashCodec,
+    source: LinkInput | ArrayLike | Tensor,
+    config: LinkConfig,
+    *,
+    refine: int = 0,
     progress: Progress | None = None,
-    search: int = 0,
-    speech: Tensor | None = None,
-) -> SymbolDelivery:
-    """Send features over a link and decode them.
+) -> LinkResult:
+    """Send speech or features over a link and decode them.
 
     Args:
-        codec: at both ends.
-        features: ``[F', 20 or more]``; a last part token is filled up.
-        link: the channel and its options.
-        frames: how many of them are the input's (the rest is padding); None for all.
-        extraction_s: computing time of the features [s], counted as encoding.
-        progress: told of each step.
-        search: steps of a search for what is sent; for symbols the link's target SNR says what for.
-        speech: ``[N] float32`` in [-1, 1] that the features are of, which makes a search better; None if not known.
+        codec: at both ends; its payload is the link's.
+        source: speech ``[N]`` in [-1, 1] at 16 kHz, features ``[F, 20 or more]`` (a last part token is filled up), or
+            a :class:`LinkInput`.
+        config: the channel and its options.
+        refine: steps of refinement at the encoder (:mod:`aether_lite.codec.search`); 0 for none. For symbols it needs
+            ``config.target_snr_db``.
+        progress: called as each step begins.
 
     Raises:
-        AetherError: an option of the link is out of range.
+        AetherError: a codec of the other payload, or an option of the link is out of range.
     """
-    symbols, received, passage = _pass(
-        features[:frames],
-        lambda: codec.encode_features(
-            features[None], link.rate, link.target_snr_db, search, None if speech is None else speech[None]
-        ),
-        link.send,
-        codec.decode_features,
-        extraction_s,
-        (progress, link.channel),
-    )
-    return SymbolDelivery(passage, link, symbols, received)
-
-
-def deliver_bits(
-    codec: HashCodec,
-    features: Tensor,
-    link: BitLink,
-    frames: int | None = None,
-    extraction_s: float = 0.0,
-    progress: Progress | None = None,
-    search: int = 0,
-) -> BitDelivery:
-    """Send features as bits; arguments and errors as :func:`deliver`."""
-    bits, crossed, passage = _pass(
-        features[:frames],
-        lambda: codec.encode_features(features[None], link.rate, search),
-        link.send,
-        lambda crossed: codec.decode_features(crossed.arrived),
-        extraction_s,
-        (progress, link.channel),
-    )
-    return BitDelivery(passage, link, bits, crossed)
-
-
-def _pass(
-    sent: Tensor,
-    encode: Callable[[], Sent],
-    channel: Callable[[Sent], Arrived],
-    decode: Callable[[Arrived], Tensor],
-    extraction_s: float,
-    told: tuple[Progress | None, str],
-) -> tuple[Sent, Arrived, Passage]:
-    """Encode, send and decode: what was sent, what arrived, and the features with the computing times."""
-    tell = told[0] or (lambda step: None)
-    tell("encoding")
+    begin = progress or (lambda step: None)
+    given = source if isinstance(source, LinkInput) else _input(codec, torch.as_tensor(source))
+    of_bits = isinstance(codec, HashCodec)
+    if of_bits != (config.unit == "bit/s"):
+        own, other = ("bits", "symbols") if of_bits else ("symbols", "bits")
+        raise AetherError(f"a codec of {own} cannot use a link of {other} ({config.describe()})")
+    begin("encoding")
     start = time.perf_counter()
-    given = encode()
-    encode_s = extraction_s + time.perf_counter() - start
-    tell(f"channel {told[1]}")
-    arrived = channel(given)
-    tell("decoding")
+    sent = _encoded(codec, given, config, refine)
+    encode_s = given.extraction_s + time.perf_counter() - start
+    begin(f"channel {config.channel}")
+    received, air = config.carry(sent)
+    begin("decoding")
     start = time.perf_counter()
-    decoded = decode(arrived)[0]
+    decoded = codec.decode_features(received)[0]  # type: ignore[arg-type]
     decode_s = time.perf_counter() - start
-    return given, arrived, Passage(sent[:, : decoded.shape[1]], decoded, encode_s, decode_s)
+    features = given.features[: given.frames, : decoded.shape[1]]
+    return LinkResult(config, sent, received, air, features, decoded, encode_s, decode_s)
+
+
+def _input(codec: Codec | HashCodec, source: Tensor) -> LinkInput:
+    return LinkInput.of_speech(codec, source) if source.ndim == 1 else LinkInput(source, len(source))
+
+
+def _encoded(codec: Codec | HashCodec, given: LinkInput, config: LinkConfig, refine: int) -> Symbols | Bits:
+    if isinstance(codec, HashCodec):
+        return codec.encode_features(given.features[None], config.rate, refine)
+    speech = None if given.speech is None else given.speech[None]
+    return codec.encode_features(given.features[None], config.rate, config.target_snr_db, refine, speech)

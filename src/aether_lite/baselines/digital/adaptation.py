@@ -17,7 +17,7 @@ import torch
 
 from aether_lite.baselines.digital.modes import MODES, Mode, send_blocks
 from aether_lite.errors import AetherError
-from aether_lite.link.config import Link
+from aether_lite.link import LinkConfig
 
 TARGET_BLER = 0.05
 TRIALS = (20, 20)  # clips of random bits, and blocks of each: 400 blocks, 48 s or more on the air
@@ -27,7 +27,7 @@ TABLE = "mode_bler.tsv"
 Options = tuple[tuple[str, str | float], ...]
 
 
-def best_mode(modes: Iterable[Mode], link: Link, options: Options = ()) -> Mode:
+def best_mode(modes: Iterable[Mode], link: LinkConfig, options: Options = ()) -> Mode:
     """The mode for a link by the rule above.
 
     Args:
@@ -51,7 +51,7 @@ def best_mode(modes: Iterable[Mode], link: Link, options: Options = ()) -> Mode:
     return min((mode for mode in good if mode.bit_rate == fastest), key=lambda mode: rates[mode])
 
 
-def block_error_rate(mode: Mode, link: Link, options: Options = ()) -> float:
+def block_error_rate(mode: Mode, link: LinkConfig, options: Options = ()) -> float:
     """Share of blocks that fail, from the table or measured; none without a channel."""
     if link.channel == "clean":
         return 0.0
@@ -77,7 +77,7 @@ def table_text() -> str:
     return (files("aether_lite.baselines.digital") / TABLE).read_text()
 
 
-def failed_blocks(mode: Mode, link: Link, trials: tuple[int, int] = TRIALS) -> tuple[int, int]:
+def failed_blocks(mode: Mode, link: LinkConfig, trials: tuple[int, int] = TRIALS) -> tuple[int, int]:
     """Blocks of random bits that fail on a link, and how many were sent; the link's seed decides."""
     generator = torch.Generator().manual_seed(link.seed)
     bits = torch.randint(0, 2, (*trials, mode.info_bits), generator=generator, dtype=torch.uint8)
@@ -85,13 +85,13 @@ def failed_blocks(mode: Mode, link: Link, trials: tuple[int, int] = TRIALS) -> t
     return int(failed.sum()), failed.numel()
 
 
-def bler_table(links: Iterable[Link], modes: Iterable[Mode] = MODES) -> str:
+def bler_table(links: Iterable[LinkConfig], modes: Iterable[Mode] = MODES) -> str:
     """The text of ``mode_bler.tsv`` for these links (their seeds are replaced): how the stored table was made."""
     lines = ["mode\tchannel\tuses_per_s\tesn0_db\tblocks\tfailed"]
     for link in links:
         for mode in modes:
             if mode.fits(link.rate) and link.snr_db is not None:
-                trial = Link(link.channel, link.rate, link.snr_db, SEED)
+                trial = LinkConfig(link.channel, link.rate, link.snr_db, SEED)
                 failed, blocks = failed_blocks(mode, trial)
                 lines.append(f"{mode.name}\t{link.channel}\t{link.rate}\t{link.snr_db:g}\t{blocks}\t{failed}")
     return "\n".join(lines) + "\n"
@@ -108,6 +108,6 @@ def _measured(
     options: Options,
 ) -> float:
     given = {name: value for name, value in options if name not in ("probability", "burst_tokens")}
-    link = Link(channel, rate, snr_db, SEED, erasure=erasure, burst_tokens=burst_tokens, options=dict(given))
+    link = LinkConfig(channel, rate, snr_db, SEED, erasure=erasure, burst_tokens=burst_tokens, options=dict(given))
     failed, blocks = failed_blocks(mode, link)
     return failed / blocks

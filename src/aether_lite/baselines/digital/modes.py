@@ -22,7 +22,7 @@ from aether_lite.baselines.digital.ldpc import code_exists, ldpc_code
 from aether_lite.baselines.digital.modem import BITS_PER_SYMBOL, modulate, soft_bits
 from aether_lite.hash import BIT_RATES
 from aether_lite.jscc import RATES
-from aether_lite.link.config import Link
+from aether_lite.link import LinkConfig
 from aether_lite.payload import Symbols, elements_per_token
 
 CODEC2_BLOCK_FRAMES = 12  # of 10 ms
@@ -101,7 +101,7 @@ class Blocks:
     failed: Tensor
 
 
-def send_blocks(bits: Tensor, mode: Mode, link: Link) -> Blocks:
+def send_blocks(bits: Tensor, mode: Mode, link: LinkConfig) -> Blocks:
     """Send blocks ``[B, K, info_bits] uint8`` over a link at its rate.
 
     Raises:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from aether_lite.link.config import snr_3k_db
+from aether_lite.link import snr_3k_db
 
 V1_USES_PER_S = 1000
 V2_USES_PER_S = 700
