@@ -9,6 +9,8 @@ import pytest
 import soundfile
 
 from aether_lite.features import PITCH, VOICING, extract_features, f0_from_pitch, yin
+from aether_lite.features.layout import VOICED_ABOVE, real_period
+from aether_lite.features.pitch import CONTOUR_REST, UNVOICED_REACH, VoicedContour
 
 CLIPS = ("en_f_intro", "en_f_queue", "es_f_intro", "fr_f_intro", "it_m_intro", "ru_f_intro")
 
@@ -91,3 +93,32 @@ def test_hard_yin_refuses_a_range_that_does_not_fit():
         yin(np.zeros(4000), fmin=300, fmax=200)
     with pytest.raises(ValueError, match="less than one frame"):
         yin(np.zeros(100), center=False)
+
+
+def test_unvoiced_frames_stay_near_the_voiced_contour(clip):
+    loud_hiss = 0.05 * np.random.default_rng(3).standard_normal(8_000)
+    rows = extract_features(np.concatenate([np.zeros(4_000), clip[:48_000], loud_hiss, np.zeros(8_000)]))
+    voiced = rows[:, VOICING] > VOICED_ABOVE
+    periods = real_period(rows[:, PITCH])
+    assert periods[~voiced].max() < 248
+    assert periods[~voiced].min() > 33
+    contour = VoicedContour()
+    for pitch, is_voiced in zip(rows[:, PITCH].astype(np.float64), voiced, strict=True):
+        before = contour.value
+        contour.limit(np.array([pitch]), np.array([is_voiced]))
+        assert is_voiced or abs(pitch - before) < UNVOICED_REACH + 1e-6
+
+
+def test_voiced_frames_are_those_of_the_tracker(clip, monkeypatch):
+    rows = extract_features(clip)
+    monkeypatch.setattr(VoicedContour, "limit", lambda self, track, voiced: track)
+    tracked = extract_features(clip)
+    voiced = tracked[:, VOICING] > VOICED_ABOVE
+    assert rows[voiced].tobytes() == tracked[voiced].tobytes()
+    assert np.mean((rows[:, VOICING] > VOICED_ABOVE) != voiced) < 1e-3
+    assert (rows[:, PITCH] != tracked[:, PITCH]).any()
+
+
+def test_silence_before_speech_rests_in_mid_range():
+    rows = extract_features(np.zeros(8_000))
+    assert np.abs(rows[:, PITCH] - CONTOUR_REST).max() <= UNVOICED_REACH

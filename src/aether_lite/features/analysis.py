@@ -105,6 +105,7 @@ STATE_SHAPES: dict[str, tuple[int | None, ...]] = {
     "tracker.total": (None,),
     "tracker.best": (),
     "tracker.origins": (None, len(pitch.STATE_PERIODS)),
+    "contour": (),
 }
 """Shape of every array of :meth:`StreamingExtractor.state`; None is any length."""
 
@@ -129,6 +130,7 @@ class StreamingExtractor:
         self._waiting: NDArray[np.float64] = np.zeros(0)  # less than a frame of samples
         self._frames = FrameAnalyser()
         self._tracker = pitch.PitchTracker()
+        self._contour = pitch.VoicedContour()
         self._held_rows: Float64 = np.zeros((0, NUM_ALL))
         self._held_pieces: Float64 = np.zeros((0, (correlation.HISTORY_ROWS + 1) * FRAME))
         self._held_scores: Float64 = np.zeros((0, pitch.NUM_LAGS))
@@ -140,6 +142,7 @@ class StreamingExtractor:
             "held_rows": self._held_rows,
             "held_pieces": self._held_pieces,
             "held_scores": self._held_scores,
+            "contour": np.array(self._contour.value),
         }
         parts = {"frames": self._frames.state(), "tracker": self._tracker.state()}
         return own | {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
@@ -153,6 +156,7 @@ class StreamingExtractor:
         self._waiting, self._held_rows, self._held_pieces, self._held_scores = (
             state[name] for name in ("waiting", "held_rows", "held_pieces", "held_scores")
         )
+        self._contour = pitch.VoicedContour(float(state["contour"]))
         self._frames.load({name.removeprefix("frames."): value for name, value in state.items()})
         self._tracker.load({name.removeprefix("tracker."): value for name, value in state.items()})
 
@@ -193,17 +197,24 @@ class StreamingExtractor:
         if count == 0:
             return np.zeros((0, NUM_ALL), np.float32)
         states: Int64 = np.array(decided, dtype=np.int64)
-        rows = self._held_rows[:count]
+        rows, pieces = self._held_rows[:count], self._held_pieces[:count]
         period = pitch.refine_period(self._held_scores[:count], states)
         # Rounded to float32 first: the lag must follow from the pitch that is written.
-        value = layout.pitch_from_period(period).clip(layout.PITCH_MIN, layout.PITCH_MAX)
-        value = value.astype(np.float32).astype(np.float64)
-        rows[:, layout.PITCH] = value
-        rows[:, layout.VOICING] = correlation.frame_correlation(self._held_pieces[:count], value)
+        tracked = _float32(layout.pitch_from_period(period).clip(layout.PITCH_MIN, layout.PITCH_MAX))
+        correlations = correlation.frame_correlation(pieces, tracked)
+        value = _float32(self._contour.limit(tracked, correlations > layout.VOICED_ABOVE))
+        moved = value != tracked
+        correlations[moved] = correlation.frame_correlation(pieces[moved], value[moved])
+        rows[:, layout.PITCH], rows[:, layout.VOICING] = value, correlations
         self._held_rows = self._held_rows[count:].copy()
         self._held_pieces = self._held_pieces[count:].copy()
         self._held_scores = self._held_scores[count:].copy()
         return rows.astype(np.float32)
+
+
+def _float32(values: Float64) -> Float64:
+    """Values rounded to float32."""
+    return values.astype(np.float32).astype(np.float64)
 
 
 def extract_features(samples: ArrayLike) -> Float32:
