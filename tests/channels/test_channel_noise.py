@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from aether_lite.channels import CHANNELS, Received, Symbols, apply_channel, awgn, clean, rayleigh, rician
+from aether_lite.channels.randomness import Draws
 
 RATES = torch.tensor([150, 1200, 700, 300])
 EVERY_CHANNEL = [
@@ -186,3 +188,41 @@ def test_an_hour_at_the_highest_rate_works(make_symbols):
     symbols = Symbols(torch.ones(1, 45_000, 96, dtype=torch.complex64), 1200, token_frames=8)
     received = rician(symbols, 10.0, doppler_hz=5.0, state="exact", seed=1)
     assert float(received.state.gain.abs().square().mean()) == pytest.approx(1, abs=0.05)
+
+
+def test_seeded_noise_is_numpys_and_the_same_in_both_precisions(make_symbols):
+    symbols = make_symbols(tokens=3, dtype=torch.complex128)
+    noise = (awgn(symbols, 0.0, seed=[11]).values - symbols.values).numpy()
+    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([11, 0])))
+    drawn = generator.standard_normal((*symbols.values.shape[1:], 2)) * 0.5**0.5
+    np.testing.assert_allclose(noise[0], drawn[..., 0] + 1j * drawn[..., 1], atol=1e-12)
+    single = dataclasses.replace(symbols, values=symbols.values.to(torch.complex64))
+    assert torch.allclose(awgn(single, 0.0, seed=[11]).values, awgn(symbols, 0.0, seed=[11]).values.to(torch.complex64))
+
+
+@every_channel
+def test_a_seed_neither_reads_nor_moves_torchs_generator(make_symbols, name, options):
+    symbols = make_symbols(batch=2, tokens=5)
+    torch.manual_seed(1)
+    first = apply_channel(name, symbols, 3.0, seed=4, **options)
+    untouched = torch.rand(1)
+    torch.manual_seed(2)
+    assert torch.equal(first.values, apply_channel(name, symbols, 3.0, seed=4, **options).values)
+    torch.manual_seed(1)
+    assert torch.equal(untouched, torch.rand(1))
+
+
+def test_streams_of_one_seed_are_unrelated():
+    draws = [Draws(1, torch.device("cpu"), 3, stream=stream).uniform(4000)[0] for stream in range(6)]
+    correlations = torch.corrcoef(torch.stack(draws)) - torch.eye(6)
+    assert correlations.abs().max() < 0.06
+
+
+@every_channel
+def test_a_generator_of_numpy_goes_on(make_symbols, name, options):
+    symbols = make_symbols(batch=2, tokens=5)
+    generator = np.random.default_rng(1)
+    first, second = (apply_channel(name, symbols, 3.0, generator=generator, **options) for _ in range(2))
+    again = apply_channel(name, symbols, 3.0, generator=np.random.default_rng(1), **options)
+    assert torch.equal(first.values, again.values)
+    assert name == "clean" or not torch.equal(first.values, second.values)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from aether_lite.channels.parameters import SnrDb, noise_variance
-from aether_lite.channels.randomness import Draws, Seed
+from aether_lite.channels.randomness import Draws, Generator, Seed
 from aether_lite.channels.state import PILOT_SPACING, StateKind, channel_state, check_state
 from aether_lite.payload import Received, Symbols
 
@@ -46,7 +46,7 @@ def awgn(
     *,
     state: StateKind = "estimated",
     seed: Seed = None,
-    generator: torch.Generator | None = None,
+    generator: Generator | None = None,
     pilot_spacing: int = PILOT_SPACING,
 ) -> Received:
     """White Gaussian noise: y = x + w, w ~ CN(0, N0).
@@ -76,7 +76,7 @@ def clean(
     *,
     state: StateKind = "exact",
     seed: Seed = None,
-    generator: torch.Generator | None = None,
+    generator: Generator | None = None,
     pilot_spacing: int = PILOT_SPACING,
 ) -> Received:
     """No noise: y = x, gain 1 and noise variance 0 known (unless ``state`` is ``withheld``).

@@ -32,7 +32,7 @@ import torch
 from torch import Tensor
 
 from aether_lite.channels.erasure import erasure_pattern
-from aether_lite.channels.randomness import Draws, Seed
+from aether_lite.channels.randomness import Draws, Generator, Seed
 from aether_lite.channels.state import NOISE_WINDOW_S, PILOT_SPACING, StateKind, check_state
 from aether_lite.errors import AetherError
 from aether_lite.payload import FRAMES_PER_SECOND, Bits, ReceivedBits
@@ -52,7 +52,7 @@ def bsc(
     *,
     state: StateKind = "estimated",
     seed: Seed = None,
-    generator: torch.Generator | None = None,
+    generator: Generator | None = None,
     pilot_spacing: int = PILOT_SPACING,
 ) -> ReceivedBits:
     """Binary symmetric channel: every bit is turned with probability p.
@@ -85,7 +85,7 @@ def lose_bits(
     probability: Probability,
     *,
     seed: Seed = None,
-    generator: torch.Generator | None = None,
+    generator: Generator | None = None,
 ) -> ReceivedBits:
     """Lose single bits: their soft bits become 0, and nothing else tells of it.
 
@@ -111,7 +111,7 @@ def lose_tokens(
     burst_tokens: float | None = None,
     *,
     seed: Seed = None,
-    generator: torch.Generator | None = None,
+    generator: Generator | None = None,
 ) -> ReceivedBits:
     """Lose whole tokens, alone or in bursts; the link layer marks them (:attr:`ReceivedBits.erased`).
 

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from aether_lite.channels.awgn import awgn, clean
 from aether_lite.channels.parameters import SnrDb, checked_number
-from aether_lite.channels.randomness import Draws, Seed
+from aether_lite.channels.randomness import Draws, Generator, Seed
 from aether_lite.channels.state import PILOT_SPACING, StateKind
 from aether_lite.errors import AetherError
 from aether_lite.payload import Received, Symbols
@@ -81,7 +81,7 @@ def erase(
     burst_tokens: float | None = None,
     *,
     seed: Seed = None,
-    generator: torch.Generator | None = None,
+    generator: Generator | None = None,
 ) -> Received:
     """Lose tokens of anything received: their values become zero and ``state.erased`` is set.
 
@@ -112,7 +112,7 @@ def erasure(
     burst_tokens: float | None = None,
     state: StateKind = "estimated",
     seed: Seed = None,
-    generator: torch.Generator | None = None,
+    generator: Generator | None = None,
     pilot_spacing: int = PILOT_SPACING,
 ) -> Received:
     """Erasures after white noise, or without noise where ``snr_db`` is None.

@@ -18,13 +18,12 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor
 
 from aether_lite.channels.awgn import faded_and_noisy
 from aether_lite.channels.gain import block_gain, doppler_gain, line_of_sight
 from aether_lite.channels.parameters import SnrDb, checked_number, noise_variance
-from aether_lite.channels.randomness import Draws, Seed
+from aether_lite.channels.randomness import Draws, Generator, Seed
 from aether_lite.channels.state import (
     JAKES_COHERENCE,
     PILOT_SPACING,
@@ -49,7 +48,7 @@ def rayleigh(
     doppler_hz: float | None = None,
     state: StateKind = "estimated",
     seed: Seed = None,
-    generator: torch.Generator | None = None,
+    generator: Generator | None = None,
     pilot_spacing: int = PILOT_SPACING,
 ) -> Received:
     """Rayleigh fading: h ~ CN(0, 1), one independent gain for each block, or with Jakes' spectrum.
@@ -83,7 +82,7 @@ def rician(
     los_doppler_hz: float = 0.0,
     state: StateKind = "estimated",
     seed: Seed = None,
-    generator: torch.Generator | None = None,
+    generator: Generator | None = None,
     pilot_spacing: int = PILOT_SPACING,
 ) -> Received:
     """Rician fading: Rayleigh fading plus a line of sight of power K / (K + 1), E|h|^2 = 1.

@@ -38,7 +38,7 @@ from torch import Tensor
 from aether_lite.channels.awgn import faded_and_noisy
 from aether_lite.channels.gain import block_gain, doppler_gain
 from aether_lite.channels.parameters import SnrDb, checked_number, noise_variance
-from aether_lite.channels.randomness import Draws, Seed
+from aether_lite.channels.randomness import Draws, Generator, Seed
 from aether_lite.channels.state import (
     GAUSSIAN_COHERENCE,
     PILOT_SPACING,
@@ -61,7 +61,7 @@ def watterson(
     spread_hz: float,
     state: StateKind = "estimated",
     seed: Seed = None,
-    generator: torch.Generator | None = None,
+    generator: Generator | None = None,
     pilot_spacing: int = PILOT_SPACING,
 ) -> Received:
     """Two equal paths with Gaussian Doppler spectra, frequency selective.
@@ -121,7 +121,7 @@ def mpg(
     *,
     state: StateKind = "estimated",
     seed: Seed = None,
-    generator: torch.Generator | None = None,
+    generator: Generator | None = None,
     pilot_spacing: int = PILOT_SPACING,
 ) -> Received:
     """Multipath good: :func:`watterson` with 0.5 ms and 0.1 Hz."""
@@ -137,7 +137,7 @@ def mpp(
     *,
     state: StateKind = "estimated",
     seed: Seed = None,
-    generator: torch.Generator | None = None,
+    generator: Generator | None = None,
     pilot_spacing: int = PILOT_SPACING,
 ) -> Received:
     """Multipath poor: :func:`watterson` with 2 ms and 1 Hz."""
@@ -153,7 +153,7 @@ def mpd(
     *,
     state: StateKind = "estimated",
     seed: Seed = None,
-    generator: torch.Generator | None = None,
+    generator: Generator | None = None,
     pilot_spacing: int = PILOT_SPACING,
 ) -> Received:
     """Multipath disturbed: :func:`watterson` with 4 ms and 2 Hz."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from aether_lite.channels import awgn
+from aether_lite.channels.randomness import seeded
 from aether_lite.codec.model import ended
 from aether_lite.codec.search import WindowSearch
 from aether_lite.codec.symbol_model import SpiJscc
@@ -48,14 +49,14 @@ class SymbolSearch(WindowSearch):
         if rate not in RATES:
             raise AetherError(f"rate {rate} uses/s is not one of {', '.join(map(str, RATES))}")
         self._rate, self._snr_db = rate, snr_db
-        self._noise = torch.Generator()
+        self._noise = seeded(SEED, stream=4)
         uses = elements_per_token(rate, model.config.token_frames)
         super().__init__(model, listener, steps, torch.zeros(1, 0, uses, dtype=torch.complex64))
 
     def reset(self) -> None:
         """See :meth:`WindowSearch.reset`."""
         super().reset()
-        self._noise.manual_seed(SEED)
+        self._noise = seeded(SEED, stream=4)
 
     def _proposed(self, features: Tensor, state: State | None) -> tuple[Tensor, State]:
         symbols, new_state = self._model.encode(features, self._rate, self._snr_db, state)

@@ -13,9 +13,11 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 
+import numpy as np
 import torch
 
 from aether_lite.baselines.digital.modes import MODES, Mode, send_blocks
+from aether_lite.channels.randomness import seeded
 from aether_lite.errors import AetherError
 from aether_lite.link import LinkConfig
 
@@ -79,8 +81,8 @@ def table_text() -> str:
 
 def failed_blocks(mode: Mode, link: LinkConfig, trials: tuple[int, int] = TRIALS) -> tuple[int, int]:
     """Blocks of random bits that fail on a link, and how many were sent; the link's seed decides."""
-    generator = torch.Generator().manual_seed(link.seed)
-    bits = torch.randint(0, 2, (*trials, mode.info_bits), generator=generator, dtype=torch.uint8)
+    generator = seeded(link.seed, stream=5)
+    bits = torch.from_numpy(generator.integers(0, 2, (*trials, mode.info_bits), dtype=np.uint8))
     failed = send_blocks(bits, mode, link).failed
     return int(failed.sum()), failed.numel()
 

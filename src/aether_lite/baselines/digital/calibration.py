@@ -11,12 +11,14 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from aether_lite.baselines.digital.ldpc import ITERATIONS, ldpc_code
 from aether_lite.baselines.digital.modem import BITS_PER_SYMBOL, modulate, soft_bits
 from aether_lite.channels import Symbols, awgn, rayleigh
+from aether_lite.channels.randomness import seeded
 
 QUANTILE = 3.2905  # of the normal distribution, two-sided 99.9 %
 UNCODED_SYMBOLS = 100_000
@@ -175,7 +177,7 @@ def _coded(reference: LdpcReference, blocks: int) -> CalibrationRow:
 
 
 def _random_bits(count: int) -> Tensor:
-    return torch.randint(0, 2, (count,), generator=torch.Generator().manual_seed(SEED), dtype=torch.uint8)
+    return torch.from_numpy(seeded(SEED, stream=5).integers(0, 2, count, dtype=np.uint8))
 
 
 def _as_symbols(values: Tensor) -> Symbols:

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from aether_lite.baselines.digital.codec2 import CODEC2
 from aether_lite.baselines.digital.ldpc import code_exists, ldpc_code
 from aether_lite.baselines.digital.modem import BITS_PER_SYMBOL, modulate, soft_bits
+from aether_lite.channels.randomness import seeded
 from aether_lite.hash import BIT_RATES
 from aether_lite.jscc import RATES
 from aether_lite.link import LinkConfig
@@ -110,7 +112,7 @@ def send_blocks(bits: Tensor, mode: Mode, link: LinkConfig) -> Blocks:
     """
     batch, count, length = bits.shape
     code = ldpc_code(length, mode.coded_bits(link.rate), BITS_PER_SYMBOL[mode.modulation])
-    key = torch.randint(0, 2, (length,), generator=torch.Generator().manual_seed(SCRAMBLER_SEED), dtype=torch.uint8)
+    key = torch.from_numpy(seeded(SCRAMBLER_SEED, stream=5).integers(0, 2, length, dtype=np.uint8))
     coded = code.encode((bits ^ key).flatten(0, 1)).reshape(batch, count, -1)
     symbols = Symbols(modulate(coded, mode.modulation), link.rate, mode.block_frames)
     logits = soft_bits(link.send(symbols), mode.modulation)
