@@ -18,13 +18,12 @@ import torch
 from aether_lite.audio import audio_blocks, read_audio, write_audio
 from aether_lite.channels import ReceivedBits, bsc
 from aether_lite.codec import HashCodec, SpiHash, load_hash, save_codec
-from aether_lite.container.bitstream import bit_array
 from aether_lite.container.entropy import _constriction
 from aether_lite.container.files import read_aeth
-from aether_lite.container.layout import HEADER_BYTES, TRAILER_BYTES, weights_id
-from aether_lite.container.prior import adaptive_prior, save_prior
+from aether_lite.container.layout import HEADER_BYTES, TRAILER_BYTES, bit_array
+from aether_lite.container.prior import adaptive_prior, read_label, save_prior
 from aether_lite.container.prior_fit import FitSettings, fit_prior
-from aether_lite.container.priors import ReleasedPrior, read_label
+from aether_lite.container.weights import weights_id
 from aether_lite.features import read_f32
 from aether_lite.hash import BIT_RATES
 
@@ -165,7 +164,7 @@ def test_a_prior_of_a_file_and_a_released_one(
     assert not Path("none.aeth").exists()
 
     path = Path("mine.safetensors").absolute()
-    monkeypatch.setattr("aether_lite.container.priors.released_priors", lambda: [ReleasedPrior(path, read_label(path))])
+    monkeypatch.setattr("aether_lite.container.prior.released_priors", lambda: {path: read_label(path)})
     assert aeth("encode", clip, "found.aeth", "--bitrate", 300, "--entropy").code == 0
     assert Path("found.aeth").read_bytes() == Path("given.aeth").read_bytes()
     assert aeth("decode", "found.aeth", "out.wav").code == 0

@@ -13,7 +13,7 @@ from stream_runs import pcm, read_tokens, run, start, wait_for
 
 from aether_lite.channels import ReceivedBits
 from aether_lite.codec import HashCodec, load_hash
-from aether_lite.container.bitstream import bit_array, heard_bits, unpack_tokens
+from aether_lite.container.layout import bit_array, received_bits, unpack_tokens
 from aether_lite.hash import BIT_RATES
 
 TOKEN = 1280
@@ -34,7 +34,7 @@ def test_packed_bits_through_a_pipe(hash_file: Path, codec: HashCodec, speech: n
     np.testing.assert_array_equal(unpack_tokens(sent.stdout, rate * 8 // 100), expected)
     heard = run(sent.stdout, "--decode", "--raw", *options)
     assert (heard.returncode, heard.stderr) == (0, b"")
-    offline = codec.decode(heard_bits(expected, rate))[0].numpy()
+    offline = codec.decode(received_bits(expected, rate))[0].numpy()
     np.testing.assert_allclose(np.frombuffer(heard.stdout, "<i2") / 32768, offline, atol=1e-3)
 
 

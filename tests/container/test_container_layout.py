@@ -10,20 +10,23 @@ import numpy as np
 import pytest
 import torch
 
-from aether_lite.container.bitstream import crc16, pack_tokens, token_bits, unpack_tokens
+from aether_lite.codec import load_hash
+from aether_lite.codec.loading import released_hash_codecs
 from aether_lite.container.files import read_aeth, read_span, read_stream, write_aeth
 from aether_lite.container.layout import (
     HEADER_BYTES,
     TRAILER_BYTES,
     Header,
-    entropy_coded,
+    crc16,
+    pack_tokens,
     parse_header,
+    token_bits,
     token_offset,
-    weights_id,
+    unpack_tokens,
 )
 from aether_lite.container.prior import adaptive_prior
-from aether_lite.container.reader import TokenReader
-from aether_lite.container.writer import TokenWriter
+from aether_lite.container.streams import TokenReader, TokenWriter
+from aether_lite.container.weights import check_model, released_weights, weights_id
 from aether_lite.errors import AetherError
 
 MODEL = bytes(range(0xA0, 0xA8))
@@ -127,7 +130,7 @@ def test_a_file_of_no_tokens_is_50_bytes() -> None:
 
 
 def coded_header(width: int) -> Header:
-    return entropy_coded(Header(width * 100 // 8, MODEL), adaptive_prior(width).identity)
+    return Header(width * 100 // 8, MODEL).coded(adaptive_prior(width).identity)
 
 
 def test_writer_refuses_what_does_not_fit() -> None:
@@ -179,3 +182,23 @@ def test_documented_examples_are_what_the_writer_writes(tmp_path: Path) -> None:
     write_aeth(coded, coded_header(24), bits, 16_000, adaptive_prior(24))
     assert coded.read_bytes() == documented_bytes("### An entropy-coded file")
     np.testing.assert_array_equal(read_aeth(coded, MODEL).bits, bits)
+
+
+def test_a_file_of_earlier_weights_says_which_and_where_they_are() -> None:
+    current, first = bytes.fromhex("0d6a9abed9416223"), bytes.fromhex("305c13110b31c50e")
+    check_model(Header(300, first), first, "x")
+    check_model(Header(300, first), None, "x")
+    with pytest.raises(AetherError, match=r"hash_small@1 \(305c13.*\), not by hash_small@5 \(0d6a.*git show"):
+        check_model(Header(300, first), current, "x")
+    with pytest.raises(AetherError, match=r"not by a0a1a2a3a4a5a6a7; give --model hash_small"):
+        check_model(Header(300, current), MODEL, "x")
+    with pytest.raises(AetherError, match=r"made by model a0a1a2a3a4a5a6a7, not by .*; give the weights that made it"):
+        check_model(Header(300, MODEL), first, "x")
+
+
+@pytest.mark.parametrize("name", list(released_hash_codecs()))
+def test_released_weights_are_the_newest_listed_version(name: str) -> None:
+    weights = released_weights(weights_id(load_hash(name).model.state_dict()))
+    assert weights is not None
+    assert weights.current
+    assert weights.name.partition("@")[0] == name

@@ -8,11 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aether_lite.container.entropy import BlockCoder, _bernoulli_family, _constriction
+from aether_lite.container.entropy import (
+    BlockCoder,
+    Predictor,
+    _bernoulli_family,
+    _constriction,
+    squash_table,
+    stretch_table,
+)
 from aether_lite.container.files import read_aeth, write_aeth
 from aether_lite.container.layout import Header
 from aether_lite.container.prior import adaptive_prior
-from aether_lite.container.prior_predictor import Predictor, squash_table, stretch_table
 from aether_lite.errors import AetherError
 
 

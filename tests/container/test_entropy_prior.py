@@ -11,12 +11,20 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from aether_lite.container.bitstream import BitArray
-from aether_lite.container.entropy import BlockCoder, _constriction
-from aether_lite.container.prior import FORMAT, Prior, PriorLabel, adaptive_prior, load_prior, read_label, save_prior
-from aether_lite.container.prior_contexts import context_cells, table_starts
+from aether_lite.container.entropy import BlockCoder, Predictor, _constriction
+from aether_lite.container.layout import BitArray
+from aether_lite.container.prior import (
+    FORMAT,
+    Prior,
+    PriorLabel,
+    adaptive_prior,
+    context_cells,
+    load_prior,
+    read_label,
+    save_prior,
+    table_starts,
+)
 from aether_lite.container.prior_fit import FitSettings, _Examples, _Mixer, fit_prior
-from aether_lite.container.prior_predictor import Predictor
 from aether_lite.errors import AetherError
 
 WIDTH = 24

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from aether_lite.channels import Bits, ReceivedBits, bsc, lose_tokens
 from aether_lite.codec import CompiledSteps, HashCodec, SpiHash, preset
-from aether_lite.container.bitstream import bit_array, heard_bits
+from aether_lite.container.layout import bit_array, received_bits
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES
 from aether_lite.streaming import BitDecoder, BitEncoder
@@ -225,7 +225,7 @@ def test_bytes_between_programs(tiny_hash_codec: HashCodec, speech_features: Ten
 
 def test_bits_of_a_file_become_soft_bits() -> None:
     bits = np.array([[0, 1], [1, 1]], dtype=np.uint8).repeat(12, axis=1)
-    received = heard_bits(bits, 300, erased=[False, True], certainty=0.5)
+    received = received_bits(bits, 300, erased=[False, True], certainty=0.5)
     received.validate()
     assert received.values[0, 0].tolist() == [-0.5] * 12 + [0.5] * 12
     assert not received.values[0, 1].any()

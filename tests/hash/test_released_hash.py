@@ -12,11 +12,11 @@ import torch
 from aether_lite.audio import read_audio
 from aether_lite.channels import bsc
 from aether_lite.codec import HashCodec, load_hash
-from aether_lite.container.bitstream import bit_array, token_bits
 from aether_lite.container.files import read_stream
-from aether_lite.container.layout import Header, entropy_coded, weights_id
-from aether_lite.container.priors import prior_for_model
-from aether_lite.container.writer import TokenWriter
+from aether_lite.container.layout import Header, bit_array, token_bits
+from aether_lite.container.prior import prior_for_model
+from aether_lite.container.streams import TokenWriter
+from aether_lite.container.weights import weights_id
 from aether_lite.hash import BIT_RATES
 from aether_lite.losses.feature import feature_loss
 
@@ -61,7 +61,7 @@ def test_every_rate_has_a_prior_that_makes_the_file_smaller_and_loses_nothing(
     def written(writer: TokenWriter) -> bytes:
         return writer.push(bits) + writer.finish(1280 * len(bits))
 
-    coded_header = entropy_coded(plain, prior.identity)
+    coded_header = plain.coded(prior.identity)
     stored = written(TokenWriter(plain))
     coded = written(TokenWriter(coded_header, prior))
     assert len(coded) < most * len(stored)

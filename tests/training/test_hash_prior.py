@@ -10,9 +10,9 @@ import torch
 
 from aether_lite.cli.main import main
 from aether_lite.codec import HashCodec, SpiHash, load_hash
-from aether_lite.container.bitstream import bit_array
-from aether_lite.container.layout import Header, weights_id
+from aether_lite.container.layout import Header, bit_array
 from aether_lite.container.prior import adaptive_prior, load_prior, read_label
+from aether_lite.container.weights import weights_id
 from aether_lite.data.pairs import find_clips, read_frames
 from aether_lite.features import write_f32
 from aether_lite.training.hash_prior import at_rate, clip_bits, file_sizes

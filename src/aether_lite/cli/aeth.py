@@ -70,8 +70,7 @@ def writers_prior(given: str | None, model_id: bytes, token_bits: int) -> Prior:
     Raises:
         AetherError: not a prior, one for other tokens, or none is released.
     """
-    from aether_lite.container.prior import adaptive_prior, load_prior
-    from aether_lite.container.priors import ADAPTIVE, prior_for_model
+    from aether_lite.container.prior import ADAPTIVE, adaptive_prior, load_prior, prior_for_model
 
     if given is None:
         return prior_for_model(model_id, token_bits)
@@ -87,8 +86,7 @@ def writers_prior(given: str | None, model_id: bytes, token_bits: int) -> Prior:
 
 def readers_prior(given: str | None) -> Prior | None:
     """The prior to read with; None for the one that the file names, released or adaptive."""
-    from aether_lite.container.prior import load_prior
-    from aether_lite.container.priors import ADAPTIVE
+    from aether_lite.container.prior import ADAPTIVE, load_prior
 
     return None if given is None or given == ADAPTIVE else load_prior(given)
 

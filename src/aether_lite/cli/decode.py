@@ -108,7 +108,7 @@ class Decoding:
             AetherError: another kind of file, model or prior; no tokens; unless tolerant, anything damaged.
         """
         from aether_lite.container.files import read_stream
-        from aether_lite.container.layout import weights_id
+        from aether_lite.container.weights import weights_id
 
         model_id = weights_id(self.codec.model.state_dict())
         with reading(source) as (stream, name):
@@ -119,10 +119,10 @@ class Decoding:
 
     def _features(self, recording: Recording) -> Tensor:
         """Decoded features ``[F, 20]`` of all tokens; damaged ones take the decoder's path of lost tokens."""
-        from aether_lite.container.bitstream import heard_bits
+        from aether_lite.container.layout import received_bits
 
         header = recording.header
-        received = heard_bits(recording.bits, header.bit_rate, header.token_frames, recording.erased)
+        received = received_bits(recording.bits, header.bit_rate, header.token_frames, recording.erased)
         return self.codec.decode_features(received)[0]
 
 

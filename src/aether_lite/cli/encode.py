@@ -17,7 +17,7 @@ from aether_lite.errors import AetherError
 
 if TYPE_CHECKING:
     from aether_lite.codec import HashCodec
-    from aether_lite.container.bitstream import BitArray
+    from aether_lite.container.layout import BitArray
     from aether_lite.container.prior import Prior
 
 
@@ -72,7 +72,8 @@ class Encoding:
 
     def __init__(self, model: str, bitrate: int, entropy: bool, prior: str | None, search: int = 0) -> None:
         from aether_lite.codec import load_hash
-        from aether_lite.container.layout import Header, entropy_coded, weights_id
+        from aether_lite.container.layout import Header
+        from aether_lite.container.weights import weights_id
 
         self.codec: HashCodec = load_hash(model)
         self.model, self.search = model, search
@@ -83,11 +84,11 @@ class Encoding:
         self.prior: Prior | None = None
         if entropy:
             self.prior = writers_prior(prior, model_id, self.header.token_bits)
-            self.header = entropy_coded(self.header, self.prior.identity)
+            self.header = self.header.coded(self.prior.identity)
 
     def run(self, source: str, destination: str, progress: Steps) -> dict[str, Any]:
         """Read, encode, write; returns all numbers."""
-        from aether_lite.container.writer import TokenWriter
+        from aether_lite.container.streams import TokenWriter
 
         writer = TokenWriter(self.header, self.prior)
         samples = tokens = size = 0
@@ -110,7 +111,7 @@ class Encoding:
         import torch
 
         from aether_lite.audio import audio_blocks
-        from aether_lite.container.bitstream import bit_array
+        from aether_lite.container.layout import bit_array
         from aether_lite.features import FRAME
         from aether_lite.streaming import BitEncoder, SearchingEncoder
 

@@ -67,13 +67,13 @@ def _info_bits(path: str, json: bool) -> None:
 def released() -> list[dict[str, Any]]:
     """Weights that come with the package: kind, name, file and size [bytes]."""
     from aether_lite.codec.loading import released_codecs, released_hash_codecs
-    from aether_lite.container.priors import released_priors
+    from aether_lite.container.prior import released_priors
     from aether_lite.losses.asr import DEFAULT_EAR, ear_path
     from aether_lite.vocoder import released_vocoders
 
     found = [("codec", name, path) for name, path in released_codecs().items()]
     found += [("hash codec", name, path) for name, path in released_hash_codecs().items()]
-    found += [("prior", prior.path.stem.removeprefix("prior_"), prior.path) for prior in released_priors()]
+    found += [("prior", path.stem.removeprefix("prior_"), path) for path in released_priors()]
     found += [("vocoder", name, path) for name, path in released_vocoders().items()]
     found.append(("ear", DEFAULT_EAR, ear_path(DEFAULT_EAR)))
     return [{"kind": kind, "name": name, "file": path.name, "bytes": path.stat().st_size} for kind, name, path in found]

@@ -10,22 +10,23 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from aether_lite.container.bitstream import BitArray, unpack_tokens
 from aether_lite.container.blocks import damaged_block
 from aether_lite.container.layout import (
     CRC_BYTES,
     HEADER_BYTES,
     TRAILER_BYTES,
+    BitArray,
     Header,
+    Trailer,
     block_crc,
-    other_model,
     parse_header,
     token_offset,
     trailer_at,
+    unpack_tokens,
 )
 from aether_lite.container.prior import Prior
-from aether_lite.container.reader import Damage, TokenReader, Tokens
-from aether_lite.container.writer import TokenWriter
+from aether_lite.container.streams import Damage, TokenReader, Tokens, TokenWriter
+from aether_lite.container.weights import check_model
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
 
@@ -61,7 +62,7 @@ def write_aeth(path: str | Path, header: Header, bits: ArrayLike, samples: int, 
         header: of the file; with a ``prior_id`` it is entropy coded.
         bits: 0 and 1, as many a token as the header's rate has.
         samples: audio samples at 16 kHz that the tokens stand for.
-        prior: the prior that ``header.prior_id`` names; None: a plain file.
+        prior: the prior that ``header.prior_id`` identifies; None: a plain file.
 
     Raises:
         AetherError: bits, samples or prior that do not fit the header, or a path that cannot be written.
@@ -104,8 +105,20 @@ def read_stream(
     runs.append(reader.finish())
     header = reader.header
     assert header is not None  # finish raises without one
-    tokens = _joined(runs, header.token_bits)
+    tokens = Tokens.of([(run.bits, run.erased) for run in runs if len(run.bits)], header.token_bits)
     return Recording(header, tokens.bits, tokens.erased, reader.samples, reader.damage, size)
+
+
+def read_ends(stream: BinaryIO, name: str) -> tuple[Header, Trailer | None, int]:
+    """Header, trailer (None where no undamaged one ends the file) and size [bytes]; nothing between is read.
+
+    Raises:
+        AetherError: no valid header.
+    """
+    header = parse_header(stream.read(HEADER_BYTES), name)
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(max(HEADER_BYTES, size - TRAILER_BYTES))
+    return header, trailer_at(stream.read(TRAILER_BYTES), 0), size
 
 
 def read_span(path: str | Path, first: int, count: int, model_id: bytes | None = None) -> BitArray:
@@ -126,44 +139,28 @@ def read_span(path: str | Path, first: int, count: int, model_id: bytes | None =
 
 
 def _span(stream: BinaryIO, name: str, first: int, count: int, model_id: bytes | None) -> BitArray:
-    start = stream.read(HEADER_BYTES)
-    header = parse_header(start, name)
+    header, trailer, size = read_ends(stream, name)
     if header.prior_id is not None:
         raise AetherError(f"{name}: is entropy coded, which has no constant bit rate: read it from the start")
-    size = stream.seek(0, os.SEEK_END)
-    stream.seek(max(HEADER_BYTES, size - TRAILER_BYTES))
-    trailer = trailer_at(stream.read(TRAILER_BYTES), 0)
     if trailer is None or _plain_size(header, trailer.tokens) != size:
         raise AetherError(f"{name}: has no valid end mark: it is truncated or goes on after its end")
     if first < 0 or count < 0 or first + count > trailer.tokens:
         raise AetherError(f"{name}: has tokens 0..{trailer.tokens - 1}; {first}..{first + count - 1} were asked for")
-    if model_id is not None and header.model_id != model_id:
-        raise other_model(header, model_id, name)
+    check_model(header, model_id, name)
     blocks = range(first // header.block_tokens, -(-(first + count) // header.block_tokens))
     stream.seek(token_offset(header, blocks.start * header.block_tokens))
-    runs = [_block(stream, header, name, block, trailer.tokens) for block in blocks]
+    runs = [np.zeros((0, header.token_bits), dtype=np.uint8)]
+    for block in blocks:
+        tokens = min(header.block_tokens, trailer.tokens - block * header.block_tokens)
+        data = stream.read(header.block_bytes(tokens))
+        if block_crc(block, data[:-CRC_BYTES]) != data[-CRC_BYTES:]:
+            raise damaged_block(name, header, block)
+        runs.append(unpack_tokens(data[:-CRC_BYTES], header.token_bits))
     begin = first - blocks.start * header.block_tokens
-    return np.concatenate([np.zeros((0, header.token_bits), dtype=np.uint8), *runs])[begin : begin + count]
-
-
-def _block(stream: BinaryIO, header: Header, name: str, block: int, all_tokens: int) -> BitArray:
-    """Tokens of the plain block that starts where ``stream`` stands."""
-    tokens = min(header.block_tokens, all_tokens - block * header.block_tokens)
-    data = stream.read(header.block_bytes(tokens))
-    if block_crc(block, data[:-CRC_BYTES]) != data[-CRC_BYTES:]:
-        raise damaged_block(name, header, block, "CRC-16 does not fit")
-    return unpack_tokens(data[:-CRC_BYTES], header.token_bits)
+    return np.concatenate(runs)[begin : begin + count]
 
 
 def _plain_size(header: Header, tokens: int) -> int:
     """Bytes of a plain file."""
     blocks, rest = divmod(tokens, header.block_tokens)
     return HEADER_BYTES + blocks * header.block_bytes(header.block_tokens) + header.block_bytes(rest) + TRAILER_BYTES
-
-
-def _joined(runs: list[Tokens], token_bits: int) -> Tokens:
-    bits = [run.bits for run in runs if len(run.bits)]
-    erased = [run.erased for run in runs if len(run.bits)]
-    if not bits:
-        return Tokens(np.zeros((0, token_bits), dtype=np.uint8), np.zeros(0, dtype=np.bool_))
-    return Tokens(np.concatenate(bits), np.concatenate(erased))

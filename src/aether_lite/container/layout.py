@@ -1,9 +1,11 @@
-"""Layout of `.aeth` files: header, blocks and trailer (docs/format.md has every byte).
+"""Byte layout of `.aeth` files: packed tokens, header, trailer and check sums, see docs/reference/format.md.
 
 ::
 
     header 28 | block 0 | block 1 | ... | last block | trailer 22
 
+A token is ``token_frames`` frames of 10 ms (8 in the released codecs, 80 ms). At ``B`` bit/s it has
+``B * token_frames / 100`` bits, which must be whole bytes: 24, 48, 96, 192 bits at 300, 600, 1200, 2400 bit/s.
 A block is the whole tokens of one second (12 of 80 ms) and a CRC-16. In a plain file every block but the last has
 the same length, so a token's place is a formula; in an entropy-coded file blocks have a length field instead.
 """
@@ -11,21 +13,23 @@ the same length, so a token's place is a formula; in an entropy-coded file block
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from binascii import crc_hqx
 from dataclasses import dataclass, replace
-from hashlib import sha256
-from typing import TYPE_CHECKING
 
-from aether_lite.container.bitstream import TOKEN_FRAMES, crc16, token_bits
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME
-from aether_lite.payload import FRAMES_PER_SECOND
+from aether_lite.hash.mapping import checked_bit_rate
+from aether_lite.payload import FRAMES_PER_SECOND, Bits, ReceivedBits
 
-if TYPE_CHECKING:
-    import torch
+BitArray = NDArray[np.uint8]
 
 MAGIC = b"AETH"
 VERSION = 1
+TOKEN_FRAMES = 8
 ID_BYTES = 8
 CRC_BYTES = 2
 SYNC_MARK = b"\xae\x7d"  # starts a block at which the entropy coder starts afresh
@@ -35,25 +39,76 @@ NO_ID = bytes(ID_BYTES)
 _ENTROPY_CODED = 1  # bit of the flags
 _HEADER = struct.Struct("<4sBBHBB8s8s")
 _TRAILER = struct.Struct("<4sIQI")
+_CRC_START = 0xFFFF
 HEADER_BYTES = _HEADER.size + CRC_BYTES
 TRAILER_BYTES = _TRAILER.size + CRC_BYTES
 MAX_TOKENS = 2**32 - 1
 MAX_RESET_BLOCKS = 255
-RESET_BLOCKS = 10  # default: damage costs at most 9.6 s (docs/format.md has the sizes)
+RESET_BLOCKS = 10  # default: damage costs at most 9.6 s (the format's page has the sizes)
 
 
-def weights_id(state: Mapping[str, torch.Tensor]) -> bytes:
-    """First 8 bytes of the SHA-256 over a model's weights: names, shapes and values, in the order of the names.
+def token_bits(bit_rate: int, token_frames: int = TOKEN_FRAMES) -> int:
+    """Bits of one token; a multiple of 8.
 
-    Values count as float32 (integers as int64), little-endian, so neither the file nor the device matters.
+    Args:
+        bit_rate: one of 300, 600, 1200, 2400 [bit/s].
+        token_frames: frames of 10 ms a token, 1..100.
+
+    Raises:
+        AetherError: another rate or token length, or a token that is not whole bytes.
     """
-    digest = sha256()
-    for name in sorted(state):
-        tensor = state[name].detach().cpu()
-        values = (tensor.float() if tensor.is_floating_point() else tensor.long()).numpy()
-        digest.update(f"{name}{list(values.shape)}".encode())
-        digest.update(values.astype(values.dtype.newbyteorder("<")).tobytes())
-    return digest.digest()[:ID_BYTES]
+    checked_bit_rate(bit_rate)
+    if not 1 <= token_frames <= FRAMES_PER_SECOND:
+        raise AetherError(f"token of {token_frames} frames: must be 1..{FRAMES_PER_SECOND} frames of 10 ms")
+    bits, rest = divmod(bit_rate * token_frames, FRAMES_PER_SECOND)
+    if rest or bits % 8:
+        raise AetherError(f"token of {token_frames} frames: is not whole bytes at {bit_rate} bit/s; 8 frames are")
+    return bits
+
+
+def checked_bits(bits: ArrayLike, per_token: int) -> BitArray:
+    """``bits`` as ``[K, per_token] uint8`` of 0 and 1.
+
+    Raises:
+        AetherError: another shape, or a value that is neither 0 nor 1 (False nor True).
+    """
+    values = np.asarray(bits)
+    if values.ndim != 2 or values.shape[1] != per_token:
+        raise AetherError(f"bits of shape {list(values.shape)}: must be [tokens, {per_token}] at this bit rate")
+    numeric = np.issubdtype(values.dtype, np.number) or values.dtype == np.bool_
+    if not numeric or ((values != 0) & (values != 1)).any():
+        raise AetherError("bits: must all be 0 or 1")
+    return values.astype(np.uint8)
+
+
+def pack_tokens(bits: BitArray) -> bytes:
+    """``[K, n]`` bits -> ``K * n / 8`` bytes; bit 0 of a token is the highest bit of its first byte."""
+    return np.packbits(bits, axis=1).tobytes()
+
+
+def unpack_tokens(data: bytes | bytearray, per_token: int) -> BitArray:
+    """Whole tokens of packed bytes -> ``[K, per_token] uint8``; the inverse of ``pack_tokens``."""
+    return np.unpackbits(np.frombuffer(bytes(data), dtype=np.uint8).reshape(-1, per_token // 8), axis=1)
+
+
+def crc16(data: bytes | bytearray, start: bytes = b"") -> int:
+    """CRC-16/IBM-3740 (polynomial 0x1021, start 0xFFFF, not reflected) of ``start`` and then ``data``.
+
+    Any change within 16 neighbouring bits is found; of others, all but about one in 65 536.
+    """
+    return crc_hqx(data, crc_hqx(start, _CRC_START))
+
+
+def block_crc(block: int, body: bytes | bytearray) -> bytes:
+    """CRC of a block: over its index (32 bits, little-endian, not stored) and then its bytes.
+
+    The index makes a block that is missing, doubled or out of place a damaged one.
+    """
+    return crc16(body, start=block.to_bytes(4, "little")).to_bytes(CRC_BYTES, "little")
+
+
+def _sealed(body: bytes) -> bytes:
+    return body + crc16(body).to_bytes(CRC_BYTES, "little")
 
 
 @dataclass(frozen=True)
@@ -62,10 +117,15 @@ class Header:
 
     Args:
         bit_rate: 300, 600, 1200 or 2400 bit/s, before entropy coding.
-        model_id: 8 bytes that name the weights (``weights_id``).
+        model_id: 8 bytes that identify the weights (:mod:`aether_lite.container.weights`).
         token_frames: frames of 10 ms a token.
-        prior_id: 8 bytes that name the prior of an entropy-coded file (``Prior.identity``); None: a plain file.
+        prior_id: 8 bytes that identify the prior of an entropy-coded file (``Prior.identity``); None: a plain file.
         reset_blocks: entropy-coded: the coder starts afresh at every such block, 1..255.
+
+    Attributes:
+        token_bits, token_bytes, token_samples: of one token: bits, packed bytes, samples of audio at 16 kHz.
+        block_tokens: tokens of every block but the last: the whole tokens of one second.
+        length_bytes: of a coded block's length field: 1 where a packed block is at most 255 bytes, else 2.
 
     Raises:
         AetherError: a value out of range.
@@ -88,28 +148,23 @@ class Header:
 
     @property
     def token_bits(self) -> int:
-        """BitArray of one token."""
         return token_bits(self.bit_rate, self.token_frames)
 
     @property
     def token_bytes(self) -> int:
-        """Packed bytes of one token."""
         return self.token_bits // 8
 
     @property
+    def token_samples(self) -> int:
+        return self.token_frames * FRAME
+
+    @property
     def block_tokens(self) -> int:
-        """Tokens of every block but the last: the whole tokens of one second."""
         return FRAMES_PER_SECOND // self.token_frames
 
     @property
     def length_bytes(self) -> int:
-        """Width of a coded block's length field: 1 where a packed block is at most 255 bytes, else 2."""
         return 1 if self.block_tokens * self.token_bytes <= 255 else 2
-
-    @property
-    def token_samples(self) -> int:
-        """Audio samples of one token at 16 kHz."""
-        return self.token_frames * FRAME
 
     def block_bytes(self, tokens: int) -> int:
         """Bytes of a plain block of ``tokens`` tokens with its CRC; 0 for none."""
@@ -119,17 +174,15 @@ class Header:
         """Whether the entropy coder starts afresh at block ``block``."""
         return self.prior_id is not None and block % self.reset_blocks == 0
 
+    def coded(self, prior_id: bytes, reset_blocks: int = RESET_BLOCKS) -> Header:
+        """The header of the same tokens entropy coded with the prior that ``prior_id`` identifies."""
+        return replace(self, prior_id=prior_id, reset_blocks=reset_blocks)
+
     def to_bytes(self) -> bytes:
         """The 28 bytes."""
         flags = 0 if self.prior_id is None else _ENTROPY_CODED
         values = (self.bit_rate, self.token_frames, self.reset_blocks, self.model_id, self.prior_id or NO_ID)
-        body = _HEADER.pack(MAGIC, VERSION, flags, *values)
-        return body + crc16(body).to_bytes(CRC_BYTES, "little")
-
-
-def entropy_coded(header: Header, prior_id: bytes, reset_blocks: int = RESET_BLOCKS) -> Header:
-    """The header of the same tokens entropy coded with the prior that ``prior_id`` names."""
-    return replace(header, prior_id=prior_id, reset_blocks=reset_blocks)
+        return _sealed(_HEADER.pack(MAGIC, VERSION, flags, *values))
 
 
 def parse_header(data: bytes | bytearray, name: str) -> Header:
@@ -145,7 +198,7 @@ def parse_header(data: bytes | bytearray, name: str) -> Header:
         raise AetherError(f"{name}: is truncated within its header ({len(head)} of {HEADER_BYTES} bytes)")
     if head[4] != VERSION:
         raise AetherError(f"{name}: has version {head[4]} of the .aeth format; this program reads version {VERSION}")
-    if crc16(head[:-CRC_BYTES]) != int.from_bytes(head[-CRC_BYTES:], "little"):
+    if _sealed(head[:-CRC_BYTES]) != head:
         raise AetherError(f"{name}: its header is damaged (CRC-16 does not fit)")
     _, _, flags, bit_rate, token_frames, reset_blocks, model_id, prior_id = _HEADER.unpack(head[:-CRC_BYTES])
     coded = flags == _ENTROPY_CODED
@@ -155,13 +208,6 @@ def parse_header(data: bytes | bytearray, name: str) -> Header:
         return Header(bit_rate, model_id, token_frames, prior_id if coded else None, reset_blocks)
     except AetherError as error:
         raise AetherError(f"{name}: {error}") from error
-
-
-def other_model(header: Header, wanted: bytes, name: str) -> AetherError:
-    """The error for a file made by another model than ``wanted``."""
-    return AetherError(
-        f"{name}: made by model {header.model_id.hex()}, not by {wanted.hex()}; give the model that made it"
-    )
 
 
 def token_offset(header: Header, token: int) -> int:
@@ -192,23 +238,34 @@ class Trailer:
 
     def to_bytes(self) -> bytes:
         """The 22 bytes."""
-        body = _TRAILER.pack(END_MARK, self.tokens, self.samples, self.tokens_crc)
-        return body + crc16(body).to_bytes(CRC_BYTES, "little")
+        return _sealed(_TRAILER.pack(END_MARK, self.tokens, self.samples, self.tokens_crc))
 
 
 def trailer_at(data: bytes | bytearray, start: int) -> Trailer | None:
     """The undamaged trailer that lies at ``start``, if one does."""
-    body = bytes(data[start : start + TRAILER_BYTES])
-    if len(body) < TRAILER_BYTES or not body.startswith(END_MARK):
+    end = bytes(data[start : start + TRAILER_BYTES])
+    if len(end) < TRAILER_BYTES or not end.startswith(END_MARK) or _sealed(end[:-CRC_BYTES]) != end:
         return None
-    if crc16(body[:-CRC_BYTES]) != int.from_bytes(body[-CRC_BYTES:], "little"):
-        return None
-    return Trailer(*_TRAILER.unpack(body[:-CRC_BYTES])[1:])
+    return Trailer(*_TRAILER.unpack(end[:-CRC_BYTES])[1:])
 
 
-def block_crc(block: int, body: bytes | bytearray) -> bytes:
-    """CRC of a block: over its index (32 bits, little-endian, not stored) and then its bytes.
+def bit_array(bits: Bits) -> BitArray:
+    """``[B, K, n] uint8``: 1 for a bit of +1, 0 for one of -1."""
+    return np.asarray((bits.values > 0).numpy(force=True), dtype=np.uint8)
 
-    The index makes a block that is missing, doubled or out of place a damaged one.
+
+def received_bits(
+    bits: BitArray, rate: int, token_frames: int = TOKEN_FRAMES, erased: ArrayLike | None = None, certainty: float = 1.0
+) -> ReceivedBits:
+    """Bits of one stream as a decoder takes them, ``[1, K, n]``.
+
+    Args:
+        bits: ``[K, n]`` of 0 and 1.
+        rate: [bit/s].
+        token_frames: frames of 10 ms a token.
+        erased: ``[K] bool``, tokens whose soft bits become 0; None for no token.
+        certainty: of the soft bits, 1 - 2 p where p is the error rate that the bits are known to have.
     """
-    return crc16(body, start=block.to_bytes(4, "little")).to_bytes(CRC_BYTES, "little")
+    lost = torch.from_numpy(np.zeros(len(bits), np.bool_) if erased is None else np.array(erased))
+    soft = certainty * (2.0 * torch.from_numpy(np.array(bits, dtype=np.float32)) - 1.0)
+    return ReceivedBits(soft.masked_fill(lost[:, None], 0)[None], rate, lost[None], token_frames)

@@ -17,10 +17,9 @@ import torch.nn.functional as F
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from aether_lite.container.bitstream import BitArray, checked_bits
-from aether_lite.container.prior import CELL_ONE, WEIGHT_ONE, Prior
-from aether_lite.container.prior_contexts import cells_per_table, context_cells
-from aether_lite.container.prior_predictor import CELL_TO_STRETCH, LOGIT_LIMIT, LOGIT_UNIT, stretch_table
+from aether_lite.container.entropy import CELL_TO_STRETCH, LOGIT_LIMIT, LOGIT_UNIT, stretch_table
+from aether_lite.container.layout import BitArray, checked_bits
+from aether_lite.container.prior import CELL_ONE, WEIGHT_ONE, Prior, cells_per_table, context_cells
 from aether_lite.errors import AetherError
 
 TRAINED_COUNT = 60  # observations a trained cell stands for at most: how soon it follows a new speaker

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aether_lite.container.bitstream import bit_array, pack_tokens, token_bits, unpack_tokens
+from aether_lite.container.layout import bit_array, pack_tokens, token_bits, unpack_tokens
 from aether_lite.payload import Bits, ReceivedBits
 from aether_lite.streaming.pipe import whole_pieces
 

@@ -11,11 +11,10 @@ import torch
 import torch.nn.functional as F
 
 from aether_lite.codec import SpiHash
-from aether_lite.container.bitstream import BitArray, bit_array, token_bits
 from aether_lite.container.files import read_stream
-from aether_lite.container.layout import Header, entropy_coded
+from aether_lite.container.layout import BitArray, Header, bit_array, token_bits
 from aether_lite.container.prior import Prior
-from aether_lite.container.writer import TokenWriter
+from aether_lite.container.streams import TokenWriter
 from aether_lite.data.pairs import Clip, read_frames
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES
@@ -95,7 +94,7 @@ def file_sizes(clips: Sequence[BitArray], header: Header, prior: Prior, progress
     Raises:
         AetherError: the extra ``entropy`` is not installed, or a file does not give its bits back.
     """
-    coded_header = entropy_coded(header, prior.identity)
+    coded_header = header.coded(prior.identity)
     plain = coded = 0
     for done, clip in enumerate(clips, 1):
         data = _file(coded_header, clip, prior)

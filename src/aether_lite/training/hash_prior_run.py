@@ -13,9 +13,10 @@ import numpy as np
 
 from aether_lite.codec import load_hash_codec
 from aether_lite.codec.loading import codec_path
-from aether_lite.container.layout import Header, weights_id
+from aether_lite.container.layout import Header
 from aether_lite.container.prior import MAX_HIDDEN, save_prior
 from aether_lite.container.prior_fit import FitSettings, fit_prior
+from aether_lite.container.weights import weights_id
 from aether_lite.data.pairs import Clip
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES

@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 from aether_lite.codec import CodecConfig, SpiHash, SpiJscc, grown, preset
 from aether_lite.codec.growth import GROWING
 from aether_lite.codec.loading import codec_path, load_codec, save_codec, start_hash_codec
-from aether_lite.container.bitstream import token_bits
+from aether_lite.container.layout import token_bits
 from aether_lite.data.corpus import Corpus
 from aether_lite.data.loader import Loader
 from aether_lite.errors import AetherError

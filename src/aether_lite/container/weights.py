@@ -1,0 +1,87 @@
+"""Which weights an `.aeth` file needs: their id, and the name and version that go with it.
+
+The header holds the first 8 bytes of a digest of the weights. ``zoo/versions.json`` lists the id of every file that
+was ever released under a name, in order, and where it is kept: ``hash_small@2`` is the second one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+
+import torch
+
+from aether_lite.container.layout import ID_BYTES, Header
+from aether_lite.errors import AetherError
+
+
+@dataclass(frozen=True)
+class ReleasedWeights:
+    """A version of released weights.
+
+    Attributes:
+        name: with its version, ``hash_small@2``.
+        current: it comes with this package.
+        place: how to get it from the repository, where it does not.
+    """
+
+    name: str
+    current: bool
+    place: str
+
+
+def weights_id(state: Mapping[str, torch.Tensor]) -> bytes:
+    """First 8 bytes of the SHA-256 over a model's weights: names, shapes and values, in the order of the names.
+
+    Values count as float32 (integers as int64), little-endian, so neither the file nor the device matters.
+    """
+    digest = sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu()
+        values = (tensor.float() if tensor.is_floating_point() else tensor.long()).numpy()
+        digest.update(f"{name}{list(values.shape)}".encode())
+        digest.update(values.astype(values.dtype.newbyteorder("<")).tobytes())
+    return digest.digest()[:ID_BYTES]
+
+
+@cache
+def _versions() -> dict[bytes, ReleasedWeights]:
+    listed = json.loads((files("aether_lite") / "zoo" / "versions.json").read_text(encoding="utf-8"))
+    return {
+        bytes.fromhex(entry["id"]): ReleasedWeights(
+            f"{name}@{number}", number == len(entries), f"git show {entry['commit']}:{entry['file']}"
+        )
+        for name, entries in listed.items()
+        for number, entry in enumerate(entries, 1)
+    }
+
+
+def released_weights(model_id: bytes) -> ReleasedWeights | None:
+    """The released weights with this id; None where it is not that of a release."""
+    return _versions().get(model_id)
+
+
+def check_model(header: Header, wanted: bytes | None, name: str) -> None:
+    """Refuse a file that other weights than ``wanted`` (None: any) made.
+
+    Raises:
+        AetherError: naming the file, the weights that it needs and where they are.
+    """
+    if wanted is None or header.model_id == wanted:
+        return
+    needed, given = released_weights(header.model_id), released_weights(wanted)
+    made, other = (
+        ident.hex() if known is None else f"{known.name} ({ident.hex()})"
+        for ident, known in ((header.model_id, needed), (wanted, given))
+    )
+    if needed is None:
+        where = "give the weights that made it with --model FILE"
+    elif needed.current:
+        where = f"give --model {needed.name.partition('@')[0]}"
+    else:
+        where = f"get them from the repository ({needed.place} > FILE) and give --model FILE"
+    raise AetherError(f"{name}: made by model {made}, not by {other}; {where}")
