@@ -24,8 +24,7 @@ from numpy.typing import ArrayLike
 
 from aether_lite.audio import read_audio
 from aether_lite.channels import Symbols, awgn
-from aether_lite.export import OnnxStep, export_folder
-from aether_lite.export.clip import decode_clip, encode_clip, speak_clip
+from aether_lite.export import OnnxStep, decode_clip, encode_clip, export_folder, speak_clip
 from aether_lite.export.runner import Array
 from aether_lite.features import extract_features
 from aether_lite.features.layout import NUM_FREE, SAMPLE_RATE

@@ -26,8 +26,7 @@ import torch
 from torch import Tensor
 
 from aether_lite.audio import read_audio
-from aether_lite.export.graph import to_onnx
-from aether_lite.export.quantise import quantise
+from aether_lite.export.graph import quantise, to_onnx
 from aether_lite.export.runner import OnnxStep, session
 from aether_lite.export.steps import VocoderFrame
 from aether_lite.features import extract_features

@@ -27,9 +27,8 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 
-from aether_lite.export import OnnxStep, export_folder, read_manifest
-from aether_lite.export.check import TOLERANCE, largest_difference, probes
-from aether_lite.export.clip import decode_clip, encode_clip, speak_clip
+from aether_lite.export import OnnxStep, decode_clip, encode_clip, export_folder, read_manifest, speak_clip
+from aether_lite.export.folder import TOLERANCE, largest_difference, probes
 from aether_lite.export.steps import DecoderStep, VocoderFrame
 
 DATA = Path(__file__).parents[1] / "vectors"

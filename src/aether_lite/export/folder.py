@@ -1,4 +1,4 @@
-"""The exported folder: graphs and manifest, there as a whole or not at all."""
+"""The exported folder: graphs, their comparison with torch and the manifest, there as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,19 +8,46 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from torch import Tensor
+
+from aether_lite import __version__
+from aether_lite.codec.latency import latency
 from aether_lite.codec.loading import DEFAULT_CODEC, codec_path, load_codec
+from aether_lite.codec.symbol_model import SpiJscc
 from aether_lite.errors import AetherError
-from aether_lite.export.check import TOLERANCE, largest_difference, probes
-from aether_lite.export.graph import to_onnx
-from aether_lite.export.manifest import manifest
-from aether_lite.export.packages import check_export_packages
-from aether_lite.export.quantise import quantise
-from aether_lite.export.runner import MANIFEST, OnnxStep, session
+from aether_lite.export.graph import OPSET, quantise, to_onnx
+from aether_lite.export.runner import FORMAT, MANIFEST, NEW_STATE, OnnxStep, check_packages, session
 from aether_lite.export.steps import Step, codec_and_vocoder_steps
-from aether_lite.vocoder import load_fargan, vocoder_path
+from aether_lite.features.layout import (
+    CORRELATION_MAX,
+    CORRELATION_MIN,
+    FRAME,
+    NUM_FREE,
+    PITCH_MAX,
+    PITCH_MIN,
+    PREEMPHASIS,
+    SAMPLE_RATE,
+)
+from aether_lite.jscc import RATES
+from aether_lite.jscc.conditioning import SNR_RANGE_DB
+from aether_lite.payload import elements_per_token
+from aether_lite.vocoder import LOOKAHEAD_FRAMES, load_fargan, vocoder_path
+
+TOLERANCE = 1e-4  # of a graph's outputs against torch
+NOISE_VARIANCE = 0.1  # of the probes
+Inputs = dict[str, Tensor]
+PRIMING = (
+    "Run the vocoder once with the first feature row and audible = 0, from zero states; its samples are no sound. Then "
+    "run it with audible = 1 on every later row, and at the end flush_rows times on the last row again. Drop the first "
+    "and the last cut_samples: F rows give 160 F samples in line with the speech sent."
+)
+
 
 
 def export_folder(
@@ -47,7 +74,7 @@ def export_folder(
         AetherError: the folder is not empty or cannot be written, a package is missing, the weights cannot be
             read, or a graph does not compute what torch computes.
     """
-    check_export_packages()
+    check_packages("export")
     with new_folder(Path(folder)) as partial:
         codec_file = codec_path(model)
         vocoder_file = vocoder_path(vocoder)
@@ -126,3 +153,107 @@ def _entry(path: Path) -> dict[str, Any]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def probes(codec: SpiJscc) -> dict[str, list[Inputs]]:
+    """Inputs for each step: as many tokens (or rows) as there are rates; the same at every call."""
+    random = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=random)
+
+    frames, uses = codec.config.token_frames, codec.jscc_encoder.max_uses
+    unknown = torch.tensor([torch.nan])
+    encoder, decoder = [], []
+    for number, rate in enumerate(RATES):
+        told = {"rate": torch.tensor([rate])}
+        features = codec.image.to_features(normal(1, frames, codec.image.mean.numel()))[0].detach()
+        target = torch.tensor([3.0 * number]) if number % 2 else unknown
+        encoder.append({"features": features, **told, "target_snr_db": target})
+        decoder.append(
+            {
+                "received": normal(uses, 2),
+                **told,
+                "gain": normal(uses, 2),
+                "noise_variance": unknown if number % 3 == 1 else torch.tensor([NOISE_VARIANCE]),
+                "erased": torch.tensor([number == 3]),
+            }
+        )
+    rows = encoder[0]["features"][: len(RATES)]
+    vocoder = [{"row": row, "audible": torch.tensor([float(number > 0)])} for number, row in enumerate(rows)]
+    return {"encoder": encoder, "decoder": decoder, "vocoder": vocoder}
+
+
+def largest_difference(step: Step, onnx: OnnxStep, inputs: list[Inputs]) -> float:
+    """Largest absolute difference of outputs between a step and its graph, each with its own state; NaN if one is."""
+    onnx.reset()
+    worst = 0.0
+    states = [port.zeros() for port in step.states]
+    for given in inputs:
+        with torch.no_grad():
+            results = step(*(given[port.name] for port in step.inputs), *states)
+        states = list(results[len(step.outputs) :])
+        found = onnx(**{name: value.numpy() for name, value in given.items()})
+        differences = [np.abs(a - b.numpy()).max() for a, b in zip(found, results, strict=False)]
+        worst = float(np.max([worst, *differences]))
+    return worst
+
+
+def manifest(codec: SpiJscc, steps: dict[str, Step], files: dict[str, Any], weights: dict[str, Any]) -> dict[str, Any]:
+    """The manifest.
+
+    Args:
+        codec: the model exported.
+        steps: by name.
+        files: by name of the step and then of the precision: name, bytes and sha256 of the file, and its check.
+        weights: the files of weights the graphs were made from, and their origin.
+    """
+    frames = codec.config.token_frames
+    delay = latency(frames, codec.config.lookahead)
+    return {
+        "format": FORMAT,
+        "package": {"name": "aether-lite", "version": __version__},
+        "opset": OPSET,
+        "sample_rate": SAMPLE_RATE,
+        "frame_samples": FRAME,
+        "token_frames": frames,
+        "token_samples": frames * FRAME,
+        "lookahead_tokens": codec.config.lookahead,
+        "latency_samples": {**asdict(delay), "total": delay.samples},
+        "rates": list(RATES),
+        "uses_per_token": {str(rate): elements_per_token(rate, frames) for rate in RATES},
+        "max_uses": elements_per_token(RATES[-1], frames),
+        "symbols": "interleaved float32 I, Q, little-endian; uses_per_token[rate] pairs a token",
+        "power": codec.config.power,
+        "told_snr_db": list(SNR_RANGE_DB),
+        "features": {
+            "columns": NUM_FREE,
+            "content": "0..17 Bark cepstrum, 18 pitch [octaves], 19 frame correlation",
+            "pitch_range": [PITCH_MIN, PITCH_MAX],
+            "correlation_range": [CORRELATION_MIN, CORRELATION_MAX],
+            "normalisation": "inside the graphs: (rows of the speech image - mean) / scale",
+            "mean": codec.image.mean.tolist(),
+            "scale": codec.image.scale.tolist(),
+        },
+        "vocoder": {
+            "lookahead_frames": LOOKAHEAD_FRAMES,
+            "preemphasis": PREEMPHASIS,
+            "deemphasis": "inside the graph: out[n] = s[n] + preemphasis * out[n-1]",
+            "cut_samples": FRAME // 2,
+            "flush_rows": 1 + LOOKAHEAD_FRAMES,
+            "priming": PRIMING,
+        },
+        "steps": {
+            name: {
+                "inputs": [port.record() for port in step.inputs],
+                "outputs": [port.record() for port in step.outputs],
+                "states": [
+                    {"input": port.name, "output": NEW_STATE + port.name, **port.record(), "initial": 0}
+                    for port in step.states
+                ],
+                "files": files[name],
+            }
+            for name, step in steps.items()
+        },
+        "weights": weights,
+    }

@@ -1,7 +1,9 @@
-"""Running an exported step with onnxruntime; the receiver example does the same without this package."""
+"""Exported graphs in onnxruntime, step by step or a whole clip; a receiver can do the same without this package."""
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -10,13 +12,29 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aether_lite.errors import AetherError
-from aether_lite.export.graph import NEW_STATE
-from aether_lite.export.packages import onnxruntime
+from aether_lite.features.layout import FRAME, Float32
+from aether_lite.vocoder import LOOKAHEAD_FRAMES
 
+EXPORT_PACKAGES = ("onnx", "onnxscript", "onnxruntime")  # the last one checks what was exported
 MANIFEST = "manifest.json"
 FORMAT = "aether-lite onnx 1"
+NEW_STATE = "new_"  # prefix of a state's name where it comes out
 
 Array = NDArray[Any]
+Complex64 = NDArray[np.complex64]
+
+
+def check_packages(purpose: str, names: tuple[str, ...] = EXPORT_PACKAGES) -> None:
+    """Refuse, before any work, what needs packages that are not installed.
+
+    Raises:
+        AetherError: one is missing.
+    """
+    for name in names:
+        if importlib.util.find_spec(name) is None:
+            raise AetherError(
+                f"{purpose} needs the package {name}, which is not installed: pip install aether-lite[onnx]"
+            )
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any]:
@@ -38,8 +56,14 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
 
 
 def session(model: str | Path | bytes) -> Any:
-    """An ``onnxruntime.InferenceSession`` on one core of the CPU: the products are too small to share."""
-    runtime = onnxruntime()
+    """An ``onnxruntime.InferenceSession`` on one core of the CPU: the products are too small to share.
+
+    Raises:
+        AetherError: onnxruntime is not installed.
+    """
+    check_packages("running exported graphs", ("onnxruntime",))
+    runtime = importlib.import_module("onnxruntime")
+    runtime.disable_telemetry_events()
     options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     return runtime.InferenceSession(model if isinstance(model, bytes) else str(model), options)
@@ -95,3 +119,67 @@ class OnnxStep:
         results = self._session.run(self._wanted, {**fed, **self.state})
         self.state = dict(zip(self._states, results[len(self._outputs) :], strict=True))
         return list(results[: len(self._outputs)])
+
+
+def encode_clip(encoder: OnnxStep, features: Float32, rate: int, uses: int, target_snr_db: float = np.nan) -> Complex64:
+    """Symbols ``[K, uses]`` of ``features [8 K, 20]``, from the start of a stream.
+
+    Args:
+        rate: channel uses per second.
+        uses: channel uses in a token at this rate, ``uses_per_token`` of the manifest.
+        target_snr_db: Es/N0 the link is designed for [dB]; NaN encodes blind.
+    """
+    encoder.reset()
+    tokens = features.reshape(-1, *encoder.shapes["features"])
+    sent = [encoder(features=token, rate=[rate], target_snr_db=[target_snr_db])[0][:uses] for token in tokens]
+    return np.stack(sent).view(np.complex64)[..., 0]
+
+
+def decode_clip(
+    decoder: OnnxStep,
+    received: Complex64,
+    rate: int,
+    gain: Complex64 | None = None,
+    noise_variance: Float32 | None = None,
+    erased: NDArray[np.bool_] | None = None,
+    lookahead: int = 0,
+) -> Float32:
+    """Features ``[F, 20]`` of K whole tokens of symbols ``received [K, n]``, from the start of a stream.
+
+    Args:
+        rate: channel uses per second.
+        gain: ``[K, n]``, estimates of the symbols' gains; None for no CSI.
+        noise_variance: ``[K]``, estimates of N0; None (or NaN) for no CSI.
+        erased: ``[K]``, lost tokens.
+        lookahead: tokens that the decoder waits for, ``lookahead_tokens`` of the manifest.
+    """
+    decoder.reset()
+    sent, uses = received.shape
+    count = sent + lookahead  # lost ones behind the last
+    places = decoder.shapes["received"][0]
+    values, gains = np.zeros((count, places), np.complex64), np.ones((count, places), np.complex64)
+    values[:sent, :uses] = received
+    gains[:sent, :uses] = 1 if gain is None else gain
+    noise, lost = np.full(count, np.nan, np.float32), np.ones(count, np.bool_)
+    noise[:sent] = np.nan if noise_variance is None else noise_variance
+    lost[:sent] = False if erased is None else erased
+    rows = [
+        decoder(
+            received=values[token].view(np.float32).reshape(places, 2),
+            rate=[rate],
+            gain=gains[token].view(np.float32).reshape(places, 2),
+            noise_variance=[noise[token]],
+            erased=[lost[token]],
+        )[0]
+        for token in range(count)
+    ]
+    return np.concatenate(rows[lookahead:])
+
+
+def speak_clip(vocoder: OnnxStep, rows: Float32) -> Float32:
+    """Speech ``[160 F]`` in -1..1 of feature rows ``[F, 20]``, aligned with the speech they describe."""
+    vocoder.reset()
+    vocoder(row=rows[0], audible=[0])
+    flushed = np.concatenate((rows[1:], np.repeat(rows[-1:], 1 + LOOKAHEAD_FRAMES, axis=0)))
+    speech = np.concatenate([vocoder(row=row, audible=[1])[0] for row in flushed])
+    return speech[FRAME // 2 : -(FRAME // 2)]

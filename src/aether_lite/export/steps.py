@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,11 +29,7 @@ from aether_lite.vocoder.fused import PRIMING_ROWS
 class Port:
     """A tensor that enters or leaves a graph.
 
-    Attributes:
-        name: its name in the graph.
-        shape: fixed.
-        dtype: float32, int64 or bool.
-        meaning: what it holds, with unit and range.
+    ``meaning`` says what it holds, with unit and range.
     """
 
     name: str
@@ -43,6 +40,11 @@ class Port:
     def zeros(self) -> Tensor:
         """The initial value, where this is a state."""
         return torch.zeros(self.shape, dtype=self.dtype)
+
+    def record(self) -> dict[str, Any]:
+        """Its entry in the manifest."""
+        dtype = str(self.dtype).removeprefix("torch.")
+        return {"name": self.name, "shape": list(self.shape), "dtype": dtype, "meaning": self.meaning}
 
 
 class Step(nn.Module):
