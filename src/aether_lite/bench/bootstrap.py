@@ -1,6 +1,6 @@
-"""Bootstrap intervals over clips.
+"""Percentile bootstrap intervals over clips.
 
-B. Efron and R. J. Tibshirani, "An Introduction to the Bootstrap", Chapman & Hall, 1993, ch. 13 (percentile interval).
+B. Efron and R. J. Tibshirani, "An Introduction to the Bootstrap", Chapman & Hall, 1993, ch. 13.
 """
 
 from __future__ import annotations
@@ -16,18 +16,10 @@ LEVEL = 0.95  # share of the resamples inside the interval
 FEWEST_CLIPS = 2  # for an interval
 _MOST_VALUES = 1 << 22  # resampled at a time: bounds memory
 
-Array = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class Estimate:
-    """One number of many clips.
-
-    Attributes:
-        value: mean or median of the clips for which the measure is defined; NaN if there is none.
-        low, high: bounds of the 95 % interval; NaN for fewer than two clips.
-        clips: how many were defined.
-    """
+    """Mean or median over the clips where a measure is defined, its 95 % interval (NaN below two), and their number."""
 
     value: float
     low: float
@@ -43,13 +35,13 @@ def estimate(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Estimate:
-    """Mean or median of clips with its percentile bootstrap interval.
+    """Mean or median of clips with its interval; the same values in the same order give the same interval.
 
     Args:
         values: ``[clips]``; those that are not finite are left out.
         weights: ``[clips]`` > 0, for a weighted mean, such as the frames of each clip; None weighs them alike.
         median: the median instead of the mean; it has no weights.
-        seed: of the resampling: the same values in the same order give the same interval.
+        seed: of the resampling.
         resamples: how many times the clips are drawn again, with replacement.
 
     Raises:
@@ -79,8 +71,7 @@ def estimate(
     return Estimate(value, float(low), float(high), count)
 
 
-def _centre(values: Array, weights: Array, median: bool) -> Array:
+def _centre(values: NDArray[np.float64], weights: NDArray[np.float64], median: bool) -> NDArray[np.float64]:
     """Median or weighted mean of each row."""
-    if median:
-        return np.asarray(np.median(values, axis=1))
-    return np.asarray((values * weights).sum(axis=1) / weights.sum(axis=1))
+    centres = np.median(values, axis=1) if median else (values * weights).sum(axis=1) / weights.sum(axis=1)
+    return np.asarray(centres)

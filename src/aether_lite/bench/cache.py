@@ -1,7 +1,7 @@
-"""Results that were computed once: ``results.jsonl``, one line a result, found again by the hash of what made it.
+"""Results that were computed once: ``results.jsonl``, one line a result, found by the hash of what made it.
 
-Lines are appended when a result is there, so that a killed run loses at most the work that was running; a line cut by
-a kill is dropped.
+Lines are appended as results come, so that a killed run loses at most the work that was running; a line cut by a kill
+is dropped. A shard of a run has a file of its own; reading takes all files of a folder.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 from aether_lite.errors import AetherError
 
 CACHE_NAME = "results.jsonl"
+CACHE_FILES = "results*.jsonl"
 Record = dict[str, float]
 """Column -> number; a missing or undefined one is NaN."""
 
@@ -27,29 +29,31 @@ def key_of(**parts: Any) -> str:
 
 
 class ResultCache:
-    """The results below a folder; a context manager.
+    """Results below a folder; a context manager.
 
     Args:
         folder: made if it is missing.
+        name: file that new results are appended to.
+        others: folders whose results are read too.
 
     Raises:
-        AetherError: the folder or the file in it cannot be used.
+        AetherError: a folder or file cannot be used.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / CACHE_NAME
+    def __init__(self, folder: Path, name: str = CACHE_NAME, others: Sequence[Path] = ()) -> None:
+        self.path = folder / name
+        self._records: dict[str, Record] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            for place in (*others, folder):
+                for path in sorted(place.glob(CACHE_FILES)):
+                    for line in path.read_bytes().split(b"\n"):
+                        self._take(line)
             self._file = self.path.open("a+b")
-            self._file.seek(0)
-            lines = self._file.read().split(b"\n")
-            if lines[-1]:  # cut by a kill
+            if self._file.tell() and not self.path.read_bytes().endswith(b"\n"):  # cut by a kill
                 self._file.write(b"\n")
         except OSError as error:
-            raise AetherError(f"{self.path}: cannot be used as a cache ({error.strerror})") from error
-        self._records: dict[str, Record] = {}
-        for line in lines:
-            self._take(line)
+            raise AetherError(f"{error.filename or self.path}: cannot be used as a cache ({error.strerror})") from error
 
     def __enter__(self) -> ResultCache:
         return self
@@ -73,22 +77,18 @@ class ResultCache:
             AetherError: it cannot be written (disk full).
         """
         plain = {name: value if math.isfinite(value) else None for name, value in record.items()}
-        line = json.dumps({"key": key, "record": plain}, allow_nan=False)
+        line = json.dumps({"key": key, "record": plain}, allow_nan=False).encode()
         try:
-            self._file.write(line.encode() + b"\n")
+            self._file.write(line + b"\n")
             self._file.flush()
         except OSError as error:
             raise AetherError(f"{self.path}: cannot be written ({error.strerror})") from error
-        self._take(line.encode())  # as it will be read: a resumed run then equals an unbroken one
+        self._take(line)  # as it will be read: a resumed run then equals an unbroken one
 
     def _take(self, line: bytes) -> None:
         try:
             entry = json.loads(line)
-            record = {str(name): _number(value) for name, value in entry["record"].items()}
+            record = {str(k): math.nan if v is None else float(v) for k, v in entry["record"].items()}
             self._records[str(entry["key"])] = record
         except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError):
             return  # cut by a kill; it will be computed again
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)

@@ -1,14 +1,14 @@
-"""What a benchmark sends: a folder of audio, of pairs made by ``prepare``, or of features only; else the bundled clips.
+"""Data set of a benchmark: a folder of audio, of pairs made by ``prepare``, or of features only; else bundled speech.
 
-Features without audio are joined in name order and sent as one stream; clips with audio stay apart.
+Features without audio are joined in name order and sent as one stream, or as several of equal length; clips with audio
+stay apart.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -25,7 +25,8 @@ from aether_lite.features.layout import FRAME, NUM_FREE, SAMPLE_RATE
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"})
 SAMPLES = "assets/samples"
-SHORTEST_FRAMES = 16  # clips with less are left out
+SHORTEST_FRAMES = 16  # clips with less are refused
+STREAM_FRAMES = 8  # joined features are cut at multiples of it: whole tokens of every codec
 
 
 @dataclass(frozen=True)
@@ -36,22 +37,20 @@ class Source:
         name: unique in the data set, such as the path below its folder.
         paths: one audio file; a pair of .f32 and .pcm; or feature files, to be joined.
         language: code, empty if unknown.
+        part: number and count of the equal parts of joined features.
     """
 
     name: str
     paths: tuple[Path, ...]
     language: str = ""
+    part: tuple[int, int] = (0, 1)
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """Clips to send.
+    """Clips to send, in name order, with a title for tables; ``files`` were read for them.
 
-    Attributes:
-        title: for tables, such as ``speech/valid``.
-        sources: in name order.
-        has_audio: whether there is speech, not only features.
-        files: how many files the clips were made of.
+    ``has_audio`` says whether there is speech, not only features.
     """
 
     title: str
@@ -62,11 +61,23 @@ class DataSet:
     def chosen(self, count: int | None) -> DataSet:
         """At most ``count`` clips, spread evenly over the names."""
         sources = tuple(evenly(self.sources, count))
-        return DataSet(self.title, sources, self.has_audio, self.files if not self.has_audio else len(sources))
+        return replace(self, sources=sources, files=len(sources) if self.has_audio else self.files)
+
+    def parted(self, count: int) -> DataSet:
+        """Joined features as ``count`` streams of equal length; a data set with audio is refused.
+
+        Raises:
+            AetherError: there is audio.
+        """
+        if self.has_audio:
+            raise AetherError("only joined features are cut into streams; clips of audio stay apart")
+        (whole,) = self.sources
+        parts = (replace(whole, name=f"{whole.name} {i + 1}/{count}", part=(i, count)) for i in range(count))
+        return replace(self, sources=tuple(parts))
 
 
 def bundled() -> DataSet:
-    """The speech that comes with the package; the names begin with the language."""
+    """Speech that comes with the package; the names begin with the language."""
     with as_file(files("aether_lite").joinpath(SAMPLES)) as folder:
         paths = sorted(folder.glob("*.flac"))
     sources = tuple(Source(path.stem, (path,), path.stem.split("_")[0]) for path in paths)
@@ -79,7 +90,7 @@ def open_dataset(folder: Path, manifest: Path | None = None) -> DataSet:
     Args:
         folder: audio files, pairs of ``.f32`` and ``.pcm``, or ``.f32`` only, at any depth.
         manifest: tab-separated table with the columns ``path`` (relative to the table, or to the folder) and
-            ``language``. Only the files that it names are taken.
+            ``language``. Only the audio files that it names are taken.
 
     Raises:
         AetherError: no such folder, nothing in it, or a manifest without these columns.
@@ -90,13 +101,19 @@ def open_dataset(folder: Path, manifest: Path | None = None) -> DataSet:
     found = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith(".")]
     audio = [path for path in found if path.suffix.lower() in AUDIO_SUFFIXES]
     if audio:
-        return _audio(folder, audio, languages)
+        if languages is not None:
+            audio = [path for path in audio if path.resolve() in languages]
+        if not audio:
+            raise AetherError(f"{folder}: holds none of the files that the manifest names")
+        known = languages or {}
+        sources = [Source(p.relative_to(folder).as_posix(), (p,), known.get(p.resolve(), "")) for p in audio]
+        return DataSet(folder.name, tuple(sources), True, len(sources))
     rows = [path for path in found if path.suffix == ".f32"]
     if not rows:
         raise AetherError(f"{folder}: holds no speech; give a folder with audio files or .f32 features")
     if any(path.suffix == ".pcm" for path in found):
-        clips = find_clips(folder)
-        sources = [Source(_below(folder, clip.path.with_suffix("")), (clip.path, clip.pcm)) for clip in clips]
+        pairs = [(clip.path, clip.pcm) for clip in find_clips(folder)]
+        sources = [Source(pair[0].relative_to(folder).with_suffix("").as_posix(), pair) for pair in pairs]
         return DataSet(folder.name, tuple(sources), True, len(sources))
     rows.sort(key=lambda path: (path.name, path))
     return DataSet(folder.name, (Source(f"{folder.name} joined", tuple(rows)),), False, len(rows))
@@ -115,22 +132,14 @@ def read_languages(manifest: Path, folder: Path) -> dict[Path, str]:
         raise AetherError(f"{manifest}: cannot be read as a manifest ({error})") from error
     if not rows or not {"path", "language"} <= rows[0].keys():
         raise AetherError(f"{manifest}: needs the tab-separated columns path and language, with a line for each clip")
-    languages = {}
-    for row in rows:
-        for root in (manifest.parent, folder):
-            languages[(root / row["path"]).resolve()] = row["language"] or ""
-    return languages
+    roots = (manifest.parent, folder)
+    return {(root / row["path"]).resolve(): row["language"] or "" for row in rows for root in roots}
 
 
 def load_clip(source: Source, seconds: float | None = None) -> Clip:
-    """Read a clip and compute its features where they are not given.
+    """Read a clip (the first ``seconds`` of it) in whole frames of 10 ms; compute features that are not given.
 
-    Args:
-        source: what to read.
-        seconds: only so much from the start [s].
-
-    Returns:
-        whole frames of 10 ms; of features without audio, the speech is empty.
+    Of features without audio, the speech is empty.
 
     Raises:
         AetherError: a file cannot be read, or is shorter than 16 frames.
@@ -149,7 +158,9 @@ def load_clip(source: Source, seconds: float | None = None) -> Clip:
         features, speech = read_frames(pair, 0, frames), read_speech(pair, kind, 0, frames)
     else:
         features = np.concatenate([read_f32(path)[:most, :NUM_FREE] for path in source.paths])
-        speech = np.empty(0, np.float32)
+        number, count = source.part
+        length = len(features) if count == 1 else len(features) // (count * STREAM_FRAMES) * STREAM_FRAMES
+        features, speech = features[number * length : (number + 1) * length], np.empty(0, np.float32)
     if len(features) < SHORTEST_FRAMES:
         raise AetherError(f"{source.paths[0]}: holds {len(features)} frames; a clip needs {SHORTEST_FRAMES} or more")
     rows = torch.from_numpy(np.ascontiguousarray(features, dtype=np.float32))
@@ -157,23 +168,8 @@ def load_clip(source: Source, seconds: float | None = None) -> Clip:
 
 
 def clip_hash(clip: Clip) -> str:
-    """Hash of what is sent: the samples, the features and the language (a recogniser is told it)."""
+    """Hash of the samples, the features, and the language, which a recogniser is given."""
     digest = hashlib.sha256(clip.language.encode())
     for tensor in (clip.speech, clip.features):
         digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()[:32]
-
-
-def _audio(folder: Path, paths: Sequence[Path], languages: dict[Path, str] | None) -> DataSet:
-    """One clip for each audio file that the manifest names (all without one)."""
-    if languages is not None:
-        paths = [path for path in paths if path.resolve() in languages]
-        if not paths:
-            raise AetherError(f"{folder}: holds none of the files that the manifest names")
-    known = languages or {}
-    sources = [Source(_below(folder, path), (path,), known.get(path.resolve(), "")) for path in paths]
-    return DataSet(folder.name, tuple(sources), True, len(sources))
-
-
-def _below(folder: Path, path: Path) -> str:
-    return path.relative_to(folder).as_posix()

@@ -1,4 +1,4 @@
-"""Which conditions a benchmark runs, and which of them also get the costly audio metrics."""
+"""Conditions of a benchmark, and which of them also get audio metrics."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from aether_lite.baselines.digital.codec2 import CODEC2
 from aether_lite.baselines.searching import SEARCHED
 from aether_lite.channels import CHANNELS
 from aether_lite.channels.binary import BSC, ERROR_RATE_RANGE
+from aether_lite.channels.parameters import SNR_RANGE_DB
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES
 from aether_lite.jscc import RATES
@@ -18,22 +19,17 @@ from aether_lite.metrics import AUDIO_METRICS
 
 Item = TypeVar("Item")
 
-NOISELESS = ("clean",)  # channels without an Es/N0
-NO_STATE = ("clean",)  # channels that have no state to estimate
-SPEECH_CODERS = ("codec2", "original-4k")  # how names of systems begin that take speech, not features
+STATE = {"perfect": "exact", "none": "withheld"}  # words of the channels' option
+CLEAN = "clean"  # the channel without noise, gain or anything to estimate
+SPEECH_CODERS = ("codec2", "original-4k", "wavs:")  # how names of systems begin that need speech, not features
 CODED_HASH = "hash-ldpc"  # the hash codec behind a channel code
 BIT_AXIS = tuple(sorted({*BIT_RATES, *(round(codec.bit_rate) for codec in CODEC2.values())}))
 """Bit rates [bit/s] at which any system can be run on ``bsc``."""
 SHOWN_MODES = ("codec2-700c-qpsk", "codec2-2400-16qam")  # the most robust and the fastest: where each breaks off
-AUDIO_CONDITIONS = 6
 STANDARD_AUDIO: tuple[tuple[str, int, float], ...] = (
-    ("awgn", 1000, 0.0),
-    ("awgn", 1000, 6.0),
-    ("awgn", 1000, 20.0),
-    ("awgn", 300, 0.0),
-    ("awgn", 300, 10.0),
+    ("awgn", 1000, 0.0), ("awgn", 1000, 6.0), ("awgn", 1000, 20.0), ("awgn", 300, 0.0), ("awgn", 300, 10.0),
     ("mpp", 1000, 6.0),
-)
+)  # fmt: skip
 """Channel, rate [uses/s] and Es/N0 [dB] of the standard conditions with audio metrics."""
 
 
@@ -45,13 +41,14 @@ class Grid:
         rates: channel uses per second; on ``bsc`` bit/s.
         snrs_db: Es/N0 [dB]; empty on ``bsc``.
         channels: names in :data:`aether_lite.channels.CHANNELS`, or ``bsc`` alone.
-        clips: how many clips, spread evenly over the data set in name order; None for all.
-        audio_clips: how many of those get audio metrics.
-        audio_conditions: at how many conditions.
+        clips: how many, spread evenly over the data set in name order; None for all.
+        audio_clips, audio_conditions: how many clips and conditions get audio metrics.
         seconds: only so much from the start of each clip [s]; None for all of it.
-        state: what the receiver knows of the channel; None for the channel's own default.
+        csi: what the receiver knows of the channel; None for the channel's own default.
         error_rates: of ``bsc``; empty on channels of symbols.
         without: audio metrics that are not measured.
+        noises: noises of the channel over which every number is a mean.
+        equal_energy: whether N0 counts from the power really sent, not from the nominal Es = 1.
     """
 
     rates: tuple[int, ...] = (150, 300, 600, 1000)
@@ -59,11 +56,13 @@ class Grid:
     channels: tuple[str, ...] = ("awgn", "mpp")
     clips: int | None = 24
     audio_clips: int = 24
-    audio_conditions: int = AUDIO_CONDITIONS
+    audio_conditions: int = len(STANDARD_AUDIO)
     seconds: float | None = None
-    state: str | None = None
+    csi: str | None = None
     error_rates: tuple[float, ...] = ()
     without: tuple[str, ...] = ()
+    noises: int = 1
+    equal_energy: bool = False
 
     @property
     def on_bits(self) -> bool:
@@ -80,55 +79,49 @@ class Grid:
         for name, axis in (("rate", self.rates), noise, ("channel", self.channels)):
             if not axis:
                 raise AetherError(f"no {name} is given; give at least one")
-        self._check_kind()
-        unit, known = ("bit/s", BIT_AXIS) if self.on_bits else ("uses/s", RATES)
-        for rate in self.rates:
-            if rate not in known:
-                raise AetherError(f"rate {rate} {unit} is not one of {', '.join(map(str, known))}")
-        for metric in self.without:
-            if metric not in AUDIO_METRICS:
-                raise AetherError(f"{metric!r} is not an audio metric; there are {', '.join(AUDIO_METRICS)}")
-        for snr in self.snrs_db:
-            if not -30 <= snr <= 60:
-                raise AetherError(f"SNR {snr:g} dB is out of range; give Es/N0 from -30 to 60 dB")
-
-    def _check_kind(self) -> None:
-        """Refuse axes of bits and of symbols in one grid, and unknown channels."""
         if self.on_bits and (len(self.channels) > 1 or self.snrs_db):
             raise AetherError(f"channel {BSC} takes bits: it has no SNR, and is not run together with other channels")
         if self.error_rates and not self.on_bits:
             raise AetherError(f"bit error rates are of the channel {BSC}; {', '.join(self.channels)} take an SNR")
-        for channel in self.channels:
-            if channel not in (*CHANNELS, BSC):
-                raise AetherError(f"channel {channel!r} is not one of {', '.join(CHANNELS)}, {BSC}")
-        low, high = ERROR_RATE_RANGE
-        for error_rate in self.error_rates:
-            if not low <= error_rate <= high:
-                raise AetherError(f"bit error rate {error_rate:g} is out of range; give {low:g} to {high:g}")
+        unit, rates = ("bit/s", BIT_AXIS) if self.on_bits else ("uses/s", RATES)
+        axes: tuple[tuple[str, Sequence[object], Sequence[object]], ...] = (
+            ("channel {!r} is not one of", self.channels, (*CHANNELS, BSC)),
+            (f"rate {{}} {unit} is not one of", self.rates, rates),
+            ("{!r} is not an audio metric; there are", self.without, tuple(AUDIO_METRICS)),
+        )
+        for words, given, known in axes:
+            for value in given:
+                if value not in known:
+                    raise AetherError(f"{words.format(value)} {', '.join(map(str, known))}")
+        ranges = (
+            ("SNR {:g} dB is out of range; give Es/N0 from {:g} to {:g} dB", self.snrs_db, SNR_RANGE_DB),
+            ("bit error rate {:g} is out of range; give {:g} to {:g}", self.error_rates, ERROR_RATE_RANGE),
+        )
+        for words, numbers, (low, high) in ranges:
+            for number in numbers:
+                if not low <= number <= high:
+                    raise AetherError(words.format(number, low, high))
 
     def conditions(self) -> list[Condition]:
         """All conditions: channel by channel, rate by rate, rising SNR or bit error rate."""
-        if self.on_bits:
-            return [
-                Condition(BSC, None, rate, self._options(BSC), error_rate)
-                for rate in self.rates
-                for error_rate in sorted(self.error_rates)
-            ]
-        return [
-            Condition(channel, snr, rate, self._options(channel))
-            for channel in self.channels
-            for rate in self.rates
-            for snr in ((None,) if channel in NOISELESS else sorted(self.snrs_db))
-        ]
+        conditions = []
+        for channel in self.channels:
+            options: tuple[tuple[str, str | float], ...] = ()
+            if self.csi is not None and channel != CLEAN:
+                options = (("state", STATE.get(self.csi, self.csi)),)
+            for rate in self.rates:
+                if channel == BSC:
+                    conditions += [Condition(BSC, None, rate, options, p) for p in sorted(self.error_rates)]
+                else:
+                    snrs = [None] if channel == CLEAN else sorted(self.snrs_db)
+                    conditions += [Condition(channel, snr, rate, options) for snr in snrs]
+        return conditions
 
-    def heard(self) -> list[Condition]:
+    def with_audio(self) -> list[Condition]:
         """Conditions with audio metrics: the standard ones that the grid has, or if none, an even choice."""
         everything = self.conditions()
         standard = [c for c in everything if (c.channel, c.rate, c.snr_db) in STANDARD_AUDIO]
         return evenly(standard or everything, self.audio_conditions)
-
-    def _options(self, channel: str) -> tuple[tuple[str, str | float], ...]:
-        return () if self.state is None or channel in NO_STATE else (("state", self.state),)
 
 
 STANDARD = Grid()
@@ -136,7 +129,6 @@ QUICK = replace(
     STANDARD, rates=(300, 1000), snrs_db=(0.0, 6.0, 20.0), channels=("awgn",), clips=6, audio_clips=2,
     audio_conditions=2, seconds=4.0,
 )  # fmt: skip
-
 BITS = replace(
     STANDARD, rates=BIT_AXIS, snrs_db=(), channels=(BSC,), error_rates=(0.0, 0.01, 0.05), audio_conditions=100
 )  # fmt: skip
@@ -151,28 +143,21 @@ def basis(quick: bool, on_bits: bool) -> Grid:
 
 
 def default_systems(names: Sequence[str], quick: bool, has_audio: bool, on_bits: bool = False) -> list[str]:
-    """Those of the systems that are compared when none is named.
+    """Systems that are compared when none is named; those that refine are slow and come only when named.
 
     Args:
         names: all that can be run.
         quick: without the fixed modes, of which the standard grid takes two, for their cliffs.
         has_audio: without it, those that take speech itself are left out.
-        on_bits: those that ``bsc`` compares, without channel codes.
-
-    Those that search are slow and only come when named.
+        on_bits: source coders without a channel code, and ceilings.
     """
     names = [name for name in names if not name.endswith(SEARCHED)]
     if on_bits:
-        return [name for name in names if _has_bits(name) and (has_audio or not name.startswith(SPEECH_CODERS))]
-    modes = () if quick else SHOWN_MODES
-    adaptive = "codec2-ldpc"
-    coders = {adaptive, *modes} if has_audio else set()
+        ceilings = ("codec2", "original-4k", "vocoder-only")
+        names = [n for n in names if n in ceilings or (n.startswith("hash-") and n != CODED_HASH)]
+        return [name for name in names if has_audio or not name.startswith(SPEECH_CODERS)]
+    coders = {"codec2-ldpc", *(() if quick else SHOWN_MODES)} if has_audio else set()
     return [name for name in names if not name.startswith(SPEECH_CODERS) or name in coders]
-
-
-def _has_bits(name: str) -> bool:
-    """Whether a system is compared on ``bsc``: source coders without a channel code, and ceilings."""
-    return name in ("codec2", "original-4k", "vocoder-only") or (name.startswith("hash-") and name != CODED_HASH)
 
 
 def evenly(items: Sequence[Item], most: int | None) -> list[Item]:

@@ -1,4 +1,4 @@
-"""The results of a benchmark as tables of numbers: ``results.csv``, a line for each system, clip and condition."""
+"""Results of a benchmark: one row for each system, clip and condition, and their summaries over clips, as CSV files."""
 
 from __future__ import annotations
 
@@ -11,29 +11,27 @@ from pathlib import Path
 from typing import Any
 
 from aether_lite.baselines import Condition
+from aether_lite.bench.bootstrap import Estimate, estimate
 from aether_lite.bench.cache import Record
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
 from aether_lite.link import snr_3k_db
+from aether_lite.metrics.metric import Pooling
+from aether_lite.metrics.registry import AUDIO_METRICS, FEATURE_METRICS, METRICS
 
-RESULTS_NAME = "results.csv"
+RESULTS_NAME, SUMMARY_NAME = "results.csv", "summary.csv"
 DIGITS = 7  # significant, of a number in a file
 ABSENT = "-"
-KEYS = ("system", "clip", "language", "channel", "options", "rate", "snr_db", "snr_3k_db", "ber")
-"""Columns that say what a line is of; the others are numbers."""
+CONDITION = ("channel", "options", "rate", "snr_db", "snr_3k_db", "ber")
+KEYS = ("system", "clip", "language", *CONDITION)
+"""Columns that say what a row is of; the others are numbers."""
+TOTALS = ("frames", "uses")  # summed over clips
+BY_FRAMES = ("symbol_power",)  # means over frames whatever their metric says: power counts by symbol
 
 
 @dataclass(frozen=True)
 class Row:
-    """One result.
-
-    Attributes:
-        system: name.
-        clip: name.
-        language: code or empty.
-        condition: where it was measured; a system without a channel has one condition, without noise.
-        record: its numbers by column.
-    """
+    """Numbers by column of one clip over one system; without a channel, at one condition without noise."""
 
     system: str
     clip: str
@@ -42,80 +40,79 @@ class Row:
     record: Record
 
 
+@dataclass(frozen=True)
+class Summary:
+    """Every measure of one system at one condition over all clips."""
+
+    system: str
+    condition: Condition
+    estimates: dict[str, Estimate]
+
+    def value(self, measure: str) -> float:
+        """The number over clips; NaN where there is none."""
+        return self.estimates[measure].value if measure in self.estimates else math.nan
+
+    @property
+    def on_air(self) -> bool:
+        """Whether anything was sent."""
+        return self.value("uses") > 0
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether audio metrics were measured."""
+        return any(self.estimates[name].clips for name in AUDIO_METRICS if name in self.estimates)
+
+    @property
+    def occupied(self) -> float:
+        """Seconds of channel at this rate for each second of speech."""
+        return self.uses_per_s / self.condition.rate
+
+    @property
+    def uses_per_s(self) -> float:
+        """Channel uses spent for each second of speech."""
+        frames = self.value("frames")
+        return 100 * self.value("uses") / frames if frames > 0 else math.nan
+
+
 def options_text(condition: Condition) -> str:
-    """The further options of a channel in one cell, such as ``state=exact``."""
+    """Further options of the channel, such as ``csi=perfect``."""
     return " ".join(f"{name}={value}" for name, value in condition.options)
 
 
 def condition_text(condition: Condition) -> str:
-    """A condition in both SNRs, or its bit error rate, for titles."""
+    """A condition in words: rate, channel, and both SNRs or the bit error rate."""
     noise = "no noise"
     if condition.error_rate is not None:
         noise = f"bit error rate {condition.error_rate:g}"
-    if condition.snr_db is not None:
+    elif condition.snr_db is not None:
         low = snr_3k_db(condition.snr_db, condition.rate)
         noise = f"Es/N0 {condition.snr_db:g} dB (SNR3k {low:.1f} dB)"
-    channel = " ".join([condition.channel, options_text(condition)]).strip()
-    return f"{condition.rate} {rate_unit(condition)}, {channel}, {noise}"
+    channel = f"{condition.channel} {options_text(condition)}".strip()
+    return f"{condition.rate} {'uses/s' if condition.takes_symbols else 'bit/s'}, {channel}, {noise}"
 
 
-def rate_unit(condition: Condition) -> str:
-    """Of its rate."""
-    return "uses/s" if condition.takes_symbols else "bit/s"
+def summarise(rows: Sequence[Row], seed: int = 0) -> list[Summary]:
+    """Pool the clips of each system and condition, each metric in its own way, in the order of their appearance."""
+    groups: dict[tuple[str, Condition], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.system, row.condition), []).append(row)
+    return [
+        Summary(system, condition, {name: _pooled(name, group, seed) for name in _columns(group)})
+        for (system, condition), group in groups.items()
+    ]
 
 
-def keys_of(condition: Condition) -> dict[str, str]:
-    """The columns that name a condition."""
-    snr = condition.snr_db
-    return {
-        "channel": condition.channel,
-        "options": options_text(condition),
-        "rate": str(condition.rate),
-        "snr_db": ABSENT if snr is None else f"{snr:g}",
-        "snr_3k_db": ABSENT if snr is None else f"{snr_3k_db(snr, condition.rate):.2f}",
-        "ber": ABSENT if condition.error_rate is None else f"{condition.error_rate:g}",
-    }
-
-
-def condition_in(line: Mapping[str, str]) -> Condition:
-    """The condition that :func:`keys_of` wrote."""
-    options = tuple(tuple(part.split("=", 1)) for part in line["options"].split())
-    snr, error_rate = (None if line[name] == ABSENT else float(line[name]) for name in ("snr_db", "ber"))
-    return Condition(line["channel"], snr, int(line["rate"]), options, error_rate)  # type: ignore[arg-type]
-
-
-def cell(value: float | None) -> str:
-    """A number in a file; ``-`` where it is not defined."""
-    return ABSENT if value is None or not math.isfinite(value) else f"{value:.{DIGITS}g}"
-
-
-def number_in(text: str) -> float:
-    """The number of a cell; NaN for ``-``."""
-    return math.nan if text in (ABSENT, "") else float(text)
-
-
-def columns_of(rows: Iterable[Row], wanted: Sequence[str] = ()) -> list[str]:
-    """Names of the numbers: those wanted first, then others in the order of their appearance."""
-    return list(dict.fromkeys([*wanted, *(name for row in rows for name in row.record)]))
-
-
-def write_results(path: Path, rows: Sequence[Row], wanted: Sequence[str] = ()) -> None:
-    """Write the rows; a wanted column that nothing has is full of ``-``."""
-    columns = columns_of(rows, wanted)
+def write_results(path: Path, rows: Sequence[Row]) -> None:
+    """Write the rows; a metric that nothing has is a column of ``-``."""
+    columns = list(dict.fromkeys([*FEATURE_METRICS, *AUDIO_METRICS, *_columns(rows)]))
     twice = sorted({*KEYS} & {*columns})
     if twice:
         raise ValueError(f"measured under the name of a column of conditions: {', '.join(twice)}")
-    lines = [
-        {
-            "system": row.system,
-            "clip": row.clip,
-            "language": row.language,
-            **keys_of(row.condition),
-            **{name: cell(row.record.get(name)) for name in columns},
-        }
+    lines = (
+        [row.system, row.clip, row.language, *_cells(row.condition), *(_cell(row.record.get(name)) for name in columns)]
         for row in rows
-    ]
-    write_table(path, [*KEYS, *columns], lines)
+    )
+    _write_table(path, [*KEYS, *columns], lines)
 
 
 def read_results(path: Path) -> list[Row]:
@@ -124,28 +121,43 @@ def read_results(path: Path) -> list[Row]:
     Raises:
         AetherError: it cannot be read, is empty, or holds something else.
     """
-    lines = read_table(path)
     try:
         return [
             Row(
                 line["system"],
                 line["clip"],
                 line["language"],
-                condition_in(line),
+                _condition(line),
                 {name: float(text) for name, text in line.items() if name not in KEYS and text != ABSENT},
             )
-            for line in lines
+            for line in read_table(path)
         ]
     except (KeyError, TypeError, ValueError) as error:
         raise AetherError(f"{path}: is not the results of a benchmark ({error})") from error
 
 
-def write_table(path: Path, columns: Sequence[str], lines: Iterable[dict[str, str]]) -> None:
-    """A CSV file, whole or not at all."""
-    with atomic_path(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(lines)
+def write_summary(path: Path, summaries: Iterable[Summary]) -> None:
+    """Write one line for each measure."""
+    lines = (
+        [summary.system, *_cells(summary.condition), name, _cell(e.value), _cell(e.low), _cell(e.high), str(e.clips)]
+        for summary in summaries
+        for name, e in summary.estimates.items()
+    )
+    _write_table(path, ["system", *CONDITION, "measure", "value", "low", "high", "clips"], lines)
+
+
+def read_summary(path: Path) -> list[Summary]:
+    """What :func:`write_summary` wrote.
+
+    Raises:
+        AetherError: it cannot be read, or is empty.
+    """
+    groups: dict[tuple[str, Condition], dict[str, Estimate]] = {}
+    for line in read_table(path):
+        value, low, high = (math.nan if line[key] == ABSENT else float(line[key]) for key in ("value", "low", "high"))
+        estimates = groups.setdefault((line["system"], _condition(line)), {})
+        estimates[line["measure"]] = Estimate(value, low, high, int(line["clips"]))
+    return [Summary(system, condition, estimates) for (system, condition), estimates in groups.items()]
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
@@ -165,10 +177,9 @@ def read_table(path: Path) -> list[dict[str, str]]:
 
 
 def write_json(path: Path, record: dict[str, Any]) -> None:
-    """A JSON file, whole or not at all."""
-    text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """Write a JSON file, whole or not at all."""
     with atomic_path(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -184,3 +195,47 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise AetherError(f"{path}: is not a JSON object")
     return record
+
+
+def _pooled(name: str, rows: Sequence[Row], seed: int) -> Estimate:
+    values = [row.record.get(name, math.nan) for row in rows]
+    if name in TOTALS:
+        return Estimate(math.fsum(values), math.nan, math.nan, len(values))
+    pooling = METRICS[name].pooling if name in METRICS else Pooling.MEAN
+    if pooling is Pooling.FRAMES or name in BY_FRAMES:
+        return estimate(values, [row.record["frames"] for row in rows], seed=seed)
+    return estimate(values, median=pooling is Pooling.MEDIAN, seed=seed)
+
+
+def _columns(rows: Iterable[Row]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row.record))
+
+
+def _cells(condition: Condition) -> list[str]:
+    """The columns of :data:`CONDITION`."""
+    snr, error_rate = condition.snr_db, condition.error_rate
+    return [
+        condition.channel,
+        options_text(condition),
+        str(condition.rate),
+        ABSENT if snr is None else f"{snr:g}",
+        ABSENT if snr is None else f"{snr_3k_db(snr, condition.rate):.2f}",
+        ABSENT if error_rate is None else f"{error_rate:g}",
+    ]
+
+
+def _condition(line: Mapping[str, str]) -> Condition:
+    options = tuple(tuple(part.split("=", 1)) for part in line["options"].split())
+    snr, error_rate = (None if line[name] == ABSENT else float(line[name]) for name in ("snr_db", "ber"))
+    return Condition(line["channel"], snr, int(line["rate"]), options, error_rate)  # type: ignore[arg-type]
+
+
+def _cell(value: float | None) -> str:
+    return ABSENT if value is None or not math.isfinite(value) else f"{value:.{DIGITS}g}"
+
+
+def _write_table(path: Path, columns: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
+    with atomic_path(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(lines)

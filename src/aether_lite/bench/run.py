@@ -1,31 +1,43 @@
-"""Running a benchmark: every system on every clip at every condition, each result computed once.
+"""Runs a benchmark: every system on every clip at every condition, each result computed once.
 
 A result is kept under the hash of everything it depends on, as soon as it is there. A run that was stopped, by Ctrl-C
-or a kill, continues with the same command; the number of processes changes no bit.
+or a kill, continues with the same command. Neither the number of processes nor a division into shards changes a bit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
-from aether_lite.baselines import Condition, System
-from aether_lite.baselines.registry import make_system
-from aether_lite.bench.cache import ResultCache, key_of
+import numpy as np
+import torch
+from torch import Tensor
+
+from aether_lite.baselines import Clip, Condition, Outcome, System
+from aether_lite.bench.cache import CACHE_NAME, Record, ResultCache, key_of
 from aether_lite.bench.dataset import DataSet, Source, clip_hash, load_clip
 from aether_lite.bench.fingerprint import code_hash, package_versions
-from aether_lite.bench.grid import Grid, evenly
-from aether_lite.bench.results import Row
-from aether_lite.bench.work import Factory, Task, channel_seed, compute
+from aether_lite.bench.grid import CLEAN, Grid, evenly
+from aether_lite.bench.plugins import load_plugins, plugin_hashes
+from aether_lite.bench.results import Row, condition_text
+from aether_lite.bench.wavs import make_system
 from aether_lite.data.processes import run_parallel
 from aether_lite.errors import AetherError
+from aether_lite.features import FRAME, NUM_FREE, extract_features
+from aether_lite.metrics.registry import AUDIO_METRICS, FEATURE_METRICS, evaluate_audio
 
 NO_CHANNEL = "no channel"  # channel state of a system that sends nothing
 CACHE_FOLDER = "cache"
+REMEMBERED = 64  # clips that a process keeps
 
+Factory = Callable[[str], System]
+"""Name -> system; a function of a module, so that it can be sent to a process."""
 Progress = Callable[[int, int], None]
-"""Told how many results of how many are there."""
+"""Called with the number of results that are there, and of all."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,8 @@ class Plan:
         seed: of channels.
         jobs: processes.
         factory: makes a system of its name.
+        plugins: files that register more systems, channels and metrics.
+        shard: number I, from 1, and count N: only every Nth result is computed; (1, 1) for all.
     """
 
     dataset: DataSet
@@ -47,6 +61,8 @@ class Plan:
     seed: int = 0
     jobs: int = 1
     factory: Factory = make_system
+    plugins: tuple[Path, ...] = ()
+    shard: tuple[int, int] = (1, 1)
 
     def instances(self) -> list[System]:
         """The systems, in their order.
@@ -56,48 +72,118 @@ class Plan:
         """
         return [self.factory(name) for name in self.systems]
 
+    @property
+    def cache_name(self) -> str:
+        """File of the cache that results are appended to."""
+        number, count = self.shard
+        return CACHE_NAME if count == 1 else f"results-{number}-of-{count}.jsonl"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One transmission to compute; small, so that it can be sent to a process.
+
+    Attributes:
+        key: of the cache.
+        system: name.
+        source: the clip.
+        condition: channel and budget as they are reported.
+        power_db: power that was sent, which N0 counts from [dB]; 0 for the nominal Es = 1.
+        seed: of the channel.
+        audio: whether audio metrics are wanted.
+        plan: what else it needs (its data set and systems are left out).
+    """
+
+    key: str
+    system: str
+    source: Source
+    condition: Condition
+    power_db: float
+    seed: int
+    audio: bool
+    plan: Plan
+
+    @property
+    def sent_over(self) -> Condition:
+        """The condition with its noise moved by the power that was sent."""
+        snr = self.condition.snr_db
+        return self.condition if snr is None else replace(self.condition, snr_db=snr - self.power_db)
+
 
 @dataclass(frozen=True)
 class Job:
-    """A task and the line of the results that it fills."""
+    """A row of the results: the tasks, one for each noise, that it is the mean of."""
 
-    task: Task
     system: str
-    clip: str
+    condition: Condition
+    source: Source
+    tasks: tuple[Task, ...]
+
+    def row(self, cache: ResultCache) -> Row:
+        """Its numbers."""
+        records = [cache.get(task.key) or {} for task in self.tasks]
+        record = {name: math.fsum(r[name] for r in records) / len(records) for name in records[0]}
+        return Row(self.system, self.source.name, self.source.language, self.condition, record)
 
 
-def run(plan: Plan, folder: Path, progress: Progress | None = None) -> list[Row]:
+def run(
+    plan: Plan,
+    folder: Path,
+    progress: Progress | None = None,
+    merged: Sequence[Path] | None = None,
+) -> list[Row]:
     """Compute what is not in the cache below ``folder``, and give all results.
 
     Args:
         plan: what to run.
         folder: of the results; ``cache/results.jsonl`` is made in it.
-        progress: told of each result.
+        progress: called at each result.
+        merged: folders of shards whose results are taken; nothing is computed then.
 
     Returns:
-        rows by system, condition and clip, in the order of the plan.
+        rows by system, condition and clip, in the order of the plan; of a shard, those that are complete.
 
     Raises:
-        AetherError: a clip or a system failed, or nothing can be run at any condition.
+        AetherError: a clip or a system failed, nothing can be run at any condition, or a shard's results are missing.
     """
-    jobs = _jobs(plan)
-    if not jobs:
-        raise AetherError("none of the systems can be run at any condition of this grid: give other rates or systems")
+    load_plugins(plan.plugins)
+    others = [other / CACHE_FOLDER for other in merged or ()]
+    with ResultCache(folder / CACHE_FOLDER, plan.cache_name, others) as cache:
+        powers: dict[tuple[str, int], float] = {}
+        if plan.grid.equal_energy:
+            nominal = replace(plan, grid=replace(plan.grid, equal_energy=False, audio_clips=0, noises=1), shard=(1, 1))
+            jobs = _one_snr(_jobs(nominal, {}))
+            _compute_all(plan, jobs, cache, None, merged)
+            powers = _sent_power([job.row(cache) for job in jobs])
+        jobs = _jobs(plan, powers)
+        if not jobs:
+            raise AetherError("none of the systems can be run at any condition of this grid: give other rates or "
+                              "systems")  # fmt: skip
+        _compute_all(plan, jobs, cache, progress, merged)
+        return [job.row(cache) for job in jobs if all(cache.get(task.key) is not None for task in job.tasks)]
+
+
+def _compute_all(
+    plan: Plan, jobs: Sequence[Job], cache: ResultCache, progress: Progress | None, merged: Sequence[Path] | None
+) -> None:
+    """Put what is missing into the cache."""
+    tasks = {task.key: task for job in jobs for task in job.tasks}
+    number, count = plan.shard
+    # In the order of their hashes slow and fast tasks are mixed: shards are alike, and the remaining time is right.
+    wanted = [tasks[key] for key in sorted(tasks)][number - 1 :: count]
+    pending = [task for task in wanted if cache.get(task.key) is None]
+    if merged is not None and pending:
+        raise AetherError(
+            f"{len(pending)} of {len(wanted)} results are in none of {', '.join(map(str, merged))}: let every shard "
+            "finish, with this version of the program"
+        )
+    done = len(wanted) - len(pending)
     tell = progress or (lambda done, total: None)
-    with ResultCache(folder / CACHE_FOLDER) as cache:
-        pending = {job.task.key: job.task for job in jobs if cache.get(job.task.key) is None}
-        done = len(jobs) - len(pending)
-        tell(done, len(jobs))
-        # In the order of their hashes slow and fast tasks are mixed, so that the remaining time is told truly.
-        ordered = sorted(pending.values(), key=lambda task: task.key)
-        for key, record in run_parallel(compute, ordered, plan.jobs):
-            cache.add(key, record)
-            done += 1
-            tell(done, len(jobs))
-        return [
-            Row(job.system, job.clip, job.task.source.language, job.task.condition, cache.get(job.task.key) or {})
-            for job in jobs
-        ]
+    tell(done, len(wanted))
+    for key, record in run_parallel(compute, pending, plan.jobs):
+        cache.add(key, record)
+        done += 1
+        tell(done, len(wanted))
 
 
 def data_title(plan: Plan) -> str:
@@ -109,37 +195,135 @@ def data_title(plan: Plan) -> str:
 def conditions_of(system: System, grid: Grid) -> list[tuple[Condition, bool]]:
     """Where a system is run, and whether with audio metrics. One that has no channel is run once, with them."""
     if system.facts.channel_state == NO_CHANNEL:
-        return [(Condition("clean", None, max(grid.rates)), grid.audio_conditions > 0)]
-    heard = grid.heard()
-    return [(condition, condition in heard) for condition in grid.conditions() if system.offers(condition)]
+        return [(Condition(CLEAN, None, max(grid.rates)), grid.audio_conditions > 0)]
+    with_audio = grid.with_audio()
+    return [(condition, condition in with_audio) for condition in grid.conditions() if system.offers(condition)]
 
 
-def _jobs(plan: Plan) -> list[Job]:
-    """All results of a plan, in order."""
+def compute(task: Task) -> tuple[str, Record]:
+    """The result of a task: its key and its numbers.
+
+    Raises:
+        AetherError: the clip cannot be read, or the system failed; names both.
+    """
+    load_plugins(task.plan.plugins)
+    clip = _clip(task.source, task.plan.grid.seconds)
+    outcome = send(_system(task.plan.factory, task.system), clip, task.sent_over, task.seed, task.audio)
+    return task.key, measure(clip, outcome, task.audio, task.plan.grid.without)
+
+
+def send(system: System, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
+    """One transmission on one thread, so that no bit depends on how many cores there are.
+
+    Raises:
+        AetherError: the system failed; names system, clip and condition.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            return system.transmit(clip, condition, seed, audio)
+    except AetherError as error:
+        raise AetherError(f"{system.name}, clip {clip.name}, {condition_text(condition)}: {error}") from error
+    finally:
+        torch.set_num_threads(threads)
+
+
+def measure(clip: Clip, outcome: Outcome, audio: bool, without: Sequence[str] = ()) -> Record:
+    """All numbers of what arrived of a clip: counts, the system's own, feature metrics, audio metrics if asked for."""
+    decoded = decoded_features(outcome)
+    if decoded.shape != clip.features.shape:
+        raise ValueError(f"{clip.name}: decoded features are {tuple(decoded.shape)}, sent {tuple(clip.features.shape)}")
+    record: Record = {"frames": len(clip.features), "uses": outcome.uses, **outcome.measured}
+    for name, metric in FEATURE_METRICS.items():
+        record[name] = float(metric(decoded, clip.features, None))
+    if audio:
+        if outcome.audio is None:
+            raise ValueError(f"{clip.name}: audio was asked for, but none arrived")
+        wanted = [name for name in AUDIO_METRICS if name not in without]
+        record |= evaluate_audio(outcome.audio, clip.speech, wanted, clip.language)
+    return record
+
+
+def decoded_features(outcome: Outcome) -> Tensor:
+    """Decoded features ``[F, 20]``; of a system that has only audio, those of its audio.
+
+    Raises:
+        ValueError: neither arrived.
+    """
+    if outcome.features is not None:
+        return outcome.features[:, :NUM_FREE]
+    if outcome.audio is None:
+        raise ValueError("neither features nor audio arrived")
+    rows = extract_features(outcome.audio.numpy())[: outcome.audio.shape[-1] // FRAME, :NUM_FREE]
+    return torch.from_numpy(np.ascontiguousarray(rows))
+
+
+def channel_seed(seed: int, clip: str, noise: int = 0) -> int:
+    """Seed of the channel for a clip: alike for all systems and conditions, which are then compared on equal noise."""
+    words = f"{seed}\n{clip}" + (f"\n{noise}" if noise else "")
+    return int.from_bytes(hashlib.sha256(words.encode()).digest()[:4], "little") & 0x7FFFFFFF
+
+
+def _jobs(plan: Plan, powers: dict[tuple[str, int], float]) -> list[Job]:
+    """All rows of a plan, in order."""
     grid, sources = plan.grid, plan.dataset.sources
-    heard = {source.name for source in evenly(sources, grid.audio_clips)} if plan.dataset.has_audio else set()
-    hashes = dict(_hashes(sources, grid.seconds))
-    code = [code_hash(), package_versions()]
+    with_audio = {source.name for source in evenly(sources, grid.audio_clips)} if plan.dataset.has_audio else set()
+    hashes = {source.name: clip_hash(load_clip(source, grid.seconds)) for source in sources}
+    code = [code_hash(), package_versions(), plugin_hashes(plan.plugins)]
+    needed = replace(plan, dataset=replace(plan.dataset, sources=()), systems=(), jobs=1, shard=(1, 1))
     jobs = []
     for made_as, system in zip(plan.systems, plan.instances(), strict=True):
-        for condition, with_audio in conditions_of(system, grid):
+        for condition, audible in conditions_of(system, grid):
+            power_db = powers.get((system.name, condition.rate), 0.0)
             for source in sources:
-                audio = with_audio and source.name in heard
-                seed = channel_seed(plan.seed, source.name)
-                key = key_of(
-                    system=[system.name, system.fingerprint],
-                    code=code,
-                    clip=hashes[source.name],
-                    condition=asdict(condition),
-                    seed=seed,
-                    audio=audio,
-                    without=grid.without if audio else (),
-                )
-                task = Task(key, made_as, source, grid.seconds, condition, seed, audio, grid.without, plan.factory)
-                jobs.append(Job(task, system.name, source.name))
+                audio = audible and source.name in with_audio
+                tasks = []
+                for noise in range(grid.noises if condition.channel != CLEAN else 1):
+                    seed = channel_seed(plan.seed, source.name, noise)
+                    parts: dict[str, object] = {
+                        "system": [system.name, system.fingerprint],
+                        "code": code,
+                        "clip": hashes[source.name],
+                        "condition": asdict(condition),
+                        "seed": seed,
+                        "audio": audio,
+                        "without": grid.without if audio else (),
+                    }
+                    if power_db:
+                        parts["power_db"] = power_db
+                    tasks.append(Task(key_of(**parts), made_as, source, condition, power_db, seed, audio, needed))
+                jobs.append(Job(system.name, condition, source, tuple(tasks)))
     return jobs
 
 
-def _hashes(sources: Sequence[Source], seconds: float | None) -> Iterator[tuple[str, str]]:
-    for source in sources:
-        yield source.name, clip_hash(load_clip(source, seconds))
+def _one_snr(jobs: Sequence[Job]) -> list[Job]:
+    """Of each system, clip and rate one job that sends symbols: their power does not depend on the channel."""
+    chosen: dict[tuple[str, int, str], Job] = {}
+    for job in jobs:
+        if job.condition.snr_db is not None:
+            chosen[job.system, job.condition.rate, job.source.name] = job
+    return list(chosen.values())
+
+
+def _sent_power(rows: Sequence[Row]) -> dict[tuple[str, int], float]:
+    """Mean power of all symbols that each system sends at each rate [dB]."""
+    sums: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    for row in rows:
+        if math.isfinite(power := row.record.get("symbol_power", math.nan)):
+            sums.setdefault((row.system, row.condition.rate), []).append((power * row.record["uses"],
+                                                                          row.record["uses"]))  # fmt: skip
+    return {
+        where: 10 * math.log10(math.fsum(energy for energy, _ in parts) / math.fsum(uses for _, uses in parts))
+        for where, parts in sums.items()
+    }
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _clip(source: Source, seconds: float | None) -> Clip:
+    return load_clip(source, seconds)
+
+
+@lru_cache
+def _system(factory: Factory, name: str) -> System:
+    return factory(name)
