@@ -11,12 +11,11 @@ stopped. What is not known here goes to `aether-lite train` unchanged (--batch, 
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
-from aether_lite.bench.anti_buzz import Aliveness, measure
+from aether_lite.bench.anti_buzz import Figures, measure
 from aether_lite.cli.prepare import prepare
 from aether_lite.codec import load
 from aether_lite.data.corpus import Corpus
@@ -65,7 +64,7 @@ def trained(name: str, out: Path, roots: tuple[Path, Path], steps: int, borders:
     return folder
 
 
-def measured(folder: Path, valid: Path, fargan_ckpt: str) -> tuple[Aliveness, Aliveness]:
+def measured(folder: Path, valid: Path, fargan_ckpt: str) -> tuple[Figures, Figures]:
     """Figures of a run's averaged codec, with its own vocoder if it trained one."""
     codec = load(next(folder.glob("codec_*.safetensors")))
     own = folder / "vocoder.safetensors"
@@ -77,7 +76,7 @@ def measured(folder: Path, valid: Path, fargan_ckpt: str) -> tuple[Aliveness, Al
     return measure(codec, vocoder, clips, RATE, SNR_DB)
 
 
-def report(results: dict[str, tuple[Aliveness, Aliveness]], command: str) -> str:
+def report(results: dict[str, tuple[Figures, Figures]], command: str) -> str:
     """Markdown table, one row for each run and kind of features."""
     lines = [
         f"Validation speech, {RATE} uses/s, AWGN, Es/N0 {SNR_DB:g} dB. Command: `{command}`",
@@ -87,8 +86,7 @@ def report(results: dict[str, tuple[Aliveness, Aliveness]], command: str) -> str
     ]
     for name, sides in results.items():
         for kind, figures in zip(("decoded features", "re-analysed audio"), sides, strict=True):
-            values = asdict(figures)
-            lines.append(f"| {name} | {kind} | {' | '.join(f'{values[key]:.3f}' for key in COLUMNS)} |")
+            lines.append(f"| {name} | {kind} | {' | '.join(f'{figures[key]:.3f}' for key in COLUMNS)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -11,15 +11,13 @@ from bench_systems import make_noisy
 from matplotlib.image import imread
 
 from aether_lite.baselines import Condition, available_systems, make_system
-from aether_lite.bench.about import About, read_about
 from aether_lite.bench.dataset import bundled, load_clip
 from aether_lite.bench.docs import table
 from aether_lite.bench.grid import BIT_AXIS, BITS, QUICK_BITS, STANDARD, default_systems
-from aether_lite.bench.output import Report, describe, write_all
-from aether_lite.bench.results import condition_text
-from aether_lite.bench.run import Plan, run
-from aether_lite.bench.summary import Summary, read_summary
-from aether_lite.bench.work import send
+from aether_lite.bench.metadata import RunMetadata, describe, read_metadata
+from aether_lite.bench.output import Report, write_all
+from aether_lite.bench.results import Summary, condition_text, read_summary
+from aether_lite.bench.run import Plan, run, send
 from aether_lite.errors import AetherError
 from aether_lite.losses.feature import feature_loss
 
@@ -31,7 +29,7 @@ NAMES = [
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, About, list[Summary]]:
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunMetadata, list[Summary]]:
     folder = tmp_path_factory.mktemp("bits")
     plan = Plan(bundled().chosen(2), SMALL, ("turning", "noisy-1", "nothing-sent"), 0, 1, make_noisy)
     rows = run(replace(plan, systems=("turning", "nothing-sent")), folder)
@@ -47,7 +45,7 @@ def test_the_grid_is_bit_rates_by_error_rates() -> None:
     ]  # fmt: skip
     assert BIT_AXIS == (300, 600, 700, 1200, 1300, 2400, 3200)
     BITS.check()
-    assert BITS.heard() == BITS.conditions()
+    assert BITS.with_audio() == BITS.conditions()
     assert condition_text(conditions[1]) == "300 bit/s, bsc, bit error rate 0.05"
 
 
@@ -78,7 +76,7 @@ def test_systems_of_each_kind_are_the_default() -> None:
     assert "hash-ldpc" in default_systems(NAMES, True, False)
 
 
-def test_results_have_the_error_rate_and_no_snr(written: tuple[Path, About, list[Summary]]) -> None:
+def test_results_have_the_error_rate_and_no_snr(written: tuple[Path, RunMetadata, list[Summary]]) -> None:
     with (written[0] / "results.csv").open() as file:
         lines = [line for line in csv.DictReader(file) if line["system"] == "turning"]
     assert [(line["rate"], line["snr_db"], line["snr_3k_db"], line["ber"]) for line in lines[::2]] == [
@@ -86,16 +84,16 @@ def test_results_have_the_error_rate_and_no_snr(written: tuple[Path, About, list
     ]  # fmt: skip
 
 
-def test_kept_results_come_back(written: tuple[Path, About, list[Summary]]) -> None:
+def test_kept_results_come_back(written: tuple[Path, RunMetadata, list[Summary]]) -> None:
     folder, about, summaries = written
-    assert read_about(folder / "about.json") == about
+    assert read_metadata(folder / "about.json") == about
     assert about.on_bits
     assert not about.calibration
     assert [s.condition for s in read_summary(folder / "summary.csv")] == [s.condition for s in summaries]
     assert summaries[1].condition == Condition("bsc", None, 300, (), 0.05)
 
 
-def test_tables_have_a_column_for_each_error_rate(written: tuple[Path, About, list[Summary]]) -> None:
+def test_tables_have_a_column_for_each_error_rate(written: tuple[Path, RunMetadata, list[Summary]]) -> None:
     folder, _, summaries = written
     text = (folder / "tables.md").read_text()
     losses = [s.value("feature_loss") for s in summaries if s.condition.rate == 1200 and s.on_air]
@@ -110,7 +108,7 @@ def test_tables_have_a_column_for_each_error_rate(written: tuple[Path, About, li
         assert all(row.count(" | ") == head.count(" | ") for row in line if row[0] == "|")
 
 
-def test_pictures_against_bit_rate_and_error_rate(written: tuple[Path, About, list[Summary]]) -> None:
+def test_pictures_against_bit_rate_and_error_rate(written: tuple[Path, RunMetadata, list[Summary]]) -> None:
     names = {path.stem for path in (written[0] / "pictures").glob("*.png")}
     assert {
         "feature_loss_against_bit_rate",

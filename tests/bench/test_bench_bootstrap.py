@@ -11,8 +11,7 @@ from scipy import stats
 
 from aether_lite.baselines import Condition
 from aether_lite.bench.bootstrap import estimate
-from aether_lite.bench.results import Row
-from aether_lite.bench.summary import read_summary, summarise, write_summary
+from aether_lite.bench.results import Row, read_summary, summarise, write_summary
 
 VALUES = np.random.default_rng(5).normal(3.0, 0.5, 40)
 

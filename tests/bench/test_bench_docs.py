@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from aether_lite.bench.about import ABOUT_NAME, read_about
 from aether_lite.bench.docs import MARKED, refreshed
-from aether_lite.bench.results import RESULTS_NAME, read_table
-from aether_lite.bench.summary import SUMMARY_NAME, read_summary
+from aether_lite.bench.metadata import METADATA_NAME, read_metadata
+from aether_lite.bench.results import RESULTS_NAME, SUMMARY_NAME, read_summary, read_table
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "docs" / "results"
@@ -29,10 +28,10 @@ def test_the_pages_on_results_have_tables() -> None:
 
 
 @pytest.mark.parametrize(
-    "folder", sorted(path.parent for path in RESULTS.rglob(ABOUT_NAME)), ids=lambda path: path.name
+    "folder", sorted(path.parent for path in RESULTS.rglob(METADATA_NAME)), ids=lambda path: path.name
 )
 def test_kept_results_say_how_they_were_made_and_agree(folder: Path) -> None:
-    about, summaries = read_about(folder / ABOUT_NAME), read_summary(folder / SUMMARY_NAME)
+    about, summaries = read_metadata(folder / METADATA_NAME), read_summary(folder / SUMMARY_NAME)
     assert about.command.startswith("aether-lite bench")
     assert len(about.commit.rstrip("+")) == 40
     assert {summary.system for summary in summaries} == {system.name for system in about.systems}

@@ -8,15 +8,13 @@ from pathlib import Path
 import pytest
 from bench_systems import make_noisy
 
-from aether_lite.bench import output
-from aether_lite.bench.about import About
+from aether_lite.bench import metadata
 from aether_lite.bench.dataset import bundled
 from aether_lite.bench.grid import QUICK
-from aether_lite.bench.kept import Kept, read_kept
-from aether_lite.bench.output import Report, describe, write_all
+from aether_lite.bench.metadata import Kept, RunMetadata, describe, read_kept
+from aether_lite.bench.output import Report, write_all
 from aether_lite.bench.results import Row
 from aether_lite.bench.run import Plan, run
-from aether_lite.bench.tables import made_by
 from aether_lite.errors import AetherError
 
 SMALL = replace(QUICK, snrs_db=(0.0, 20.0), clips=2, audio_clips=0, seconds=1.0)
@@ -27,10 +25,10 @@ def planned(*names: str, **changes: object) -> Plan:
     return Plan(bundled().chosen(2), replace(SMALL, **changes), names, 0, 1, make_noisy)  # type: ignore[arg-type]
 
 
-def described(plan: Plan, rows: list[Row], commit: str) -> About:
+def described(plan: Plan, rows: list[Row], commit: str) -> RunMetadata:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(output, "calibration_lines", lambda: ())
-        patch.setattr(output, "commit", lambda: commit)
+        patch.setattr(metadata, "calibration_lines", lambda: ())
+        patch.setattr(metadata, "commit", lambda: commit)
         return describe(plan, rows, "aether-lite bench", ["noisy-2: needs a program", "other: needs a program"])
 
 
@@ -68,14 +66,14 @@ def test_systems_that_were_not_run_stand_beside(kept: Kept, folder: Path) -> Non
     assert {row.record["feature_loss"] == 7.0 for row in rows if row.system == "noisy-2"} == {True}
     assert [row for row in rows if row.system != "noisy-2"] == [r for r in kept.rows if r.system != "noisy-2"]
     assert about.missing == ("left out: other: needs a program",)  # noisy-2 is there
-    line = made_by(about)
+    line = about.made_by()
     assert "commit fedcba987654, seed 0). Kept from earlier runs: Noisy 1, Noisy 0 (commit 0123456789ab)." in line
 
 
 def test_a_commit_is_kept_over_several_runs(kept: Kept) -> None:
-    dated = replace(kept.about.systems[0], commit="aaaa")
-    older = replace(kept, about=replace(kept.about, systems=(dated, *kept.about.systems[1:])))
-    about = replace(kept.about, commit="cccc", systems=kept.about.systems[1:2])
+    dated = replace(kept.metadata.systems[0], commit="aaaa")
+    older = replace(kept, metadata=replace(kept.metadata, systems=(dated, *kept.metadata.systems[1:])))
+    about = replace(kept.metadata, commit="cccc", systems=kept.metadata.systems[1:2])
     _, merged = older.beside([], about, ALL)
     assert [system.commit for system in merged.systems] == ["aaaa", "", "0123456789abcdef"]
 
@@ -84,7 +82,7 @@ def test_a_commit_is_kept_over_several_runs(kept: Kept) -> None:
     ("change", "words"),
     [
         ({"seconds": 2.0}, "was made with data bundled samples .first 1 s of each.* not bundled samples .first 2 s"),
-        ({"state": "exact"}, "was made with channel state default, not exact"),
+        ({"csi": "perfect"}, "was made with channel state default, not perfect"),
     ],
 )
 def test_other_results_cannot_be_kept(kept: Kept, change: dict[str, object], words: str) -> None:

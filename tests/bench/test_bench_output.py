@@ -11,18 +11,17 @@ import pytest
 from bench_systems import make_noisy
 from matplotlib.image import imread
 
-from aether_lite.bench import output
-from aether_lite.bench.about import About, foot, read_about
+from aether_lite.bench import metadata
+from aether_lite.bench.curves import _published
 from aether_lite.bench.dataset import bundled
 from aether_lite.bench.docs import main, refreshed, table
+from aether_lite.bench.examples import examples
 from aether_lite.bench.grid import QUICK
-from aether_lite.bench.heard import examples
-from aether_lite.bench.output import Report, describe, write_all
-from aether_lite.bench.published_curves import published_curves
-from aether_lite.bench.results import Row
+from aether_lite.bench.metadata import RunMetadata, describe, read_metadata
+from aether_lite.bench.output import Report, write_all
+from aether_lite.bench.results import Row, Summary, read_summary
 from aether_lite.bench.run import Plan, run
-from aether_lite.bench.summary import Summary, read_summary
-from aether_lite.bench.tables import markdown, snr_table
+from aether_lite.bench.tables import markdown, measure_table
 from aether_lite.errors import AetherError
 from aether_lite.metrics import AUDIO_METRICS
 from aether_lite.plots.canvas import canvas
@@ -37,18 +36,18 @@ def with_estoi(rows: list[Row]) -> list[Row]:
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, About, list[Summary]]:
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunMetadata, list[Summary]]:
     """The folder of a small benchmark of systems with a known answer."""
     folder = tmp_path_factory.mktemp("bench")
     plan = Plan(bundled().chosen(2), SMALL, ("noisy-1", "noisy-2", "nothing-sent"), 0, 1, make_noisy)
     rows = with_estoi(run(plan, folder))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(output, "calibration_lines", lambda: ("QPSK: measured 0.1, expected 0.1: inside",))
+        patch.setattr(metadata, "calibration_lines", lambda: ("QPSK: measured 0.1, expected 0.1: inside",))
         about = describe(plan, rows, "aether-lite bench --quick", ["other: needs a program"])
     return folder, about, write_all(folder, rows, Report(about, tuple(examples(plan, 1)), "| part |\n|---|\n| a |"))
 
 
-def test_every_result_is_a_line(written: tuple[Path, About, list[Summary]]) -> None:
+def test_every_result_is_a_line(written: tuple[Path, RunMetadata, list[Summary]]) -> None:
     with (written[0] / "results.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert len(lines) == 2 * 4 * 2 + 2
@@ -59,9 +58,9 @@ def test_every_result_is_a_line(written: tuple[Path, About, list[Summary]]) -> N
     assert float(silent["feature_loss"]) > 0
 
 
-def test_kept_files_say_what_they_are(written: tuple[Path, About, list[Summary]]) -> None:
+def test_kept_files_say_what_they_are(written: tuple[Path, RunMetadata, list[Summary]]) -> None:
     folder, about, summaries = written
-    assert read_about(folder / "about.json") == about
+    assert read_metadata(folder / "about.json") == about
     assert [(s.system, s.condition) for s in read_summary(folder / "summary.csv")] == [
         (s.system, s.condition) for s in summaries
     ]
@@ -69,7 +68,7 @@ def test_kept_files_say_what_they_are(written: tuple[Path, About, list[Summary]]
     assert about.seconds == pytest.approx(2.0)
 
 
-def test_the_page_refers_to_nothing_outside(written: tuple[Path, About, list[Summary]]) -> None:
+def test_the_page_refers_to_nothing_outside(written: tuple[Path, RunMetadata, list[Summary]]) -> None:
     page = (written[0] / "report.html").read_text()
     words = re.sub(r"base64,[A-Za-z0-9+/=]+", "", page)
     assert not re.search(r"https?:|//|<script|<link|@import|url\(", words)
@@ -82,7 +81,7 @@ def test_the_page_refers_to_nothing_outside(written: tuple[Path, About, list[Sum
         assert needed in page
 
 
-def test_pictures_are_drawn_and_not_empty(written: tuple[Path, About, list[Summary]]) -> None:
+def test_pictures_are_drawn_and_not_empty(written: tuple[Path, RunMetadata, list[Summary]]) -> None:
     names = {path.stem for path in (written[0] / "pictures").glob("*.png")}
     assert {
         "feature_loss_against_snr",
@@ -99,21 +98,21 @@ def test_pictures_are_drawn_and_not_empty(written: tuple[Path, About, list[Summa
         assert picture[..., :3].std() > 0.02, name
 
 
-def test_tables_hold_the_summary_and_its_assumptions(written: tuple[Path, About, list[Summary]]) -> None:
+def test_tables_hold_the_summary_and_its_assumptions(written: tuple[Path, RunMetadata, list[Summary]]) -> None:
     folder, about, summaries = written
     text = (folder / "tables.md").read_text()
     value = next(
         s for s in summaries if s.system == "noisy-2" and s.condition.snr_db == 0.0 and s.condition.rate == 300
     )
-    row = next(line for line in snr_table(about, summaries, "awgn", "feature_loss").splitlines() if "| 300 |" in line
-               and "Noisy 2" in line)  # fmt: skip
-    assert f"| -10.0 | 1.00 | 40 | {value.value('feature_loss'):.3f} |" in row
+    lines = measure_table(about, summaries, "awgn", "feature_loss").splitlines()
+    row = next(line for line in lines if "| 300 |" in line and "Noisy 2" in line)
+    assert f"| -10.0 | 1.00 | 1.00 | 40 | {value.value('feature_loss'):.3f} |" in row
     assert row in text
     assert "Made by `aether-lite bench --quick`" in text
 
 
 def test_documents_are_made_anew_between_their_marks(
-    written: tuple[Path, About, list[Summary]], tmp_path: Path
+    written: tuple[Path, RunMetadata, list[Summary]], tmp_path: Path
 ) -> None:
     folder = written[0]
     text = (
@@ -134,11 +133,11 @@ def test_documents_are_made_anew_between_their_marks(
 
 
 def test_published_curves_are_named_as_such() -> None:
-    curves = published_curves()
-    losses = [curve for curve in curves if curve.measure == "feature_loss" and curve.channel == "awgn"]
-    assert {curve.rate for curve in losses} == {700, 1000}
-    assert all("published" in curve.label or "measured" in curve.label for curve in curves)
-    assert all(list(curve.points) == sorted(curve.points) for curve in curves)
+    curves = _published("awgn", "feature_loss", -5.0)
+    assert [label[-11:] for label, _, _ in curves] == ["1000 uses/s", ", 700 uses/s"[-11:]]
+    assert all("published" in label or "measured" in label for label, _, _ in curves)
+    assert all(x == sorted(x) and len(x) == len(y) for _, x, y in curves)
+    assert _published("awgn", "wer", 0.0) == []
 
 
 def test_a_markdown_table_has_a_line_below_its_head() -> None:
@@ -147,11 +146,11 @@ def test_a_markdown_table_has_a_line_below_its_head() -> None:
 
 @pytest.mark.parametrize("width", [6.0, 9.2])
 def test_the_foot_of_a_picture_stays_inside(
-    written: tuple[Path, About, list[Summary]], tmp_path: Path, width: float
+    written: tuple[Path, RunMetadata, list[Summary]], tmp_path: Path, width: float
 ) -> None:
     _, about, summaries = written
     words = "Aether-lite hash small + 5G LDPC, best mode: latency 105 ms, channel busy 1.01 s per s; MMMM WWWW 16-QAM. "
-    with canvas(tmp_path / "empty.png", width, 2.0, "Title", foot(about, summaries, [words * 5])) as figure:
+    with canvas(tmp_path / "empty.png", width, 2.0, "Title", about.foot(summaries, [words * 5])) as figure:
         pass
     edge = figure.texts[-1].get_window_extent().x1
     assert 0.8 * figure.bbox.x1 < edge < figure.bbox.x1

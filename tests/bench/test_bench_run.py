@@ -115,7 +115,7 @@ import json, sys
 import numpy as np
 from aether_lite.baselines import Condition, available_systems
 from aether_lite.bench.dataset import bundled, load_clip
-from aether_lite.bench.work import measure, send
+from aether_lite.bench.run import measure, send
 clip = load_clip(bundled().sources[0], 1.0)
 for name in available_systems()[0]:
     system = __import__("aether_lite.baselines", fromlist=["make_system"]).make_system(name)
@@ -158,10 +158,10 @@ def test_versions_are_those_of_imported_packages() -> None:
 
 
 def test_the_standard_grid_has_six_conditions_with_audio() -> None:
-    heard = STANDARD.heard()
+    heard = STANDARD.with_audio()
     assert len(heard) == 6
     assert all(condition in STANDARD.conditions() for condition in heard)
-    assert len(QUICK.heard()) == 2
+    assert len(QUICK.with_audio()) == 2
 
 
 def test_an_even_choice_keeps_order_and_ends() -> None:

@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from aether_lite.bench.macs import count_macs, count_parameters
-from aether_lite.bench.speed import fargan_macs_per_s
+from aether_lite.bench.speed import count_macs, count_parameters, fargan_macs_per_s
 from aether_lite.vocoder import default_vocoder_path, load_fargan
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aether_lite.bench import output
+from aether_lite.bench import metadata
 
 pytestmark = pytest.mark.usefixtures("folder")
 AXES = ("--rate", 300, "--snr", 0, "--snr", 10, "--channel", "awgn", "--clips", 1, "--audio-clips", 0, "--seconds", 1)
@@ -18,7 +18,7 @@ AXES = ("--rate", 300, "--snr", 0, "--snr", 10, "--channel", "awgn", "--clips", 
 def test_a_small_grid_writes_everything(
     run: Callable[..., Any], codec_file: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(output, "calibration_lines", lambda: ())
+    monkeypatch.setattr(metadata, "calibration_lines", lambda: ())
     command = ("bench", *AXES, "--system", f"codec:{codec_file}", "--system", "uncoded", "--out", "made", "--jobs", 1)
     first = run(*command)
     assert first.code == 0, first.err
@@ -38,7 +38,7 @@ def test_a_small_grid_writes_everything(
 def test_systems_that_are_not_run_are_kept(
     run: Callable[..., Any], codec_file: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(output, "calibration_lines", lambda: ())
+    monkeypatch.setattr(metadata, "calibration_lines", lambda: ())
     both = ("--system", f"codec:{codec_file}", "--system", "uncoded")
     assert run("bench", *AXES, *both, "--out", "both", "--jobs", 1).code == 0
     assert run("bench", *AXES, "--system", "uncoded", "--out", "both", "--keep", "both", "--jobs", 1).code == 0

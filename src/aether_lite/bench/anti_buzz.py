@@ -1,12 +1,12 @@
-"""Is the voice alive? What a monotone, buzzing or hissing decoder shows, in numbers.
+"""Figures that show a monotone, buzzing or hissing decoder.
 
-Measured on decoded features, and once more on features analysed from the vocoded audio: what a listener gets.
+Measured on decoded features, and once more on features analysed again from the vocoded audio, which people get to hear.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,96 +18,69 @@ from aether_lite.features import extract_features
 from aether_lite.features.layout import FRAME, NUM_FREE, Float32
 from aether_lite.features.tensors import voiced_frames
 from aether_lite.losses.silence import SILENT_BELOW, frame_level
-from aether_lite.metrics import (
-    available,
-    clip_feature_loss,
-    estoi,
-    f0_correlation,
-    f0_hz,
-    f0_spread_ratio,
-    pitch_spike,
-    vuv_error,
-)
+from aether_lite.metrics import FEATURE_METRICS, estoi, estoi_available, f0_hz
+from aether_lite.metrics.pitch_spike import pitch_spike
 from aether_lite.vocoder import FARGAN, FrameVocoder, synthesize
 
-LIVELY_HZ = 10.0  # clips whose own F0 spread is below it do not count for the F0 correlation
+LIVELY_HZ = 10.0  # clips whose own F0 spread is below it do not count for F0 spread and correlation
 QUIET_DBFS = -50.0  # what silence may be decoded to
+Figures = dict[str, float]
 
 
-@dataclass(frozen=True)
-class Aliveness:
-    """Figures over all clips.
+def spread_hz(features: Tensor) -> float:
+    """Standard deviation of F0 [Hz] over the voiced frames of features ``[F, 20]``; 0 for fewer than two."""
+    f0 = f0_hz(features)[voiced_frames(features)].double()
+    return float(f0.std()) if len(f0) > 1 else 0.0
 
-    Attributes:
-        feature_loss: mean over frames.
-        pooled_spread_hz: standard deviation of F0 over all voiced frames of all clips [Hz].
-        original_spread_hz: the same of the original.
-        spread_ratio: median over clips of decoded spread / original spread.
-        f0_correlation: median over clips whose own spread is at least 10 Hz.
-        vuv_error: mean over clips, 0..1.
-        pitch_spike: greatest share of a 5-cent bin relative to the original's.
-        quiet_silence: share of the original's silent frames (below -60 dBFS) that are below -50 dBFS; NaN if none.
-        estoi: mean over clips against the original audio; NaN without pystoi.
+
+def compare(decoded: Sequence[Tensor], original: Sequence[Tensor], intelligibility: float = math.nan) -> Figures:
+    """Figures of decoded against original features, each a list of clips ``[F, 20]``.
+
+    Returns:
+        ``feature_loss`` and ``vuv_error``; ``pooled_spread_hz`` and ``original_spread_hz``, the standard deviation of
+        F0 over all clips; ``spread_ratio`` and ``f0_correlation``, medians over clips whose own spread is 10 Hz or
+        more; ``pitch_spike``, the greatest share of a 5-cent bin relative to the original's; ``quiet_silence``, the
+        share of the original's silent frames (below -60 dBFS) that are below -50 dBFS, NaN if none; ``estoi``.
     """
-
-    feature_loss: float
-    pooled_spread_hz: float
-    original_spread_hz: float
-    spread_ratio: float
-    f0_correlation: float
-    vuv_error: float
-    pitch_spike: float
-    quiet_silence: float
-    estoi: float
-
-
-def pooled_spread(clips: Sequence[Tensor]) -> float:
-    """Standard deviation of F0 [Hz] over the voiced frames of all clips ``[F, 20]``."""
-    return float(torch.cat([f0_hz(clip)[voiced_frames(clip)] for clip in clips]).double().std())
-
-
-def compare(decoded: Sequence[Tensor], original: Sequence[Tensor], intelligibility: float = float("nan")) -> Aliveness:
-    """Figures of decoded against original features, each a list of clips ``[F, 20]``."""
     pairs = list(zip(decoded, original, strict=True))
-    frames = torch.tensor([len(y) for _, y in pairs], dtype=torch.float64)
-    losses = torch.stack([clip_feature_loss(x, y).double() for x, y in pairs])
-    own = [
-        float(f0_hz(y)[voiced_frames(y)].double().std()) if int(voiced_frames(y).sum()) > 1 else 0.0 for _, y in pairs
-    ]
-    lively = [(x, y) for (x, y), spread in zip(pairs, own, strict=True) if spread >= LIVELY_HZ]
+    lively = [pair for pair in pairs if spread_hz(pair[1]) >= LIVELY_HZ]
     joined, truth = torch.cat(list(decoded)), torch.cat(list(original))
     silent = frame_level(truth) < SILENT_BELOW
-    quiet = (frame_level(joined)[silent] < QUIET_DBFS).double().mean() if bool(silent.any()) else torch.tensor(np.nan)
-    return Aliveness(
-        feature_loss=float((losses * frames).sum() / frames.sum()),
-        pooled_spread_hz=pooled_spread(decoded),
-        original_spread_hz=pooled_spread(original),
-        spread_ratio=float(torch.stack([f0_spread_ratio(x, y) for x, y in lively]).nanmedian()),
-        f0_correlation=float(torch.stack([f0_correlation(x, y) for x, y in lively]).nanmedian()),
-        vuv_error=float(torch.stack([vuv_error(x, y) for x, y in pairs]).nanmean()),
-        pitch_spike=pitch_spike(joined, truth, torch.ones(len(truth), dtype=torch.bool)),
-        quiet_silence=float(quiet),
-        estoi=intelligibility,
-    )
+
+    def over(name: str, clips: Sequence[tuple[Tensor, Tensor]]) -> float:
+        values = [float(FEATURE_METRICS[name](x, y)) for x, y in clips]
+        return FEATURE_METRICS[name].over_clips(values, [float(len(y)) for _, y in clips])
+
+    return {
+        "feature_loss": over("feature_loss", pairs),
+        "pooled_spread_hz": spread_hz(joined),
+        "original_spread_hz": spread_hz(truth),
+        "spread_ratio": over("f0_spread_ratio", lively),
+        "f0_correlation": over("f0_correlation", lively),
+        "vuv_error": over("vuv_error", pairs),
+        "pitch_spike": pitch_spike(joined, truth, torch.ones(len(truth), dtype=torch.bool)),
+        "quiet_silence": float((frame_level(joined)[silent] < QUIET_DBFS).double().mean()),
+        "estoi": intelligibility,
+    }
 
 
 @torch.no_grad()
 def measure(
     codec: Codec, vocoder: FARGAN | FrameVocoder, speech: Sequence[Float32], rate: int, snr_db: float, seed: int = 0
-) -> tuple[Aliveness, Aliveness]:
+) -> tuple[Figures, Figures]:
     """Send clips over AWGN; figures of the decoded features and of the re-analysed audio.
 
     Args:
+        codec: at both ends.
+        vocoder: speaks the decoded features.
         speech: clips ``[N]`` at 16 kHz, full scale 1, each a second or more.
         rate: uses/s.
         snr_db: Es/N0 [dB].
         seed: of the noise; clip i has seed + i.
     """
     original, decoded, reanalysed, scores = [], [], [], []
-    token = codec.token_frames
     for number, clip in enumerate(speech):
-        frames = len(clip) // (token * FRAME) * token
-        samples = clip[: frames * FRAME]
+        samples = clip[: len(clip) // (codec.token_frames * FRAME) * codec.token_frames * FRAME]
         rows = torch.from_numpy(extract_features(samples)[:, :NUM_FREE])
         received = awgn(codec.encode_features(rows[None], rate), snr_db, seed=seed + number)
         features = codec.decode_features(received)[0]
@@ -115,7 +88,7 @@ def measure(
         original.append(rows)
         decoded.append(features)
         reanalysed.append(torch.from_numpy(extract_features(audio.numpy())[:, :NUM_FREE]))
-        if available("estoi"):
+        if estoi_available():
             scores.append(float(estoi(audio, torch.from_numpy(samples))))
-    score = float(np.nanmean(scores)) if scores else float("nan")
+    score = float(np.nanmean(scores)) if scores else math.nan
     return compare(decoded, original, score), compare(reanalysed, original, score)

@@ -15,18 +15,16 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from aether_lite.bench.about import ABOUT_NAME, About, read_about
-from aether_lite.bench.summary import SUMMARY_NAME, Summary, read_summary
+from aether_lite.bench.metadata import METADATA_NAME, read_metadata
+from aether_lite.bench.results import SUMMARY_NAME, read_summary
 from aether_lite.bench.tables import (
     CODER_COLUMNS,
-    FEATURE_COLUMNS,
     audio_columns,
-    heard_summaries,
+    feature_columns,
     measure_table,
-    notes,
     quality_table,
     systems_table,
 )
@@ -40,20 +38,12 @@ USAGE_CODE = 2
 
 
 def refreshed(text: str, results: Path) -> str:
-    """A document with every marked table made anew.
-
-    Args:
-        text: of the document.
-        results: folder of the kept results.
+    """The text of a document with every marked table made anew from the folders below ``results``.
 
     Raises:
         AetherError: results that are missing, or a table that is unknown.
     """
-
-    def replaced(match: re.Match[str]) -> str:
-        return f"{match[1]}{table(results / match[2], match[3].strip())}\n{match[4]}"
-
-    return MARKED.sub(replaced, text)
+    return MARKED.sub(lambda match: f"{match[1]}{table(results / match[2], match[3].strip())}\n{match[4]}", text)
 
 
 def table(folder: Path, name: str) -> str:
@@ -67,7 +57,24 @@ def table(folder: Path, name: str) -> str:
             return (folder / SPEED_NAME).read_text(encoding="utf-8").rstrip()
         except OSError as error:
             raise AetherError(f"{folder / SPEED_NAME}: cannot be read ({error.strerror})") from error
-    return _table(name, read_about(folder / ABOUT_NAME), read_summary(folder / SUMMARY_NAME))
+    metadata, summaries = read_metadata(folder / METADATA_NAME), read_summary(folder / SUMMARY_NAME)
+    audible = [s for s in summaries if s.has_audio]
+    clean = [s for s in audible if not s.on_air or s.condition.error_rate == 0]
+    tables: dict[str, Callable[[], str]] = {
+        "systems": lambda: systems_table(metadata, summaries),
+        "audio": lambda: quality_table(metadata, audible, audio_columns(metadata)),
+        "features": lambda: quality_table(metadata, summaries, feature_columns()),
+        "coders": lambda: quality_table(metadata, clean, CODER_COLUMNS),
+        "notes": lambda: "  \n".join(metadata.notes()),
+        "calibration": lambda: "\n".join(f"* {line}" for line in metadata.calibration),
+    }
+    measure, _, channel = name.partition(" ")
+    if measure in METRICS and channel:
+        return measure_table(metadata, summaries, channel, measure)
+    if name not in tables:
+        known = ", ".join((*tables, "speed"))
+        raise AetherError(f"unknown table {name!r} between marks; known: {known}, or MEASURE CHANNEL")
+    return tables[name]()
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -75,34 +82,11 @@ def main(arguments: Sequence[str]) -> int:
     if len(arguments) < 2:
         print(__doc__, file=sys.stderr)
         return USAGE_CODE
-    results = Path(arguments[0])
-    for name in arguments[1:]:
-        document = Path(name)
-        text = document.read_text(encoding="utf-8")
+    for document in map(Path, arguments[1:]):
+        text = refreshed(document.read_text(encoding="utf-8"), Path(arguments[0]))
         with atomic_path(document) as partial:
-            partial.write_text(refreshed(text, results), encoding="utf-8")
+            partial.write_text(text, encoding="utf-8")
     return 0
-
-
-def _table(name: str, about: About, summaries: list[Summary]) -> str:
-    if name == "systems":
-        return systems_table(about, summaries)
-    if name == "notes":
-        return notes(about)
-    if name == "calibration":
-        return "\n".join(f"* {line}" for line in about.calibration)
-    if name == "audio":
-        return quality_table(about, heard_summaries(summaries), audio_columns(about))
-    if name == "coders":
-        clean = [s for s in heard_summaries(summaries) if not s.on_air or s.condition.error_rate == 0]
-        return quality_table(about, clean, CODER_COLUMNS)
-    if name == "features":
-        return quality_table(about, summaries, FEATURE_COLUMNS)
-    measure, _, channel = name.partition(" ")
-    if measure in METRICS and channel:
-        return measure_table(about, summaries, channel, measure)
-    raise AetherError(f"unknown table {name!r} between marks; known: systems, audio, features, coders, notes, "
-                      "calibration, speed, or MEASURE CHANNEL")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -20,9 +20,9 @@ import aether_lite
 from aether_lite.metrics.registry import AUDIO_METRICS
 
 PACKAGE = "aether_lite"
-ROOTS = (f"{PACKAGE}.bench.work", f"{PACKAGE}.baselines", f"{PACKAGE}.metrics")
+ROOTS = (f"{PACKAGE}.bench.run", f"{PACKAGE}.baselines", f"{PACKAGE}.metrics")
 """Modules that compute results; every file of a package counts."""
-DISCOVERY = re.compile(r"\b(iter_modules|import_module)\b")
+DISCOVERY = re.compile(r"\b(iter_modules|import_module)[(]")
 
 
 def code_hash(paths: Iterable[Path] | None = None) -> str:

@@ -11,10 +11,11 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aether_lite.errors import AetherError
+from aether_lite.metrics.metric import Metric
 
 _PREFIX = "aether_lite_plugin_"
 
@@ -35,6 +36,12 @@ def load_plugins(paths: Sequence[Path]) -> None:
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)
+
+
+def of_plugins(metrics: Mapping[str, Metric]) -> list[str]:
+    """Names of the metrics that plugins registered."""
+    modules = {name: getattr(metric.function, "__module__", "") for name, metric in metrics.items()}
+    return [name for name, module in modules.items() if module.startswith(_PREFIX)]
 
 
 def plugin_hashes(paths: Sequence[Path]) -> list[str]:

@@ -1,139 +1,178 @@
-"""One HTML page with everything: no script, no outside reference; pictures and sounds are in the page itself."""
+"""One HTML page with everything, the result first: no script, no outside reference, pictures and audio in the page."""
 
 from __future__ import annotations
 
 import base64
 import html
+import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from aether_lite.bench.about import INTERVALS, About
-from aether_lite.bench.heard import Example, has_opus, opus_bytes
-from aether_lite.bench.results import condition_text
-from aether_lite.bench.summary import Summary
+import soundfile
+from torch import Tensor
+
+from aether_lite.audio import SAMPLE_RATE
+from aether_lite.bench.curves import REFERENCE_RATE, Pictures
+from aether_lite.bench.examples import Example
+from aether_lite.bench.metadata import INTERVALS, RunMetadata
+from aether_lite.bench.results import Summary, condition_text
 from aether_lite.bench.tables import (
-    FEATURE_COLUMNS,
     audio_columns,
     channels_of,
-    heard_summaries,
-    made_by,
+    feature_columns,
+    markdown,
     measure_table,
     quality_table,
+    shown,
     systems_table,
 )
 from aether_lite.files import atomic_path
 from aether_lite.metrics import METRICS
 
 STYLE = """
-:root { color-scheme: light; }
-body { font: 15px/1.5 system-ui, sans-serif; color: #1b1f24; margin: 0 auto; max-width: 1180px; padding: 24px; }
-h1 { font-size: 26px; margin: 0 0 8px; } h2 { font-size: 19px; margin: 36px 0 8px; border-bottom: 1px solid #d7dce2; }
-h3 { font-size: 15px; margin: 20px 0 4px; } p, li { max-width: 100ch; } .small { color: #57606a; font-size: 13px; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
-th { background: #f3f5f7; position: sticky; top: 0; } th, td { padding: 4px 9px; border-bottom: 1px solid #e3e7eb; }
-td { white-space: nowrap; } td.text { white-space: normal; min-width: 14ch; } td.number { text-align: right; }
-img { max-width: 100%; height: auto; display: block; margin: 10px 0 22px; } audio { height: 32px; width: 250px; }
-code { background: #f3f5f7; padding: 1px 4px; border-radius: 3px; } details { margin: 10px 0; }
-summary { cursor: pointer; font-weight: 600; }
+:root { color-scheme: light; } * { box-sizing: border-box; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #1b1f24; margin: 0 auto; max-width: 1180px; padding: 16px; }
+h1 { font-size: 24px; margin: 0 0 8px; } h2 { font-size: 19px; margin: 32px 0 8px; border-bottom: 1px solid #d7dce2; }
+h3 { font-size: 15px; margin: 20px 0 4px; } h3, p, li { max-width: 100ch; overflow-wrap: anywhere; }
+.small { color: #57606a; font-size: 13px; } .wide { overflow-x: auto; -webkit-overflow-scrolling: touch; }
+table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
+th { background: #f3f5f7; text-align: left; } th, td { padding: 4px 8px; border-bottom: 1px solid #e3e7eb; }
+td { white-space: nowrap; } td.text { white-space: normal; min-width: 12ch; } td.number { text-align: right; }
+img { max-width: 100%; height: auto; display: block; } .wide img { min-width: 620px; margin: 8px 0 20px; }
+audio { height: 32px; width: 220px; } code { background: #f3f5f7; padding: 1px 4px; border-radius: 3px; }
+details { margin: 12px 0; } summary { cursor: pointer; font-weight: 600; }
 """
-PAGE_MEASURES = ("feature_loss",)
+HEADLINE_SNRS = 4  # columns of the first table: it fits a phone
 PAGE_BIT_MEASURES = ("feature_loss", "estoi_4k", "pesq_nb")
+PICTURE_WIDTH = 1200  # [px] at most, of a picture in the page
+PICTURE_QUALITY = 70  # of WebP
+AUDIO_BUDGET = 1_400_000  # bytes of all players together; further examples are left out
+COMPRESSION = 0.9  # of Opus, 0 (largest) to 1
 _NUMBER = re.compile(r"^[-+]?[\d.,]+( \[.*\])?$")
 _CODE = re.compile(r"`([^`]*)`")
 
 
 def write_report(
     path: Path,
-    about: About,
+    metadata: RunMetadata,
     summaries: Sequence[Summary],
-    pictures: Sequence[tuple[str, Path]],
-    heard: Sequence[Example] = (),
+    pictures: Pictures,
+    examples: Sequence[Example] = (),
     speed: str = "",
+    differences: str = "",
 ) -> None:
     """Write the page.
 
     Args:
         path: the HTML file.
-        about: of the benchmark.
+        metadata: of the benchmark.
         summaries: all.
-        pictures: heading and PNG of each.
-        heard: clips for the players.
+        pictures: heading and PNG of each, the most important first.
+        examples: clips for the players.
         speed: Markdown of the speed figures, if they were measured.
+        differences: Markdown table of differences to one system.
     """
-    audio = heard_summaries(summaries)
-    parts = [
-        "<h1>Aether-lite benchmark</h1>",
-        *(f"<p>{_text(line)}</p>" for line in (about.data_line(), about.definitions(), INTERVALS)),
-        *(f"<p><b>{_text(line)}</b></p>" for line in about.missing),
-        f'<p class="small">{_text(made_by(about))}</p>',
-        "<h2>Systems</h2>",
-        _table(systems_table(about, summaries)),
-        f'<p class="small">{_text(about.state_line())}</p>',
-        *_players(about, heard),
-        "<h2>Pictures</h2>",
-        *(f"<h3>{_text(name)}</h3>{_image(name, picture)}" for name, picture in pictures),
-        "<h2>Tables</h2>",
-    ]
+    audible = [s for s in summaries if s.has_audio]
+    parts = ["<h1>Aether-lite benchmark</h1>", *_headline(metadata, summaries)]
+    parts += [_image(*pictures[0])] if pictures else []
+    parts += [f"<p>{_text(line)}</p>" for line in (metadata.data_line(), metadata.definitions(), INTERVALS)]
+    parts += [f"<p><b>{_text(line)}</b></p>" for line in metadata.missing]
+    parts += _players(metadata, examples)
+    if audible:
+        parts += ["<h2>Audio metrics</h2>", _table(quality_table(metadata, audible, audio_columns(metadata)))]
+    if differences:
+        parts += ["<h2>Differences, clip by clip</h2>", _table(differences)]
+    parts += ["<h2>Systems</h2>", _table(systems_table(metadata, summaries))]
+    parts += [f'<p class="small">{_text(metadata.state_line())}</p>', "<h2>Tables</h2>"]
     for channel in channels_of(summaries):
-        for measure in PAGE_BIT_MEASURES if about.on_bits else PAGE_MEASURES:
-            title = METRICS[measure].title
-            parts += [
-                f"<h3>{_text(title)}, channel {_text(channel)}</h3>",
-                _table(measure_table(about, summaries, channel, measure)),
-            ]
-    if audio:
-        parts += ["<h3>Audio metrics</h3>", _table(quality_table(about, audio, audio_columns(about)))]
-    every = _table(quality_table(about, summaries, FEATURE_COLUMNS))
+        for measure in PAGE_BIT_MEASURES if metadata.on_bits else ("feature_loss",):
+            title = _text(f"{METRICS[measure].title}, channel {channel}")
+            parts += [f"<h3>{title}</h3>", _table(measure_table(metadata, summaries, channel, measure))]
+    every = _table(quality_table(metadata, summaries, feature_columns()))
     parts += [f"<details><summary>Feature metrics at every condition</summary>{every}</details>"]
-    if about.calibration:
-        items = "".join(f"<li>{_text(line)}</li>" for line in about.calibration)
-        parts += ["<h2>Calibration</h2>", f"<ul>{items}</ul>"]
+    if len(pictures) > 1:
+        parts += ["<h2>Pictures</h2>", *(f"<h3>{_text(name)}</h3>{_image(name, file)}" for name, file in pictures[1:])]
+    if metadata.calibration:
+        items = "".join(f"<li>{_text(line)}</li>" for line in metadata.calibration)
+        parts += [f"<h2>Calibration</h2><ul>{items}</ul>"]
     if speed:
         table, _, said = speed.partition("\n\n")
         parts += ["<h2>Speed</h2>", _table(table), f'<p class="small">{_text(said)}</p>']
-    versions = ", ".join(f"{name} {version}" for name, version in about.packages.items())
-    parts += [f'<p class="small">{_text(versions)}</p>']
-    head = f'<meta charset="utf-8"><title>Aether-lite benchmark: {_text(about.data)}</title><style>{STYLE}</style>'
+    versions = ", ".join(f"{name} {version}" for name, version in metadata.packages.items())
+    parts += [f'<p class="small">{_text(metadata.made_by())}</p><p class="small">{_text(versions)}</p>']
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>Aether-lite benchmark: {_text(metadata.data)}</title><style>{STYLE}</style>"
+    )
     page = f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(parts) + "\n</body></html>\n"
     with atomic_path(path) as partial:
         partial.write_text(page, encoding="utf-8")
 
 
-def _players(about: About, heard: Sequence[Example]) -> list[str]:
+def _headline(metadata: RunMetadata, summaries: Sequence[Summary]) -> list[str]:
+    """The result: feature loss of every system at one rate, and the best of this project's beside the best other."""
+    channels = channels_of(summaries)
+    if not channels:
+        return []
+    own = [s for s in summaries if s.on_air and s.condition.channel == channels[0]]
+    rates = sorted({s.condition.rate for s in own})
+    rate = REFERENCE_RATE if REFERENCE_RATE in rates else rates[-1]
+
+    def place(summary: Summary) -> float:
+        noise = summary.condition.error_rate if metadata.on_bits else summary.condition.snr_db
+        return 0.0 if noise is None else noise
+
+    own = [s for s in own if s.condition.rate == rate]
+    columns = sorted({place(s) for s in own})
+    columns = columns[:: max(1, -(-len(columns) // HEADLINE_SNRS))]
+    lines = [
+        [
+            metadata.system(name).title,
+            *(shown(next((s.value("feature_loss") for s in own if (s.system, place(s)) == (name, c)), float("nan")))
+              for c in columns),
+        ]
+        for name in dict.fromkeys(s.system for s in own)
+    ]  # fmt: skip
+    unit, noise = ("bit/s", "bit error rate") if metadata.on_bits else ("uses/s", "Es/N0")
+    heads = [f"{c:g}" if metadata.on_bits else f"{c:g} dB" for c in columns]
+    said = f"Feature loss at {rate} {unit}, channel {channels[0]}, by {noise}; lower is better, below 0.3 is usable."
+    return [f"<p>{_text(said)}</p>", _table(markdown(["system", *heads], lines))]
+
+
+def _players(metadata: RunMetadata, examples: Sequence[Example]) -> list[str]:
     """A table of players for each clip: a line a system, a column a condition."""
-    parts = ["<h2>Listen</h2>"] if heard else []
-    for example in heard:
+    parts: list[str] = []
+    left = AUDIO_BUDGET
+    for example in examples:
         conditions = example.conditions()
         head = "".join(f"<th>{_text(condition_text(condition))}</th>" for condition in conditions)
-        lines = [f'<tr><td>original</td><td colspan="{len(conditions)}">{_audio(example.clip.speech)}</td></tr>']
-        for name in dict.fromkeys(sound.system for sound in example.sounds):
-            own = [sound for sound in example.sounds if sound.system == name]
-            if own[0].condition is None:
-                cells = f'<td colspan="{len(conditions)}">{_audio(own[0].audio)}</td>'
-            else:
-                by_condition = {sound.condition: sound for sound in own}
-                found = (by_condition.get(condition) for condition in conditions)
-                cells = "".join(f"<td>{'-' if sound is None else _audio(sound.audio)}</td>" for sound in found)
-            lines.append(f"<tr><td>{_text(about.system(name).title)}</td>{cells}</tr>")
-        parts += [
-            f"<h3>{_text(example.clip.name)}</h3>",
-            f'<div class="wide"><table><tr><th>system</th>{head}</tr>{"".join(lines)}</table></div>',
-        ]
-    return parts
+        whole = f'<td colspan="{max(1, len(conditions))}">'
+        lines = [f"<tr><td>original</td>{whole}{_audio(example.clip.speech)}</td></tr>"]
+        for name in dict.fromkeys(one.system for one in example.decoded):
+            by_condition = {one.condition: _audio(one.audio) for one in example.decoded if one.system == name}
+            cells = "".join(f"<td>{by_condition.get(condition, '-')}</td>" for condition in conditions)
+            if None in by_condition:
+                cells = f"{whole}{by_condition[None]}</td>"
+            lines.append(f'<tr><td class="text">{_text(metadata.system(name).title)}</td>{cells}</tr>')
+        table = f'<div class="wide"><table><tr><th>system</th>{head}</tr>{"".join(lines)}</table></div>'
+        left -= len(table)
+        if left >= 0 or not parts:
+            parts += [f"<h3>{_text(example.clip.name)}</h3>", table]
+    return ["<h2>Listen</h2>", *parts] if parts else []
 
 
-def _table(markdown: str) -> str:
-    """A Markdown table of :mod:`.tables` as HTML."""
-    lines = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in markdown.splitlines()]
+def _table(text: str) -> str:
+    """A Markdown table as HTML."""
+    lines = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines()]
     head = "".join(f"<th>{_text(cell)}</th>" for cell in lines[0])
-    body = "".join("<tr>" + "".join(_cell(cell) for cell in line) + "</tr>" for line in lines[2:])
+    rows = ("".join(_cell(cell) for cell in line) for line in lines[2:])
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _cell(cell: str) -> str:
-    kind = "number" if _NUMBER.match(cell) else "text"
-    return f'<td class="{kind}">{_text(cell)}</td>'
+    return f'<td class="{"number" if _NUMBER.match(cell) else "text"}">{_text(cell)}</td>'
 
 
 def _text(text: str) -> str:
@@ -141,12 +180,28 @@ def _text(text: str) -> str:
 
 
 def _image(name: str, picture: Path) -> str:
-    return f'<img alt="{html.escape(name)}" src="{_data("image/png", picture.read_bytes())}">'
+    """A picture, no wider than needed, as WebP."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    with Image.open(picture) as drawn:
+        image = drawn.convert("RGB")
+    image.thumbnail((PICTURE_WIDTH, 10 * PICTURE_WIDTH))
+    image.save(file, "WEBP", quality=PICTURE_QUALITY, method=6)
+    return f'<div class="wide"><img alt="{html.escape(name)}" src="{_data("image/webp", file.getvalue())}"></div>'
 
 
-def _audio(samples: object) -> str:
-    kind = "audio/ogg" if has_opus() else "audio/wav"
-    return f'<audio controls preload="none" src="{_data(kind, opus_bytes(samples))}"></audio>'  # type: ignore[arg-type]
+def _audio(samples: Tensor) -> str:
+    """A player of samples ``[N]`` at 16 kHz: Ogg Opus, or a wav where libsndfile (below 1.0.29) has no Opus."""
+    file = io.BytesIO()
+    signal = samples.clamp(-1, 1).numpy()
+    if "OPUS" in soundfile.available_subtypes("OGG"):
+        soundfile.write(file, signal, SAMPLE_RATE, format="OGG", subtype="OPUS", compression_level=COMPRESSION)
+        source = _data("audio/ogg", file.getvalue())
+    else:
+        soundfile.write(file, signal, SAMPLE_RATE, format="WAV", subtype="PCM_16")
+        source = _data("audio/wav", file.getvalue())
+    return f'<audio controls preload="none" src="{source}"></audio>'
 
 
 def _data(kind: str, content: bytes) -> str:

@@ -24,7 +24,7 @@ from aether_lite.bench.fingerprint import code_hash, package_versions
 from aether_lite.bench.grid import CLEAN, Grid, evenly
 from aether_lite.bench.plugins import load_plugins, plugin_hashes
 from aether_lite.bench.results import Row, condition_text
-from aether_lite.bench.wavs import make_system
+from aether_lite.bench.systems import make_system
 from aether_lite.data.processes import run_parallel
 from aether_lite.errors import AetherError
 from aether_lite.features import FRAME, NUM_FREE, extract_features

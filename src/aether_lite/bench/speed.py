@@ -1,4 +1,8 @@
-"""Speed of the chain by part on one core: real-time factors, memory, latency, parameters and multiply-accumulates."""
+"""Speed of the chain by part on one core: real-time factors, memory, latency, parameters and multiply-accumulates.
+
+Multiply-accumulates are those of the matrix products and convolutions that reach torch, with their real shapes.
+Additions, activations and gathering are not counted, as is the custom.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from aether_lite.audio import SAMPLE_RATE, read_audio, write_audio
 from aether_lite.bench.dataset import bundled
-from aether_lite.bench.macs import count_macs, count_parameters
-from aether_lite.bench.tables import ABSENT, markdown
+from aether_lite.bench.results import ABSENT
+from aether_lite.bench.tables import markdown
 from aether_lite.channels import awgn
 from aether_lite.codec import Codec, load
 from aether_lite.errors import AetherError
@@ -25,23 +31,18 @@ from aether_lite.features.layout import FRAME, NUM_FREE
 from aether_lite.vocoder import FARGAN, default_vocoder_path, load_fargan, synthesize
 from aether_lite.vocoder.fargan import CONTEXT_ROWS, periods_from_features
 
-RATE = 1000  # uses/s
-SNR_DB = 10.0
+RATE, SNR_DB = 1000, 10.0  # uses/s, Es/N0 [dB]
 SECONDS = 20.0  # of speech
 REPEATS = 3  # the shortest time counts
 COUNTED_SECONDS = 2.0  # over which multiply-accumulates are counted
-BYTES_PER_MB = 1e6
+FLOPS_PER_MAC = 2
 
 
 @dataclass(frozen=True)
 class PartSpeed:
-    """One part of the chain.
+    """One part of the chain: computing time over playing time, trainable numbers, million MAC for a second of speech.
 
-    Attributes:
-        name: in words.
-        real_time_factor: computing time over playing time, one core; below 1 is faster than real time.
-        parameters: trainable numbers; None where nothing is trained.
-        mmacs_per_s: million multiply-accumulates for each second of speech; None where they are not counted.
+    Parameters and MAC are None where nothing is trained.
     """
 
     name: str
@@ -52,23 +53,14 @@ class PartSpeed:
 
 @dataclass(frozen=True)
 class Speed:
-    """Speed figures.
-
-    Attributes:
-        parts: in the order of the chain.
-        peak_memory_mb: largest resident set of ``aether-lite transmit`` [MB], interpreter and torch included.
-        latency_ms: algorithmic, by part [ms].
-        seconds: speech that was timed [s].
-        load: of the machine when the timing began, and cores.
-        processor: its name, if known.
-    """
+    """Parts in the order of the chain, largest resident set of ``transmit`` [MB], latency by part [ms], machine load
+    when the timing began."""
 
     parts: tuple[PartSpeed, ...]
     peak_memory_mb: float
     latency_ms: dict[str, float]
     seconds: float
     load: float
-    processor: str
 
 
 def measure_speed(model: str, seconds: float = SECONDS, repeats: int = REPEATS) -> Speed:
@@ -90,15 +82,10 @@ def measure_speed(model: str, seconds: float = SECONDS, repeats: int = REPEATS) 
         parts = _parts(codec, speech, seconds, repeats)
     finally:
         torch.set_num_threads(threads)
-    latency = codec.latency
-    milliseconds = 1000 / SAMPLE_RATE
-    by_part = {
-        "features": latency.features * milliseconds,
-        "token": latency.token * milliseconds,
-        "vocoder": latency.vocoder * milliseconds,
-        "all": latency.milliseconds,
-    }
-    return Speed(parts, peak_memory_mb(model, speech), by_part, seconds, load_before, processor())
+    latency, milliseconds = codec.latency, 1000 / SAMPLE_RATE
+    by_part = {name: getattr(latency, name) * milliseconds for name in ("features", "token", "vocoder")}
+    by_part["all"] = latency.milliseconds
+    return Speed(parts, peak_memory_mb(model, speech), by_part, seconds, load_before)
 
 
 def _parts(codec: Codec, speech: np.ndarray, seconds: float, repeats: int) -> tuple[PartSpeed, ...]:
@@ -106,28 +93,34 @@ def _parts(codec: Codec, speech: np.ndarray, seconds: float, repeats: int) -> tu
     symbols = codec.encode_features(features, RATE)
     received = awgn(symbols, SNR_DB, seed=0)
     decoded = codec.decode_features(received)
-    fargan = load_fargan(default_vocoder_path())
-    model, vocoder = codec.model, codec.vocoder
+    fargan, model = load_fargan(default_vocoder_path()), codec.model
     some = features[:, : round(COUNTED_SECONDS * SAMPLE_RATE / FRAME)]
     part = awgn(codec.encode_features(some, RATE), SNR_DB, seed=0)
+
+    def trained(name: str, work: Callable[[], object], counted: Callable[[], object], *modules: nn.Module) -> PartSpeed:
+        macs = count_macs(counted) / COUNTED_SECONDS / 1e6
+        return PartSpeed(name, best_time(work, repeats) / seconds, count_parameters(*modules), macs)
+
     return (
         PartSpeed("feature extraction", best_time(lambda: codec.features(speech), repeats) / seconds),
-        PartSpeed(
+        trained(
             "encoder",
-            best_time(lambda: codec.encode_features(features, RATE), repeats) / seconds,
-            count_parameters(model.spi_encoder, model.jscc_encoder),
-            count_macs(lambda: codec.encode_features(some, RATE)) / COUNTED_SECONDS / 1e6,
+            lambda: codec.encode_features(features, RATE),
+            lambda: codec.encode_features(some, RATE),
+            model.spi_encoder,
+            model.jscc_encoder,
         ),
         PartSpeed("channel", best_time(lambda: awgn(symbols, SNR_DB, seed=0), repeats) / seconds),
-        PartSpeed(
+        trained(
             "decoder",
-            best_time(lambda: codec.decode_features(received), repeats) / seconds,
-            count_parameters(model.jscc_decoder, model.spi_decoder),
-            count_macs(lambda: codec.decode_features(part)) / COUNTED_SECONDS / 1e6,
+            lambda: codec.decode_features(received),
+            lambda: codec.decode_features(part),
+            model.jscc_decoder,
+            model.spi_decoder,
         ),
         PartSpeed(
             "vocoder (FARGAN)",
-            best_time(lambda: synthesize(decoded, vocoder), 1) / seconds,
+            best_time(lambda: synthesize(decoded, codec.vocoder), 1) / seconds,
             count_parameters(fargan),
             fargan_macs_per_s(fargan) / 1e6,
         ),
@@ -144,6 +137,18 @@ def fargan_macs_per_s(vocoder: FARGAN) -> float:
 
     vocoder.eval()
     return (made(longer) - made(shorter)) / (longer - shorter) * SAMPLE_RATE / FRAME
+
+
+def count_macs(run: Callable[[], object]) -> int:
+    """Multiply-accumulates of one call of ``run``."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        run()
+    return int(counter.get_total_flops()) // FLOPS_PER_MAC
+
+
+def count_parameters(*modules: nn.Module) -> int:
+    """Trainable numbers of modules; shared ones count once."""
+    return sum({id(p): p.numel() for module in modules for p in module.parameters()}.values())
 
 
 def best_time(work: Callable[[], object], repeats: int) -> float:
@@ -163,21 +168,21 @@ def peak_memory_mb(model: str, speech: np.ndarray) -> float:
         AetherError: it failed.
     """
     with tempfile.TemporaryDirectory() as folder:
-        source, heard = Path(folder) / "in.wav", Path(folder) / "out.wav"
+        source, decoded = Path(folder) / "in.wav", Path(folder) / "out.wav"
         write_audio(source, speech)
         options = ["--snr", str(SNR_DB), "--rate", str(RATE), "--model", model, "--quiet"]
-        command = [sys.executable, "-m", "aether_lite.cli.main", "transmit", str(source), str(heard), *options]
+        command = [sys.executable, "-m", "aether_lite.cli.main", "transmit", str(source), str(decoded), *options]
         process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise AetherError(f"aether-lite transmit failed with code {process.returncode} while memory was measured")
     unit = 1 if sys.platform == "darwin" else 1024  # Linux counts in KiB, macOS in bytes
-    return usage.ru_maxrss * unit / BYTES_PER_MB
+    return usage.ru_maxrss * unit / 1e6
 
 
 def processor() -> str:
-    """Name of the processor and how many cores this process may use; as far as the system tells."""
+    """Name of the processor and how many cores this process may use; as far as the system says."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
@@ -196,14 +201,13 @@ def speed_table(speed: Speed) -> str:
         ]
         for part in speed.parts
     ]
-    table = markdown(["part", "real-time factor", "parameters", "MMAC/s"], lines)
     latency = ", ".join(f"{name} {value:.1f} ms" for name, value in speed.latency_ms.items() if name != "all")
     notes = (
         f"{speed.seconds:g} s of bundled speech, {RATE} uses/s, AWGN at Es/N0 {SNR_DB:g} dB "
-        f"(SNR3k {SNR_DB + 10 * np.log10(RATE / 3000):.1f} dB), one core of {speed.processor}; machine load when the "
+        f"(SNR3k {SNR_DB + 10 * np.log10(RATE / 3000):.1f} dB), one core of {processor()}; machine load when the "
         f"timing began {speed.load:.1f}.",
         f"Peak memory of `aether-lite transmit`: {speed.peak_memory_mb:.0f} MB. Algorithmic latency "
         f"{speed.latency_ms['all']:.0f} ms: {latency}.",
         "MMAC/s: million multiply-accumulates for each second of speech, counted in matrix products and convolutions.",
     )
-    return table + "\n\n" + "  \n".join(notes)
+    return markdown(["part", "real-time factor", "parameters", "MMAC/s"], lines) + "\n\n" + "  \n".join(notes)

@@ -1,39 +1,30 @@
-"""Markdown tables of a benchmark, each with the notes that it cannot be read without."""
+"""Markdown tables of a benchmark, each with the columns that it cannot be read without."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from aether_lite.baselines import Condition
-from aether_lite.bench.about import INTERVALS, About
-from aether_lite.bench.bootstrap import Estimate
-from aether_lite.bench.results import options_text
-from aether_lite.bench.summary import Summary
-from aether_lite.channels.binary import BSC
-from aether_lite.link import snr_3k_db
+from aether_lite.bench.bootstrap import Estimate, estimate
+from aether_lite.bench.metadata import RunMetadata
+from aether_lite.bench.plugins import of_plugins
+from aether_lite.bench.results import ABSENT, Row, Summary, options_text
+from aether_lite.errors import AetherError
+from aether_lite.link.config import snr_3k_db
 from aether_lite.metrics import AUDIO_METRICS, FEATURE_METRICS, METRICS
 
 FEATURE_COLUMNS = ("feature_loss", "lsd_active_db", "pitch_median_cents", "gpe", "vuv_error", "f0_correlation")
-AUDIO_COLUMNS = (
-    "estoi", "pesq_wb", "dnsmos_ovrl", "wer", "cer", "speaker_similarity", "log_mel", "mr_stft",
-)  # fmt: skip
+AUDIO_COLUMNS = ("estoi", "pesq_wb", "dnsmos_ovrl", "wer", "cer", "speaker_similarity", "log_mel", "mr_stft")
 BIT_AUDIO_COLUMNS = (
     "estoi_4k", "pesq_nb", "estoi", "pesq_wb", "dnsmos_ovrl", "wer", "cer", "speaker_similarity",
 )  # fmt: skip
 CODER_COLUMNS = ("estoi_4k", "pesq_nb", "dnsmos_ovrl", "wer", "f0_correlation")
+COMPARED = ("feature_loss", "vuv_error", "f0_correlation", "estoi", "pesq_wb", "dnsmos_ovrl", "dnsmos_p808", "wer")
 TABLE_MEASURES = ("feature_loss", "vuv_error")
 TABLE_BIT_MEASURES = ("feature_loss", "vuv_error", "f0_correlation", "estoi_4k", "pesq_nb", "dnsmos_ovrl")
 DIGITS = {
-    "lsd_active_db": 2,
-    "pitch_median_cents": 0,
-    "pesq_wb": 2,
-    "pesq_nb": 2,
-    "dnsmos_ovrl": 2,
-    "papr_db": 1,
-    "bit_rate": 0,
-}
-ABSENT = "-"
+    "lsd_active_db": 2, "pitch_median_cents": 0, "pesq_wb": 2, "pesq_nb": 2, "dnsmos_ovrl": 2, "papr_db": 1,
+}  # fmt: skip
 
 
 def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -47,188 +38,132 @@ def shown(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else ABSENT
 
 
-def with_interval(estimate: Estimate | None, digits: int = 3) -> str:
-    """A number and its interval, ``0.160 [0.150, 0.172]``."""
-    if estimate is None or not math.isfinite(estimate.value):
-        return ABSENT
-    text = shown(estimate.value, digits)
-    if not math.isfinite(estimate.low):
-        return text
-    return f"{text} [{shown(estimate.low, digits)}, {shown(estimate.high, digits)}]"
+def with_interval(value: Estimate | None, measure: str) -> str:
+    """A measure and its interval, ``0.160 [0.150, 0.172]``."""
+    digits = DIGITS.get(measure, 3)
+    if value is None or not math.isfinite(value.low):
+        return ABSENT if value is None else shown(value.value, digits)
+    return f"{shown(value.value, digits)} [{shown(value.low, digits)}, {shown(value.high, digits)}]"
 
 
-def systems_table(about: About, summaries: Sequence[Summary]) -> str:
-    """What is compared: latency, time on the channel, state, training data, notes."""
+def systems_table(metadata: RunMetadata, summaries: Sequence[Summary]) -> str:
+    """What is compared: latency, time on the channel, power sent, channel state, training data, notes."""
     lines = []
-    for system in about.systems:
-        own = [s for s in summaries if s.system == system.name]
-        busy = sorted({f"{s.occupied:.2f}" for s in own if s.on_air})
-        lines.append(
-            [
-                system.title,
-                f"{system.latency_ms:.0f}",
-                " to ".join(dict.fromkeys((busy[0], busy[-1]))) if busy else ABSENT,
-                system.channel_state,
-                system.trained_on or ABSENT,
-                system.notes or ABSENT,
-            ]
-        )
-    return markdown(
-        ["system", "latency [ms]", "busy [s per s]", "receiver knows of the channel", "trained on", "notes"], lines
-    )
+    for system in metadata.systems:
+        own = [s for s in summaries if s.system == system.name and s.on_air]
+        spans = (sorted({f"{value(s):.2f}" for s in own}) for value in (lambda s: s.occupied, _power))
+        busy, power = (" to ".join(dict.fromkeys((span[0], span[-1]))) if span else ABSENT for span in spans)
+        lines.append([system.title, system.latency, busy, *([] if metadata.on_bits else [power.replace("nan", ABSENT)]),
+                      system.channel_state, system.trained_on or ABSENT, system.notes or ABSENT])  # fmt: skip
+    power_head = [] if metadata.on_bits else ["P (mean power sent)"]
+    head = ["system", "latency [ms]", "busy [s per s]", *power_head, "receiver knows of the channel", "trained on",
+            "notes"]  # fmt: skip
+    return markdown(head, lines)
 
 
-def quality_table(about: About, summaries: Sequence[Summary], measures: Sequence[str]) -> str:
+def quality_table(metadata: RunMetadata, summaries: Sequence[Summary], measures: Sequence[str]) -> str:
     """A line for each system and condition with every measure and its interval."""
-    noise = ["bit/s", "bit error rate"] if about.on_bits else ["uses/s", "Es/N0 [dB]", "SNR3k [dB]"]
+    noise = ["bit/s", "bit error rate"] if metadata.on_bits else ["uses/s", "Es/N0 [dB]", "SNR3k [dB]", "P"]
     head = ["system", "channel", *noise, "busy [s per s]", "latency [ms]"]
-    lines = [
-        [
-            *_where(about, summary),
-            *(with_interval(summary.estimates.get(name), DIGITS.get(name, 3)) for name in measures),
-        ]
-        for summary in summaries
-    ]
+    lines = []
+    for s in summaries:
+        system, condition, where = metadata.system(s.system), s.condition, [ABSENT] * (len(head) - 2)
+        if s.on_air:
+            snr = condition.snr_db
+            both = [ABSENT, ABSENT] if snr is None else [f"{snr:g}", f"{snr_3k_db(snr, condition.rate):.1f}"]
+            cells = [f"{condition.error_rate:g}"] if not condition.takes_symbols else [*both, shown(_power(s), 2)]
+            channel = f"{condition.channel} {options_text(condition)}".strip()
+            where = [channel, str(condition.rate), *cells, shown(s.occupied, 2)]
+        numbers = [with_interval(s.estimates.get(name), name) for name in measures]
+        lines.append([system.title, *where, system.latency, *numbers])
     return markdown([*head, *(METRICS[name].heading() for name in measures)], lines)
 
 
-def snr_table(about: About, summaries: Sequence[Summary], channel: str, measure: str) -> str:
-    """One measure on one channel: a line for each system and rate, a column for each Es/N0."""
-    own = [s for s in summaries if s.condition.channel == channel and s.on_air and s.condition.snr_db is not None]
-    snrs = sorted({s.condition.snr_db for s in own if s.condition.snr_db is not None})
-    digits = DIGITS.get(measure, 3)
-    lines = [
-        [
-            f"{about.system(name).title}{f' ({options})' if options else ''}",
-            str(rate),
-            f"{snr_3k_db(0.0, rate):+.1f}",
-            shown(next(iter(cells.values())).occupied, 2),
-            f"{about.system(name).latency_ms:.0f}",
-            *(shown(cells[snr].value(measure), digits) if snr in cells else ABSENT for snr in snrs),
-        ]
-        for (name, rate, options), cells in _grouped(own, lambda condition: condition.snr_db).items()
-    ]
-    head = ["system", "uses/s", "SNR3k - Es/N0 [dB]", "busy [s per s]", "latency [ms]"]
-    return markdown([*head, *(f"{snr:g} dB" for snr in snrs)], lines)
+def measure_table(metadata: RunMetadata, summaries: Sequence[Summary], channel: str, measure: str) -> str:
+    """One measure on one channel: a line for each system and rate, a column for each Es/N0 or bit error rate."""
+    own = [s for s in summaries if s.condition.channel == channel and s.on_air and _noise(s) is not None]
+    groups: dict[tuple[str, int, str], dict[float | None, Summary]] = {}
+    for s in own:
+        groups.setdefault((s.system, s.condition.rate, options_text(s.condition)), {})[_noise(s)] = s
+    noises = sorted({noise for s in own if (noise := _noise(s)) is not None})
+    lines = []
+    for (name, rate, options), cells in groups.items():
+        first = next(iter(cells.values()))
+        symbols = [] if metadata.on_bits else [f"{snr_3k_db(0.0, rate):+.1f}", shown(_power(first), 2)]
+        title = metadata.system(name).title + (f" ({options})" if options else "")
+        values = [shown(cells[n].value(measure), DIGITS.get(measure, 3)) if n in cells else ABSENT for n in noises]
+        lines.append([title, str(rate), *symbols, shown(first.occupied, 2), metadata.system(name).latency, *values])
+    where = ["bit/s"] if metadata.on_bits else ["uses/s", "SNR3k - Es/N0 [dB]", "P"]
+    columns = [f"error rate {noise:g}" if metadata.on_bits else f"{noise:g} dB" for noise in noises]
+    return markdown(["system", *where, "busy [s per s]", "latency [ms]", *columns], lines)
 
 
-def ber_table(about: About, summaries: Sequence[Summary], measure: str) -> str:
-    """One measure on the binary channel: a line for each system and bit rate, a column for each bit error rate."""
-    own = [s for s in summaries if s.condition.error_rate is not None and s.on_air]
-    shares = sorted({s.condition.error_rate for s in own if s.condition.error_rate is not None})
-    digits = DIGITS.get(measure, 3)
-    lines = [
-        [
-            f"{about.system(name).title}{f' ({options})' if options else ''}",
-            str(rate),
-            shown(next(iter(cells.values())).occupied, 2),
-            f"{about.system(name).latency_ms:.0f}",
-            *(shown(cells[share].value(measure), digits) if share in cells else ABSENT for share in shares),
-        ]
-        for (name, rate, options), cells in _grouped(own, lambda condition: condition.error_rate).items()
-    ]
-    head = ["system", "bit/s", "busy [s per s]", "latency [ms]"]
-    return markdown([*head, *(f"error rate {share:g}" for share in shares)], lines)
+def difference_table(metadata: RunMetadata, rows: Sequence[Row], base: str) -> str:
+    """Differences of every other system to ``base``, clip by clip, with the interval of their mean; a line a condition.
 
-
-def measure_table(about: About, summaries: Sequence[Summary], channel: str, measure: str) -> str:
-    """One measure on one channel, by SNR or by bit error rate."""
-    return ber_table(about, summaries, measure) if channel == BSC else snr_table(about, summaries, channel, measure)
+    Raises:
+        AetherError: the base is not among the systems.
+    """
+    if base not in {row.system for row in rows}:
+        raise AetherError(f"no system {base!r} to compare with; there are {', '.join({row.system for row in rows})}")
+    pairs = {(row.system, row.condition, row.clip): row.record for row in rows}
+    measures = [name for name in COMPARED if any(name in row.record for row in rows)]
+    lines = []
+    for name, condition in dict.fromkeys((row.system, row.condition) for row in rows if row.system != base):
+        clips = [clip for system, where, clip in pairs if (system, where) == (name, condition)]
+        shared = [clip for clip in clips if (base, condition, clip) in pairs]
+        if not shared:
+            continue
+        differences = [
+            estimate([pairs[name, condition, clip].get(measure, math.nan)
+                      - pairs[base, condition, clip].get(measure, math.nan) for clip in shared])
+            for measure in measures
+        ]  # fmt: skip
+        noise = condition.snr_db if condition.takes_symbols else condition.error_rate
+        where = [condition.channel, str(condition.rate), ABSENT if noise is None else f"{noise:g}"]
+        cells = (with_interval(d, measure) for d, measure in zip(differences, measures, strict=True))
+        lines.append([metadata.system(name).title, *where, *cells])
+    noise_head = "bit error rate" if metadata.on_bits else "Es/N0 [dB]"
+    head = ["system", "channel", "bit/s" if metadata.on_bits else "uses/s", noise_head]
+    return markdown([*head, *(METRICS[name].heading() for name in measures)], lines)
 
 
 def channels_of(summaries: Sequence[Summary]) -> list[str]:
     """Channels on which a measure changes with SNR or bit error rate."""
-    own = [s.condition for s in summaries if s.on_air]
-    return list(dict.fromkeys(c.channel for c in own if c.snr_db is not None or c.error_rate is not None))
+    return list(dict.fromkeys(s.condition.channel for s in summaries if s.on_air and _noise(s) is not None))
 
 
-def audio_columns(about: About) -> tuple[str, ...]:
-    """Audio measures of tables."""
-    return BIT_AUDIO_COLUMNS if about.on_bits else AUDIO_COLUMNS
+def audio_columns(metadata: RunMetadata) -> tuple[str, ...]:
+    """Audio measures of tables; those that plugins registered come last."""
+    return (*(BIT_AUDIO_COLUMNS if metadata.on_bits else AUDIO_COLUMNS), *of_plugins(AUDIO_METRICS))
 
 
-def notes(about: About) -> str:
-    """What has to be known to read the tables."""
-    lines = [about.data_line(), about.definitions(), about.state_line(), INTERVALS, *about.missing, made_by(about)]
-    return "  \n".join(lines)
+def feature_columns() -> tuple[str, ...]:
+    """Feature measures of tables, likewise."""
+    return (*FEATURE_COLUMNS, *of_plugins(FEATURE_METRICS))
 
 
-def made_by(about: About) -> str:
-    """Command, version and commit, and the systems whose results are of an earlier commit."""
-    commit = f", commit {_short(about.commit)}" if about.commit else ""
-    earlier: dict[str, list[str]] = {}
-    for system in about.systems:
-        if system.commit not in ("", about.commit):
-            earlier.setdefault(system.commit, []).append(system.title)
-    taken = "; ".join(f"{', '.join(titles)} (commit {_short(commit)})" for commit, titles in earlier.items())
-    kept = f" Kept from earlier runs: {taken}." if taken else ""
-    return f"Made by `{about.command}` (aether-lite {about.version}{commit}, seed {about.seed}).{kept}"
-
-
-def _short(commit: str) -> str:
-    return commit[:12] + ("+" if commit.endswith("+") else "")
-
-
-def heard_summaries(summaries: Sequence[Summary]) -> list[Summary]:
-    """Those with audio metrics."""
-    return [s for s in summaries if any(s.estimates[n].clips for n in AUDIO_METRICS if n in s.estimates)]
-
-
-def reference_conditions(summaries: Sequence[Summary], rate: int) -> list[Summary]:
-    """Those at one rate, and those without a channel."""
-    return [s for s in summaries if s.condition.rate == rate or not s.on_air]
-
-
-def full_document(about: About, summaries: Sequence[Summary]) -> str:
-    """``tables.md``: every table."""
-    parts = ["# Benchmark", notes(about), "## Systems", systems_table(about, summaries)]
+def full_document(metadata: RunMetadata, summaries: Sequence[Summary], differences: str = "") -> str:
+    """Every table, as ``tables.md``, with that of differences to one system if it is given."""
+    parts = ["# Benchmark", "  \n".join(metadata.notes()), "## Systems", systems_table(metadata, summaries)]
     for channel in channels_of(summaries):
-        for measure in TABLE_BIT_MEASURES if about.on_bits else TABLE_MEASURES:
+        for measure in TABLE_BIT_MEASURES if metadata.on_bits else TABLE_MEASURES:
             title = f"## {METRICS[measure].title}, channel {channel}"
-            parts += [title, measure_table(about, summaries, channel, measure)]
-    heard = heard_summaries(summaries)
-    if heard:
-        parts += ["## Audio metrics", quality_table(about, heard, audio_columns(about))]
-    parts += ["## Feature metrics", quality_table(about, summaries, FEATURE_COLUMNS)]
-    if about.calibration:
-        parts += ["## Calibration", "\n".join(f"* {line}" for line in about.calibration)]
+            parts += [title, measure_table(metadata, summaries, channel, measure)]
+    if differences:
+        parts += ["## Differences, clip by clip", differences]
+    if audible := [s for s in summaries if s.has_audio]:
+        parts += ["## Audio metrics", quality_table(metadata, audible, audio_columns(metadata))]
+    parts += ["## Feature metrics", quality_table(metadata, summaries, feature_columns())]
+    if metadata.calibration:
+        parts += ["## Calibration", "\n".join(f"* {line}" for line in metadata.calibration)]
     return "\n\n".join(parts) + "\n"
 
 
-def all_measures() -> list[str]:
-    """Columns of ``results.csv`` that are always there."""
-    return [*FEATURE_METRICS, *AUDIO_METRICS]
+def _power(summary: Summary) -> float:
+    return summary.value("symbol_power")
 
 
-def _grouped(
-    summaries: Sequence[Summary], axis: Callable[[Condition], float | None]
-) -> dict[tuple[str, int, str], dict[float | None, Summary]]:
-    """(system, rate, options) -> place on the axis -> summary."""
-    groups: dict[tuple[str, int, str], dict[float | None, Summary]] = {}
-    for summary in summaries:
-        where = (summary.system, summary.condition.rate, options_text(summary.condition))
-        groups.setdefault(where, {})[axis(summary.condition)] = summary
-    return groups
-
-
-def _where(about: About, summary: Summary) -> list[str]:
-    system, condition = about.system(summary.system), summary.condition
-    latency = f"{system.latency_ms:.0f}"
-    if not summary.on_air:
-        return [system.title, *[ABSENT] * (4 if about.on_bits else 5), latency]
-    return [
-        system.title,
-        " ".join([condition.channel, options_text(condition)]).strip(),
-        str(condition.rate),
-        *_noise(condition),
-        shown(summary.occupied, 2),
-        latency,
-    ]
-
-
-def _noise(condition: Condition) -> list[str]:
-    if not condition.takes_symbols:
-        return [f"{condition.error_rate:g}"]
-    if condition.snr_db is None:
-        return [ABSENT, ABSENT]
-    return [f"{condition.snr_db:g}", f"{snr_3k_db(condition.snr_db, condition.rate):.1f}"]
+def _noise(summary: Summary) -> float | None:
+    """Place of a condition on the axis of its channel."""
+    return summary.condition.snr_db if summary.condition.takes_symbols else summary.condition.error_rate

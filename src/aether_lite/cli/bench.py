@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -17,14 +18,14 @@ from aether_lite.files import atomic_path
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from aether_lite.bench.heard import Example
-    from aether_lite.bench.kept import Kept
-    from aether_lite.bench.results import Row
+    from aether_lite.bench.grid import Grid
     from aether_lite.bench.run import Plan
 
-Value = TypeVar("Value")
-CODEC_FILE = "codec:"  # prefix of a system given as a file
-STATES = ("exact", "estimated", "withheld")
+Value = TypeVar("Value", int, float, str)
+CSI = {"perfect": "perfect", "estimated": "estimated", "none": "none", "exact": "perfect", "withheld": "none"}
+SHARD_NAME = "shard.json"  # in the cache: the command whose results lie there
+OF_ONE_RUN = ("out", "shard", "merge", "jobs", "quiet")  # options that may differ between shards
+LIST = "a list, commas between"
 
 
 def bench(
@@ -34,32 +35,42 @@ def bench(
         typer.Argument(metavar="[DATA]", help="Folder of audio, of .f32/.pcm pairs, or of .f32 features (joined); "
                        "by default the bundled clips.", show_default=False),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for results; a stopped run continues.")] = Path(
-        "bench_out"
-    ),
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for results; a stopped run "
+                                      "continues.")] = Path("bench_out"),
     quick: Annotated[bool, typer.Option("--quick", help="A small grid, under three minutes on two cores.")] = False,
     speed: Annotated[bool, typer.Option("--speed", help="Measure speed, memory, latency and MAC/s only.")] = False,
-    system: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Again for each; also codec:FILE. By "
-                                                     "default all that are installed.")] = None,
-    rate: Annotated[list[int] | None, typer.Option(metavar="USES", help="Channel uses per second, on bsc bit/s; again "
-                                                   "for each.")] = None,
-    snr: Annotated[list[float] | None, typer.Option(metavar="DB", help="Es/N0 [dB]; again for each.")] = None,
-    channel: Annotated[list[str] | None, typer.Option(metavar="NAME", help=f"Of {CHANNEL_NAMES}, again for "
-                                                      "each; or bsc, for bits.")
-                       ] = None,
-    ber: Annotated[list[float] | None, typer.Option(metavar="P", help="Bit error rate of bsc; again for each.")] = None,
-    state: Annotated[str | None, typer.Option(metavar="KIND", help="Channel state: exact, estimated, withheld.")
-                     ] = None,
+    system: Annotated[list[str] | None, typer.Option(metavar="NAMES", help=f"Systems: {LIST}. Also codec:FILE, "
+                      "vocoder:FILE, and wavs:DIR for decoded files made elsewhere. By default all that are installed."
+                                                     )] = None,
+    plugin: Annotated[list[Path] | None, typer.Option(metavar="FILE.py", help="Registers more systems, channels and "
+                                                      "metrics.")] = None,
+    rate: Annotated[list[str] | None, typer.Option(metavar="USES", help=f"Channel uses per second (on bsc bit/s): "
+                                                   f"{LIST}.")] = None,
+    snr: Annotated[list[str] | None, typer.Option(metavar="DB", help=f"Es/N0 [dB]: {LIST}.")] = None,
+    channel: Annotated[list[str] | None, typer.Option(metavar="NAMES", help=f"Of {CHANNEL_NAMES}: {LIST}; or bsc, for "
+                                                      "bits.")] = None,
+    ber: Annotated[list[str] | None, typer.Option(metavar="P", help=f"Bit error rates of bsc: {LIST}.")] = None,
+    csi: Annotated[str | None, typer.Option("--csi", "--state", metavar="KIND", help="Channel state information: "
+                                            "perfect, estimated, none.")] = None,
+    equal_energy: Annotated[bool, typer.Option("--equal-energy", help="Count N0 from the power really sent.")] = False,
+    noises: Annotated[int, typer.Option(min=1, help="Noises of the channel; numbers are means over them.")] = 1,
     manifest: Annotated[Path | None, typer.Option(metavar="TSV", help="Columns path and language of the clips.")
                         ] = None,
     clips: Annotated[int | None, typer.Option(min=0, help="How many clips, spread evenly; 0 for all.")] = None,
-    audio_clips: Annotated[int | None, typer.Option(min=0, help="How many of them get audio metrics.")] = None,
+    streams: Annotated[int | None, typer.Option(min=1, help="Joined features as so many streams.")] = None,
+    audio_clips: Annotated[int | None, typer.Option(min=0, help="How many clips get audio metrics.")] = None,
     audio_conditions: Annotated[int | None, typer.Option(min=0, help="At how many conditions.")] = None,
-    without: Annotated[list[str] | None, typer.Option(metavar="METRIC", help="Leave out an audio metric, such as wer; "
-                                                      "again for each.")] = None,
+    without: Annotated[list[str] | None, typer.Option(metavar="METRICS", help="Audio metrics that are left out, such "
+                                                      f"as wer: {LIST}.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0.2, help="Only so much of each clip.")] = None,
+    against: Annotated[str, typer.Option(metavar="NAME", help="Also differences to this system, clip by clip.",
+                                         show_default=False)] = "",
     keep: Annotated[Path | None, typer.Option(metavar="DIR", help="Earlier results of the same clips: systems not run "
                                               "now are taken from there.")] = None,
+    shard: Annotated[str, typer.Option(metavar="I/N", help="Compute only every Nth result, for job arrays.",
+                                       show_default=False)] = "",
+    merge: Annotated[list[Path] | None, typer.Option(metavar="DIR", help="Finish the run whose shards are in these "
+                                                     "folders; again for each.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; by default one a core.")] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of channels and resampling.")] = 0,
     model: Annotated[str, typer.Option(metavar="NAME|FILE", help="Codec of --speed.")] = DEFAULT_MODEL,
@@ -69,174 +80,209 @@ def bench(
     from aether_lite.cli.console import console
 
     use_one_core()
+    if merge:
+        _merge(context, merge, out, quiet)
+        return
     if speed:
         _measure_speed(out, model, console(quiet))
         return
     from aether_lite.bench.dataset import bundled, open_dataset
     from aether_lite.bench.grid import basis
-    from aether_lite.bench.kept import read_kept
+    from aether_lite.bench.plugins import load_plugins
     from aether_lite.bench.run import Plan
     from aether_lite.channels.binary import BSC
     from aether_lite.data.processes import available_cores
 
-    if state is not None and state not in STATES:
-        raise AetherError(f"channel state {state!r} is not one of {', '.join(STATES)}")
+    load_plugins(plugin or ())
+    if csi is not None and csi.lower() not in CSI:
+        raise AetherError(f"channel state {csi!r} is not one of perfect, estimated, none")
     if manifest is not None and data is None:
         raise AetherError(f"{manifest}: a manifest describes a data folder; give the folder too")
-    start = basis(quick, BSC in (channel or ()))
+    channels = _listed("--channel", channel, str)
+    start = basis(quick, BSC in channels)
     grid = replace(
         start,
-        rates=_chosen(rate, start.rates),
-        snrs_db=_chosen(snr, start.snrs_db),
-        channels=_chosen(channel, start.channels),
+        rates=_listed("--rate", rate, int) or start.rates,
+        snrs_db=_listed("--snr", snr, float) or start.snrs_db,
+        channels=channels or start.channels,
         clips=start.clips if clips is None else clips or None,
         audio_clips=start.audio_clips if audio_clips is None else audio_clips,
         audio_conditions=start.audio_conditions if audio_conditions is None else audio_conditions,
         seconds=start.seconds if seconds is None else seconds,
-        state=state,
-        error_rates=_chosen(ber, start.error_rates),
-        without=_chosen(without, start.without),
+        csi=None if csi is None else CSI[csi.lower()],
+        error_rates=_listed("--ber", ber, float) or start.error_rates,
+        without=_listed("--without", without, str),
+        noises=noises,
+        equal_energy=equal_energy,
     )
     grid.check()
     dataset = (bundled() if data is None else open_dataset(data, manifest)).chosen(grid.clips)
-    names, absent = _systems(system, quick, dataset.has_audio, grid.on_bits)
+    dataset = dataset if streams is None else dataset.parted(streams)
+    names, absent = _systems(_listed("--system", system, str), grid, quick, dataset.has_audio)
     if not dataset.has_audio:
         grid = replace(grid, audio_clips=0, audio_conditions=0)
-    plan = Plan(dataset, grid, tuple(names), seed, jobs or available_cores())
-    kept = read_kept(keep) if keep is not None else None
+    plan = Plan(dataset, grid, names, seed, jobs or available_cores(), plugins=tuple(plugin or ()), shard=_share(shard))
+    _run(context, plan, out, absent, against, keep, console(quiet))
+
+
+def _run(
+    context: typer.Context, plan: Plan, out: Path, absent: Sequence[str], against: str, keep: Path | None, say: Console
+) -> None:
+    """Compute, write, say where."""
+    from aether_lite.baselines.registry import system_names
+    from aether_lite.bench.examples import examples
+    from aether_lite.bench.metadata import describe, read_kept
+    from aether_lite.bench.output import REPORT_NAME, TABLES_NAME, Report, write_all
+    from aether_lite.bench.run import CACHE_FOLDER, run
+    from aether_lite.bench.systems import check_files
+
+    kept = None if keep is None else read_kept(keep)
     if kept is not None:
         kept.check(plan)
-    Benchmark(plan, out, command_line(context), absent, console(quiet), kept).run()
+    check_files(plan.systems, plan.dataset.sources)
+    _make_folder(out / CACHE_FOLDER)
+    for line in absent:
+        say.print(f"left out: {line}")
+    clips = f"{plan.dataset.title}: {len(plan.dataset.sources)} clips"
+    say.print(f"{clips} over {', '.join(plan.systems)}; {plan.jobs} jobs")
+    number, count = plan.shard
+    if count > 1:
+        from aether_lite.bench.results import write_json
+
+        write_json(out / CACHE_FOLDER / SHARD_NAME, {"options": _tokens(context, OF_ONE_RUN)})
+    try:
+        with _progress(say) as progress:
+            rows = run(plan, out, progress, context.meta.get(__name__))
+    except KeyboardInterrupt:
+        say.print(f"stopped; the results so far are in {out / CACHE_FOLDER}, and the same command continues")
+        raise
+    if count > 1:
+        say.print(f"shard {number} of {count} is in {out}; when all are there: aether-lite bench --merge DIR ...")
+        return
+    say.print("checking channels and codes against theory, writing tables, pictures and the page")
+    metadata = describe(plan, rows, " ".join(["aether-lite bench", *_tokens(context, ("quiet",), _published)]), absent)
+    if kept is not None:
+        rows, metadata = kept.beside(rows, metadata, system_names())
+    shown = examples(plan) if metadata.audio_clips else []
+    write_all(out, rows, Report(metadata, tuple(shown), _speed_text(out), against))
+    say.print(f"Open {out / REPORT_NAME}; the tables are in {out / TABLES_NAME}.")
 
 
-class Benchmark:
-    """One run of the command.
+def _merge(context: typer.Context, folders: Sequence[Path], out: Path, quiet: bool) -> None:
+    """Run the command of the shards in ``folders`` with their results."""
+    from aether_lite.bench.results import read_json
+    from aether_lite.bench.run import CACHE_FOLDER
 
-    Args:
-        plan: what to run.
-        folder: for everything that is written.
-        command: as it was given, without folders.
-        absent: lines on systems that are not installed.
-        out: for what is said.
-        kept: earlier results, for systems that are not run.
-    """
-
-    def __init__(
-        self,
-        plan: Plan,
-        folder: Path,
-        command: str,
-        absent: Sequence[str],
-        out: Console,
-        kept: Kept | None = None,
-    ) -> None:
-        self.plan, self.folder, self.command, self.absent, self.out = plan, folder, command, tuple(absent), out
-        self.kept = kept
-
-    def run(self) -> None:
-        """Compute, write, say where."""
-        from aether_lite.baselines.registry import system_names
-        from aether_lite.bench.heard import examples
-        from aether_lite.bench.output import REPORT_NAME, TABLES_NAME, Report, describe, write_all
-
-        _make_folder(self.folder)
-        for line in self.absent:
-            self.out.print(f"left out: {line}")
-        rows = self._compute()
-        self.out.print("checking channels and codes against theory, writing tables, pictures and the page")
-        about = describe(self.plan, rows, self.command, self.absent)
-        if self.kept is not None:
-            rows, about = self.kept.beside(rows, about, system_names())
-        heard: list[Example] = examples(self.plan) if about.audio_clips else []
-        write_all(self.folder, rows, Report(about, tuple(heard), read_speed(self.folder)))
-        self.out.print(f"Open {self.folder / REPORT_NAME}; the tables are in {self.folder / TABLES_NAME}.")
-
-    def _compute(self) -> list[Row]:
-        from tqdm import tqdm
-
-        from aether_lite.bench.run import run
-
-        dataset = self.plan.dataset
-        self.out.print(
-            f"{dataset.title}: {len(dataset.sources)} clips over {', '.join(self.plan.systems)}; {self.plan.jobs} jobs"
-        )
-        bar: tqdm[None] | None = None
-
-        def tell(done: int, total: int) -> None:
-            nonlocal bar
-            if bar is None:  # what the cache held is not work of this run, and says nothing about its speed
-                bar = tqdm(
-                    total=total, initial=done, desc="results", unit="", disable=self.out.quiet, file=sys.stderr,
-                    smoothing=0.05,
-                )  # fmt: skip
-            bar.update(done - bar.n)
-
-        try:
-            return run(self.plan, self.folder, tell)
-        finally:
-            if bar is not None:
-                bar.close()
+    commands = [read_json(folder / CACHE_FOLDER / SHARD_NAME)["options"] for folder in folders]
+    for folder, command in zip(folders, commands, strict=True):
+        if command != commands[0]:
+            raise AetherError(f"{folder}: its shard was made with other options than that in {folders[0]}")
+    tokens = [*commands[0], "--out", str(out), *(["--quiet"] if quiet else [])]
+    whole = context.command.make_context(context.info_name, tokens, parent=context.parent)
+    whole.meta[__name__] = list(folders)
+    with whole:
+        context.command.invoke(whole)
 
 
-def command_line(context: typer.Context) -> str:
-    """The command as it was given; of files and folders only the name, so that it can be published."""
-    parts = ["aether-lite bench"]
+@contextmanager
+def _progress(say: Console) -> Iterator[Callable[[int, int], None]]:
+    """A bar of results on standard error; what the cache held does not count as work."""
+    from tqdm import tqdm
+
+    bars: list[tqdm[None]] = []
+
+    def tell(done: int, total: int) -> None:
+        if not bars:
+            bars.append(
+                tqdm(total=total, initial=done, desc="results", unit="", disable=say.quiet, file=sys.stderr,
+                     smoothing=0.05)
+            )  # fmt: skip
+        bars[0].update(done - bars[0].n)
+
+    try:
+        yield tell
+    finally:
+        for bar in bars:
+            bar.close()
+
+
+def _tokens(
+    context: typer.Context, but: Sequence[str], shown: Callable[[object], str] = str
+) -> list[str]:
+    """The options and arguments that were given on the command line, without some."""
+    parts: list[str] = []
     for parameter in context.command.params:
-        source = context.get_parameter_source(parameter.name or "")
-        if source is None or source.name != "COMMANDLINE" or parameter.name == "quiet":
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        if source is None or source.name != "COMMANDLINE" or name in but:
             continue
-        value = context.params[parameter.name or ""]
-        option = [parameter.opts[-1]] if parameter.opts[-1].startswith("-") else []
+        value = context.params[name]
+        option = [parameter.opts[0]] if parameter.opts[0].startswith("-") else []
         for item in value if isinstance(value, list | tuple) else [value]:
-            parts += option if item is True else [*option, _published(item)]
-    return " ".join(parts)
+            parts += option if item is True else [*option, shown(item)]
+    return parts
 
 
-def read_speed(folder: Path) -> str:
-    """Markdown of speed figures that were measured into the folder before; empty if there are none."""
-    from aether_lite.bench.docs import SPEED_NAME
-
-    path = folder / SPEED_NAME
-    return path.read_text(encoding="utf-8").rstrip() if path.is_file() else ""
+def _published(value: object) -> str:
+    """A value without its folder, so that the command can be published."""
+    kind, colon, path = str(value).rpartition(":")
+    return f"{kind}{colon}{Path(path).name}" if "/" in path else str(value)
 
 
-def _measure_speed(folder: Path, model: str, out: Console) -> None:
+def _listed(option: str, given: Sequence[str] | None, kind: type[Value]) -> tuple[Value, ...]:
+    """Values of an option that takes a list, commas between, and may be repeated; each once."""
+    texts = [part.strip() for text in given or () for part in text.split(",")]
+    try:
+        return tuple(dict.fromkeys(kind(text) for text in texts if text))
+    except ValueError as error:
+        raise AetherError(f"{option} takes {LIST}, such as 1,2: {error}") from error
+
+
+def _share(text: str) -> tuple[int, int]:
+    """Number and count of a shard, ``I/N``."""
+    number, slash, count = text.partition("/")
+    if not text:
+        return 1, 1
+    if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise AetherError(f"--shard takes I/N with I from 1 to N, such as 2/8, not {text!r}")
+    return int(number), int(count)
+
+
+def _systems(names: Sequence[str], grid: Grid, quick: bool, has_audio: bool) -> tuple[tuple[str, ...], list[str]]:
+    """Names to run and lines on those that are not installed; what was asked for by name must be there."""
+    from aether_lite.baselines.registry import available_systems, system_names
+    from aether_lite.bench.grid import SPEECH_CODERS, default_systems
+    from aether_lite.bench.systems import make_system
+
+    if not names:
+        present, absent = available_systems(default_systems(system_names(), quick, has_audio, grid.on_bits))
+        return tuple(present), absent
+    for name in names:
+        make_system(name)
+        if name.startswith(SPEECH_CODERS) and not has_audio:
+            raise AetherError(f"system {name} takes speech, but the data holds only features: give a folder of audio")
+    return tuple(names), []
+
+
+def _measure_speed(folder: Path, model: str, say: Console) -> None:
     """Measure, write ``speed.md``, and print it."""
     from aether_lite.bench.docs import SPEED_NAME
     from aether_lite.bench.speed import measure_speed, speed_table
 
     _make_folder(folder)
-    out.print("timing each part on one core")
+    say.print("timing each part on one core")
     text = speed_table(measure_speed(model))
     with atomic_path(folder / SPEED_NAME) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
     print(text)
 
 
-def _published(value: object) -> str:
-    """A value without its folder."""
-    text = str(value)
-    prefix = CODEC_FILE if text.startswith(CODEC_FILE) else ""
-    return prefix + Path(text.removeprefix(prefix)).name if "/" in text or prefix else text
+def _speed_text(folder: Path) -> str:
+    """Markdown of speed figures that were measured into the folder before; empty if there are none."""
+    from aether_lite.bench.docs import SPEED_NAME
 
-
-def _systems(names: Sequence[str] | None, quick: bool, has_audio: bool, on_bits: bool) -> tuple[list[str], list[str]]:
-    """Names to run and lines on those that are not installed; what was asked for by name must be there."""
-    from aether_lite.baselines.registry import available_systems, make_system, system_names
-    from aether_lite.bench.grid import SPEECH_CODERS, default_systems
-
-    if not names:
-        return available_systems(default_systems(system_names(), quick, has_audio, on_bits))
-    chosen = list(dict.fromkeys(names))
-    for name in chosen:
-        make_system(name)
-        if name.startswith(SPEECH_CODERS) and not has_audio:
-            raise AetherError(f"system {name} takes speech, but the data holds only features: give a folder of audio")
-    return chosen, []
-
-
-def _chosen(given: Sequence[Value] | None, default: tuple[Value, ...]) -> tuple[Value, ...]:
-    return tuple(dict.fromkeys(given)) if given else default
+    path = folder / SPEED_NAME
+    return path.read_text(encoding="utf-8").rstrip() if path.is_file() else ""
 
 
 def _make_folder(folder: Path) -> None:

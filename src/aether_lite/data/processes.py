@@ -44,6 +44,7 @@ def run_parallel(function: Callable[[Task], Result], tasks: Sequence[Task], jobs
     context = multiprocessing.get_context("spawn")
     waiting = list(reversed(tasks))
     running: set[Future[Result]] = set()
+    before = multiprocessing.active_children()
     with _one_thread_each(), ProcessPoolExecutor(jobs, context, _start_worker) as pool:
         try:
             while waiting or running:
@@ -56,6 +57,11 @@ def run_parallel(function: Callable[[Task], Result], tasks: Sequence[Task], jobs
             raise AetherError(
                 "a worker process was killed (out of memory?): run the same command again, with fewer --jobs"
             ) from error
+        except KeyboardInterrupt:
+            for worker in multiprocessing.active_children():
+                if worker not in before:
+                    worker.terminate()  # its task may take minutes
+            raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 

@@ -1,10 +1,11 @@
-"""Decoded audio that was made elsewhere, as a system of the benchmark: ``wavs:DIR``."""
+"""Systems made of paths: decoded files from elsewhere (``wavs:DIR``) and vocoders (``vocoder:FILE``)."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,21 +15,66 @@ import torch
 from aether_lite.audio import read_audio
 from aether_lite.baselines import Clip, Condition, Facts, Outcome, System
 from aether_lite.baselines import make_system as make_registered
+from aether_lite.baselines.air import fingerprint_of
+from aether_lite.baselines.ceilings import VocoderOnly
 from aether_lite.bench.dataset import AUDIO_SUFFIXES, Source
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import SAMPLE_RATE
+from aether_lite.vocoder import FusedFargan, load_fargan, synthesize, vocoder_path
 
-PREFIX = "wavs:"
+FILES, VOCODER = "wavs:", "vocoder:"  # prefixes of names
 TOLERANCE = 640  # samples at 16 kHz (40 ms) by which a decoded file may be longer or shorter
 
 
 def make_system(name: str) -> System:
-    """A system by name: ``wavs:DIR``, or as :func:`aether_lite.baselines.make_system` knows it.
+    """A system by name: ``wavs:DIR``, ``vocoder:FILE``, or as :func:`aether_lite.baselines.make_system` knows it.
 
     Raises:
-        AetherError: no such system or folder.
+        AetherError: no such system, folder or file.
     """
-    return DecodedFiles(Path(name.removeprefix(PREFIX))) if name.startswith(PREFIX) else make_registered(name)
+    if name.startswith(FILES):
+        return DecodedFiles(Path(name.removeprefix(FILES)))
+    if name.startswith(VOCODER):
+        return Vocoder(name.removeprefix(VOCODER))
+    return make_registered(name)
+
+
+def check_files(names: Sequence[str], sources: Sequence[Source]) -> None:
+    """Refuse, before any work, clips without a decoded file of their length.
+
+    Raises:
+        AetherError: names the first such clip and how many there are.
+    """
+    for name in names:
+        if name.startswith(FILES):
+            DecodedFiles(Path(name.removeprefix(FILES))).check(sources)
+
+
+class Vocoder:
+    """A vocoder on the original features; its own features are those of its speech, analysed again.
+
+    Args:
+        weights: FARGAN checkpoint, or a released name.
+
+    Raises:
+        AetherError: no such vocoder.
+    """
+
+    def __init__(self, weights: str) -> None:
+        path = vocoder_path(weights)
+        self._vocoder = FusedFargan(load_fargan(path))
+        self.name = f"vocoder-{path.stem}".lower().replace(" ", "-")
+        self.title = f"vocoder {path.stem} (no channel)"
+        self.facts = replace(VocoderOnly().facts, notes="original features into this vocoder, analysed again")
+        self.fingerprint = fingerprint_of(path)
+
+    def offers(self, condition: Condition) -> bool:
+        """Everywhere, as a constant."""
+        return True
+
+    def transmit(self, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
+        """The clip's features as this vocoder speaks them."""
+        return Outcome(None, synthesize(clip.features, self._vocoder), uses=0)
 
 
 class DecodedFiles:
@@ -82,9 +128,9 @@ class DecodedFiles:
 
     def _check(self, name: str, found: int, wanted: int, cut: bool = False) -> None:
         if found < wanted - TOLERANCE or (found > wanted + TOLERANCE and not cut):
+            seconds = f"{found / SAMPLE_RATE:.3f} s, but the clip {name} {wanted / SAMPLE_RATE:.3f} s"
             raise AetherError(
-                f"{self._file(name)}: lasts {found / SAMPLE_RATE:.3f} s, but the clip {name} {wanted / SAMPLE_RATE:.3f} "
-                "s; decoded files must be as long as the originals, and aligned with them"
+                f"{self._file(name)}: lasts {seconds}; decoded files must be as long as the originals, and aligned"
             )
 
     def _file(self, name: str) -> Path:
@@ -109,4 +155,4 @@ def _length(path: Path) -> int:
         info = soundfile.info(str(path))
     except soundfile.LibsndfileError as error:
         raise AetherError(f"{path}: cannot be read as audio ({error})") from error
-    return round(info.frames * SAMPLE_RATE / info.samplerate)
+    return round(int(info.frames) * SAMPLE_RATE / int(info.samplerate))

@@ -1,1 +1,0 @@
-"""Vocoders against each other: the same features, several sets of weights, objective quality."""
