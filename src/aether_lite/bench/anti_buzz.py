@@ -18,8 +18,7 @@ from aether_lite.features import extract_features
 from aether_lite.features.layout import FRAME, NUM_FREE, Float32
 from aether_lite.features.tensors import voiced_frames
 from aether_lite.losses.silence import SILENT_BELOW, frame_level
-from aether_lite.metrics import FEATURE_METRICS, estoi, estoi_available, f0_hz
-from aether_lite.metrics.pitch_spike import pitch_spike
+from aether_lite.metrics import FEATURE_METRICS, available, estoi, f0_hz, pitch_spike
 from aether_lite.vocoder import FARGAN, FrameVocoder, synthesize
 
 LIVELY_HZ = 10.0  # clips whose own F0 spread is below it do not count for F0 spread and correlation
@@ -88,7 +87,7 @@ def measure(
         original.append(rows)
         decoded.append(features)
         reanalysed.append(torch.from_numpy(extract_features(audio.numpy())[:, :NUM_FREE]))
-        if estoi_available():
+        if available("estoi"):
             scores.append(float(estoi(audio, torch.from_numpy(samples))))
     score = float(np.nanmean(scores)) if scores else math.nan
     return compare(decoded, original, score), compare(reanalysed, original, score)

@@ -212,7 +212,8 @@ def _draw(
                 axes.set_xticks(rates, [str(rate) for rate in rates], fontsize=8, rotation=45)
                 axes.minorticks_off()
             if panel.above is not None:
-                above = axes.secondary_xaxis("top", functions=(partial(np.add, panel.above), partial(np.add, -panel.above)))
+                shifts = partial(np.add, panel.above), partial(np.add, -panel.above)
+                above = axes.secondary_xaxis("top", functions=shifts)
                 above.set_xlabel("SNR3k [dB]", fontsize=8)
                 above.tick_params(labelsize=8)
             first = first or axes

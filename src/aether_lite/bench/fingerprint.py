@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 
 import aether_lite
-from aether_lite.metrics.registry import AUDIO_METRICS
+from aether_lite.metrics import AUDIO_METRICS
 
 PACKAGE = "aether_lite"
 ROOTS = (f"{PACKAGE}.bench.run", f"{PACKAGE}.baselines", f"{PACKAGE}.metrics")

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aether_lite.errors import AetherError
-from aether_lite.metrics.metric import Metric
+from aether_lite.metrics import Metric
 
 _PREFIX = "aether_lite_plugin_"
 

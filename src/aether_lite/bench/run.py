@@ -28,7 +28,7 @@ from aether_lite.bench.systems import make_system
 from aether_lite.data.processes import run_parallel
 from aether_lite.errors import AetherError
 from aether_lite.features import FRAME, NUM_FREE, extract_features
-from aether_lite.metrics.registry import AUDIO_METRICS, FEATURE_METRICS, evaluate_audio
+from aether_lite.metrics import AUDIO_METRICS, FEATURE_METRICS, evaluate_audio
 
 NO_CHANNEL = "no channel"  # channel state of a system that sends nothing
 CACHE_FOLDER = "cache"

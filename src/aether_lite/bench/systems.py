@@ -20,7 +20,7 @@ from aether_lite.baselines.ceilings import VocoderOnly
 from aether_lite.bench.dataset import AUDIO_SUFFIXES, Source
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import SAMPLE_RATE
-from aether_lite.vocoder import FusedFargan, load_fargan, synthesize, vocoder_path
+from aether_lite.vocoder import load_vocoder, synthesize, vocoder_path
 
 FILES, VOCODER = "wavs:", "vocoder:"  # prefixes of names
 TOLERANCE = 640  # samples at 16 kHz (40 ms) by which a decoded file may be longer or shorter
@@ -54,7 +54,7 @@ class Vocoder:
     """A vocoder on the original features; its own features are those of its speech, analysed again.
 
     Args:
-        weights: FARGAN checkpoint, or a released name.
+        weights: file of a vocoder, or a released name.
 
     Raises:
         AetherError: no such vocoder.
@@ -62,7 +62,7 @@ class Vocoder:
 
     def __init__(self, weights: str) -> None:
         path = vocoder_path(weights)
-        self._vocoder = FusedFargan(load_fargan(path))
+        self._vocoder = load_vocoder(path)
         self.name = f"vocoder-{path.stem}".lower().replace(" ", "-")
         self.title = f"vocoder {path.stem} (no channel)"
         self.facts = replace(VocoderOnly().facts, notes="original features into this vocoder, analysed again")

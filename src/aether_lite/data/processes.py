@@ -57,7 +57,7 @@ def run_parallel(function: Callable[[Task], Result], tasks: Sequence[Task], jobs
             raise AetherError(
                 "a worker process was killed (out of memory?): run the same command again, with fewer --jobs"
             ) from error
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, GeneratorExit):
             for worker in multiprocessing.active_children():
                 if worker not in before:
                     worker.terminate()  # its task may take minutes
