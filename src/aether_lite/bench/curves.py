@@ -15,7 +15,7 @@ from aether_lite.baselines.published import better_model, published_points
 from aether_lite.bench.grid import evenly
 from aether_lite.bench.metadata import RunMetadata
 from aether_lite.bench.results import Row, Summary, condition_text
-from aether_lite.link.config import snr_3k_db
+from aether_lite.link import snr_3k_db
 from aether_lite.metrics import AUDIO_METRICS, METRICS
 from aether_lite.plots.canvas import GREY, canvas, legend_below
 from aether_lite.plots.transmission import USABLE_LOSS, mark_usable_loss

@@ -71,7 +71,10 @@ def _reached() -> tuple[dict[str, Path], frozenset[str]]:
         if path is None or name in own:
             continue  # a name inside a module, or seen before
         own[name] = path
-        waiting += _with_files_below(name.rpartition(".")[0]) if _registers(path) else [name.rpartition(".")[0]]
+        package = name.rpartition(".")[0]
+        waiting.append(package)
+        if _registers(path):
+            waiting += _with_files_below(name if path.name == "__init__.py" else package)
         waiting += _imports(name, path)
     return own, frozenset(others - sys.stdlib_module_names)
 

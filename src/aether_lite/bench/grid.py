@@ -19,7 +19,6 @@ from aether_lite.metrics import AUDIO_METRICS
 
 Item = TypeVar("Item")
 
-STATE = {"perfect": "exact", "none": "withheld"}  # words of the channels' option
 CLEAN = "clean"  # the channel without noise, gain or anything to estimate
 SPEECH_CODERS = ("codec2", "original-4k", "wavs:")  # how names of systems begin that need speech, not features
 CODED_HASH = "hash-ldpc"  # the hash codec behind a channel code
@@ -108,7 +107,7 @@ class Grid:
         for channel in self.channels:
             options: tuple[tuple[str, str | float], ...] = ()
             if self.csi is not None and channel != CLEAN:
-                options = (("state", STATE.get(self.csi, self.csi)),)
+                options = (("csi", self.csi),)
             for rate in self.rates:
                 if channel == BSC:
                     conditions += [Condition(BSC, None, rate, options, p) for p in sorted(self.error_rates)]

@@ -15,7 +15,7 @@ from aether_lite.bench.bootstrap import Estimate, estimate
 from aether_lite.bench.cache import Record
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
-from aether_lite.link.config import snr_3k_db
+from aether_lite.link import snr_3k_db
 from aether_lite.metrics import AUDIO_METRICS, FEATURE_METRICS, METRICS, Pooling
 
 RESULTS_NAME, SUMMARY_NAME = "results.csv", "summary.csv"

@@ -10,7 +10,7 @@ from aether_lite.bench.metadata import RunMetadata
 from aether_lite.bench.plugins import of_plugins
 from aether_lite.bench.results import ABSENT, Row, Summary, options_text
 from aether_lite.errors import AetherError
-from aether_lite.link.config import snr_3k_db
+from aether_lite.link import snr_3k_db
 from aether_lite.metrics import AUDIO_METRICS, FEATURE_METRICS, METRICS
 
 FEATURE_COLUMNS = ("feature_loss", "lsd_active_db", "pitch_median_cents", "gpe", "vuv_error", "f0_correlation")

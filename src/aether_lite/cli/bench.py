@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from aether_lite.cli.link_options import csi_word
 from aether_lite.cli.options import CHANNEL_NAMES, DEFAULT_MODEL, Quiet, use_one_core
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from aether_lite.bench.run import Plan
 
 Value = TypeVar("Value", int, float, str)
-CSI = {"perfect": "perfect", "estimated": "estimated", "none": "none", "exact": "perfect", "withheld": "none"}
+CSI = ("perfect", "estimated", "none")
 SHARD_NAME = "shard.json"  # in the cache: the command whose results lie there
 OF_ONE_RUN = ("out", "shard", "merge", "jobs", "quiet")  # options that may differ between shards
 LIST = "a list, commas between"
@@ -50,8 +51,8 @@ def bench(
     channel: Annotated[list[str] | None, typer.Option(metavar="NAMES", help=f"Of {CHANNEL_NAMES}: {LIST}; or bsc, for "
                                                       "bits.")] = None,
     ber: Annotated[list[str] | None, typer.Option(metavar="P", help=f"Bit error rates of bsc: {LIST}.")] = None,
-    csi: Annotated[str | None, typer.Option("--csi", "--state", metavar="KIND", help="Channel state information: "
-                                            "perfect, estimated, none.")] = None,
+    csi: Annotated[str | None, typer.Option(metavar="KIND", callback=csi_word, help="Channel state at the receivers: "
+                                            "perfect, estimated or none.")] = None,
     equal_energy: Annotated[bool, typer.Option("--equal-energy", help="Count N0 from the power really sent.")] = False,
     noises: Annotated[int, typer.Option(min=1, help="Noises of the channel; numbers are means over them.")] = 1,
     manifest: Annotated[Path | None, typer.Option(metavar="TSV", help="Columns path and language of the clips.")
@@ -94,8 +95,8 @@ def bench(
     from aether_lite.data.processes import available_cores
 
     load_plugins(plugin or ())
-    if csi is not None and csi.lower() not in CSI:
-        raise AetherError(f"channel state {csi!r} is not one of perfect, estimated, none")
+    if csi is not None and csi not in CSI:
+        raise AetherError(f"channel state {csi!r} is not one of {', '.join(CSI)}")
     if manifest is not None and data is None:
         raise AetherError(f"{manifest}: a manifest describes a data folder; give the folder too")
     channels = _listed("--channel", channel, str)
@@ -109,7 +110,7 @@ def bench(
         audio_clips=start.audio_clips if audio_clips is None else audio_clips,
         audio_conditions=start.audio_conditions if audio_conditions is None else audio_conditions,
         seconds=start.seconds if seconds is None else seconds,
-        csi=None if csi is None else CSI[csi.lower()],
+        csi=csi,
         error_rates=_listed("--ber", ber, float) or start.error_rates,
         without=_listed("--without", without, str),
         noises=noises,

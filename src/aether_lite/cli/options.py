@@ -27,7 +27,7 @@ def use_cores(refine: int) -> None:
 
 RENAMED = {"--search": "--refine", "--state": "--csi"}
 """Options by their names before 0.2, which go in 0.3."""
-RENAMED_IN = ("transmit", "encode", "stream", "live")
+RENAMED_IN = ("transmit", "encode", "stream", "live", "bench")
 
 
 def with_new_names(arguments: Sequence[str]) -> list[str]:
