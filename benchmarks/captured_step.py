@@ -22,9 +22,10 @@ import torch
 from aether_lite.cli.prepare import prepare
 from aether_lite.data.corpus import Corpus
 from aether_lite.losses.soft_yin import f0_audio_loss
-from aether_lite.training.distributed import Team, pick_device
-from aether_lite.training.vocoder.config import VocoderConfig
-from aether_lite.training.vocoder.trainer import VocoderTrainer
+from aether_lite.training.distributed import DistributedContext, pick_device
+from aether_lite.training.loop import Trainer
+from aether_lite.training.vocoder_config import VocoderConfig
+from aether_lite.training.vocoder_task import VocoderTask
 
 TOLERANCE = 1e-3  # relative; the order of sums differs between kernels
 
@@ -32,8 +33,9 @@ TOLERANCE = 1e-3  # relative; the order of sums differs between kernels
 def losses(config: VocoderConfig, corpus: Corpus, steps: int, device: torch.device) -> tuple[list[float], float]:
     """Loss of every step, and seconds a step without the first of each kind."""
     torch._dynamo.reset()
-    trainer = VocoderTrainer(config, corpus, Team(0, 1, device))
-    trainer.vocoder.eval()  # without activation noise: its random numbers are drawn in another order when recorded
+    task = VocoderTask(config, corpus, DistributedContext(0, 1, device))
+    trainer = Trainer(task)
+    task.vocoder.eval()  # without activation noise: its random numbers are drawn in another order when recorded
     values, seconds = [], 0.0
     for step in range(steps + 1):
         began = time.perf_counter()
@@ -95,7 +97,7 @@ def main() -> None:
             plain: list[float] = []
             for name, choice in variants(device).items():
                 config = VocoderConfig(
-                    data_root=[str(root)], out=work, batch=given.batch, frames=given.frames, critic_steps=0,
+                    data_root=[str(root)], out=work, batch=given.batch, frames=given.frames, discriminator_steps=0,
                     adversarial_batch=max(given.batch // 4, 1), adversarial_frames=given.frames, decoded_share=0.0,
                     warmup=given.steps,  # the rate moves at every step: a recording that froze it would show
                     spectral_steps=spectral, adversarial_steps=adversarial, init="", **choice,

@@ -21,11 +21,12 @@ from pathlib import Path
 import torch
 
 from aether_lite.cli.prepare import prepare
-from aether_lite.training.config import TrainConfig
+from aether_lite.training.codec_config import TrainConfig
+from aether_lite.training.codec_task import CodecTask
 from aether_lite.training.curriculum import STAGES
-from aether_lite.training.distributed import Team, pick_device
-from aether_lite.training.launch import corpora
-from aether_lite.training.trainer import Trainer
+from aether_lite.training.distributed import DistributedContext, pick_device
+from aether_lite.training.loop import Trainer
+from aether_lite.training.run import corpora
 
 FAR = 10**9  # a border that is never reached
 
@@ -49,13 +50,13 @@ def stage_speed(root: Path, preset: str, steps: int, stage: int) -> tuple[float,
     """Steps per second, and share of time spent waiting for data."""
     with tempfile.TemporaryDirectory() as out:
         config = options(root, Path(out), preset, steps + 1, stage)
-        trainer = Trainer(config, corpora(config)[0], Team(0, 1, pick_device("auto", 0)))
+        trainer = Trainer(CodecTask(config, corpora(config)[0], DistributedContext(0, 1, pick_device("auto", 0))))
         trainer.train_step()
         assert trainer.loader is not None
         waited, began = trainer.loader.waited, time.perf_counter()
         for _ in range(steps):
             trainer.train_step()
-        if trainer.team.device.type == "cuda":
+        if trainer.context.device.type == "cuda":
             torch.cuda.synchronize()
         elapsed = time.perf_counter() - began
         return steps / elapsed, (trainer.loader.waited - waited) / elapsed

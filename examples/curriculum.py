@@ -21,8 +21,10 @@ from aether_lite.codec import load
 from aether_lite.data.corpus import Corpus
 from aether_lite.data.pairs import common_kind, read_speech
 from aether_lite.features.layout import SAMPLE_RATE
-from aether_lite.training.config import TrainConfig, parse
-from aether_lite.training.monitors import chosen_clips
+from aether_lite.training.codec_config import TrainConfig
+from aether_lite.training.codec_task import CodecTask
+from aether_lite.training.codec_validation import chosen_clips
+from aether_lite.training.options import parse
 from aether_lite.training.run import run
 from aether_lite.vocoder import load_fargan
 
@@ -57,10 +59,8 @@ def trained(name: str, out: Path, roots: tuple[Path, Path], steps: int, borders:
     """Folder of a finished run."""
     folder = out / name
     options = ["--data_root", str(roots[0]), "--valid_root", str(roots[1]), "--out", str(folder)]
-    config: TrainConfig = parse(
-        [*options, "--steps", str(steps), "--stage_borders", *map(str, borders), "--save_visualization", *rest]
-    )
-    run(config)
+    options += ["--steps", str(steps), "--stage_borders", *map(str, borders), "--save_visualization", *rest]
+    run(CodecTask, *parse(TrainConfig, options, "curriculum.py"))
     return folder
 
 

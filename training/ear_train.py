@@ -1,4 +1,4 @@
-"""Teach an ear for `--lambda_listening`: the same command as ``aether-lite train-ear``."""
+"""Train the mel predictor for `--lambda_asr`: the same command as ``aether-lite train-mel-predictor``."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ import sys
 from aether_lite.cli.main import main
 
 if __name__ == "__main__":
-    main(["train-ear", *sys.argv[1:]])
+    main(["train-mel-predictor", *sys.argv[1:]])

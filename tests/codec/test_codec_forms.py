@@ -12,8 +12,8 @@ from aether_lite.channels import awgn, clean
 from aether_lite.codec import CompiledSteps, SpiHash, SpiJscc, fastest_steps, preset
 from aether_lite.codec.latency import latency
 from aether_lite.losses.feature import feature_loss
-from aether_lite.training.config import parse
-from aether_lite.training.trainer import codec_config
+from aether_lite.spi import matched_hidden
+from aether_lite.training.codec_config import TrainConfig
 
 
 def started(features: Tensor, **changes: object) -> SpiJscc:
@@ -32,14 +32,15 @@ def sent(model: SpiJscc, features: Tensor, snr_db: float) -> float:
 
 @pytest.mark.parametrize("name", ["tiny", "small", "base", "lowdelay"])
 def test_flat_vectors_have_as_many_weights_as_the_image(name: str) -> None:
-    image, flat = (codec_config(parse(["--preset", name, *more])) for more in ([], ["--flat"]))
+    image = preset(name)
+    flat = replace(image, flat=matched_hidden(image.width, image.channels, image.token_frames))
     sizes = [sum(p.numel() for p in SpiJscc(config).parameters()) for config in (image, flat)]
     assert flat.flat > 0
     assert sizes[1] == pytest.approx(sizes[0], rel=2e-3)
 
 
-def test_options_undo_the_linear_path_and_the_power_of_the_session() -> None:
-    config = codec_config(parse(["--preset", "small", "--no-linear", "--power", "token"]))
+def test_a_form_undoes_the_linear_path_and_the_power_of_the_session() -> None:
+    config = TrainConfig(preset="small", form={"linear": False, "power": "token"}).codec_form
     assert (config.linear, config.power) == (False, "token")
 
 

@@ -14,10 +14,10 @@ from aether_lite.codec import PRESETS, SpiJscc, preset
 from aether_lite.codec.model import whole as decoded_whole
 from aether_lite.errors import AetherError
 from aether_lite.payload import ChannelState, Received
-from aether_lite.training.balance import balance
-from aether_lite.training.conditions import ConditionRanges, draw
-from aether_lite.training.config import TrainConfig
-from aether_lite.training.objective import spi_terms, spi_weights
+from aether_lite.training.codec_config import TrainConfig
+from aether_lite.training.codec_pass import spi_terms
+from aether_lite.training.conditions import ConditionRanges, balance, draw
+from aether_lite.training.curriculum import weights
 from tiny_listener import tiny_listener
 
 
@@ -98,7 +98,7 @@ def test_same_input_same_bits(tiny: SpiJscc, speech_features: torch.Tensor) -> N
 MODULES = ("spi_encoder", "jscc_encoder", "jscc_decoder", "spi_decoder")
 
 
-@pytest.mark.parametrize("term", spi_weights(TrainConfig()))
+@pytest.mark.parametrize("term", weights("spi", TrainConfig()))
 def test_every_loss_term_reaches_every_module(term: str, speech_features: torch.Tensor) -> None:
     torch.manual_seed(0)
     model = SpiJscc(preset("tiny"))
@@ -106,11 +106,11 @@ def test_every_loss_term_reaches_every_module(term: str, speech_features: torch.
     x = speech_features.repeat(4, 1, 1)[:, :96].clone()
     x[:, :16, :18] = 0.0
     x[:, :16, 0] = -12.485  # digital silence, for the term that hears it
-    conditions = draw(ConditionRanges(withheld=0.0), 0, 0, range(8))
+    conditions = draw(ConditionRanges(csi_none_share=0.0), 0, 0, range(8))
     sent = model(x, conditions.rate, conditions.transmit, conditions.target_snr_db)
     weight = balance(conditions.expected_loss)
-    parts = spi_terms(sent, x, weight, listener=tiny_listener(reads=True), listened=[0, 4], envelope=True)
-    assert set(parts) == set(spi_weights(TrainConfig()))
+    parts = spi_terms(sent, x, weight, asr=tiny_listener(), asr_items=[0, 4], envelope=True)
+    assert set(parts) == set(weights("spi", TrainConfig()))
     parts[term].backward()
     for name in MODULES:
         gradients = [p.grad for p in getattr(model, name).parameters() if p.grad is not None]
@@ -119,26 +119,8 @@ def test_every_loss_term_reaches_every_module(term: str, speech_features: torch.
         assert all(torch.isfinite(g).all() for g in gradients)
 
 
-def test_an_item_sent_twice_arrives_as_if_sent_alone(tiny: SpiJscc, speech_features: torch.Tensor) -> None:
-    x = speech_features.repeat(2, 1, 1)[:4, :48]
-    ranges = ConditionRanges(erasure_share=0.5, targeted=0.5)
-    once, twice = draw(ranges, 0, 0, range(4)), draw(ranges, 0, 0, range(4), sends=2)
-    assert twice.seeds[::2] == once.seeds
-    assert len(set(twice.seeds)) == 8
-    assert not torch.equal(twice.snr_db[1::2], once.snr_db)
-    tiny.latent_power.set_told(tiny.latent_power.values.expand(11, -1))  # type: ignore[union-attr]
-    alone = tiny(x, once.rate, once.transmit, once.target_snr_db)
-    both = tiny(x, twice.rate, twice.transmit, twice.target_snr_db)
-    assert both.features.shape == (8, 48, 20)
-    torch.testing.assert_close(both.features[::2], alone.features, rtol=0, atol=1e-5)
-    torch.testing.assert_close(both.target_image[1::2], alone.target_image)
-    assert all(
-        not torch.equal(first, second) for first, second in zip(both.features[::2], both.features[1::2], strict=True)
-    )
-
-
 def test_three_snrs_draw_the_middle_one_most_often() -> None:
-    drawn = draw(ConditionRanges(snr_db=(-7.0, 0.0, 22.0)), 3, 1, range(4000)).snr_db
+    drawn = draw(ConditionRanges(quality=(-7.0, 0.0, 22.0)), 3, 1, range(4000)).quality
     assert -7.0 <= float(drawn.min()) <= -5.0
     assert 19.0 <= float(drawn.max()) <= 22.0
     counts = torch.histc(drawn, 5, -7.5, 17.5)  # centres -5, 0, 5, 10, 15 dB
@@ -149,7 +131,7 @@ def test_three_snrs_draw_the_middle_one_most_often() -> None:
 
 def test_noise_is_on_and_told_from_the_first_step(tiny: SpiJscc, speech_features: torch.Tensor) -> None:
     x = speech_features.repeat(16, 1, 1)[:, :96]
-    conditions = draw(ConditionRanges(erasure_share=0.0, withheld=0.0), 0, 0, range(32))
+    conditions = draw(ConditionRanges(erasure_share=0.0, csi_none_share=0.0), 0, 0, range(32))
     symbols = tiny.jscc_encoder.symbols(tiny.latents(x)[0], conditions.rate, tiny.power)
     received = conditions.transmit(symbols)
     assert received.state.gain is not None
@@ -160,10 +142,10 @@ def test_noise_is_on_and_told_from_the_first_step(tiny: SpiJscc, speech_features
     noise = (received.values - symbols.values)[~fading]
     used = symbols.used[~fading].expand(noise.shape)
     measured = torch.stack([n[u].abs().square().mean() for n, u in zip(noise, used, strict=True)])
-    expected = 10 ** (-conditions.snr_db[~fading] / 10)
+    expected = 10 ** (-conditions.quality[~fading] / 10)
     torch.testing.assert_close(measured.log10(), expected.log10(), atol=0.15, rtol=0)
     # the gain told belongs to the realisation that acted: it explains the received symbols
-    strong = fading & (conditions.snr_db > 10)
+    strong = fading & (conditions.quality > 10)
     for i in torch.nonzero(strong).flatten().tolist():
         u = symbols.used[i].expand(symbols.values.shape[1:])
         y, told = received.values[i][u], (received.state.gain * symbols.values)[i][u]

@@ -14,16 +14,17 @@ from aether_lite.codec import is_hash_codec, load_hash_codec, save_codec
 from aether_lite.codec.loading import codec_path
 from aether_lite.data.corpus import Corpus
 from aether_lite.errors import AetherError
-from aether_lite.hash import KINDS
 from aether_lite.losses.feature import feature_loss
 from aether_lite.payload import Bits
-from aether_lite.training.bit_conditions import BitRanges, awgn_snr_db, draw_bits, rayleigh_snr_db
-from aether_lite.training.config import TrainConfig, parse
-from aether_lite.training.distributed import Team
+from aether_lite.training.codec_config import TrainConfig
+from aether_lite.training.codec_task import CodecTask
+from aether_lite.training.conditions import ConditionRanges, awgn_snr_db, draw, rayleigh_snr_db
+from aether_lite.training.distributed import DistributedContext
+from aether_lite.training.loop import Trainer
+from aether_lite.training.options import parse
 from aether_lite.training.run import run
-from aether_lite.training.trainer import Trainer
 
-ALONE = Team(0, 1, torch.device("cpu"))
+ALONE = DistributedContext(0, 1, torch.device("cpu"))
 SPEECH = Path(__file__).parents[1] / "vectors"
 
 
@@ -58,8 +59,12 @@ def options(clips: Path, out: Path, **changes: object) -> TrainConfig:
     return TrainConfig(**{**values, **changes})  # type: ignore[arg-type]
 
 
+def options_of(arguments: list[str]) -> TrainConfig:
+    return parse(TrainConfig, arguments, "x")[0]
+
+
 def trainer(config: TrainConfig) -> Trainer:
-    made = Trainer(config, Corpus([Path(r) for r in config.data_root]), ALONE)
+    made = Trainer(CodecTask(config, Corpus([Path(r) for r in config.data_root]), ALONE))
     made.resume(config.resume)
     return made
 
@@ -67,42 +72,41 @@ def trainer(config: TrainConfig) -> Trainer:
 def _loss(made: Trainer) -> float:
     """Feature loss of the same crops under the same conditions."""
     items = range(32)
-    features = made.corpus.batch(7, 0, items, 48)
-    conditions = draw_bits(BitRanges(), 7, 0, items)
+    features = made.task.corpus.batch(7, 0, items, 48)
+    conditions = draw(ConditionRanges.of_bits(), 7, 0, items)
     with torch.no_grad():
-        decoded = made.codec(features, conditions.rate, conditions.transmit).features
+        decoded = made.task.codec(features, conditions.rate, conditions.transmit).features
     return float(feature_loss(decoded, features).mean())
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_steps_lower_the_loss(kind: str, clips: Path, tmp_path: Path) -> None:
-    made = trainer(options(clips, tmp_path, steps=100, learning_rate=1e-2, hash_kind=kind, hash_anneal=60))
+def test_steps_lower_the_loss(clips: Path, tmp_path: Path) -> None:
+    made = trainer(options(clips, tmp_path, steps=100, learning_rate=1e-2))
     before = _loss(made)
     for _ in range(100):
         made.train_step()
     assert _loss(made) < 0.9 * before
-    assert made.penalties is not None
-    assert int(made.penalties.updates) == 100
+    assert made.task.penalties is not None
+    assert int(made.task.penalties.updates) == 100
 
 
 def test_a_killed_run_continues_to_the_same_bits(clips: Path, tmp_path: Path) -> None:
-    whole = trainer(options(clips, tmp_path / "whole", hash_kind="tanh", hash_anneal=6))
+    whole = trainer(options(clips, tmp_path / "whole"))
     for _ in range(6):
         whole.train_step()
-    killed = trainer(options(clips, tmp_path / "killed", hash_kind="tanh", hash_anneal=6))
+    killed = trainer(options(clips, tmp_path / "killed"))
     for _ in range(3):
         killed.train_step()
     killed.save()
-    continued = trainer(options(clips, tmp_path / "killed", hash_kind="tanh", hash_anneal=6))
+    continued = trainer(options(clips, tmp_path / "killed"))
     assert continued.step == 3
     for _ in range(3):
         continued.train_step()
-    assert whole.penalties is not None
-    assert continued.penalties is not None
+    assert whole.task.penalties is not None
+    assert continued.task.penalties is not None
     for ours, theirs in (
-        (whole.codec, continued.codec),
-        (whole.average, continued.average),
-        (whole.penalties, continued.penalties),
+        (whole.task.codec, continued.task.codec),
+        (whole.task.average, continued.task.average),
+        (whole.task.penalties, continued.task.penalties),
     ):
         for a, b in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True):
             assert torch.equal(a, b)
@@ -119,7 +123,7 @@ def test_a_checkpoint_from_before_the_hash_options_continues(clips: Path, tmp_pa
     assert path is not None
     content = load_checkpoint(path)
     assert "penalties" not in content
-    late = ("enable_hash", "hash_kind", "hash_anneal", "bit_rates", "bit_error_rate", "bit_channels", "hash_penalties")
+    late = ("enable_hash", "form", "bit_rates", "bit_error_rate", "bit_channels", "hash_penalties")
     content["config"] = {name: value for name, value in content["config"].items() if name not in late}
     save_checkpoint(path, content)
     assert trainer(config).step == 1
@@ -129,7 +133,7 @@ def test_a_checkpoint_from_before_the_hash_options_continues(clips: Path, tmp_pa
 
 def test_a_run_validates_over_the_channel_and_writes_a_hash_codec(clips: Path, tmp_path: Path) -> None:
     first = tmp_path / "first"
-    run(options(clips, first, steps=3, validate_every=3, save_visualization=True, estoi_clips=1))
+    run(CodecTask, options(clips, first, steps=3, validate_every=3, save_visualization=True, estoi_clips=1))
     rows = [json.loads(line) for line in (first / "log.jsonl").read_text().splitlines()]
     valid = {row["valid"]: row for row in rows if "valid" in row}
     assert {f"600bps@BER{p}" for p in ("0", "0.01", "0.05")} < valid.keys()
@@ -146,22 +150,24 @@ def test_a_run_validates_over_the_channel_and_writes_a_hash_codec(clips: Path, t
 def test_a_run_starts_from_the_weights_of_any_codec(clips: Path, tmp_path: Path) -> None:
     analogue = trainer(options(clips, tmp_path / "a", enable_hash=False))
     start = tmp_path / "codec_tiny.safetensors"
-    save_codec(analogue.codec, start, {"commit": "abc", "steps_done": 5, "started_from": {"steps": 2}})
-    made = trainer(options(clips, tmp_path / "b", codec=str(start), hash_kind="spherical"))
-    assert made.codec.config.hash == "spherical"
-    assert made.start == {"model": "codec_tiny", "commit": "abc", "steps": 7}
+    save_codec(analogue.task.codec, start, {"commit": "abc", "steps_done": 5, "started_from": {"steps": 2}})
+    made = trainer(options(clips, tmp_path / "b", codec=str(start), form={"hash": "spherical"}))
+    assert made.task.codec.config.hash == "spherical"
+    assert made.task.start == {"model": "codec_tiny", "commit": "abc", "steps": 7}
     (tmp_path / "b").mkdir()
-    made.export()
-    assert load_hash_codec(tmp_path / "b" / "hash_tiny.safetensors")[1]["started_from"] == made.start
-    assert torch.equal(made.codec.jscc_encoder.linear.bias, analogue.codec.jscc_encoder.linear.bias.half().float())
-    save_codec(made.codec, tmp_path / "hash.safetensors", {})
+    made.task.export(made.step)
+    assert load_hash_codec(tmp_path / "b" / "hash_tiny.safetensors")[1]["started_from"] == made.task.start
+    assert torch.equal(
+        made.task.codec.jscc_encoder.linear.bias, analogue.task.codec.jscc_encoder.linear.bias.half().float()
+    )
+    save_codec(made.task.codec, tmp_path / "hash.safetensors", {})
     assert is_hash_codec(tmp_path / "hash.safetensors")
     with pytest.raises(AetherError, match="is a hash codec"):
         trainer(options(clips, tmp_path / "c", enable_hash=False, codec=str(tmp_path / "hash.safetensors")))
     with pytest.raises(AetherError, match="is not of preset long"):
         trainer(options(clips, tmp_path / "d", preset="long", codec=str(start)))
     released = trainer(options(clips, tmp_path / "f", preset="long", codec="hash_small"))
-    assert released.codec.config == replace(
+    assert released.task.codec.config == replace(
         load_hash_codec(codec_path("hash_small"))[0].config, hash="sign", lookahead=1
     )
     with pytest.raises(AetherError, match="not whole bytes at 300 bit/s"):
@@ -169,15 +175,15 @@ def test_a_run_starts_from_the_weights_of_any_codec(clips: Path, tmp_path: Path)
 
 
 def test_conditions_are_functions_of_seed_step_and_item_within_their_ranges() -> None:
-    drawn = draw_bits(BitRanges(), 1, 2, range(400))
-    again = draw_bits(BitRanges(), 1, 2, [7, 300])
+    drawn = draw(ConditionRanges.of_bits(), 1, 2, range(400))
+    again = draw(ConditionRanges.of_bits(), 1, 2, [7, 300])
     assert (again.seeds, again.channel) == tuple(tuple(t[i] for i in (7, 300)) for t in (drawn.seeds, drawn.channel))
-    assert torch.equal(again.error_rate, drawn.error_rate[[7, 300]])
-    assert draw_bits(BitRanges(), 1, 3, [7]).seeds != draw_bits(BitRanges(), 1, 2, [7]).seeds
+    assert torch.equal(again.quality, drawn.quality[[7, 300]])
+    assert draw(ConditionRanges.of_bits(), 1, 3, [7]).seeds != draw(ConditionRanges.of_bits(), 1, 2, [7]).seeds
     assert set(drawn.rate.tolist()) == {300, 600, 1200, 2400}
     assert set(drawn.channel) == {"bsc", "bpsk_awgn", "bpsk_rayleigh"}
-    assert 0 <= float(drawn.error_rate.min()) < 0.002
-    assert 0.09 < float(drawn.error_rate.max()) <= 0.1
+    assert 0 <= float(drawn.quality.min()) < 0.002
+    assert 0.09 < float(drawn.quality.max()) <= 0.1
     for losses in (drawn.token_loss, drawn.bit_loss):
         assert sum(p > 0 for p in losses) == pytest.approx(40, abs=20)
         assert max(losses) <= 0.3
@@ -185,22 +191,24 @@ def test_conditions_are_functions_of_seed_step_and_item_within_their_ranges() ->
 
 def test_the_channel_acts_on_every_item_at_the_error_rate_drawn() -> None:
     """All three channels, from the first step; hard decisions err as often as was drawn."""
-    ranges = BitRanges(rates=(2400,), error_rate=(0.05, 0.1), erasure_share=0.0, withheld=0.0)
-    conditions = draw_bits(ranges, 0, 0, range(48))
+    ranges = ConditionRanges.of_bits(rates=(2400,), quality=(0.05, 0.1), erasure_share=0.0, csi_none_share=0.0)
+    conditions = draw(ranges, 0, 0, range(48))
     values = 1.0 - 2.0 * torch.randint(2, (48, 100, 192), generator=torch.Generator().manual_seed(0))
     received = conditions.transmit(Bits(values, conditions.rate, token_frames=8))
     received.validate()
     errors = (received.values * values < 0).double().mean((1, 2))
     for name in set(conditions.channel):
         chosen = torch.tensor([other == name for other in conditions.channel])
-        expected = float(conditions.error_rate[chosen].mean())
+        expected = float(conditions.quality[chosen].mean())
         assert float(errors[chosen].mean()) == pytest.approx(expected, rel=0.15), name
     assert (errors > 0.01).all()
 
 
 def test_lost_bits_and_tokens_and_withheld_knowledge_reach_their_items() -> None:
-    ranges = BitRanges(rates=(600,), error_rate=(0.0, 0.0), channels={"bsc": 1.0}, erasure_share=0.5, withheld=0.3)
-    conditions = draw_bits(ranges, 0, 0, range(40))
+    ranges = ConditionRanges.of_bits(
+        rates=(600,), quality=(0.0, 0.0), channels={"bsc": 1.0}, erasure_share=0.5, csi_none_share=0.3
+    )
+    conditions = draw(ranges, 0, 0, range(40))
     received = conditions.transmit(Bits(torch.ones(40, 200, 48), conditions.rate, token_frames=8))
     for item in range(40):
         soft = received.values[item]
@@ -209,7 +217,7 @@ def test_lost_bits_and_tokens_and_withheld_knowledge_reach_their_items() -> None
         share = conditions.bit_loss[item]
         assert float((kept == 0).float().mean()) == pytest.approx(share, abs=0.03)
         told = float(kept[kept != 0].mean())
-        assert (told == pytest.approx(0.9)) == conditions.withheld[item]
+        assert (told == pytest.approx(0.9)) == conditions.csi_none[item]
 
 
 def test_snr_of_an_error_rate_is_that_of_theory() -> None:
@@ -219,10 +227,10 @@ def test_snr_of_an_error_rate_is_that_of_theory() -> None:
 
 
 def test_options_of_the_command_line() -> None:
-    config = parse(["--enable_hash", "--hash_kind", "tanh", "--bit_rates", "600", "--hash_penalties", "balance=0.1"])
-    assert (config.enable_hash, config.hash_kind, config.bit_rates) == (True, "tanh", [600])
+    config = options_of(["--enable_hash", "--bit_rates", "600", "--hash_penalties", "balance=0.1"])
+    assert (config.enable_hash, config.codec_form.hash, config.bit_rates) == (True, "sign", [600])
     assert config.hash_penalties == {"balance": 0.1}
-    assert not parse([]).enable_hash
+    assert not options_of([]).enable_hash
 
 
 @pytest.mark.parametrize(
@@ -233,9 +241,8 @@ def test_options_of_the_command_line() -> None:
         ["--bit-error-rate", "0", "0.5"],
         ["--bit-channels", "bec=1"],
         ["--hash-penalties", "entropy=1"],
-        ["--hash-anneal", "-1"],
     ],
 )
 def test_values_out_of_range_are_stated_errors(arguments: list[str]) -> None:
     with pytest.raises(AetherError):
-        parse(arguments)
+        options_of(arguments)

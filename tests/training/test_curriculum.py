@@ -5,10 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from aether_lite.training.config import TrainConfig
-from aether_lite.training.curriculum import DEFAULT_BORDERS, STAGES, position, table
-from aether_lite.training.objective import spi_weights, weighted_sum
-from aether_lite.training.passes import WAVE_WEIGHTS
+from aether_lite.training.codec_config import TrainConfig
+from aether_lite.training.curriculum import DEFAULT_BORDERS, STAGES, TERMS, position, table, weighted_sum, weights
 
 
 def test_names_and_default_borders_are_fixed() -> None:
@@ -47,7 +45,7 @@ def test_gan_factor_is_off_then_weak_then_rises_to_full() -> None:
 
 def test_only_the_last_stage_trains_the_vocoder_and_only_the_first_is_silent() -> None:
     assert [s.trains_vocoder for s in STAGES] == [False, False, False, True]
-    assert [s.hears for s in STAGES] == [False, True, True, True]
+    assert [s.makes_audio for s in STAGES] == [False, True, True, True]
 
 
 def test_stages_of_no_length_are_skipped() -> None:
@@ -61,10 +59,23 @@ def test_table_lists_every_stage() -> None:
     assert [row[-1] for row in rows] == ["unused", "frozen", "frozen", "trained"]
 
 
-def test_the_table_decides_which_terms_count() -> None:
-    spi = set(spi_weights(TrainConfig()))
-    assert set(STAGES[0].losses) == spi
-    assert set(STAGES[1].losses) == spi | set(WAVE_WEIGHTS) | {"adversarial", "feature_matching"}
-    terms = {name: torch.ones(()) for name in WAVE_WEIGHTS}
-    assert float(weighted_sum(terms, WAVE_WEIGHTS, STAGES[0].losses, torch.zeros(1))) == 0
-    assert float(weighted_sum(terms, WAVE_WEIGHTS, STAGES[1].losses, torch.zeros(1))) == sum(WAVE_WEIGHTS.values())
+def test_the_tables_decide_how_much_each_term_counts() -> None:
+    config = TrainConfig(lambda_spi=2.0, lambda_wave=3.0, lambda_adv=5.0, lambda_asr=0.5)
+    expected = {"spi": 2.0, "wave": 3.0, "adv": 5.0}
+    for step, on in (
+        (0, {"spi": 1.0}),
+        (1000, {"spi": 1.0, "wave": 1.0, "adv": 0.1}),
+        (9000, dict.fromkeys(expected, 1.0)),
+    ):
+        for group, scale in expected.items():
+            for name, weight in weights(group, config).items():  # type: ignore[arg-type]
+                found = position(step).total(group, {name: torch.tensor(7.0)}, config)  # type: ignore[arg-type]
+                assert float(found) == pytest.approx(7.0 * on.get(group, 0.0) * scale * weight), name
+    assert weights("spi", config)["asr"] == 0.5
+    assert weights("adv", config) == {"adversarial": 1.0, "feature_matching": 1.0}
+    assert len(TERMS) == sum(len(weights(group, config)) for group in expected)  # type: ignore[arg-type, misc]
+
+
+def test_a_term_without_a_weight_is_an_error() -> None:
+    with pytest.raises(ValueError, match="without a weight among the wave terms: chroma, feature"):
+        weighted_sum("wave", dict.fromkeys(("log_mel", "feature", "chroma"), torch.ones(())), TrainConfig())

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from aether_lite.errors import AetherError
-from aether_lite.training.balance import balance, expected_bit_loss, expected_loss
-from aether_lite.training.config import TrainConfig, checked
+from aether_lite.training.codec_config import TrainConfig
+from aether_lite.training.conditions import balance, expected_bit_loss, expected_loss
 
 RATES = torch.tensor([150, 300, 1000, 1000])
 SNRS_DB = torch.tensor([-6.0, 6.0, 6.0, 20.0])
@@ -27,4 +27,4 @@ def test_the_exponent_says_whether_errors_count_alike_or_in_relation() -> None:
     torch.testing.assert_close(balance(expected, 1.0) * expected, torch.full((4,), 0.15))
     torch.testing.assert_close(balance(expected).square(), balance(expected, 1.0))
     with pytest.raises(AetherError, match="balance: 0 to 2"):
-        checked(TrainConfig(balance=-1.0))
+        TrainConfig(balance=-1.0).check()

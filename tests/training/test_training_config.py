@@ -6,9 +6,22 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import torch
 
 from aether_lite.errors import AetherError
-from aether_lite.training.config import TrainConfig, parse, parser
+from aether_lite.training.codec_config import TrainConfig
+from aether_lite.training.distributed import DistributedContext, shared_items
+from aether_lite.training.mel_predictor import MelPredictorConfig
+from aether_lite.training.options import parse as parse_stages
+from aether_lite.training.options import parser, recipe_task
+from aether_lite.training.prior import PriorConfig
+from aether_lite.training.vocoder_config import VocoderConfig
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+def parse(arguments: list[str]) -> TrainConfig:
+    return parse_stages(TrainConfig, arguments, "aether-lite train")[0]
 
 
 def test_the_users_command_is_understood() -> None:
@@ -37,7 +50,7 @@ def test_dashes_and_underscores_mean_the_same() -> None:
 
 
 def test_help_lists_every_option_with_its_default() -> None:
-    text = parser("x").format_help()
+    text = parser(TrainConfig, "x").format_help()
     for item in fields(TrainConfig):
         assert f"--{item.name.replace('_', '-')}" in text
     assert text.count("(default:") >= len(fields(TrainConfig)) - 2  # line breaks may split some
@@ -89,17 +102,15 @@ def test_a_wrong_yaml_file_is_a_stated_error(tmp_path: Path, content: str, messa
         ["--stage-borders", "3", "2", "1"],
         ["--rates", "450"],
         ["--channels", "awgn"],
-        ["--audio-items", "99"],
-        ["--lambda-listening", "1", "--listening-items", "99"],
-        ["--lambda-listening", "1", "--frames", "3008"],
-        ["--lambda-listening", "-1"],
-        ["--lambda-words", "1", "--listening-items", "99"],
-        ["--lambda-words", "1", "--frames", "2976"],
-        ["--lambda-words", "-1"],
+        ["--channels", "awgm=1"],
+        ["--audio-items", "0"],
+        ["--form", "widht=3"],
+        ["--start_share", "0.5"],
+        ["--lambda-asr", "1", "--frames", "3008"],
+        ["--lambda-asr", "-1"],
         ["--lambda-envelope", "1", "--frames", "32", "--audio-frames", "24"],
         ["--lambda-adv", "0.1", "--lambda-wave", "0"],
-        ["--withheld", "2"],
-        ["--sends", "0"],
+        ["--csi_none_share", "2"],
     ],
 )
 def test_values_out_of_range_are_stated_errors(arguments: list[str]) -> None:
@@ -107,6 +118,57 @@ def test_values_out_of_range_are_stated_errors(arguments: list[str]) -> None:
         parse(arguments)
 
 
-def test_a_small_batch_needs_no_listening_items_where_nobody_listens() -> None:
-    config = parse(["--batch", "2", "--audio-items", "1", "--frames", "32", "--audio-frames", "24"])
-    assert config.listening_items > config.batch
+def test_items_for_audio_and_recogniser_follow_the_batch() -> None:
+    alone, four = (DistributedContext(0, size, torch.device("cpu")) for size in (1, 4))
+    assert [shared_items(alone, 8, batch) for batch in (24, 12, 4, 7, 1)] == [8, 6, 4, 7, 1]
+    assert [shared_items(four, 8, batch) for batch in (24, 12, 4)] == [8, 4, 4]
+    assert parse(["--batch", "4", "--lambda_asr", "1"]).batch == 4
+
+
+def test_former_names_are_accepted_with_a_note(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    config = parse(["--withheld", "0.2", "--lambda-listening=0.5", "--critic_rate", "1e-3"])
+    assert (config.csi_none_share, config.lambda_asr, config.discriminator_rate) == (0.2, 0.5, 1e-3)
+    assert "aether-lite: --withheld is now --csi_none_share" in capsys.readouterr().err
+    (tmp_path / "old.yaml").write_text("listening_items: 2\n")
+    assert parse(["--config", str(tmp_path / "old.yaml")]).asr_items == 2
+
+
+@pytest.mark.parametrize("name", sorted(TrainConfig.REMOVED))
+def test_removed_options_say_what_stands_in_their_place(
+    name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "old.yaml").write_text(f"{name}: 1\n")
+    for arguments in ([f"--{name}", "1"], [f"--no-{name}"], ["--config", str(tmp_path / "old.yaml")]):
+        with pytest.raises(SystemExit) as stopped:
+            parse(arguments)
+        assert stopped.value.code == 2
+        assert f"--{name} is no more: {TrainConfig.REMOVED[name]}" in " ".join(capsys.readouterr().err.split())
+
+
+def test_stages_of_a_recipe_differ_as_it_says_and_the_command_line_wins(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        "task: codec\ncodec: small\nbatch: 12\nform: {linear: false}\nstages:\n"
+        "  - {name: features, steps: 30, seed: 1}\n  - {name: asr, steps: 20, lambda_asr: 1}\n"
+        "  - {name: last, codec: base}\n"
+    )
+    assert recipe_task(["--config", str(recipe), "--batch", "3"]) == "codec"
+    stages = parse_stages(TrainConfig, ["--config", str(recipe), "--seed", "7", "--out", "r"], "x")
+    assert [(s.out, s.steps, s.seed, s.batch, s.lambda_asr) for s in stages] == [
+        ("r/1_features", 30, 7, 12, 0.0), ("r/2_asr", 20, 7, 12, 1.0), ("r/3_last", 8000, 7, 12, 0.0),
+    ]  # fmt: skip
+    started = "r/1_features/codec_small.safetensors"
+    assert [s.codec for s in stages] == ["small", started, "base"]  # a later stage starts from the one before it
+    assert not stages[0].codec_form.linear
+    given = parse_stages(TrainConfig, ["--config", str(recipe), "--codec", "x", "--out", "r"], "x")
+    assert [s.codec for s in given] == ["x", started, "base"]
+    recipe.write_text("stages: {steps: 3}\n")
+    with pytest.raises(AetherError, match="stages must be a list"):
+        parse(["--config", str(recipe)])
+
+
+@pytest.mark.parametrize("recipe", sorted(CONF.rglob("*.yaml")), ids=lambda path: str(path.relative_to(CONF)))
+def test_every_recipe_is_understood(recipe: Path) -> None:
+    arguments = ["--config", str(recipe)]
+    kind = {"codec": TrainConfig, "vocoder": VocoderConfig, "mel_predictor": MelPredictorConfig, "prior": PriorConfig}
+    assert parse_stages(kind[recipe_task(arguments)], arguments, "x")

@@ -18,15 +18,14 @@ from torch.nn.parallel import DistributedDataParallel
 from aether_lite.codec import SpiJscc, preset
 from aether_lite.data.corpus import Corpus
 from aether_lite.errors import AetherError
-from aether_lite.losses.adversarial import GanLoss
 from aether_lite.training.batches import Batch
 from aether_lite.training.checkpoint import load_checkpoint
+from aether_lite.training.codec_config import TrainConfig
+from aether_lite.training.codec_pass import TrainingPass
 from aether_lite.training.conditions import ConditionRanges, draw
-from aether_lite.training.config import TrainConfig
-from aether_lite.training.critic import Critic, critic_step
 from aether_lite.training.curriculum import position
-from aether_lite.training.distributed import Team, team
-from aether_lite.training.passes import TrainingPass
+from aether_lite.training.discriminator import Discriminator, discriminator_step
+from aether_lite.training.distributed import DistributedContext, distributed_context
 from aether_lite.vocoder import load_fargan
 
 CONFIG = TrainConfig(
@@ -35,39 +34,39 @@ CONFIG = TrainConfig(
 STEP = 7
 
 
-def gradients(data_root: Path, here: Team) -> dict[str, torch.Tensor]:
-    """Gradients of one end_to_end step in float64, of codec, vocoder and critic."""
+def gradients(data_root: Path, here: DistributedContext) -> dict[str, torch.Tensor]:
+    """Gradients of one end_to_end step in float64, of codec, vocoder and discriminator."""
     torch.manual_seed(0)
     corpus = Corpus([data_root])
     codec = SpiJscc(preset("tiny"))
     codec.start(corpus.batch(1, 0, range(8), 64))
     if codec.latent_power is not None:
         codec.latent_power.total = here.total
-    vocoder, critic = load_fargan().double().eval(), Critic().double()
-    for parameter in (*codec.parameters(), *critic.parameters()):
+    vocoder, discriminator = load_fargan().double().eval(), Discriminator().double()
+    for parameter in (*codec.parameters(), *discriminator.parameters()):
         if parameter.ndim > 1:  # leave no zero that would hide a gradient
             torch.nn.init.normal_(parameter, std=0.1)
     items = here.items(CONFIG.batch)
     features, audio = corpus.batch_with_audio(0, STEP, items, CONFIG.frames)
     batch = Batch(tuple(items), features.double(), audio.double())
     conditions = draw(ConditionRanges(erasure_share=0.5), 0, STEP, items)
-    module = TrainingPass(codec.double(), vocoder, critic, CONFIG, here.total)
+    module = TrainingPass(codec.double(), vocoder, discriminator, CONFIG, here)
     wrapped = DistributedDataParallel(module, find_unused_parameters=True) if here.size > 1 else module
     output = wrapped(batch, conditions, position(6000), STEP)
     assert 0 < float(output.parts["adv_scale"]) < 1  # the balance acts
     output.total.backward()
     found = {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
-    before = {name: p.detach().clone() for name, p in critic.named_parameters()}
-    optimiser = torch.optim.SGD(critic.parameters(), lr=1.0)
-    critic_step(critic, optimiser, output.real, output.made, GanLoss.LEAST_SQUARES, here)
-    return found | {f"critic.{name}": before[name] - p.detach() for name, p in critic.named_parameters()}
+    before = {name: p.detach().clone() for name, p in discriminator.named_parameters()}
+    optimiser = torch.optim.SGD(discriminator.parameters(), lr=1.0)
+    discriminator_step(discriminator, optimiser, output.real, output.made, here)
+    return found | {f"discriminator.{name}": before[name] - p.detach() for name, p in discriminator.named_parameters()}
 
 
 def member(rank: int, size: int, data_root: Path, folder: Path) -> None:
     """One of several gloo processes; the first writes its gradients."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder / 'meet'}", rank=rank, world_size=size)
-    found = gradients(data_root, Team(rank, size, torch.device("cpu")))
+    found = gradients(data_root, DistributedContext(rank, size, torch.device("cpu")))
     if rank == 0:
         torch.save(found, folder / "gradients.pt")
     dist.barrier()
@@ -78,7 +77,7 @@ def member(rank: int, size: int, data_root: Path, folder: Path) -> None:
 def test_processes_give_the_gradients_of_the_joined_batch(data_root: Path, tmp_path: Path, size: int) -> None:
     mp.spawn(partial(member, size=size, data_root=data_root, folder=tmp_path), nprocs=size)
     theirs = torch.load(tmp_path / "gradients.pt", weights_only=True)
-    ours = gradients(data_root, Team(0, 1, torch.device("cpu")))
+    ours = gradients(data_root, DistributedContext(0, 1, torch.device("cpu")))
     assert theirs.keys() == ours.keys()
     assert any(name.startswith("vocoder.") for name in ours)
     for name, value in ours.items():
@@ -89,12 +88,12 @@ def test_processes_give_the_gradients_of_the_joined_batch(data_root: Path, tmp_p
 KILLED_ONCE = """
 import os, signal, sys
 from aether_lite.cli.main import main
-from aether_lite.training.trainer import Trainer
+from aether_lite.training.loop import Trainer
 
 step = Trainer.train_step
 
 def fragile(self):
-    if os.environ["TORCHELASTIC_RESTART_COUNT"] == "0" and self.team.rank == 1 and self.step == 3:
+    if os.environ["TORCHELASTIC_RESTART_COUNT"] == "0" and self.context.rank == 1 and self.step == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     return step(self)
 
@@ -129,7 +128,7 @@ def test_torchrun_continues_after_a_killed_worker(data_root: Path, tmp_path: Pat
 
 
 def test_processes_draw_different_noise_and_items() -> None:
-    shares = [Team(rank, 2, torch.device("cpu")).items(8) for rank in range(2)]
+    shares = [DistributedContext(rank, 2, torch.device("cpu")).items(8) for rank in range(2)]
     assert [list(share) for share in shares] == [[0, 1, 2, 3], [4, 5, 6, 7]]
     seeds = [draw(ConditionRanges(), 0, 0, share).seeds for share in shares]
     assert len(set(seeds[0]) | set(seeds[1])) == 8
@@ -150,21 +149,21 @@ def test_gradients_are_averaged_in_one_exchange_and_missing_ones_stay_missing(mo
 
     monkeypatch.setattr(dist, "all_reduce", partner)
     cpu = torch.device("cpu")
-    Team(0, 2, cpu).average_gradients(parameters)
+    DistributedContext(0, 2, cpu).average_gradients(parameters)
     assert exchanges == [15]
     assert parameters[2].grad is None
     for index in (0, 1, 3):
         torch.testing.assert_close(parameters[index].grad, (ours[index] + theirs[index]) / 2)
-    Team(0, 1, cpu).average_gradients(parameters)
-    Team(0, 2, cpu).average_gradients([parameters[2]])
+    DistributedContext(0, 1, cpu).average_gradients(parameters)
+    DistributedContext(0, 2, cpu).average_gradients([parameters[2]])
     assert exchanges == [15]
 
 
 def test_the_distributed_flag_must_fit_how_the_process_was_started(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(AetherError, match="add --distributed"), team(False):
+    with pytest.raises(AetherError, match="add --distributed"), distributed_context(False):
         pass
     monkeypatch.delenv("WORLD_SIZE")
     monkeypatch.delenv("RANK", raising=False)
-    with pytest.raises(AetherError, match="torchrun"), team(True):
+    with pytest.raises(AetherError, match="torchrun"), distributed_context(True):
         pass

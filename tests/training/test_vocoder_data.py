@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from vocoder_runs import ALONE, options
+from vocoder_runs import options
 
-from aether_lite.codec import SpiJscc
+from aether_lite.codec import SpiJscc, preset
 from aether_lite.data.corpus import Corpus
+from aether_lite.data.loader import Loader
 from aether_lite.metrics import frame_levels
-from aether_lite.training.vocoder.config import KNOWN_FRAMES, VocoderConfig
-from aether_lite.training.vocoder.data import Batch, MakeBatch, batches, goes_through_codec, with_decoded
+from aether_lite.training.batches import Batch
+from aether_lite.training.conditions import ConditionRanges, draw
+from aether_lite.training.vocoder_config import KNOWN_FRAMES, VocoderConfig
+from aether_lite.training.vocoder_data import MakeBatch, goes_through_codec, with_decoded
 from aether_lite.vocoder.fargan import FIRST_ROW
 
 TOKEN_FRAMES = 8
@@ -32,7 +35,7 @@ def made(config: VocoderConfig, data_root: Path, step: int = 3, rank: int = 0, r
 
 
 def by_item(batch: Batch) -> dict[int, tuple[Tensor, Tensor]]:
-    rows = zip(batch.items, batch.features, batch.target, strict=True)
+    rows = zip(batch.items, batch.features, batch.audio, strict=True)
     return {item: (features, target) for item, features, target in rows}
 
 
@@ -40,7 +43,7 @@ def test_a_target_frame_is_the_emphasised_speech_around_its_row(plain: VocoderCo
     batch = made(plain, data_root)
     frames = KNOWN_FRAMES + plain.frames
     assert batch.features.shape == (4, frames + 4, 20)
-    assert batch.target.shape == (4, 160 * frames)
+    assert batch.audio.shape == (4, 160 * frames)
     corpus = Corpus([data_root])
     for item, (features, target) in list(by_item(batch).items())[2:]:  # the first two begin with the codec's history
         rows, speech = corpus.crop_with_audio(plain.seed, 1, item, frames + 4)
@@ -55,7 +58,7 @@ def test_loudness_of_frames_follows_that_of_rows_three_later_and_no_others(
     plain: VocoderConfig, data_root: Path
 ) -> None:
     batch = made(plain, data_root)
-    levels = torch.log10(torch.unflatten(batch.target, 1, (-1, 160)).square().mean(-1) + 1e-9)
+    levels = torch.log10(torch.unflatten(batch.audio, 1, (-1, 160)).square().mean(-1) + 1e-9)
     frames = levels.shape[1]
     for level, features in zip(levels, batch.features, strict=True):  # decoded ones and others
         told = frame_levels(features)
@@ -64,12 +67,12 @@ def test_loudness_of_frames_follows_that_of_rows_three_later_and_no_others(
         assert similar[FIRST_ROW] > 0.9
 
 
-def test_the_codec_hears_what_lies_before_the_crop(plain: VocoderConfig, data_root: Path) -> None:
+def test_the_codec_gets_what_lies_before_the_crop(plain: VocoderConfig, data_root: Path) -> None:
     batch = made(plain, data_root)
-    assert len(batch.heard) == 2
-    assert batch.heard.shape[1] % TOKEN_FRAMES == 0
-    assert batch.heard.shape[1] >= batch.features.shape[1] + 64
-    assert torch.equal(batch.heard[:, -batch.features.shape[1] :], batch.features[:2])
+    assert len(batch.history) == 2
+    assert batch.history.shape[1] % TOKEN_FRAMES == 0
+    assert batch.history.shape[1] >= batch.features.shape[1] + 64
+    assert torch.equal(batch.history[:, -batch.features.shape[1] :], batch.features[:2])
 
 
 @pytest.mark.parametrize(("batch", "ranks"), [(4, 2), (4, 4), (6, 3)])
@@ -78,7 +81,7 @@ def test_ranks_together_make_the_batch_of_one(plain: VocoderConfig, data_root: P
     whole = by_item(made(config, data_root))
     assert sorted(whole) == list(range(batch))
     shares = [made(config, data_root, rank=rank, ranks=ranks) for rank in range(ranks)]
-    assert sum(len(share.heard) for share in shares) == len(made(config, data_root).heard) == 1
+    assert sum(len(share.history) for share in shares) == len(made(config, data_root).history) == 1
     for share in shares:
         for item, (features, target) in by_item(share).items():
             assert torch.equal(features, whole[item][0])
@@ -95,14 +98,14 @@ def test_the_share_for_the_codec_is_even(share: float) -> None:
 def test_workers_and_late_starts_change_nothing(plain: VocoderConfig, data_root: Path) -> None:
     config = replace(plain, frames=12, spectral_steps=3)
     corpus = Corpus([data_root])
-    inline = batches(corpus, config, ALONE, 0, TOKEN_FRAMES)
-    ahead = batches(corpus, replace(config, workers=1), ALONE, 1, TOKEN_FRAMES)
+    make = MakeBatch(corpus, config, 0, 1, TOKEN_FRAMES)
+    inline, ahead = Loader(make, range(config.steps)), Loader(make, range(1, config.steps), workers=1)
     try:
         next(inline)
         for _ in range(3):  # over the border of the stages
             one, other = next(inline), next(ahead)
             assert one.items == other.items
-            assert all(torch.equal(getattr(one, n), getattr(other, n)) for n in ("features", "target", "heard"))
+            assert all(torch.equal(getattr(one, n), getattr(other, n)) for n in ("features", "audio", "history"))
     finally:
         inline.close()
         ahead.close()
@@ -110,8 +113,8 @@ def test_workers_and_late_starts_change_nothing(plain: VocoderConfig, data_root:
 
 def test_other_steps_and_seeds_bring_other_crops(plain: VocoderConfig, data_root: Path) -> None:
     here = made(plain, data_root, step=0)
-    assert not torch.equal(here.target, made(plain, data_root, step=1).target)
-    assert not torch.equal(here.target, made(replace(plain, seed=1), data_root, step=0).target)
+    assert not torch.equal(here.audio, made(plain, data_root, step=1).audio)
+    assert not torch.equal(here.audio, made(replace(plain, seed=1), data_root, step=0).audio)
 
 
 def test_half_of_the_items_are_turned_with_the_same_features(data_root: Path, tmp_path: Path) -> None:
@@ -142,7 +145,30 @@ def test_decoded_items_went_through_a_noisy_channel_and_only_they_differ(
     assert torch.equal(other[2:], sent[2:])
 
 
+def test_the_last_token_of_a_crop_is_decoded_with_the_one_behind_it(
+    plain: VocoderConfig, data_root: Path, speech_features: Tensor
+) -> None:
+    """A decoder that looks ahead must not take the token behind the crop for a lost one."""
+    torch.manual_seed(0)
+    codec = SpiJscc(replace(preset("tiny"), lookahead=1))
+    codec.start(speech_features)
+    for parameter in codec.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)  # the look-ahead begins with zeros
+    codec.eval()
+    batch = MakeBatch(Corpus([data_root]), plain, 0, 1, TOKEN_FRAMES, lookahead=1)(0)
+    rows = batch.features.shape[1]
+    history, end = batch.history, batch.history.shape[1] - TOKEN_FRAMES
+    assert torch.equal(history[:, end - rows : end], batch.features[:2])
+    found = with_decoded(batch, codec, 0, 0)[:2]
+    conditions = draw(ConditionRanges(), 0, 0, batch.items[:2])
+    ends = replace(batch, history=torch.cat((history[:, :end], history[:, end:].flip(1) + 1.0), 1))
+    with torch.no_grad():
+        sent = codec(history, conditions.rate, conditions.transmit, conditions.target_snr_db)
+    assert torch.equal(found, sent.features[:, end - rows : end])
+    assert not torch.equal(found[:, -TOKEN_FRAMES:], with_decoded(ends, codec, 0, 0)[:2, -TOKEN_FRAMES:])
+
+
 def test_without_a_share_nothing_is_decoded(plain: VocoderConfig, data_root: Path, tiny: SpiJscc) -> None:
     batch = made(replace(plain, decoded_share=0.0), data_root)
-    assert len(batch.heard) == 0
+    assert len(batch.history) == 0
     assert torch.equal(with_decoded(batch, tiny, 0, 3), batch.features)

@@ -12,29 +12,30 @@ from torch import Tensor
 from vocoder_runs import options
 
 from aether_lite.data.corpus import Corpus
-from aether_lite.training.distributed import Team
-from aether_lite.training.vocoder.data import MakeBatch, with_decoded
-from aether_lite.training.vocoder.stages import stage_at
-from aether_lite.training.vocoder.trainer import VocoderTrainer
+from aether_lite.training.distributed import DistributedContext
+from aether_lite.training.vocoder_data import MakeBatch, with_decoded
+from aether_lite.training.vocoder_task import VocoderTask, stage_at
 from aether_lite.vocoder import FARGAN, load_fargan, periods_from_features
 
 
-def gradients(data_root: Path, out: Path, here: Team) -> dict[str, Tensor]:
-    """Gradients of a spectral and of an adversarial step in float64 without noise: vocoder and critic."""
-    config = options(data_root, out, batch=2, decoded_share=0.5, adversarial_frames=9, spectral_steps=1, critic_steps=0)
-    trainer = VocoderTrainer(config, Corpus([data_root]), here)
-    trainer.vocoder.double().eval()
-    trainer.critic.double()
+def gradients(data_root: Path, out: Path, here: DistributedContext) -> dict[str, Tensor]:
+    """Gradients of a spectral and of an adversarial step in float64 without noise: vocoder and discriminator."""
+    config = options(
+        data_root, out, batch=2, decoded_share=0.5, adversarial_frames=9, spectral_steps=1, discriminator_steps=0
+    )
+    task = VocoderTask(config, Corpus([data_root]), here)
+    task.vocoder.double().eval()
+    task.discriminator.double()
     found: dict[str, Tensor] = {}
     for number in range(2):
         stage = stage_at(config, number)
-        batch = MakeBatch(trainer.corpus, config, here.rank, here.size, trainer.codec.config.token_frames)(number)
-        features = with_decoded(batch, trainer.codec, config.seed, number)
-        for optimiser in trainer.optimisers.values():
+        batch = MakeBatch(task.corpus, config, here.rank, here.size, task.codec.config.token_frames)(number)
+        features = with_decoded(batch, task.codec, config.seed, number)
+        for optimiser in task.optimisers.values():
             for group in optimiser.param_groups:
                 group["lr"] = 0.0  # gradients are wanted, the weights stay
-        trainer._step_of(stage)(features.double(), batch.target.double())
-        for name, network in (("vocoder", trainer.vocoder), ("critic", trainer.critic)):
+        task._step_of(stage)(features.double(), batch.audio.double())
+        for name, network in (("vocoder", task.vocoder), ("discriminator", task.discriminator)):
             for key, parameter in network.named_parameters():
                 if parameter.grad is not None:
                     found[f"{stage.name}.{name}.{key}"] = parameter.grad.clone()
@@ -46,7 +47,7 @@ def member(rank: int, size: int, data_root: Path, folder: Path) -> None:
     """One of several gloo processes; the first writes its gradients."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder / 'meet'}", rank=rank, world_size=size)
-    found = gradients(data_root, folder, Team(rank, size, torch.device("cpu")))
+    found = gradients(data_root, folder, DistributedContext(rank, size, torch.device("cpu")))
     if rank == 0:
         torch.save(found, folder / "gradients.pt")
     dist.barrier()
@@ -56,10 +57,10 @@ def member(rank: int, size: int, data_root: Path, folder: Path) -> None:
 def test_two_processes_give_the_gradients_of_the_joined_batch(data_root: Path, tmp_path: Path) -> None:
     mp.spawn(partial(member, size=2, data_root=data_root, folder=tmp_path), nprocs=2)
     theirs = torch.load(tmp_path / "gradients.pt", weights_only=True)
-    ours = gradients(data_root, tmp_path, Team(0, 1, torch.device("cpu")))
+    ours = gradients(data_root, tmp_path, DistributedContext(0, 1, torch.device("cpu")))
     assert theirs.keys() == ours.keys()
     assert {name.split(".")[0] + "." + name.split(".")[1] for name in ours} == {
-        "spectral.vocoder", "adversarial.vocoder", "adversarial.critic",
+        "spectral.vocoder", "adversarial.vocoder", "adversarial.discriminator",
     }  # fmt: skip
     for name, value in ours.items():
         scale = max(float(value.abs().max()), 1e-8)

@@ -11,15 +11,17 @@ from torch import Tensor
 from vocoder_runs import new_trainer, options
 
 from aether_lite.errors import AetherError
+from aether_lite.training import vocoder_task
+from aether_lite.training.batches import Batch
 from aether_lite.training.checkpoint import load_checkpoint, save_checkpoint, step_path
-from aether_lite.training.vocoder import reporting
-from aether_lite.training.vocoder.data import Batch, MakeBatch
-from aether_lite.training.vocoder.run import run
-from aether_lite.training.vocoder.trainer import VocoderTrainer
+from aether_lite.training.loop import Trainer
+from aether_lite.training.run import run
+from aether_lite.training.vocoder_data import MakeBatch
+from aether_lite.training.vocoder_task import VocoderTask
 from aether_lite.vocoder import FARGAN, load_fargan
 
 
-def trained(data_root: Path, out: Path, steps: int, **changes: object) -> VocoderTrainer:
+def trained(data_root: Path, out: Path, steps: int, **changes: object) -> Trainer:
     """A run that continues what is in ``out`` for so many steps, saving after each."""
     trainer = new_trainer(data_root, out, **changes)
     trainer.resume("auto")
@@ -29,13 +31,13 @@ def trained(data_root: Path, out: Path, steps: int, **changes: object) -> Vocode
     return trainer
 
 
-def state(trainer: VocoderTrainer) -> list[Tensor]:
+def state(trainer: Trainer) -> list[Tensor]:
     """All that a run carries from step to step."""
-    networks = (trainer.vocoder, trainer.average, trainer.critic)
+    networks = (trainer.task.average, *trainer.task.networks.values())
     weights = [value for network in networks for value in network.state_dict().values()]
     moments = [
         value
-        for optimiser in trainer.optimisers.values()
+        for optimiser in trainer.task.optimisers.values()
         for one in optimiser.state_dict()["state"].values()
         for value in one.values()
     ]
@@ -47,8 +49,11 @@ def finished(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run through both stages, with pictures."""
     out = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reporting, "MEASURED", ("estoi",))  # networks take long to load
-        run(options(data_root, out, save_visualization=True, tensorboard=True, validate_every=4, save_every=100))
+        patch.setattr(vocoder_task, "MEASURED", ("estoi",))  # networks take long to load
+        run(
+            VocoderTask,
+            options(data_root, out, save_visualization=True, tensorboard=True, validate_every=4, save_every=100),
+        )
     return out
 
 
@@ -93,22 +98,22 @@ class Repeated:
 
     waited = 0.0
 
-    def __init__(self, trainer: VocoderTrainer) -> None:
-        self.batch = MakeBatch(trainer.corpus, trainer.config, 0, 1, 8)(0)
+    def __init__(self, trainer: Trainer) -> None:
+        self.batch = MakeBatch(trainer.task.corpus, trainer.config, 0, 1, 8)(0)
 
     def __next__(self) -> Batch:
         return self.batch
 
 
 @pytest.fixture(scope="module")
-def whole(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> VocoderTrainer:
+def whole(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Trainer:
     """A run of five steps that was not interrupted."""
     return trained(data_root, tmp_path_factory.mktemp("whole"), 5)
 
 
 @pytest.mark.parametrize("killed_after", [1, 2, 4])  # within a stage, at the border, within the other
 def test_a_killed_run_continues_to_the_same_bits(
-    data_root: Path, tmp_path: Path, whole: VocoderTrainer, killed_after: int
+    data_root: Path, tmp_path: Path, whole: Trainer, killed_after: int
 ) -> None:
     trained(data_root, tmp_path, killed_after)
     (tmp_path / ".step_00000099.abc.partial.pth").write_bytes(b"what SIGKILL leaves")
@@ -147,7 +152,7 @@ def test_another_run_or_other_data_are_not_continued(data_root: Path, tmp_path: 
 def test_a_run_starts_from_the_weights_it_is_given(data_root: Path, tmp_path: Path, finished: Path) -> None:
     trainer = new_trainer(data_root, tmp_path, init=str(finished / "vocoder.pth"))
     given = load_fargan(finished / "vocoder.pth").state_dict()
-    assert all(torch.equal(value, given[name]) for name, value in trainer.vocoder.state_dict().items())
+    assert all(torch.equal(value, given[name]) for name, value in trainer.task.vocoder.state_dict().items())
     fresh = new_trainer(data_root, tmp_path)
     torch.manual_seed(0)
-    assert all(torch.equal(a, b) for a, b in zip(fresh.vocoder.parameters(), FARGAN().parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(fresh.task.vocoder.parameters(), FARGAN().parameters(), strict=True))

@@ -8,45 +8,50 @@ import pytest
 import torch
 from vocoder_runs import new_trainer, options
 
-from aether_lite.cli.train_vocoder import train_vocoder
+from aether_lite.cli.train import train
 from aether_lite.errors import AetherError
-from aether_lite.training.distributed import Team
-from aether_lite.training.launch import corpora
-from aether_lite.training.vocoder.config import VocoderConfig, checked, parse
-from aether_lite.training.vocoder.stages import FROZEN_IN_ADVERSARIAL, stage_at
-from aether_lite.training.vocoder.trainer import VocoderTrainer
+from aether_lite.training.distributed import DistributedContext
+from aether_lite.training.options import parse as parse_stages
+from aether_lite.training.run import corpora
+from aether_lite.training.vocoder_config import VocoderConfig
+from aether_lite.training.vocoder_task import FROZEN_IN_ADVERSARIAL, VocoderTask, stage_at
+
+
+def parse(arguments: list[str]) -> VocoderConfig:
+    return parse_stages(VocoderConfig, arguments, "train-vocoder")[0]
 
 
 def test_each_step_trains_what_the_table_says(data_root: Path, tmp_path: Path) -> None:
     trainer = new_trainer(data_root, tmp_path)
     for step in range(trainer.config.steps):
-        before = {name: p.detach().clone() for name, p in trainer.vocoder.named_parameters()}
-        critic = [p.detach().clone() for p in trainer.critic.parameters()]
+        before = {name: p.detach().clone() for name, p in trainer.task.vocoder.named_parameters()}
+        discriminator = [p.detach().clone() for p in trainer.task.discriminator.parameters()]
         parts = trainer.train_step()
-        changed = {name for name, p in trainer.vocoder.named_parameters() if not torch.equal(p, before[name])}
-        learnt = any(not torch.equal(a, b) for a, b in zip(critic, trainer.critic.parameters(), strict=True))
+        changed = {name for name, p in trainer.task.vocoder.named_parameters() if not torch.equal(p, before[name])}
+        learnt = any(
+            not torch.equal(a, b) for a, b in zip(discriminator, trainer.task.discriminator.parameters(), strict=True)
+        )
         frozen = {name for name in before if name.startswith(FROZEN_IN_ADVERSARIAL)}
         assert frozen == {name for name in before if "cond_" in name}
         expected = [before.keys(), before.keys(), set(), before.keys() - frozen, before.keys() - frozen][step]
         assert changed == set(expected), step
         assert learnt == (step >= 2)
-        assert {name for name, p in trainer.vocoder.named_parameters() if not p.requires_grad} == (
+        assert {name for name, p in trainer.task.vocoder.named_parameters() if not p.requires_grad} == (
             frozen if step >= 2 else set()
         )
-        terms = {"total", "gradient", "spectral"}
-        assert parts.keys() == [
-            terms | {"continuation"}, terms | {"continuation"}, {"total", "critic"},
-            terms | {"matching", "gan", "critic"}, terms | {"matching", "gan", "critic"},
-        ][step]  # fmt: skip
-        assert trainer.optimisers[("spectral", "adversarial")[step >= 2]].param_groups[0]["lr"] == pytest.approx(
-            stage_at(trainer.config, step).rate
+        spectral = {"total", "gradient", "spectral", "continuation"}
+        adversarial = {"total", "gradient", "spectral", "feature_matching", "adversarial", "discriminator"}
+        assert parts.keys() == [spectral, spectral, {"total", "discriminator"}, adversarial, adversarial][step]
+        assert trainer.task.optimisers[("spectral", "adversarial")[step >= 2]].param_groups[0]["lr"] == pytest.approx(
+            stage_at(trainer.config, step).factor * (1e-4 if step >= 2 else 1e-3)
         )
-        assert trainer.optimisers["critic"].param_groups[0]["lr"] == trainer.config.critic_rate
+        assert trainer.task.optimisers["discriminator"].param_groups[0]["lr"] == trainer.config.discriminator_rate
 
 
 def test_the_rate_rises_then_falls_in_each_stage(tmp_path: Path) -> None:
-    config = VocoderConfig(spectral_steps=1000, adversarial_steps=600, critic_steps=100, warmup=10)
-    rates = [stage_at(config, step).rate for step in range(config.steps)]
+    config = VocoderConfig(spectral_steps=1000, adversarial_steps=600, discriminator_steps=100, warmup=10)
+    stages = [stage_at(config, step) for step in range(config.steps)]
+    rates = [s.factor * (config.adversarial_rate if s.adversarial else config.learning_rate) for s in stages]
     assert rates[0] == pytest.approx(1e-4, rel=1e-3)
     assert max(rates[:1000]) == pytest.approx(1e-3, rel=1e-3)
     assert rates[500] == pytest.approx(1e-3 * (0.02 + 0.98 / 2))
@@ -62,8 +67,8 @@ def test_the_rate_rises_then_falls_in_each_stage(tmp_path: Path) -> None:
 
 def test_either_stage_can_be_left_out(data_root: Path, tmp_path: Path) -> None:
     assert new_trainer(data_root, tmp_path, adversarial_steps=0).train_step().keys() >= {"continuation"}
-    only = new_trainer(data_root, tmp_path, spectral_steps=0, critic_steps=0, adversarial_steps=1)
-    assert only.train_step().keys() >= {"gan", "critic"}
+    only = new_trainer(data_root, tmp_path, spectral_steps=0, discriminator_steps=0, adversarial_steps=1)
+    assert only.train_step().keys() >= {"adversarial", "discriminator"}
 
 
 def test_options_come_from_the_line_and_from_yaml_and_the_line_wins(tmp_path: Path) -> None:
@@ -101,24 +106,24 @@ def test_options_come_from_the_line_and_from_yaml_and_the_line_wins(tmp_path: Pa
 )
 def test_values_out_of_range_are_stated(change: dict[str, object], named: str) -> None:
     with pytest.raises(AetherError, match=named):
-        checked(VocoderConfig(data_root=["a"], **change))  # type: ignore[arg-type]
+        VocoderConfig(data_root=["a"], **change).check()  # type: ignore[arg-type]
 
 
 def test_what_cannot_work_is_stated_before_the_first_step(data_root: Path, tmp_path: Path) -> None:
     with pytest.raises(AetherError, match="no training data"):
-        train_vocoder(["--out", str(tmp_path)])
+        train("train-vocoder", ["--out", str(tmp_path)])
     with pytest.raises(AetherError, match="no such data folder"):
-        train_vocoder([str(tmp_path / "absent"), "--out", str(tmp_path)])
+        train("train-vocoder", [str(tmp_path / "absent"), "--out", str(tmp_path)])
     with pytest.raises(AetherError, match=r"absent\.pth: no such file"):
-        train_vocoder([str(data_root), "--out", str(tmp_path), "--init", str(tmp_path / "absent.pth")])
+        train("train-vocoder", [str(data_root), "--out", str(tmp_path), "--init", str(tmp_path / "absent.pth")])
     other = tmp_path / "other.pth"
     torch.save({"model_args": (), "model_kwargs": {}, "state_dict": {"a": torch.zeros(1)}}, other)
     with pytest.raises(AetherError, match=r"other\.pth: not FARGAN weights"):
-        train_vocoder([str(data_root), "--out", str(tmp_path), "--init", str(other)])
+        train("train-vocoder", [str(data_root), "--out", str(tmp_path), "--init", str(other)])
     with pytest.raises(AetherError, match="no such checkpoint"):
-        train_vocoder([str(data_root), "--out", str(tmp_path), "--resume", str(tmp_path / "absent.pth")])
+        train("train-vocoder", [str(data_root), "--out", str(tmp_path), "--resume", str(tmp_path / "absent.pth")])
     assert not list(tmp_path.glob("step_*"))
     config = options(data_root, tmp_path)
-    corpus, three = corpora(config)[0], Team(0, 3, torch.device("cpu"))
+    corpus, three = corpora(config)[0], DistributedContext(0, 3, torch.device("cpu"))
     with pytest.raises(AetherError, match="batch 4 cannot be shared evenly by 3 processes"):
-        VocoderTrainer(config, corpus, three)
+        VocoderTask(config, corpus, three)

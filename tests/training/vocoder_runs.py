@@ -6,16 +6,17 @@ from pathlib import Path
 
 import torch
 
-from aether_lite.training.distributed import Team
-from aether_lite.training.launch import corpora
-from aether_lite.training.vocoder.config import VocoderConfig, checked
-from aether_lite.training.vocoder.trainer import VocoderTrainer
+from aether_lite.training.distributed import DistributedContext
+from aether_lite.training.loop import Trainer
+from aether_lite.training.run import corpora
+from aether_lite.training.vocoder_config import VocoderConfig
+from aether_lite.training.vocoder_task import VocoderTask
 
-ALONE = Team(0, 1, torch.device("cpu"))
+ALONE = DistributedContext(0, 1, torch.device("cpu"))
 
 
 def options(data_root: Path, out: Path, **changes: object) -> VocoderConfig:
-    """The smallest run with both stages: two spectral steps, one of the critic alone, two adversarial ones."""
+    """The smallest run with both stages: two spectral steps, one of the discriminator alone, two adversarial ones."""
     values: dict[str, object] = {
         "data_root": [str(data_root)],
         "out": str(out),
@@ -25,7 +26,7 @@ def options(data_root: Path, out: Path, **changes: object) -> VocoderConfig:
         "adversarial_frames": 10,
         "spectral_steps": 2,
         "adversarial_steps": 3,
-        "critic_steps": 1,
+        "discriminator_steps": 1,
         "spectrogram_sizes": [64],
         "warmup": 2,
         "save_every": 1,
@@ -35,10 +36,12 @@ def options(data_root: Path, out: Path, **changes: object) -> VocoderConfig:
         "tensorboard": False,
         "captured": False,
     }
-    return checked(VocoderConfig(**{**values, **changes}))  # type: ignore[arg-type]
+    config = VocoderConfig(**{**values, **changes})  # type: ignore[arg-type]
+    config.check()
+    return config
 
 
-def new_trainer(data_root: Path, out: Path, **changes: object) -> VocoderTrainer:
+def new_trainer(data_root: Path, out: Path, **changes: object) -> Trainer:
     """A trainer before its first step."""
     config = options(data_root, out, **changes)
-    return VocoderTrainer(config, corpora(config)[0], ALONE)
+    return Trainer(VocoderTask(config, corpora(config)[0], ALONE))

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import typer
 
-from aether_lite.cli import bench, convert, decode, demo, encode, export, info, live, prepare, stream, transmit
+from aether_lite.cli import bench, convert, decode, demo, encode, export, info, live, prepare, stream, train, transmit
 from aether_lite.cli.options import with_new_names
 from aether_lite.errors import AetherError
 
@@ -48,46 +48,22 @@ def _root() -> None:
     pass
 
 
-@app.command(
-    "train", context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
-)
-def _train(context: typer.Context) -> None:
-    """Train a codec (its options: aether-lite train --help)."""
-    from aether_lite.cli.train import train
+def _add_training(command: str, text: str, hidden: bool = False, was: str = "") -> None:
+    """A command whose options are parsed by :mod:`aether_lite.training`."""
 
-    train(context.args)
+    def run(context: typer.Context) -> None:
+        if was:
+            print(f"aether-lite: {was} is now {command}; the old name goes in 0.3", file=sys.stderr)
+        train.train(command, context.args)
 
-
-@app.command(
-    "train-vocoder",
-    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
-)
-def _train_vocoder(context: typer.Context) -> None:
-    """Train a vocoder (its options: aether-lite train-vocoder --help)."""
-    from aether_lite.cli.train_vocoder import train_vocoder
-
-    train_vocoder(context.args)
+    settings = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+    about = f"{text} (its options: aether-lite {command} --help)."
+    app.command(was or command, help=about, hidden=hidden, context_settings=settings)(run)
 
 
-@app.command(
-    "train-prior", context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
-)
-def _train_prior(context: typer.Context) -> None:
-    """Fit priors for entropy-coded files (its options: aether-lite train-prior --help)."""
-    from aether_lite.cli.train_prior import train_prior
-
-    train_prior(context.args)
-
-
-@app.command(
-    "train-ear",
-    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
-)
-def _train_ear(context: typer.Context) -> None:
-    """Teach an ear for training with a recogniser (its options: aether-lite train-ear --help)."""
-    from aether_lite.cli.train_ear import train_ear
-
-    train_ear(context.args)
+for _command, (_, _text) in train.COMMANDS.items():
+    _add_training(_command, _text)
+_add_training("train-mel-predictor", "Former name", hidden=True, was="train-ear")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

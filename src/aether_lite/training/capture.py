@@ -1,20 +1,29 @@
-"""A training step recorded once on the GPU and replayed.
+"""Training steps, or the vocoder within one, recorded once on the GPU and replayed.
 
 FARGAN makes 400 sub-frames a second one after another, each of some dozen small kernels: launching them one by one is
 what takes the time. A CUDA graph launches them all at once. What is recorded must keep its shapes, its addresses and
-its course: fixed crops, learning rates in tensors, nothing that asks the GPU for a value.
+its course: fixed crops, learning rates in tensors, nothing that asks the GPU for a value. The vocoder's own training
+is recorded as a whole (:class:`CapturedStep`). The codec's step changes its course from batch to batch (channels,
+rates), so of it the vocoder alone is (:func:`captured_vocoder`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from aether_lite.features.layout import LAG_MIN, NUM_FREE
+from aether_lite.vocoder import FARGAN
+from aether_lite.vocoder.fargan import CONTEXT_ROWS
+
 WARM_UP = 3  # runs before the recording, in which libraries choose kernels and make their workspaces
 
+Speak = Callable[[Tensor, Tensor], Tensor]
+"""Features ``[A, T, 20]`` and periods ``[A, T] int64`` to pre-emphasised audio ``[A, 160 (T - 4)]``."""
 Step = Callable[..., Mapping[str, Tensor]]
 Recorder = Callable[[Callable[[], None]], Callable[[], None]]
 """Runs a function some times, records it, and returns what replays it."""
@@ -105,3 +114,39 @@ def _moments(optimiser: Optimizer, clone: bool) -> dict[tuple[int, str], Tensor]
         for name, value in optimiser.state.get(parameter, {}).items()
         if isinstance(value, Tensor)
     }
+
+
+class Vocode(nn.Module):
+    """A vocoder that makes all frames its rows allow, starting from silence.
+
+    Args:
+        vocoder: runs in the mode it is in.
+    """
+
+    def __init__(self, vocoder: FARGAN) -> None:
+        super().__init__()
+        self.vocoder = vocoder
+
+    def forward(self, features: Tensor, period: Tensor) -> Tensor:
+        """See :data:`Speak`."""
+        made: Tensor = self.vocoder(features, period, features.shape[1] - CONTEXT_ROWS)
+        return made
+
+
+def captured_vocoder(vocoder: FARGAN, items: int, rows: int) -> Speak:
+    """The vocoder for inputs of one size, recorded on the GPU it is on.
+
+    Record again when the vocoder is frozen or unfrozen, or changes between training and evaluation mode.
+
+    Args:
+        vocoder: on a GPU; its parameters require gradients as they will when it is used.
+        items, rows: the size A and T of all inputs.
+
+    Returns:
+        A function of features that may require gradients; its output must be used in a backward pass before the
+        next call.
+    """
+    device = next(vocoder.parameters()).device
+    features = torch.zeros(items, rows, NUM_FREE, device=device, requires_grad=True)
+    period = torch.full((items, rows), LAG_MIN, dtype=torch.int64, device=device)
+    return cast(Speak, torch.cuda.make_graphed_callables(Vocode(vocoder), (features, period)))

@@ -7,7 +7,7 @@ and renamed, so that whatever is found under its own name is whole.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,21 @@ import torch
 
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
+from aether_lite.training.config import RunConfig
 
 BEST = "best.pth"
 _PATTERN = "step_????????.pth"
+_FORMER_OPTIONS = {
+    "withheld": "csi_none_share",
+    "critic_rate": "discriminator_rate",
+    "critic_steps": "discriminator_steps",
+    "lambda_listening": "lambda_asr",
+    "listening_items": "asr_items",
+    "ear": "mel_predictor",
+    "recogniser": "asr_model",
+}
+_FORMER_NETWORKS = {"critic": "discriminator", "vocoder": "vocoder", "penalties": "penalties"}
+_FORMER_OPTIMISERS = {"optimiser": "model", "critic_optimiser": "discriminator"}
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
@@ -36,30 +48,33 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise AetherError(f"{path}: not a checkpoint of this project ({type(error).__name__})") from error
     if not isinstance(content, dict) or not {"model", "step", "config"} <= content.keys():
         raise AetherError(f"{path}: not a checkpoint of this project (no model, step and config in it)")
-    return content
+    return _with_names_of_today(content)
 
 
-def check_same_run(
-    path: Path, content: Mapping[str, Any], options: Mapping[str, Any], free: Collection[str], data: str
-) -> None:
-    """Raise a stated error unless a checkpoint is of a run with these options (but for the ``free`` ones) and data."""
-    theirs = content["config"]
-    changed = sorted(name for name in options if name not in free and theirs.get(name) != options[name])
+def _with_names_of_today(content: dict[str, Any]) -> dict[str, Any]:
+    """A checkpoint of before networks and optimisers stood under their own names."""
+    content["config"] = {_FORMER_OPTIONS.get(name, name): value for name, value in content["config"].items()}
+    if "networks" in content:
+        return content
+    networks = {new: content.pop(old) for old, new in _FORMER_NETWORKS.items() if content.get(old)}
+    found = {new: content.pop(old) for old, new in _FORMER_OPTIMISERS.items() if content.get(old)}
+    optimisers = {
+        "discriminator" if name == "critic" else name: state for name, state in content.pop("optimisers", found).items()
+    }
+    return {**content, "networks": networks, "optimisers": optimisers}
+
+
+def check_same_run(path: Path, content: Mapping[str, Any], config: RunConfig, data: str) -> None:
+    """Raise a stated error unless a checkpoint is of a run with these options, but for the free ones, and this data.
+
+    Options that the checkpoint does not name had their defaults.
+    """
+    options, theirs = config.as_dict(), {**type(config)().as_dict(), **content["config"]}
+    changed = sorted(name for name in options.keys() - config.free_to_change() if theirs[name] != options[name])
     if changed:
         raise AetherError(f"{path}: is of a run with other options ({', '.join(changed)}); use another --out")
     if content["data"] != data:
-        raise AetherError(f"{path}: was trained on other data than {', '.join(options['data_root'])}")
-
-
-def restore_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Any], path: Path) -> None:
-    """Give the codec's optimiser its state; raise a stated error if that is of other parameters."""
-    try:
-        optimiser.load_state_dict(state)
-    except ValueError as error:
-        raise AetherError(
-            f"{path}: was written by a version whose codec had other parameters; export it there and start a new run "
-            "with --codec"
-        ) from error
+        raise AetherError(f"{path}: was trained on other data than {', '.join(config.data_root)}")
 
 
 def step_path(folder: Path, step: int) -> Path:
@@ -74,13 +89,8 @@ def newest(folder: Path) -> Path | None:
 
 
 def save_step(folder: Path, step: int, content: dict[str, Any], keep: int) -> None:
-    """Write the checkpoint of a step into a run's folder and delete the oldest beyond ``keep``."""
+    """Write the checkpoint of a step into a run's folder and delete the oldest beyond ``keep``; ``best.pth`` stays."""
     folder.mkdir(parents=True, exist_ok=True)
     save_checkpoint(step_path(folder, step), content)
-    keep_newest(folder, keep)
-
-
-def keep_newest(folder: Path, count: int) -> None:
-    """Delete all but the newest ``count`` checkpoints (``best.pth`` is not touched)."""
-    for path in sorted(folder.glob(_PATTERN))[:-count]:
+    for path in sorted(folder.glob(_PATTERN))[:-keep]:
         path.unlink()

@@ -1,23 +1,36 @@
-"""What a training step draws at random: rate, SNR, channel and the receiver's knowledge, item by item.
+"""What a training step draws at random: rate, channel and its quality, losses, and the receiver's knowledge, by item.
 
-Every draw is a function of (seed, step, item). Noise is on from the first step.
+Every draw is a function of (seed, step, item); the channel acts from the first step. The quality of a channel of
+symbols is its Es/N0. Channels of bits are drawn by the error rate p of hard decisions, which is turned into the Es/N0
+that has it::
+
+    bpsk_awgn      p = Q(sqrt(2 g))                 g = Es/N0
+    bpsk_rayleigh  p = (1 - sqrt(g / (1 + g))) / 2  g = mean Es/N0, gain constant over 40 ms
+
+p = low + (high - low) u^2 with u uniform, so that good links are drawn most. Source of the formulas: J. G. Proakis, M.
+Salehi, "Digital Communications" (5th ed. 2008), 4.3-13 and 13.3-7.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar, overload
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from aether_lite.channels import apply_channel, erase
+from aether_lite.channels import StateKind, apply_channel, awgn, bsc, erase, keyed, lose_bits, lose_tokens, rayleigh
+from aether_lite.hash import BIT_RATES
 from aether_lite.jscc import RATES
-from aether_lite.payload import ChannelState, Received, Symbols, joined_items
-from aether_lite.training.balance import expected_loss
+from aether_lite.payload import Bits, ChannelState, Received, ReceivedBits, Symbols, joined_items
 
-_CONDITION_STREAM = 0xC4A2
+_SYMBOL_STREAM, _BIT_STREAM = 0xC4A2, 0xB175  # separate these random streams from others of the same seed
+SNR_LIMITS_DB = (-20.0, 30.0)  # a link of bits without errors is drawn as one of 30 dB
+
+Sent = TypeVar("Sent", Symbols, Bits)
+Arrived = TypeVar("Arrived", Received, ReceivedBits)
 
 
 @dataclass(frozen=True)
@@ -25,113 +38,187 @@ class ConditionRanges:
     """Ranges the draws come from.
 
     Attributes:
-        snr_db: Es/N0 [dB]: lowest and highest, drawn uniformly; or lowest, most frequent and highest (triangular).
-        rates: payload rates [uses/s], uniform.
+        quality: Es/N0 [dB]: lowest and highest, drawn uniformly, or lowest, most frequent and highest (triangular); of
+            bits the range of p.
+        rates: payload rates [uses/s or bit/s], uniform.
         channels: share of each channel, drawn for every item.
-        erasure_share: share of the items that lose tokens too.
-        erasure_probability: greatest token loss probability drawn.
-        withheld: probability that an item's decoder is told nothing of the channel.
-        targeted: probability that an item's encoder is told the SNR (otherwise it encodes blind).
+        bits: whether bits are sent, and not symbols.
+        erasure_share: share of the items that lose tokens too; of bits also, independently, that lose single bits.
+        erasure_probability: greatest probability drawn of losing a token, and a bit.
+        csi_none_share: probability that an item's receiver knows nothing of the channel.
+        targeted: probability that an item's encoder is given the SNR (otherwise it encodes blind); symbols only.
     """
 
-    snr_db: tuple[float, ...] = (-6.0, 22.0)
+    quality: tuple[float, ...] = (-6.0, 22.0)
     rates: tuple[int, ...] = RATES
     channels: Mapping[str, float] = field(
         default_factory=lambda: {"awgn": 0.6, "rayleigh": 0.15, "rician": 0.05, "mpp": 0.15, "mpd": 0.05}
     )
+    bits: bool = False
     erasure_share: float = 0.1
     erasure_probability: float = 0.3
-    withheld: float = 0.03
+    csi_none_share: float = 0.03
     targeted: float = 0.1
+
+    @classmethod
+    def of_bits(cls, **changes: object) -> ConditionRanges:
+        """Ranges for bits, those of the options' defaults where nothing else is given."""
+        channels = {"bsc": 0.5, "bpsk_awgn": 0.25, "bpsk_rayleigh": 0.25}
+        own = cls(quality=(0.0, 0.1), rates=BIT_RATES, channels=channels, bits=True)
+        return replace(own, **changes)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """One batch's draws: ``rate [B] int64``, ``snr_db [B]``, ``target_snr_db [B]`` (NaN: blind) and the rest.
+    """One batch's draws; tuples hold one value an item.
 
-    Where items are sent several times, B counts sendings, one item's after the other.
+    Attributes:
+        rate: ``[B] int64`` [uses/s or bit/s].
+        quality: ``[B]`` Es/N0 [dB] float32, or error rates float64.
+        target_snr_db: ``[B]``, NaN where the encoder is blind; None for bits.
+        channel: names.
+        token_loss, bit_loss: probabilities.
+        csi_none: whether the receiver knows nothing of the channel.
+        seeds: of the channel.
     """
 
     rate: Tensor
-    snr_db: Tensor
-    target_snr_db: Tensor
+    quality: Tensor
+    target_snr_db: Tensor | None
     channel: tuple[str, ...]
-    erasure: tuple[float, ...]
-    withheld: Tensor
+    token_loss: tuple[float, ...]
+    bit_loss: tuple[float, ...]
+    csi_none: tuple[bool, ...]
     seeds: tuple[int, ...]
 
     @property
     def expected_loss(self) -> Tensor:
-        """Rough feature loss ``[B]`` to expect, which items are weighted by."""
-        return expected_loss(self.rate, self.snr_db)
+        """Rough feature loss ``[B]`` to expect, which items are weighted by, see :func:`balance`."""
+        if self.target_snr_db is None:
+            return expected_bit_loss(self.rate, self.quality.float())
+        return expected_loss(self.rate, self.quality)
 
     def to(self, device: torch.device) -> Conditions:
         """The same draws with the tensors on a device."""
-        moved = {name: getattr(self, name).to(device) for name in ("rate", "snr_db", "target_snr_db", "withheld")}
-        return replace(self, **moved)
+        target = None if self.target_snr_db is None else self.target_snr_db.to(device)
+        return replace(self, rate=self.rate.to(device), quality=self.quality.to(device), target_snr_db=target)
 
-    def transmit(self, symbols: Symbols) -> Received:
-        """Send every item through its own channel; items of one channel and loss probability go together."""
-        kinds = list(zip(self.channel, self.erasure, strict=True))
+    @overload
+    def transmit(self, sent: Symbols) -> Received: ...
+    @overload
+    def transmit(self, sent: Bits) -> ReceivedBits: ...
+    def transmit(self, sent: Symbols | Bits) -> Received | ReceivedBits:
+        """Send every item through its own channel; items of one kind go together."""
+        if isinstance(sent, Symbols):
+            return self._together(sent, self._symbols_sent)
+        return self._together(sent, self._bits_sent)
+
+    def _together(self, sent: Sent, send: Callable[[Sent, Tensor, list[int]], Arrived]) -> Arrived:
+        kinds = list(zip(self.channel, self.csi_none, self.token_loss, self.bit_loss, strict=True))
         groups = [torch.tensor([i for i, other in enumerate(kinds) if other == kind]) for kind in sorted(set(kinds))]
-        order = torch.argsort(torch.cat(groups))
-        received = joined_items([self._transmit_group(symbols.items(group), group) for group in groups]).items(order)
-        gain, noise = _known(received.state.gain), _known(received.state.noise_variance)
-        state = ChannelState(
-            gain=torch.where(self.withheld[:, None, None], torch.ones_like(gain), gain),
-            noise_variance=torch.where(self.withheld[:, None], torch.full_like(noise, torch.nan), noise),
-            erased=received.erased,
-        )
-        return replace(received, rate=symbols.rate, state=state)
+        parts = [send(sent.items(group), group, [self.seeds[int(i)] for i in group]) for group in groups]
+        received = joined_items(parts).items(torch.argsort(torch.cat(groups)))
+        return replace(received, rate=sent.rate)
 
-    def _transmit_group(self, symbols: Symbols, group: Tensor) -> Received:
-        """Items of one kind."""
-        seeds = [self.seeds[int(i)] for i in group]
+    def _symbols_sent(self, symbols: Symbols, group: Tensor, seeds: list[int]) -> Received:
         first = int(group[0])
-        received = apply_channel(self.channel[first], symbols, self.snr_db[group], seed=seeds)
-        probability = self.erasure[first]
-        return erase(received, probability, seed=seeds) if probability > 0 else received
+        received = apply_channel(self.channel[first], symbols, self.quality[group], seed=seeds)
+        if self.token_loss[first] > 0:
+            received = erase(received, self.token_loss[first], seed=seeds)
+        if not self.csi_none[first]:
+            return received
+        values = received.values.detach()
+        unknown = torch.full(values.shape[:2], torch.nan, dtype=values.real.dtype, device=values.device)
+        state = ChannelState(torch.ones_like(values), unknown, received.state.erased)
+        return replace(received, state=state)
+
+    def _bits_sent(self, bits: Bits, group: Tensor, seeds: list[int]) -> ReceivedBits:
+        first = int(group[0])
+        state: StateKind = "withheld" if self.csi_none[first] else "estimated"
+        received = BIT_CHANNELS[self.channel[first]](bits, self.quality[group], state, seeds)
+        if self.bit_loss[first] > 0:
+            received = lose_bits(received, self.bit_loss[first], seed=seeds)
+        if self.token_loss[first] > 0:
+            received = lose_tokens(received, self.token_loss[first], seed=seeds)
+        return received
 
 
-
-def _known(value: Tensor | None) -> Tensor:
-    if value is None:
-        raise RuntimeError("a training channel must state what the receiver knows")
-    return value
-
-
-def sendings(items: Sequence[int], sends: int) -> list[tuple[int, ...]]:
-    """What tells every sending of the given items apart, one item's after the other."""
-    return [(item, again) if again else (item,) for item in items for again in range(sends)]
-
-
-def draw(ranges: ConditionRanges, seed: int, step: int, items: Sequence[int], sends: int = 1) -> Conditions:
-    """Conditions of the given items of a step, each sent ``sends`` times, one after the other."""
+def draw(ranges: ConditionRanges, seed: int, step: int, items: Sequence[int]) -> Conditions:
+    """Conditions of the given items of a step."""
     names, shares = list(ranges.channels), np.array(list(ranges.channels.values()))
-    low, *between, high = ranges.snr_db
+
+    def lost(rng: np.random.Generator) -> float:
+        return rng.uniform(0, ranges.erasure_probability) if rng.random() < ranges.erasure_share else 0.0
+
     rows = []
-    for sending in sendings(items, sends):
-        rng = np.random.default_rng((_CONDITION_STREAM, seed, step, *sending))
-        snr = rng.triangular(low, between[0], high) if between else rng.uniform(low, high)
-        loss = rng.uniform(0, ranges.erasure_probability) if rng.random() < ranges.erasure_share else 0.0
-        rows.append(
-            (
-                int(rng.choice(ranges.rates)),
-                snr,
-                snr if rng.random() < ranges.targeted else np.nan,
-                str(rng.choice(names, p=shares / shares.sum())),
-                loss,
-                rng.random() < ranges.withheld,
-                int(rng.integers(2**62)),
-            )
-        )
-    rate, snr_db, target, channel, erasure, withheld, seeds = zip(*rows, strict=True)
+    for item in items:
+        rng = np.random.default_rng((_BIT_STREAM if ranges.bits else _SYMBOL_STREAM, seed, step, item))
+        low, *between, high = ranges.quality
+        bit_loss, target = 0.0, np.nan
+        if ranges.bits:
+            token_loss, bit_loss = lost(rng), lost(rng)
+            rate = int(rng.choice(ranges.rates))
+            quality = low + (high - low) * rng.random() ** 2
+        else:
+            quality = rng.triangular(low, between[0], high) if between else rng.uniform(low, high)
+            token_loss = lost(rng)
+            rate = int(rng.choice(ranges.rates))
+            target = quality if rng.random() < ranges.targeted else np.nan
+        name = str(rng.choice(names, p=shares / shares.sum()))
+        csi_none = bool(rng.random() < ranges.csi_none_share)
+        rows.append((rate, quality, target, name, token_loss, bit_loss, csi_none, int(rng.integers(2**62))))
+    rates, qualities, targets, *rest = zip(*rows, strict=True)
     return Conditions(
-        torch.tensor(rate),
-        torch.tensor(snr_db, dtype=torch.float32),
-        torch.tensor(target, dtype=torch.float32),
-        tuple(channel),
-        tuple(erasure),
-        torch.tensor(withheld),
-        tuple(seeds),
+        torch.tensor(rates),
+        torch.tensor(qualities, dtype=torch.float64 if ranges.bits else torch.float32),
+        None if ranges.bits else torch.tensor(targets, dtype=torch.float32),
+        *rest,
     )
+
+
+def awgn_snr_db(error_rate: Tensor) -> Tensor:
+    """Es/N0 [dB] at which BPSK over AWGN has this error rate."""
+    argument = torch.special.ndtri(error_rate)  # -sqrt(2 g)
+    return (10 * torch.log10(argument.square() / 2)).clamp(*SNR_LIMITS_DB)
+
+
+def rayleigh_snr_db(error_rate: Tensor) -> Tensor:
+    """Mean Es/N0 [dB] at which BPSK over Rayleigh fading has this error rate."""
+    square = (1 - 2 * error_rate).square()
+    return (10 * torch.log10(square / (1 - square))).clamp(*SNR_LIMITS_DB)
+
+
+BIT_CHANNELS: dict[str, Callable[[Bits, Tensor, StateKind, Sequence[int]], ReceivedBits]] = {
+    "bsc": lambda bits, p, state, seeds: bsc(bits, p, state=state, seed=seeds),
+    "bpsk_awgn": lambda bits, p, state, seeds: keyed(
+        bits, lambda symbols: awgn(symbols, awgn_snr_db(p), state=state, seed=seeds)
+    ),
+    "bpsk_rayleigh": lambda bits, p, state, seeds: keyed(
+        bits, lambda symbols: rayleigh(symbols, rayleigh_snr_db(p), state=state, seed=seeds)
+    ),
+}
+"""Binary channels of training by name: of bits, error rates ``[B]``, the receiver's knowledge and a seed per item."""
+
+
+def expected_loss(rate: Tensor, snr_db: Tensor) -> Tensor:
+    """Rough feature loss ``[B]`` to expect at a rate [uses/s] and Es/N0 [dB]: a + b / C^0.7, C = capacity [bit/s].
+
+    Fitted by eye to the loss of early models over rates 150..1200 and -6..20 dB. It only balances conditions.
+    """
+    return _loss_at_capacity(rate * torch.log2(1 + 10 ** (snr_db / 10)))
+
+
+def expected_bit_loss(rate: Tensor, error_rate: Tensor) -> Tensor:
+    """The same ``[B]`` of bit rates [bit/s] at the error rates ``[B]`` of hard decisions: capacity of the BSC."""
+    p = error_rate.double().clamp(1e-12, 0.5)
+    entropy = -(p * p.log2() + (1 - p) * (1 - p).log2())
+    return _loss_at_capacity((rate * (1 - entropy)).to(error_rate.dtype))
+
+
+def _loss_at_capacity(capacity: Tensor) -> Tensor:
+    return 0.07 + 13.0 * capacity.clamp_min(1.0) ** -0.7
+
+
+def balance(expected: Tensor, exponent: float = 0.5) -> Tensor:
+    """Weights ``[B]`` proportional to expected^-exponent; 0 counts every error alike, 1 every relative one."""
+    return (expected / 0.15) ** -exponent

@@ -16,7 +16,7 @@ from aether_lite.errors import AetherError
 
 
 @dataclass(frozen=True)
-class Team:
+class DistributedContext:
     """This process among all that train together.
 
     Attributes:
@@ -31,7 +31,7 @@ class Team:
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes files and talks."""
+        """Whether this process writes files and reports."""
         return self.rank == 0
 
     def items(self, count: int) -> range:
@@ -80,17 +80,33 @@ def pick_device(name: str, local_rank: int) -> torch.device:
 
 
 @contextmanager
-def team(distributed: bool, device: str = "auto") -> Iterator[Team]:
+def distributed_context(distributed: bool, device: str = "auto", threads: int = 1) -> Iterator[DistributedContext]:
     """Join the processes that torchrun started, or be alone; leaves the group at the end.
+
+    Args:
+        distributed: whether this is one of several processes.
+        device: see :func:`pick_device`.
+        threads: of this process on the CPU, until the end; small networks lose time with more than one.
 
     Raises:
         AetherError: several processes without ``--distributed``, or the reverse.
     """
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with _joined(distributed, device) as context:
+            yield context
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _joined(distributed: bool, device: str) -> Iterator[DistributedContext]:
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world > 1 and not distributed:
         raise AetherError(f"torchrun started {world} processes: add --distributed")
     if not distributed:
-        yield Team(0, 1, pick_device(device, 0))
+        yield DistributedContext(0, 1, pick_device(device, 0))
         return
     if "RANK" not in os.environ:
         raise AetherError("--distributed needs torchrun: torchrun --nproc_per_node=N training/spi_jscc_train.py ...")
@@ -104,13 +120,22 @@ def team(distributed: bool, device: str = "auto") -> Iterator[Team]:
     fresh = dist.PrefixStore(f"attempt {attempt}", store)  # type: ignore[attr-defined]
     dist.init_process_group(backend, store=fresh, rank=rank, world_size=size)
     try:
-        yield Team(dist.get_rank(), dist.get_world_size(), chosen)
+        yield DistributedContext(dist.get_rank(), dist.get_world_size(), chosen)
     finally:
         dist.destroy_process_group()
 
 
-def check_share(team: Team, **counts: int) -> None:
+def check_share(context: DistributedContext, **counts: int) -> None:
     """Every process must get the same number of the items of each kind, at least one."""
     for name, count in counts.items():
-        if count % team.size:
-            raise AetherError(f"{name} {count} cannot be shared evenly by {team.size} processes: use a multiple")
+        if count % context.size:
+            raise AetherError(f"{name} {count} cannot be shared evenly by {context.size} processes: use a multiple")
+
+
+def shared_items(context: DistributedContext, most: int, batch: int) -> int:
+    """The greatest number of items, at most ``most``, that divides a batch and is shared evenly by all processes.
+
+    Where there is none, it is one item a process.
+    """
+    fitting = [n for n in range(1, min(most, batch) + 1) if batch % n == 0 and n % context.size == 0]
+    return max(fitting, default=context.size)

@@ -12,7 +12,7 @@ import torch
 import aether_lite
 from aether_lite.codec.loading import codec_path, read_provenance
 from aether_lite.data.corpus import Corpus
-from aether_lite.training.config import FREE_TO_CHANGE, TrainConfig
+from aether_lite.training.config import DataConfig
 
 
 def data_hash(corpus: Corpus) -> str:
@@ -58,28 +58,13 @@ def hours_of(corpus: Corpus) -> str:
     return f"{corpus.frames / 360_000:.2f} h: {', '.join(root.name for root in corpus.roots)}"
 
 
-def provenance(config: TrainConfig, step: int, corpus: Corpus, start: dict[str, Any]) -> dict[str, Any]:
-    """Options, steps, data, code version and commit, as plain values.
-
-    Args:
-        config: options.
-        step: steps done.
-        corpus: training clips.
-        start: of the weights that the run began with, see :func:`started_from`.
-    """
-    options = {k: v for k, v in config.as_dict().items() if k not in FREE_TO_CHANGE - {"steps"}}
-    names = {name: Path(options[name]).name for name in ("codec", "fargan_ckpt", "ear", "recogniser")}
-    options |= {**names, "data_root": [Path(root).name for root in config.data_root]}
-    whole = {**origin(options, step, data_hash(corpus)), "data": hours_of(corpus)}
-    return {**whole, "started_from": start} if start else whole
-
-
-def origin(options: dict[str, Any], step: int, data: str) -> dict[str, Any]:
-    """Options, steps, data hash, code version and commit of any run, as plain values."""
+def origin(config: DataConfig, step: int, corpus: Corpus) -> dict[str, Any]:
+    """Options, steps, data, code version and commit of a run after ``step`` steps, as plain values."""
     return {
-        "options": options,
+        "options": config.recorded(),
         "steps_done": step,
-        "data_hash": data,
+        "data_hash": data_hash(corpus),
+        "data": hours_of(corpus),
         "version": aether_lite.__version__,
         "torch": torch.__version__,
         "commit": commit(),

@@ -15,7 +15,7 @@ from aether_lite.container.prior import adaptive_prior, load_prior, read_label
 from aether_lite.container.weights import weights_id
 from aether_lite.data.pairs import find_clips, read_frames
 from aether_lite.features import write_f32
-from aether_lite.training.hash_prior import at_rate, clip_bits, file_sizes
+from aether_lite.training.prior import at_rate, clip_bits, file_sizes
 
 DATA = Path(__file__).parents[1] / "vectors"
 

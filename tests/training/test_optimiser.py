@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from aether_lite.codec import SpiJscc, preset
-from aether_lite.training import muon
-from aether_lite.training.distributed import Team
-from aether_lite.training.muon import Muon, matrices_and_rest, orthogonalised
+from aether_lite.training import optimiser as muon
+from aether_lite.training.distributed import DistributedContext
+from aether_lite.training.optimiser import Muon, matrices_and_rest, orthogonalised
 
 
 @pytest.mark.parametrize("shape", [(1, 40, 16), (3, 16, 16), (1, 16, 40)])
@@ -88,7 +88,7 @@ def test_long_matrices_are_iterated_to_the_same_by_less_work(monkeypatch: pytest
 
 
 @dataclass(frozen=True)
-class Half(Team):
+class Half(DistributedContext):
     """One of two processes that hears nothing of the other; what it would have sent is kept."""
 
     sent: list[Tensor] = field(default_factory=list)

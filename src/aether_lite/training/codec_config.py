@@ -1,0 +1,201 @@
+"""Options of a training run of the codec."""
+
+# ruff: noqa: RUF009  (`option` makes dataclass fields)
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from aether_lite.channels import CHANNELS
+from aether_lite.codec.presets import PRESETS, CodecConfig, preset
+from aether_lite.hash import BIT_RATES, PENALTIES
+from aether_lite.jscc import RATES
+from aether_lite.losses.asr.listener import longest
+from aether_lite.losses.envelope import SEGMENT
+from aether_lite.training import options
+from aether_lite.training.conditions import BIT_CHANNELS
+from aether_lite.training.config import RunConfig
+from aether_lite.training.options import check_rules, option
+
+FORM = tuple(item.name for item in fields(CodecConfig))
+_FORM = "a recipe's line `form` (conf/ablations)"
+
+
+@dataclass
+class TrainConfig(RunConfig):
+    """Options of ``train``."""
+
+    DESCRIPTION: ClassVar[str] = (
+        "Train the codec in the four Anti-Buzz stages. Ctrl-C saves; the same command continues."
+    )
+    START: ClassVar[str] = "codec"
+    REMOVED: ClassVar[Mapping[str, str]] = {
+        "flat": "an ablation without a speech image that is finished (docs/experiments.md)",
+        "linear": f"write --form linear=false, or {_FORM}",
+        "power": f"write --form power=token, or {_FORM}",
+        "hash_kind": f"write --form hash=KIND, or {_FORM}",
+        "hash_anneal": "the hash kind tanh is trained no more; the default kind sign needs no annealing",
+        "optimiser": "matrices are trained by Muon, the rest by AdamW",
+        "sends": "train more steps instead; what it brought stands in docs/experiments.md",
+        "lambda_words": "no released codec used it; --lambda_asr compares what the recogniser makes of both",
+        "listening_target": "the recogniser compares with the true features",
+        "gan_loss": "the GAN is trained with least squares",
+        "wandb": "log.jsonl and TensorBoard hold every figure",
+    }
+
+    consecutive: bool = option(
+        False,
+        "fill items longer than a clip with the clips behind it in name order, often the same voice, not random ones",
+    )
+    preset: str = option("small", "size of the codec", choices=tuple(PRESETS))
+    form: dict[str, Any] = option({}, "sizes that differ from the preset's, such as linear=false or power=token")
+    codec: str = option(
+        "",
+        "codec to start from, a released name or a file, whose form then holds; default: random; a codec of bits may "
+        "start from one of symbols, and a codec grows to a preset with more or wider blocks or a look-ahead",
+        path=True,
+    )
+    start_share: float = option(0.0, "share of the weights it started from in those exported, the rest the average's")
+    fargan_ckpt: str = option(
+        "", "vocoder weights (.pth or .safetensors) or a released name; default: fargan", path=True
+    )
+    # curriculum
+    steps: int = option(8000, "length of the run", length=True)
+    stage_borders: list[int] = option(
+        [1000, 3000, 5000], "steps at which audio_weak_gan, progressive_gan and end_to_end begin"
+    )
+    lambda_spi: float = option(1.0, "weight of the SPI terms: feature and semantic losses")
+    lambda_voicing: float = option(0.05, "weight of wrong voicing decisions, relative to the feature loss")
+    lambda_pitch: float = option(0.0, "weight of the pitch's part of the feature loss, counted once more")
+    lambda_loudness: float = option(0.0, "weight of errors of bands by their level, relative to the feature loss")
+    lambda_envelope: float = option(
+        0.0, "weight of a comparison of band envelopes as in ESTOI, relative to the feature loss"
+    )
+    lambda_asr: float = option(
+        0.0,
+        "weight of the distance between a speech recogniser's states of decoded and true features, relative to the "
+        "feature loss",
+        was=("lambda_listening",),
+    )
+    asr_items: int = option(
+        4, "items of the batch that the recogniser hears, over all processes, at most", was=("listening_items",)
+    )
+    mel_predictor: str = option(
+        "ear", "what turns features into its spectrum: the released one, or a file of train-mel-predictor",
+        was=("ear",), path=True,
+    )  # fmt: skip
+    asr_model: str = option(
+        "tiny.en", "recogniser: tiny.en (in the extra `listener`) or a folder with a CTranslate2 Whisper model",
+        was=("recogniser",), path=True,
+    )  # fmt: skip
+    lambda_wave: float = option(0.1, "weight of the audio terms: log-mel, F0 and, if asked for, STFT losses")
+    lambda_adv: float = option(0.02, "weight of the GAN terms; 0 switches the GAN off for good")
+    use_stft_loss: bool = option(False, "add the multi-resolution STFT loss to the audio terms")
+    gan_ratio: float = option(0.5, "greatest norm of the GAN's gradient at the waveform, relative to the audio terms'")
+    audio_items: int = option(8, "items of the batch vocoded for the audio terms, over all processes, at most")
+    audio_frames: int = option(60, "frames of each that are vocoded")
+    # channel
+    snr_db: list[float] = option([-6.0, 22.0], "Es/N0 [dB]: lowest and highest, or lowest, most frequent and highest")
+    rates: list[int] = option(list(RATES), "payload rates, drawn uniformly [uses/s]")
+    channels: dict[str, float] = option(
+        {"awgn": 0.6, "rayleigh": 0.15, "rician": 0.05, "mpp": 0.15, "mpd": 0.05}, "share of each channel"
+    )
+    erasure_share: float = option(0.1, "share of the items that lose tokens too")
+    erasure_probability: float = option(0.3, "greatest token loss probability drawn")
+    csi_none_share: float = option(0.03, "share of items whose decoder gets no channel state", was=("withheld",))
+    targeted: float = option(0.1, "share of items whose encoder is given the SNR; the others encode blind")
+    balance: float = option(
+        0.5,
+        "items are weighted by the loss that their rate and SNR let expect, to minus this power: 0 counts every error "
+        "alike, 1 every relative one",
+    )
+    # hash bottleneck
+    enable_hash: bool = option(
+        False, "train a codec of bits: one bit per latent over binary channels, instead of symbols over those above"
+    )
+    bit_rates: list[int] = option(list(BIT_RATES), "bit rates, drawn uniformly [bit/s]")
+    bit_error_rate: list[float] = option([0.0, 0.1], "range of the error rate of hard decisions, low ones drawn most")
+    bit_channels: dict[str, float] = option(
+        {"bsc": 0.5, "bpsk_awgn": 0.25, "bpsk_rayleigh": 0.25}, "share of each binary channel"
+    )
+    hash_penalties: dict[str, float] = option(
+        {"balance": 0.02, "decorrelation": 0.02, "confidence": 0.002},
+        "weights of the bits' penalties, relative to the feature loss",
+    )
+    # optimiser and run
+    vocoder_rate: float = option(0.1, "learning rate of the unfrozen vocoder, relative to the codec's")
+    discriminator_rate: float = option(2e-4, "learning rate of the discriminators", was=("critic_rate",))
+    precision: str = option("float32", "arithmetic of the codec", choices=("float32", "bf16"))
+    compiled: bool = option(
+        False, "compile the vocoder's sub-frame with torch.compile (needs a C++ compiler or a GPU)", free=True
+    )
+    captured: bool = option(True, "on a single GPU, run the vocoder as recorded CUDA graphs", free=True)
+    out: str = option("runs/codec", "folder of the run: checkpoints, log, pictures", path=True, free=True)
+    estoi_clips: int = option(4, "clips vocoded for ESTOI at a validation; 0 for none", free=True)
+    stop_on_collapse: bool = option(False, "end the run when a collapse monitor fires", free=True)
+
+    @property
+    def codec_form(self) -> CodecConfig:
+        """Sizes that the options ask for; of a codec of bits with its kind of hash."""
+        size = replace(preset(self.preset), **self.form)
+        return replace(size, hash=size.hash or "sign") if self.enable_hash else size
+
+    @property
+    def exported(self) -> Path:
+        """The file that the weights are written to in the end."""
+        return Path(self.out) / f"{'hash' if self.enable_hash else 'codec'}_{self.preset}.safetensors"
+
+    def check(self) -> None:
+        """Raise AetherError for an option out of range."""
+        borders, snr = self.stage_borders, self.snr_db
+        lambdas = [value for name, value in self.as_dict().items() if name.startswith("lambda_")]
+        shares = (self.erasure_share, self.erasure_probability, self.csi_none_share, self.targeted, self.start_share)
+        check_rules(
+            [
+                (len(borders) == 3 and sorted(borders) == list(borders) and borders[0] >= 0,
+                 "stage_borders: three steps"),
+                (len(snr) in (2, 3) and sorted(snr) == snr and (len(snr) == 2 or snr[0] < snr[2]),
+                 "snr_db: lowest and highest value, or lowest, most frequent and highest"),
+                (len(self.rates) > 0 and set(self.rates) <= set(RATES), f"rates: of {_listed(RATES)}"),
+                (self.lambda_adv == 0 or self.lambda_wave > 0,
+                 "lambda_adv: needs lambda_wave above 0 to be balanced by"),
+                (0 <= self.balance <= 2, "balance: 0 to 2"),
+                (set(self.form) <= set(FORM), f"form: of {_listed(FORM)}"),
+                (self.frames >= 8 and self.frames % 8 == 0, "frames: a multiple of 8"),
+                (min(self.audio_items, self.asr_items) >= 1, "audio_items, asr_items: at least 1"),
+                (self.lambda_asr == 0 or self.frames <= longest(False),
+                 f"frames: at most {longest(False)} with lambda_asr"),
+                (24 <= self.audio_frames <= self.frames, "audio_frames: 24 to frames"),
+                (min(lambdas) >= 0, "lambda_*: at least 0"),
+                (self.lambda_envelope == 0 or self.frames >= SEGMENT,
+                 f"frames: at least {SEGMENT} with lambda_envelope"),
+                (_are_shares(self.channels, CHANNELS), f"channels: shares above 0 of {_listed(CHANNELS)}"),
+                (len(self.bit_rates) > 0 and set(self.bit_rates) <= set(BIT_RATES),
+                 f"bit_rates: of {_listed(BIT_RATES)}"),
+                (len(self.bit_error_rate) == 2 and 0 <= self.bit_error_rate[0] <= self.bit_error_rate[1] < 0.5,
+                 "bit_error_rate: lowest and highest value, from 0 to below 0.5"),
+                (_are_shares(self.bit_channels, BIT_CHANNELS),
+                 f"bit_channels: shares above 0 of {_listed(BIT_CHANNELS)}"),
+                (set(self.hash_penalties) <= set(PENALTIES) and min(self.hash_penalties.values(), default=0) >= 0,
+                 f"hash_penalties: weights from 0 of {_listed(PENALTIES)}"),
+                (all(0 <= value <= 1 for value in shares), "shares and probabilities: 0 to 1"),
+                (self.start_share == 0 or bool(self.codec), "start_share: needs --codec"),
+            ]
+        )  # fmt: skip
+        super().check()
+
+
+def parse(arguments: Sequence[str], prog: str = "aether-lite train") -> list[TrainConfig]:
+    """Options of each stage, see :func:`aether_lite.training.options.parse`."""
+    return options.parse(TrainConfig, arguments, prog)
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(map(str, names))
+
+
+def _are_shares(shares: Mapping[str, float], known: Any) -> bool:
+    return set(shares) <= set(known) and min(shares.values(), default=0) >= 0 < sum(shares.values())

@@ -1,0 +1,216 @@
+"""Validation of the codec on unseen speech, and alarms for the ways in which it can collapse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from aether_lite.channels import awgn
+from aether_lite.channels.binary import bsc
+from aether_lite.codec import SpiHash, SpiJscc
+from aether_lite.codec.model import whole
+from aether_lite.data.corpus import Clip, Corpus, read_frames
+from aether_lite.data.pairs import common_kind, read_speech
+from aether_lite.features.layout import FRAME
+from aether_lite.metrics import FEATURE_METRICS, available, estoi, pitch_spike
+from aether_lite.plots.transmission import transmission_picture
+from aether_lite.training.codec_config import TrainConfig
+from aether_lite.training.loop import Validation
+from aether_lite.training.pictures import loss_curves
+from aether_lite.training.run_logger import RunLogger
+from aether_lite.vocoder import FARGAN, synthesize
+
+MAX_CLIPS = 64
+MAX_FRAMES = 640
+SAID = ("vuv_error", "f0_correlation", "f0_spread_ratio", "pitch_spike", "estoi")
+SPREAD_RATIO, VUV_ERROR, PITCH_SPIKE = 0.5, 0.35, 5.0  # where a monitor calls a collapse
+
+
+@dataclass(frozen=True)
+class ValidationPoint:
+    """Where a codec is measured: symbols over AWGN, or bits over a binary symmetric channel.
+
+    Attributes:
+        rate: uses/s or bit/s.
+        quality: Es/N0 [dB] or error rate.
+        bits: whether it is a point of a codec of bits.
+    """
+
+    rate: int
+    quality: float
+    bits: bool
+
+    @property
+    def name(self) -> str:
+        """Short, for logs."""
+        return f"{self.rate}bps@BER{self.quality:g}" if self.bits else f"{self.rate}@{self.quality:g}dB"
+
+    @property
+    def words(self) -> str:
+        """In full, for titles."""
+        if self.bits:
+            return f"{self.rate} bit/s, BSC, error rate {self.quality:g}"
+        return f"{self.rate} uses/s, AWGN, Es/N0 {self.quality:g} dB"
+
+
+SYMBOL_POINTS = tuple(ValidationPoint(*point, bits=False) for point in ((1000, 10.0), (1000, 0.0), (300, 6.0)))
+BIT_POINTS = tuple(
+    ValidationPoint(*point, bits=True) for point in ((600, 0.01), (600, 0.0), (600, 0.05), (300, 0.01), (2400, 0.01))
+)
+"""Where a run is watched; the first decides which checkpoint is best."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One validation point: figures, and the tensors that pictures and audio are made of.
+
+    Attributes:
+        numbers: measured, by name.
+        decoded: features ``[C, F, 20]``.
+        sent, received: ``[C, K, n] complex``, symbols; of a codec of bits pairs of bits and of soft bits.
+    """
+
+    numbers: dict[str, float]
+    decoded: Tensor
+    sent: Tensor
+    received: Tensor
+
+
+class CodecValidation:
+    """The clips that a run is validated on; :meth:`__call__` measures a codec on them.
+
+    Args:
+        config: options.
+        valid: clips to choose from.
+        codec: gives token length and kind of payload.
+        device: to compute on.
+    """
+
+    def __init__(self, config: TrainConfig, valid: Corpus, codec: SpiJscc | SpiHash, device: torch.device) -> None:
+        self.config, self.points = config, BIT_POINTS if isinstance(codec, SpiHash) else SYMBOL_POINTS
+        features, mask = validation_features(valid, codec.config.token_frames)
+        self.features, self.mask = features.to(device), mask.to(device)
+        clips = chosen_clips(valid)[: max(config.estoi_clips, 1)]
+        self.speech = torch.zeros(len(clips), features.shape[1] * FRAME)
+        for row, clip in zip(self.speech, clips, strict=True):
+            frames = min(clip.frames, features.shape[1])
+            row[: frames * FRAME] = torch.from_numpy(read_speech(clip, common_kind([clip]), 0, frames))
+
+    def __call__(self, step: int, codec: SpiJscc | SpiHash, vocoder: FARGAN, logger: RunLogger) -> Validation:
+        """Measure at fixed rates and channels; log figures, pictures and audio."""
+        outcomes = {point: measure(codec, self.features, self.mask, point) for point in self.points}
+        first = outcomes[self.points[0]]
+        audio = self._vocoded(first, vocoder)
+        if audio is not None and available("estoi"):
+            first.numbers["estoi"] = float(estoi(audio, self.speech[: len(audio), : audio.shape[1]]).nanmean())
+        for point, outcome in outcomes.items():
+            logger.validation(step, point.name, outcome.numbers)
+        losses = ", ".join(f"{point.name} {o.numbers['feature_loss']:.4f}" for point, o in outcomes.items())
+        rest = ", ".join(f"{name} {first.numbers[name]:.3f}" for name in SAID if name in first.numbers)
+        logger.say(f"step {step}: feature loss {losses}; {rest}")
+        if audio is not None:
+            self._show(step, codec, first, audio, logger)
+        return Validation(first.numbers["feature_loss"], alarms(first.numbers))
+
+    def _vocoded(self, outcome: Outcome, vocoder: FARGAN) -> Tensor | None:
+        """Audio ``[n, N]`` of the first clips, or None if none is to be vocoded."""
+        count = min(self.config.estoi_clips, len(self.features))
+        if count == 0:
+            return None
+        frames = int(self.mask[:count].sum(-1).max())
+        return synthesize(outcome.decoded[:count, :frames], vocoder).cpu()
+
+    def _show(
+        self, step: int, codec: SpiJscc | SpiHash, outcome: Outcome, audio: Tensor, logger: RunLogger
+    ) -> None:
+        """A PNG page of the first clip, and its audio."""
+        frames = int(self.mask[0].sum())
+        logger.audio("valid/received", audio[0, : frames * FRAME], step)
+        if not self.config.save_visualization:
+            return
+        tokens, path = frames // codec.config.token_frames, Path(self.config.out) / f"transmission_{step:08d}.png"
+        transmission_picture(
+            path,
+            original_image=codec.image.rows(self.features[0, :frames]).cpu().numpy(),
+            received_image=codec.image.rows(outcome.decoded[0, :frames]).cpu().numpy(),
+            original_audio=self.speech[0, : frames * FRAME].numpy(),
+            received_audio=audio[0, : frames * FRAME].numpy(),
+            symbols=outcome.sent[0, :tokens].flatten().cpu().numpy(),
+            received_symbols=outcome.received[0, :tokens].flatten().cpu().numpy(),
+            title=f"Step {step}: {self.points[0].words}",
+        )
+        loss_curves(logger.log, path.with_name("losses.png"))
+        logger.picture("valid/transmission", path, step)
+
+
+def chosen_clips(corpus: Corpus, clips: int = MAX_CLIPS) -> list[Clip]:
+    """Clips spread evenly over the corpus, in name order."""
+    stride = max(len(corpus.clips) / clips, 1.0)
+    return [corpus.clips[int(i * stride)] for i in range(min(clips, len(corpus.clips)))]
+
+
+def validation_features(corpus: Corpus, token_frames: int, clips: int = MAX_CLIPS) -> tuple[Tensor, Tensor]:
+    """Features ``[C, F, 20]`` of the chosen clips, at most 6.4 s of each, and a mask ``[C, F] bool`` of their frames.
+
+    Shorter clips repeat their last row.
+    """
+    rows = [
+        torch.from_numpy(read_frames(clip, 0, min(clip.frames, MAX_FRAMES))) for clip in chosen_clips(corpus, clips)
+    ]
+    longest = max(len(r) for r in rows)
+    longest += -longest % token_frames
+    features = torch.stack([torch.cat((r, r[-1:].expand(longest - len(r), -1))) for r in rows])
+    return features, torch.arange(longest) < torch.tensor([len(r) for r in rows])[:, None]
+
+
+@torch.no_grad()
+def measure(
+    model: SpiJscc | SpiHash, features: Tensor, mask: Tensor, point: ValidationPoint, seed: int = 0
+) -> Outcome:
+    """Send clips over the channel and measure the decoded features (definitions: :mod:`aether_lite.metrics`)."""
+    was_training = model.training
+    model.eval()
+    if isinstance(model, SpiHash):
+        bits, _ = model.encode(features, point.rate)
+        bits.validate()
+        soft = bsc(bits, point.quality, seed=seed)
+        decoded = whole(model.decode, soft, model.config)
+        sent, received = _in_pairs(bits.values), _in_pairs(soft.values)
+    else:
+        symbols, _ = model.encode(features, point.rate)
+        arrived = awgn(symbols, point.quality, seed=seed)
+        decoded, sent, received = whole(model.decode, arrived, model.config), symbols.values, arrived.values
+    model.train(was_training)
+    frames = mask.sum(-1).tolist()
+    numbers = {
+        name: metric.over_clips(metric(decoded, features, mask).tolist(), frames)
+        for name, metric in FEATURE_METRICS.items()
+    }
+    numbers["pitch_spike"] = pitch_spike(decoded, features, mask)
+    if point.bits:
+        numbers["bit_bias"] = float(torch.view_as_real(sent).mean((0, 1)).abs().mean())
+    else:
+        numbers["symbol_power"] = float(sent.abs().square().mean())
+    return Outcome(numbers, decoded, sent, received)
+
+
+def alarms(numbers: dict[str, float]) -> Sequence[str]:
+    """What looks collapsed in one validation's figures, in words."""
+    found = []
+    spread, vuv, spike = (numbers[name] for name in ("f0_spread_ratio", "vuv_error", "pitch_spike"))
+    if spread < SPREAD_RATIO:
+        found.append(f"F0 spread ratio {spread:.2f} is below {SPREAD_RATIO}: the voice is monotone")
+    if vuv > VUV_ERROR:
+        found.append(f"V/UV error {vuv:.2f} is above {VUV_ERROR}: voicing is lost")
+    if spike > PITCH_SPIKE:
+        found.append(f"pitch spike {spike:.1f} is above {PITCH_SPIKE}: the pitch sticks to one value")
+    return found
+
+
+def _in_pairs(values: Tensor) -> Tensor:
+    """Bits ``[C, K, 2 n]`` as ``[C, K, n] complex``."""
+    return torch.view_as_complex(values.reshape(*values.shape[:2], values.shape[2] // 2, 2))

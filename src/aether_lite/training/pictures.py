@@ -1,0 +1,125 @@
+"""Pictures of a run: its losses over the steps, and for the vocoder one clip before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
+
+from aether_lite.plots.canvas import BLUE, COLOURS, GREY, ORANGE, canvas
+from aether_lite.plots.speech import F0_LIMITS, draw_f0, draw_spectrogram, f0_contour, spectrogram
+from aether_lite.training.run_logger import read_log
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PANELS: dict[str, tuple[str, ...]] = {
+    "sums": ("total", "spi", "wave", "adv", "discriminator"),
+    "features": ("feature", "delta", "image", "pitch", "voicing", "loudness"),
+    "F0, levels, words": ("f0_contour", "f0_spread", "silence", "semantic", "envelope", "asr"),
+    "bits": ("balance", "decorrelation", "confidence"),
+    "audio": ("log_mel", "audio_f0", "stft", "spectral", "continuation"),
+    "GAN": ("adversarial", "feature_matching"),
+    "mel predictor": ("spectrum", "states"),
+}
+"""Terms of the training steps by panel: at most six lines each."""
+MEASURED = ("feature_loss", "spectral", "estoi", "pesq_wb", "dnsmos_ovrl", "vuv_error", "spectrum", "states")
+COLUMNS, PANEL_INCHES = 3, (4.3, 3.0)
+FEW = 50  # points of a line that are marked
+TOP_PERCENTILE = 99.9  # of the original's levels: the brightest colour
+
+
+def loss_curves(log: Path, path: Path) -> None:
+    """Draw the loss terms and validated figures of a run over its steps, its stages marked.
+
+    Args:
+        log: ``log.jsonl`` of the run.
+        path: PNG to write; whole or not at all.
+
+    Raises:
+        AetherError: the file cannot be written.
+    """
+    rows = read_log(log)
+    train, valid = [row for row in rows if "valid" not in row], [row for row in rows if "valid" in row]
+    panels = {title: [name for name in names if _points(train, name)] for title, names in PANELS.items()}
+    panels = {title: names for title, names in panels.items() if names}
+    measured = [name for name in MEASURED if _points(valid, name)]
+    count = len(panels) + len(measured)
+    lines = -(-max(count, 1) // COLUMNS)
+    with canvas(path, COLUMNS * PANEL_INCHES[0], lines * PANEL_INCHES[1]) as figure:
+        for number, title in enumerate([*panels, *measured]):
+            axes = figure.add_subplot(lines, COLUMNS, number + 1)
+            if title in panels:
+                for colour, name in zip(COLOURS, panels[title], strict=False):
+                    _draw_line(axes, _points(train, name), name, colour)
+                axes.set_yscale("log")
+            else:
+                points = sorted({row["valid"] for row in valid})
+                for colour, point in zip(COLOURS, points, strict=False):
+                    chosen = _points([row for row in valid if row["valid"] == point], title)
+                    _draw_line(axes, chosen, point, colour)
+            axes.set_title(title if title in panels else f"{title}, validation", fontsize=10)
+            axes.set_xlabel("step", fontsize=8)
+            axes.tick_params(labelsize=8)
+            axes.grid(alpha=0.3)
+            _mark_stages(axes, train, named=number == 0)
+            if axes.get_legend_handles_labels()[0]:
+                axes.legend(fontsize=7)
+
+
+def _points(rows: Sequence[Mapping[str, Any]], name: str) -> list[tuple[float, float]]:
+    """Steps and values; what is not above zero has no place on a logarithmic axis."""
+    return [(row["step"], row[name]) for row in rows if row.get(name, 0) > 0]
+
+
+def _draw_line(axes: Axes, points: Sequence[tuple[float, float]], label: str, colour: str) -> None:
+    if points:
+        marker = "." if len(points) < FEW else ""
+        axes.plot(*zip(*points, strict=True), label=label, color=colour, lw=1.2, marker=marker)
+
+
+def _mark_stages(axes: Axes, rows: Sequence[Mapping[str, Any]], named: bool) -> None:
+    """A line where a stage begins, with its name in one of the panels."""
+    stages = [row.get("stage", "") for row in rows]
+    for before, row, stage in zip(["", *stages], rows, stages, strict=False):
+        if stage != before:
+            axes.axvline(row["step"], color=GREY, lw=0.8, ls=":")
+            if named:
+                place = (row["step"], 0.02)
+                axes.text(*place, f" {stage}", rotation=90, size=6.5, color=GREY, transform=axes.get_xaxis_transform())
+
+
+def vocoder_page(path: Path, speech: Tensor, made: Tensor, features: Tensor, found: Tensor, title: str) -> None:
+    """Draw one clip before and after the vocoder: spectrograms on one colour scale over the F0 contours of both.
+
+    Args:
+        path: PNG to write; whole or not at all.
+        speech, made: ``[160 F]``, the original and what the vocoder made.
+        features, found: ``[F, 20]``, of the original and of what was made.
+        title: one line over it all.
+
+    Raises:
+        AetherError: the file cannot be written.
+    """
+    levels = [spectrogram(audio) for audio in (speech, made)]
+    top = float(np.percentile(levels[0], TOP_PERCENTILE))
+    styles: tuple[dict[str, Any], ...] = (
+        {"color": BLUE, "lw": 5.0, "alpha": 0.45, "label": "original"},
+        {"color": ORANGE, "lw": 1.6, "label": "re-analysed"},
+    )
+    with canvas(path, 12.8, 6.6, title) as figure:
+        grid = figure.add_gridspec(2, 2, height_ratios=(1.3, 1))
+        drawn = []
+        for column, name in enumerate(("Original", "Made from its features")):
+            axes = figure.add_subplot(grid[0, column])
+            image = draw_spectrogram(axes, levels[column], top)
+            axes.set(title=name, xlabel="time [s]", ylabel="frequency [kHz]")
+            drawn.append(axes)
+        figure.colorbar(image, ax=drawn, label="level [dB]", pad=0.01)
+        contours = figure.add_subplot(grid[1, :])
+        draw_f0(contours, [(f0_contour(rows), s) for rows, s in zip((features, found), styles, strict=True)], F0_LIMITS)
+        contours.set(xlabel="time [s]", title="F0 contour (voiced frames)")
+        contours.legend(loc="upper right", ncols=2)

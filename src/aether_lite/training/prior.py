@@ -1,0 +1,249 @@
+"""``train-prior``: priors of the bits of a hash codec, fitted on prepared speech and measured on real files."""
+
+# ruff: noqa: RUF009  (`option` makes dataclass fields)
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from aether_lite.codec import SpiHash, load_hash_codec
+from aether_lite.codec.loading import codec_path
+from aether_lite.container.files import read_stream
+from aether_lite.container.layout import BitArray, Header, bit_array, token_bits
+from aether_lite.container.prior import MAX_HIDDEN, Prior, save_prior
+from aether_lite.container.prior_fit import FitSettings, fit_prior
+from aether_lite.container.streams import TokenWriter
+from aether_lite.container.weights import weights_id
+from aether_lite.data.pairs import Clip, read_frames
+from aether_lite.errors import AetherError
+from aether_lite.hash import BIT_RATES
+from aether_lite.payload import FRAMES_PER_SECOND
+from aether_lite.training.config import DataConfig
+from aether_lite.training.options import check_rules, option
+from aether_lite.training.provenance import origin
+from aether_lite.training.run import corpora
+
+BATCH_FRAMES = 16_384  # encoded at a time, padding included
+FRAMES_PER_HOUR = 360_000
+_DEFAULTS = FitSettings()
+
+Progress = Callable[[int, int], None]
+"""Told how much of how much is done."""
+
+
+@dataclass
+class PriorConfig(DataConfig):
+    """Options of ``train-prior``."""
+
+    DESCRIPTION: ClassVar[str] = (
+        "Fit priors for entropy-coded .aeth files on the bits of a hash codec, one for each bit rate."
+    )
+
+    codec: str = option("hash_small", "hash codec: name of released weights, or a file", path=True)
+    bitrate: list[int] = option(list(BIT_RATES), "bit rates to fit a prior for [bit/s]")
+    hours: float = option(4.0, "speech to fit on at most, chosen at random [h]")
+    valid_clips: int = option(200, "clips to measure on at most, of either root")
+    hidden: int = option(_DEFAULTS.hidden, "hidden units of the network; 0 for tables only")
+    steps: int = option(_DEFAULTS.steps, "gradient steps")
+    batch: int = option(_DEFAULTS.batch, "tokens a step")
+    learning_rate: float = option(_DEFAULTS.learning_rate, "of Adam at the start")
+    out: str = option("runs/prior", "folder for prior_<codec>_<bit rate>.safetensors", path=True, free=True)
+
+    def check(self) -> None:
+        """Raise AetherError for an option out of range."""
+        rates = ", ".join(map(str, BIT_RATES))
+        check_rules(
+            [
+                (len(self.bitrate) > 0 and set(self.bitrate) <= set(BIT_RATES), f"bitrate: of {rates}"),
+                (self.hours > 0, "hours: above 0"),
+                (0 <= self.hidden <= MAX_HIDDEN, f"hidden: 0 to {MAX_HIDDEN}"),
+                (min(self.steps, self.batch, self.valid_clips) >= 1, "steps, batch, valid_clips: at least 1"),
+                (self.learning_rate > 0, "learning_rate: above 0"),
+            ]
+        )
+        super().check()
+
+
+@dataclass(frozen=True)
+class Row:
+    """Measures of one prior: sizes of files of training and of validation clips."""
+
+    bit_rate: int
+    file_bytes: int
+    train: Sizes
+    valid: Sizes
+
+
+def run(config: PriorConfig, say: Callable[[str], None], progress: Progress | None = None) -> list[Row]:
+    """Fit, write and measure the priors that the options ask for.
+
+    Args:
+        config: options.
+        say: told each step, and the table in the end.
+        progress: told how much of a step is done.
+
+    Raises:
+        AetherError: codec, data or folder that cannot be used.
+    """
+    path = codec_path(config.codec)
+    model, _ = load_hash_codec(path)
+    train, valid = corpora(config)
+    out = Path(config.out)
+    out.mkdir(parents=True, exist_ok=True)
+    fitted = _some(train.clips, config.seed, hours=config.hours)
+    measured = _some(valid.clips, config.seed, count=config.valid_clips)
+    say(f"encoding {len(fitted)} training and {len(measured)} validation clips")
+    bits, unseen = clip_bits(model, fitted, progress), clip_bits(model, measured, progress)
+    settings = FitSettings(config.hidden, config.steps, config.batch, config.learning_rate, seed=config.seed)
+    frames, model_id = model.config.token_frames, weights_id(model.state_dict())
+    rows = []
+    for bit_rate in sorted(config.bitrate):
+        say(f"{bit_rate} bit/s: fitting on {sum(map(len, bits))} tokens")
+        seen = at_rate(bits, bit_rate, frames)
+        prior = fit_prior(seen, settings)
+        target = out / f"prior_{path.stem}_{bit_rate}.safetensors"
+        save_prior(prior, target, model_id, origin(config, config.steps, train))
+        say(f"{target}: measuring")
+        header = Header(bit_rate, model_id, frames)
+        sizes = [
+            file_sizes(clips, header, prior, progress)
+            for clips in (seen[: config.valid_clips], at_rate(unseen, bit_rate, frames))
+        ]
+        rows.append(Row(bit_rate, target.stat().st_size, *sizes))
+    say(table(rows, frames / FRAMES_PER_SECOND))
+    return rows
+
+
+def table(rows: Sequence[Row], token_s: float) -> str:
+    """Markdown: bits of a token's share of the blocks, and file sizes relative to plain files.
+
+    Args:
+        rows: at least one.
+        token_s: length of a token [s].
+    """
+    lines = [
+        "| bit/s | bits a token, plain | train | valid | valid files, % of plain | without headers | prior [kB] |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        blocks = (row.valid.coded - row.valid.overhead) / (row.valid.plain - row.valid.overhead)
+        plain = 8 * (row.valid.plain - row.valid.overhead) / row.valid.tokens
+        lines.append(
+            f"| {row.bit_rate} | {plain:.1f} | {row.train.bits_per_token:.1f} | {row.valid.bits_per_token:.1f} | "
+            f"{100 * row.valid.share:.1f} | {100 * blocks:.1f} | {row.file_bytes / 1000:.0f} |"
+        )
+    clips = rows[-1].valid
+    seconds = clips.tokens * token_s / clips.clips
+    lines.append(f"{clips.clips} validation clips of {seconds:.1f} s on average, one file each, decoded back and equal")
+    return "\n".join(lines)
+
+
+def _some(clips: Sequence[Clip], seed: int, hours: float | None = None, count: int | None = None) -> list[Clip]:
+    """Clips in random order, at least two: the first ``count`` of them, or those that fill ``hours``."""
+    order = [clips[index] for index in np.random.default_rng(seed).permutation(len(clips))]
+    if hours is not None:
+        count = int(np.searchsorted(np.cumsum([clip.frames for clip in order]), hours * FRAMES_PER_HOUR)) + 1
+    return order[: max(2, count or 0)]
+
+
+def clip_bits(model: SpiHash, clips: Sequence[Clip], progress: Progress | None = None) -> list[BitArray]:
+    """Bits ``[K, n] uint8`` of every clip at the highest rate; those of a lower one are its first ones.
+
+    Clips are encoded many at a time, so that a bit within rounding of its threshold may differ from what
+    :meth:`~aether_lite.codec.hash_codec.HashCodec.encode` gives; chances do not depend on so few.
+    """
+    order = sorted(range(len(clips)), key=lambda index: clips[index].frames)
+    frames = model.config.token_frames
+    found: dict[int, BitArray] = {}
+    while len(found) < len(order):
+        rest = order[len(found) :]
+        longest = -(-clips[rest[0]].frames // frames) * frames
+        chosen = rest[: max(1, BATCH_FRAMES // longest)]
+        longest = -(-clips[chosen[-1]].frames // frames) * frames
+        rows = torch.stack([_padded(clips[index], longest) for index in chosen])
+        sent, _ = model.encode(rows, BIT_RATES[-1])
+        for index, bits in zip(chosen, bit_array(sent), strict=True):
+            found[index] = bits[: -(-clips[index].frames // frames)]
+        if progress is not None:
+            progress(len(found), len(order))
+    return [found[index] for index in range(len(clips))]
+
+
+def at_rate(clips: Sequence[BitArray], bit_rate: int, token_frames: int) -> list[BitArray]:
+    """The same clips at a lower rate: the first bits of every token."""
+    width = token_bits(bit_rate, token_frames)
+    return [np.ascontiguousarray(clip[:, :width]) for clip in clips]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes of the same clips, one file each, everything counted.
+
+    Attributes:
+        tokens: in all clips.
+        clips: their number.
+        plain, coded: bytes of plain and of entropy-coded files.
+        overhead: bytes of headers and trailers, the same in both.
+    """
+
+    tokens: int
+    clips: int
+    plain: int
+    coded: int
+    overhead: int
+
+    @property
+    def share(self) -> float:
+        """Coded size relative to the plain one."""
+        return self.coded / self.plain
+
+    @property
+    def bits_per_token(self) -> float:
+        """Bits of the coded blocks, with marks and check sums, without header and trailer."""
+        return 8 * (self.coded - self.overhead) / self.tokens
+
+
+def file_sizes(clips: Sequence[BitArray], header: Header, prior: Prior, progress: Progress | None = None) -> Sizes:
+    """Write every clip as a plain and as a coded file, read the coded one back, and count.
+
+    Args:
+        clips: ``[K, n] uint8``.
+        header: of the plain files.
+        prior: for its rate.
+        progress: told after each clip.
+
+    Raises:
+        AetherError: the extra ``entropy`` is not installed, or a file does not give its bits back.
+    """
+    coded_header = header.coded(prior.identity)
+    plain = coded = 0
+    for done, clip in enumerate(clips, 1):
+        data = _file(coded_header, clip, prior)
+        back = read_stream(io.BytesIO(data), "coded clip", prior=prior)
+        if not np.array_equal(back.bits, clip):
+            raise AetherError(f"coded clip {done}: does not give its bits back")
+        plain += len(_file(header, clip, None))
+        coded += len(data)
+        if progress is not None:
+            progress(done, len(clips))
+    empty = len(_file(header, clips[0][:0], None))
+    return Sizes(sum(map(len, clips)), len(clips), plain, coded, len(clips) * empty)
+
+
+def _file(header: Header, bits: BitArray, prior: Prior | None) -> bytes:
+    writer = TokenWriter(header, prior)
+    return writer.push(bits) + writer.finish(len(bits) * header.token_samples)
+
+
+def _padded(clip: Clip, frames: int) -> torch.Tensor:
+    """``[frames, 20]``: a clip's rows, its last one repeated."""
+    rows = torch.from_numpy(read_frames(clip, 0, clip.frames))
+    return F.pad(rows.T, (0, frames - len(rows)), mode="replicate").T

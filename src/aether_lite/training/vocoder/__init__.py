@@ -1,1 +1,0 @@
-"""Training of the vocoder by itself, on features and the speech they come from."""

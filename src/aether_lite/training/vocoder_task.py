@@ -1,0 +1,279 @@
+"""The vocoder's training by itself: first on spectra, then against discriminators.
+
+===============  =======================  =========================================  ==========================
+stage            from step                losses                                     what trains
+===============  =======================  =========================================  ==========================
+``spectral``     0                        spectral, continuation                     the whole vocoder
+``adversarial``  ``spectral_steps``       spectral, feature matching, GAN            discriminators; after
+                                                                                     ``discriminator_steps``
+                                                                                     also the sub-frame network
+===============  =======================  =========================================  ==========================
+
+The conditioning network and the gain stay as they are in the second stage, as in the public recipe.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+from aether_lite.audio import write_audio
+from aether_lite.codec.loading import DEFAULT_CODEC, codec_path, load_codec
+from aether_lite.data.corpus import Corpus, read_frames
+from aether_lite.data.loader import Loader
+from aether_lite.data.pairs import common_kind, read_speech
+from aether_lite.features.layout import FRAME
+from aether_lite.losses.adversarial import feature_matching_loss, generator_loss
+from aether_lite.losses.continuation import continuation_loss
+from aether_lite.losses.spectral import root_stft_loss
+from aether_lite.metrics import METRICS, missing_line
+from aether_lite.metrics.resynthesis import SPECTRAL, reanalysed, resynthesis_measures
+from aether_lite.training.batches import Batch
+from aether_lite.training.capture import CapturedStep, Step
+from aether_lite.training.codec_validation import chosen_clips
+from aether_lite.training.discriminator import BETAS, Discriminator, discriminator_step
+from aether_lite.training.distributed import DistributedContext, check_share
+from aether_lite.training.loop import MODEL, Task, Validation
+from aether_lite.training.optimiser import descend, rate_factor, set_rates
+from aether_lite.training.pictures import loss_curves, vocoder_page
+from aether_lite.training.provenance import origin
+from aether_lite.training.run_logger import RunLogger
+from aether_lite.training.vocoder_config import KNOWN_FRAMES, VocoderConfig
+from aether_lite.training.vocoder_data import MakeBatch, with_decoded
+from aether_lite.vocoder import FARGAN, load_fargan, periods_from_features, save_fargan_safetensors, synthesize
+from aether_lite.vocoder.checkpoint import save_public_checkpoint
+
+SPECTRAL_BETAS = (0.8, 0.95)  # Opus, FARGAN stage 1
+FROZEN_IN_ADVERSARIAL = ("cond_net.", "sig_net.cond_gain_dense.")
+ADVERSARIAL, DISCRIMINATOR = "adversarial", "discriminator"
+MEASURED = ("estoi", "pesq_wb", "dnsmos_ovrl")  # of the audio, where the packages are installed
+MAX_FRAMES = 500  # of each validation clip
+KEPT = 2  # clips whose audio is written
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where a step lies in a run.
+
+    Attributes:
+        name: ``spectral`` or ``adversarial``.
+        batch, frames: items, and frames made of each.
+        trains: whether the vocoder learns in this step.
+        factor: its learning rate, relative to the stage's peak.
+    """
+
+    name: str
+    batch: int
+    frames: int
+    trains: bool
+    factor: float
+
+    @property
+    def adversarial(self) -> bool:
+        """Whether discriminators take part."""
+        return self.name == ADVERSARIAL
+
+
+def stage_at(config: VocoderConfig, step: int) -> Stage:
+    """Stage of a step, counted from 0."""
+    if step < config.spectral_steps:
+        factor = rate_factor(step, config.spectral_steps, config.warmup, config.final_rate)
+        return Stage("spectral", config.batch, config.frames, True, factor)
+    within, length = step - config.spectral_steps - config.discriminator_steps, config.adversarial_steps
+    factor = rate_factor(max(within, 0), length - config.discriminator_steps, config.warmup, config.final_rate)
+    return Stage(ADVERSARIAL, config.adversarial_batch, config.adversarial_frames, within >= 0, factor)
+
+
+class VocoderTask(Task):
+    """Vocoder and discriminators of one run."""
+
+    config: VocoderConfig
+
+    def __init__(self, config: VocoderConfig, corpus: Corpus, context: DistributedContext) -> None:
+        super().__init__(config, corpus, context)
+        check_share(context, batch=config.batch, adversarial_batch=config.adversarial_batch)
+        _ = corpus.kinds  # audio that does not belong to its features is to be an error now
+        torch.manual_seed(config.seed)
+        self.vocoder = (load_fargan(Path(config.init)) if config.init else FARGAN()).to(context.device).train()
+        if config.compiled:
+            self.vocoder.sig_net.compile(fullgraph=True, dynamic=False)
+        self.average: FARGAN = copy.deepcopy(self.vocoder).eval().requires_grad_(False)
+        self.discriminator = Discriminator(config.spectrogram_sizes, config.periods).to(context.device)
+        self.codec = load_codec(codec_path(config.codec or DEFAULT_CODEC))[0].to(context.device).eval()
+        self.captured = config.captured and context.device.type == "cuda" and context.size == 1
+        self.networks = {MODEL: self.vocoder, DISCRIMINATOR: self.discriminator}
+        named = self.vocoder.named_parameters()
+        last = [parameter for name, parameter in named if not name.startswith(FROZEN_IN_ADVERSARIAL)]
+        self.optimisers = {
+            "spectral": self._adamw(
+                self.vocoder.parameters(), config.learning_rate, SPECTRAL_BETAS, config.weight_decay
+            ),
+            ADVERSARIAL: self._adamw(last, config.adversarial_rate, BETAS),
+            DISCRIMINATOR: self._adamw(self.discriminator.parameters(), config.discriminator_rate, BETAS),
+        }
+        self._steps: dict[tuple[str, bool], Step] = {}
+
+    def _adamw(
+        self, parameters: Iterable[nn.Parameter], rate: float, betas: tuple[float, float], decay: float = 0.0
+    ) -> AdamW:
+        """Its rate is a tensor on the GPU where a recorded step reads it: a number would be recorded as it is."""
+        group = {"params": list(parameters), "peak": rate}
+        lr = torch.tensor(rate, device=self.context.device) if self.captured else rate
+        return AdamW([group], lr, betas, weight_decay=decay, capturable=self.captured)
+
+    def batches(self, first: int) -> Loader[Batch]:
+        """This process's batches from step ``first`` to the end."""
+        config, context, form = self.config, self.context, self.codec.config
+        make = MakeBatch(self.corpus, config, context.rank, context.size, form.token_frames, form.lookahead)
+        cuda = context.device.type == "cuda"
+        return Loader(make, range(first, config.steps), workers=config.workers, pin_memory=cuda)
+
+    def train_step(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        """One step of the networks that the stage trains."""
+        config, stage = self.config, stage_at(self.config, step)
+        torch.manual_seed((config.seed * 2**20 + step) * 2**10 + self.context.rank)  # of the activations' noise
+        features = with_decoded(batch, self.codec, config.seed, step)
+        set_rates(self.optimisers[stage.name], stage.factor)
+        assert batch.audio is not None
+        return dict(self._step_of(stage)(features, batch.audio))
+
+    def _step_of(self, stage: Stage) -> Step:
+        """The function that makes steps of this kind; recorded on a GPU."""
+        key = stage.name, stage.trains
+        if key not in self._steps:
+            for name, parameter in self.vocoder.named_parameters():
+                parameter.requires_grad_(not (stage.adversarial and name.startswith(FROZEN_IN_ADVERSARIAL)))
+            changed: list[nn.Module] = [self.vocoder]
+            used, plain = [self.optimisers[stage.name]], self._spectral
+            if stage.adversarial:
+                changed.append(self.discriminator)
+                plain = self._adversarial if stage.trains else self._judge
+                used.append(self.optimisers[DISCRIMINATOR])
+            self._steps[key] = CapturedStep(plain, changed, used) if self.captured else plain
+        return self._steps[key]
+
+    def _spectral(self, features: Tensor, target: Tensor) -> dict[str, Tensor]:
+        whole, after = speak(self.vocoder, features, target), KNOWN_FRAMES * FRAME
+        terms = {
+            "spectral": root_stft_loss(whole, target, reduce=self.context.total),
+            "continuation": continuation_loss(whole[:, after:], target[:, after:], self.context.total),
+        }
+        return self._descend("spectral", terms, {"spectral": 1.0, "continuation": self.config.continuation_weight})
+
+    def _adversarial(self, features: Tensor, target: Tensor) -> dict[str, Tensor]:
+        self.discriminator.requires_grad_(False)  # its gradients would be thrown away
+        whole, reduce = speak(self.vocoder, features, target), self.context.total
+        spectral = root_stft_loss(whole, target, reduce=reduce)
+        judged = self.discriminator(whole)
+        with torch.no_grad():
+            truth = self.discriminator(target)
+        terms = {
+            "spectral": spectral,
+            "feature_matching": feature_matching_loss(truth, judged, reduce),
+            "adversarial": generator_loss(judged, reduce=reduce),
+        }
+        config = self.config
+        weights = {"spectral": config.spectral_weight, "feature_matching": config.matching_weight, "adversarial": 1.0}
+        parts = self._descend(ADVERSARIAL, terms, weights)
+        return {**parts, DISCRIMINATOR: self._discriminator_step(target, whole.detach())}
+
+    def _judge(self, features: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Only the discriminators learn."""
+        with torch.no_grad():
+            made = speak(self.vocoder, features, target)
+        loss = self._discriminator_step(target, made)
+        return {"total": loss, DISCRIMINATOR: loss}
+
+    def _discriminator_step(self, real: Tensor, made: Tensor) -> Tensor:
+        self.discriminator.requires_grad_(True)
+        return discriminator_step(self.discriminator, self.optimisers[DISCRIMINATOR], real, made, self.context)
+
+    def _descend(self, name: str, terms: dict[str, Tensor], weights: dict[str, float]) -> dict[str, Tensor]:
+        """One step of an optimiser down the weighted sum; returns the terms, unweighted."""
+        total = torch.stack([weights[term] * value for term, value in terms.items()]).sum()
+        norm = descend(self.optimisers[name], total, self.config.gradient_norm, self.context)
+        return {"total": total.detach(), "gradient": norm, **{term: value.detach() for term, value in terms.items()}}
+
+    def stage_name(self, step: int) -> str:
+        """Stage of a step."""
+        return stage_at(self.config, step).name
+
+    def learns(self, step: int) -> bool:
+        """Whether the vocoder changes in a step."""
+        return stage_at(self.config, step).trains
+
+    def introduction(self) -> Sequence[str]:
+        """What cannot be measured here."""
+        lacking = missing_line(MEASURED)
+        return () if lacking is None else (lacking,)
+
+    def prepare_validation(self, valid: Corpus) -> None:
+        """Read the clips to vocode."""
+        clips = [(clip, min(clip.frames, MAX_FRAMES)) for clip in chosen_clips(valid, self.config.valid_clips)]
+        self.features = [torch.from_numpy(read_frames(clip, 0, n)) for clip, n in clips]
+        self.speech = [torch.from_numpy(read_speech(clip, common_kind([clip]), 0, n)) for clip, n in clips]
+
+    def validate(self, step: int, logger: RunLogger) -> Validation:
+        """Vocode the clips, log figures, audio and pictures; the spectral loss decides which checkpoint is best."""
+        out, made = Path(self.config.out), []
+        for rows in self.features:
+            made.append(synthesize(rows.to(self.context.device), self.average).cpu())
+        numbers = self._measured(made)
+        logger.validation(step, "vocoder", numbers)
+        logger.say(f"step {step}: " + ", ".join(f"{name} {value:.4f}" for name, value in numbers.items()))
+        for number, audio in enumerate(made[:KEPT]):
+            logger.audio(f"valid/{number}", audio, step)
+            write_audio(out / f"valid_{number}.wav", audio.numpy())
+        if self.config.save_visualization:
+            page, title = out / f"validation_{step:08d}.png", f"Step {step}: vocoder on features of unseen speech"
+            vocoder_page(page, self.speech[0], made[0], self.features[0], reanalysed(made[0]), title)
+            loss_curves(logger.log, out / "losses.png")
+            logger.picture("valid/page", page, step)
+        return Validation(numbers[SPECTRAL])
+
+    def _measured(self, made: Sequence[Tensor]) -> dict[str, float]:
+        """Figures over all clips; those that are not defined or cannot be measured here are left out."""
+        clips = [
+            resynthesis_measures(audio, speech, rows, MEASURED)
+            for audio, speech, rows in zip(made, self.speech, self.features, strict=True)
+        ]
+        frames = [float(len(rows)) for rows in self.features]
+        numbers = {SPECTRAL: fmean(clip[SPECTRAL] for clip in clips)}
+        for name in clips[0].keys() - {SPECTRAL}:
+            numbers[name] = METRICS[name].over_clips([clip[name] for clip in clips], frames)
+        return {name: numbers[name] for name in clips[0] if math.isfinite(numbers[name])}
+
+    def export(self, step: int) -> None:
+        """Write the averaged weights as safetensors and in the public checkpoint layout."""
+        config = self.config
+        notes = {name: str(value) for name, value in origin(config, step, self.corpus).items()}
+        save_fargan_safetensors(self.average, config.exported, notes)
+        save_public_checkpoint(
+            self.average,
+            config.exported.with_suffix(".pth"),
+            batch_size=config.batch,
+            lr=config.learning_rate,
+            sequence_length=config.frames,
+            adam_betas=list(SPECTRAL_BETAS),
+            epoch=step,
+        )
+
+    def next_command(self) -> str:
+        """What to type when the run is finished."""
+        return f"aether-lite vocode IN.f32 OUT.wav --fargan-ckpt {self.config.exported}"
+
+
+def speak(vocoder: FARGAN, features: Tensor, target: Tensor) -> Tensor:
+    """Known and made samples ``[B, N]``, aligned with ``target [B, N]``; features are ``[B, N / 160 + 4, 20]``."""
+    known = target[:, : KNOWN_FRAMES * FRAME]
+    frames = target.shape[1] // FRAME - KNOWN_FRAMES
+    made = vocoder(features, periods_from_features(features), frames, known)
+    return torch.cat((known, made), dim=1)
