@@ -21,7 +21,7 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), *CA
 RECORDS = [path for path in PAGES if "notebook" in path.parts]  # of older commits: their commands may be gone
 README_LINES = 150
 CARD_LINES = 60
-SCRIPTS = {"training/spi_jscc_train.py": "train", "training/ear_train.py": "train-ear"}
+SCRIPTS = {"training/spi_jscc_train.py": "train", "training/ear_train.py": "train-mel-predictor"}
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
 SHELL = re.compile(r"^ *```sh\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 
