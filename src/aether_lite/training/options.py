@@ -105,7 +105,7 @@ def parse(kind: type[Options], arguments: Sequence[str], prog: str) -> list[Opti
             given[name] = _pairs(name, value, get_args(hints[name])[1])
     given = {name: value for name, value in given.items() if value != []}
     common, stages = _read_recipe(kind, Path(path), command) if path else ({}, [("", {})])
-    made = []
+    made: list[Options] = []
     for number, (title, own) in enumerate(stages):
         shared = [
             {name: value for name, value in values.items() if number == 0 or name != kind.START}
