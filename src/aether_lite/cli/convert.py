@@ -25,7 +25,7 @@ def features(
     from aether_lite.audio import read_audio
     from aether_lite.features import extract_features
 
-    rows = extract_features(read_audio(source))
+    rows = extract_features(read_audio(source))  # the specification: samples as they are, never conditioned
     files.write_features(destination, rows, columns)
     console(quiet).print(f"{destination}: {len(rows)} frames of 10 ms, {columns} values each")
 

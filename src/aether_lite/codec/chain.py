@@ -19,6 +19,7 @@ from aether_lite.codec.steps import fastest_steps
 from aether_lite.errors import AetherError
 from aether_lite.features import extract_features
 from aether_lite.features.analysis import int16_scale
+from aether_lite.features.conditioning import condition as conditioned
 from aether_lite.features.layout import FRAME, INT16_SCALE, NUM_FREE
 from aether_lite.spi import State
 from aether_lite.vocoder import (
@@ -91,25 +92,30 @@ class SpeechChain:
         """Algorithmic latency, speech to speech."""
         return latency(self.token_frames, self.model.config.lookahead)
 
-    def features(self, speech: ArrayLike | Tensor) -> Tensor:
+    def features(self, speech: ArrayLike | Tensor, condition: bool = True) -> Tensor:
         """Features of whole tokens ``[B, F, 20]`` of speech ``[N]`` or ``[B, N]`` in [-1, 1] at 16 kHz.
 
-        The end is padded with silence to a whole token.
+        The end is padded with silence to a whole token. Without ``condition`` DC and rumble stay, see
+        :mod:`aether_lite.features.conditioning`.
         """
-        rows = [extract_features(clip)[:, :NUM_FREE] for clip in self._whole(speech)]
+        rows = [extract_features(clip)[:, :NUM_FREE] for clip in self._whole(speech, condition)]
         return torch.from_numpy(np.stack(rows))
 
-    def samples(self, speech: ArrayLike | Tensor) -> Tensor:
+    def samples(self, speech: ArrayLike | Tensor, condition: bool = True) -> Tensor:
         """Samples of whole tokens ``[B, 160 F] float32`` in [-1, 1], those that :meth:`features` are of."""
-        return torch.from_numpy(np.stack([int16_scale(clip) for clip in self._whole(speech)]) / INT16_SCALE).float()
+        clips = self._whole(speech, condition)
+        return torch.from_numpy(np.stack([int16_scale(clip) for clip in clips]) / INT16_SCALE).float()
 
-    def _whole(self, speech: ArrayLike | Tensor) -> NDArray[Any]:
-        """Speech as ``[B, N']`` of whole tokens."""
+    def _whole(self, speech: ArrayLike | Tensor, condition: bool) -> NDArray[Any]:
+        """Speech as ``[B, N']`` of whole tokens, conditioned or as it is."""
         array = speech.numpy(force=True) if isinstance(speech, Tensor) else np.asarray(speech)
         if array.ndim not in (1, 2) or array.shape[-1] == 0:
             raise AetherError(f"speech must be [N] or [B, N] with N > 0 samples, not {array.shape}")
         missing = -array.shape[-1] % (self.token_frames * FRAME)
-        return np.pad(np.atleast_2d(array), ((0, 0), (0, missing)))
+        clips = np.atleast_2d(array)
+        if condition:
+            clips = np.stack([conditioned(clip) for clip in clips])
+        return np.pad(clips, ((0, 0), (0, missing)))
 
     def whole_tokens(self, features: Tensor) -> Tensor:
         """Features ``[B, F', 20] float32`` of whole tokens: the last row is repeated to fill a part token.

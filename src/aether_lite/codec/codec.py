@@ -45,7 +45,12 @@ class Codec(SpeechChain):
         super().__init__(model, provenance, vocoder)
 
     def encode(
-        self, speech: ArrayLike | Tensor, rate: int = 1000, target_snr_db: float | None = None, search: int = 0
+        self,
+        speech: ArrayLike | Tensor,
+        rate: int = 1000,
+        target_snr_db: float | None = None,
+        search: int = 0,
+        condition: bool = True,
     ) -> Symbols:
         """Symbols of speech.
 
@@ -55,13 +60,14 @@ class Codec(SpeechChain):
             target_snr_db: Es/N0 the link is designed for [dB]; None encodes for any channel.
             search: steps of a search for better symbols, which needs ``target_snr_db``, see
                 :mod:`aether_lite.codec.search`; 0 for none.
+            condition: remove DC and rumble first, see :mod:`aether_lite.features.conditioning`.
 
         Returns:
             ``[B, K, n] complex64`` with K = ceil(N / 640) tokens of 40 ms (of the released codec) and mean power 1 over
             speech.
         """
-        samples = self.samples(speech) if search else None
-        return self.encode_features(self.features(speech), rate, target_snr_db, search, samples)
+        samples = self.samples(speech, condition) if search else None
+        return self.encode_features(self.features(speech, condition), rate, target_snr_db, search, samples)
 
     def searching(self, rate: int, target_snr_db: float, steps: int) -> SymbolSearch:
         """A stream of features to symbols found in ``steps`` steps, see :mod:`aether_lite.codec.search`."""

@@ -42,18 +42,21 @@ class HashCodec(SpeechChain):
 
         return BitSearch(self.model, self.listener, rate, steps)
 
-    def encode(self, speech: ArrayLike | Tensor, rate: int = DEFAULT_RATE, search: int = 0) -> Bits:
+    def encode(
+        self, speech: ArrayLike | Tensor, rate: int = DEFAULT_RATE, search: int = 0, condition: bool = True
+    ) -> Bits:
         """Bits of speech.
 
         Args:
             speech: ``[N]`` or ``[B, N]`` at 16 kHz, float in [-1, 1] or int16.
             rate: bit/s, one of 300, 600, 1200, 2400.
             search: steps of a search for better bits, see :mod:`aether_lite.codec.search`; 0 for none.
+            condition: remove DC and rumble first, see :mod:`aether_lite.features.conditioning`.
 
         Returns:
             ``[B, K, n]``, +1 and -1, with K = ceil(N / 1280) tokens of 80 ms; the same for an item alone or in a batch.
         """
-        return self.encode_features(self.features(speech), rate, search)
+        return self.encode_features(self.features(speech, condition), rate, search)
 
     def encode_features(self, features: Tensor, rate: int = DEFAULT_RATE, search: int = 0) -> Bits:
         """Bits of features ``[B, F, 20 or more]``; a last part token is filled by repeating the last row.

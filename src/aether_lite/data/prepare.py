@@ -163,7 +163,7 @@ def make_pair(task: Task) -> Outcome:
     frames = len(audio) // FRAME
     pcm = np.clip(np.rint(audio[: frames * FRAME] * np.float32(INT16_SCALE)), -INT16_SCALE, INT16_SCALE - 1)
     samples = pcm.astype(np.int16)
-    features = extract_features(samples)
+    features = extract_features(samples)  # the specification: samples as they are, never conditioned
     try:
         # A killed run must not leave features beside samples of something else: old features go first, new come last.
         task.features.unlink(missing_ok=True)

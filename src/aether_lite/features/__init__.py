@@ -2,6 +2,7 @@
 
 from aether_lite.features.analysis import StreamingExtractor, extract_features, frame_correlations
 from aether_lite.features.bark import bands_from_cepstrum, cepstrum_from_bands
+from aether_lite.features.conditioning import Conditioner, condition
 from aether_lite.features.files import (
     PcmKind,
     detect_pcm_kind,
@@ -40,10 +41,12 @@ __all__ = [
     "SAMPLE_RATE",
     "TRACKER_LOOKAHEAD_FRAMES",
     "VOICING",
+    "Conditioner",
     "PcmKind",
     "StreamingExtractor",
     "bands_from_cepstrum",
     "cepstrum_from_bands",
+    "condition",
     "detect_pcm_kind",
     "extract_features",
     "f0_from_pitch",

@@ -27,14 +27,15 @@ class BitEncoder:
     Args:
         codec: gives the weights; several streams may share one.
         rate: bit/s, one of 300, 600, 1200, 2400; see :attr:`rate`.
+        condition: remove DC and rumble first, see :mod:`aether_lite.features.conditioning`.
 
     Raises:
         AetherError: an unknown rate.
     """
 
-    def __init__(self, codec: HashCodec, rate: int = DEFAULT_RATE) -> None:
+    def __init__(self, codec: HashCodec, rate: int = DEFAULT_RATE, *, condition: bool = True) -> None:
         self._model = codec.model
-        self._frames = codec.token_frames
+        self._frames, self._condition = codec.token_frames, condition
         self.rate = rate
         self.reset()
 
@@ -49,7 +50,7 @@ class BitEncoder:
 
     def reset(self) -> None:
         """Forget all samples: the next one is the first of a new stream. The rate stays."""
-        self._speech = TokenFeatures(self._frames)
+        self._speech = TokenFeatures(self._frames, self._condition)
         self._memory: State | None = None
 
     def push(self, samples: ArrayLike | Tensor) -> Bits:
@@ -73,7 +74,7 @@ class BitEncoder:
         return bits
 
     def state_dict(self) -> Snapshot:
-        """Everything the next bits depend on, the rate included."""
+        """Everything the next bits depend on, rate and conditioning included."""
         return {
             **self._speech.state_dict(),
             **flattened("rate", self._rate),
@@ -93,6 +94,7 @@ class BitEncoder:
             _, template = self._model.encode(torch.zeros(1, self._frames, NUM_FREE), rate)
             memory = rebuilt("encoder", template, state)
         self._rate, self._speech, self._memory = rate, speech, memory
+        self._condition = speech.conditioned
 
     def _bits(self, tokens: list[Tensor]) -> Bits:
         """Bits of the features ``[1, frames, 20]`` of tokens."""

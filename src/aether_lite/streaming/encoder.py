@@ -42,6 +42,7 @@ class Encoder:
         rate: channel uses per second, one of 150, 300, 500, 600, 700, 1000, 1200; see :attr:`rate`.
         target_snr_db: Es/N0 the link is designed for [dB]; None encodes for any channel.
         steps: computes the networks; None for the codec's ``stream_steps``.
+        condition: remove DC and rumble first, see :mod:`aether_lite.features.conditioning`.
 
     Raises:
         AetherError: a rate or SNR out of range.
@@ -54,11 +55,17 @@ class Encoder:
     """
 
     def __init__(
-        self, codec: Codec, rate: int = 1000, target_snr_db: float | None = None, *, steps: Steps | None = None
+        self,
+        codec: Codec,
+        rate: int = 1000,
+        target_snr_db: float | None = None,
+        *,
+        steps: Steps | None = None,
+        condition: bool = True,
     ) -> None:
         self._model = codec.model
         self._steps = codec.stream_steps if steps is None else steps
-        self._frames = codec.token_frames
+        self._frames, self._condition = codec.token_frames, condition
         self.rate = rate
         self.target_snr_db = target_snr_db
         self.reset()
@@ -83,7 +90,7 @@ class Encoder:
 
     def reset(self) -> None:
         """Forget all samples: the next one is the first of a new stream. Rate and target SNR stay."""
-        self._speech = TokenFeatures(self._frames)
+        self._speech = TokenFeatures(self._frames, self._condition)
         self._memory: State | None = None
 
     def push(self, samples: ArrayLike | Tensor) -> Symbols:
@@ -107,7 +114,7 @@ class Encoder:
         return symbols
 
     def state_dict(self) -> Snapshot:
-        """Everything the next symbols depend on, rate and target SNR included."""
+        """Everything the next symbols depend on, rate, target SNR and conditioning included."""
         target = BLIND if self._target_snr_db is None else self._target_snr_db
         return {
             **self._speech.state_dict(),
@@ -130,6 +137,7 @@ class Encoder:
             _, template = self._model.encode(torch.zeros(1, self._frames, NUM_FREE), rate)
             memory = rebuilt("encoder", template, state)
         self._rate, self._target_snr_db, self._speech, self._memory = rate, target, speech, memory
+        self._condition = speech.conditioned
 
     def _symbols(self, tokens: list[Tensor]) -> Symbols:
         """Symbols of the features ``[1, frames, 20]`` of tokens."""

@@ -21,13 +21,14 @@ class SearchingEncoder:
         codec: gives weights and listener.
         rate: bit/s, one of 300, 600, 1200, 2400.
         steps: of the search.
+        condition: remove DC and rumble first, see :mod:`aether_lite.features.conditioning`.
 
     Raises:
         AetherError: an unknown rate, or the recogniser is not installed.
     """
 
-    def __init__(self, codec: HashCodec, rate: int, steps: int) -> None:
-        self._speech = TokenFeatures(codec.token_frames)
+    def __init__(self, codec: HashCodec, rate: int, steps: int, *, condition: bool = True) -> None:
+        self._speech = TokenFeatures(codec.token_frames, condition)
         self._search = codec.searching(rate, steps)
         self._rate, self._frames = rate, codec.token_frames
 

@@ -9,10 +9,10 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from aether_lite.features import FRAME, NUM_FREE, ROW_LOOKAHEAD_SAMPLES, StreamingExtractor
+from aether_lite.features import FRAME, NUM_FREE, ROW_LOOKAHEAD_SAMPLES, Conditioner, StreamingExtractor, conditioning
 from aether_lite.features.analysis import STATE_SHAPES, int16_scale
 from aether_lite.features.layout import INT16_SCALE, Float32
-from aether_lite.streaming.snapshot import Snapshot, entry, flattened
+from aether_lite.streaming.snapshot import Snapshot, entry, flattened, present
 
 LOOKAHEAD = ROW_LOOKAHEAD_SAMPLES - FRAME  # samples beyond a token's own that its last row needs
 
@@ -22,10 +22,12 @@ class TokenFeatures:
 
     Args:
         frames: frames of 10 ms a token.
+        condition: remove DC and rumble first, see :mod:`aether_lite.features.conditioning`.
     """
 
-    def __init__(self, frames: int) -> None:
+    def __init__(self, frames: int, condition: bool = True) -> None:
         self._frames = frames
+        self._conditioner = Conditioner() if condition else None
         self._extractor = StreamingExtractor()
         self._waiting = np.zeros(0)
         self._started = False  # the extractor is LOOKAHEAD samples into the next token once a token is out
@@ -37,7 +39,8 @@ class TokenFeatures:
             AetherError: another shape or type, or a value that is not finite.
         """
         array = samples.numpy(force=True) if isinstance(samples, Tensor) else np.asarray(samples)
-        joined = np.concatenate([self._waiting, int16_scale(array) / INT16_SCALE])
+        given = int16_scale(array) / INT16_SCALE if self._conditioner is None else self._conditioner.push(array)
+        joined = np.concatenate([self._waiting, given])
         tokens, start = [], 0
         while len(joined) - start >= self._needed:
             end = start + self._needed
@@ -60,17 +63,27 @@ class TokenFeatures:
             **flattened("features", self._extractor.state()),
             **flattened("waiting", self._waiting),
             **flattened("started", self._started),
+            **flattened("conditioner", None if self._conditioner is None else self._conditioner.state()),
         }
 
     @classmethod
     def restored(cls, frames: int, state: Mapping[str, Tensor]) -> TokenFeatures:
         """The object that gave ``state``; raises AetherError where that is not such a state."""
         arrays = {name: entry(f"features.{name}", state, shape).numpy() for name, shape in STATE_SHAPES.items()}
-        speech = cls(frames)
+        speech = cls(frames, present("conditioner", state))
         speech._extractor.load(arrays)
         speech._waiting = entry("waiting", state, (None,)).numpy()
         speech._started = bool(entry("started", state, ()))
+        if speech._conditioner is not None:
+            shapes = conditioning.STATE_SHAPES.items()
+            own = {name: entry(f"conditioner.{name}", state, shape).numpy() for name, shape in shapes}
+            speech._conditioner.load(own)
         return speech
+
+    @property
+    def conditioned(self) -> bool:
+        """Whether DC and rumble are removed."""
+        return self._conditioner is not None
 
     @property
     def _needed(self) -> int:
