@@ -129,8 +129,10 @@ def test_refined_symbols_are_for_the_links_noise_unless_told_another(wav, send):
         assert (result.code, result.err) == (0, "")
         return json.loads(result.out)
 
-    plain, found = record("--snr", 6), record("--snr", 6, "--refine", 10)
-    assert found["feature_loss"] < plain["feature_loss"]
+    # One second over one noise says little (of seeds 0 to 5 the loss falls with five and rises with one): four of them.
+    runs = [(record("--snr", 6, "--seed", n), record("--snr", 6, "--seed", n, "--refine", 10)) for n in range(4)]
+    assert sum(found["feature_loss"] - plain["feature_loss"] for plain, found in runs) < 0
+    plain, found = runs[0]
     assert (plain["search_steps"], found["search_steps"]) == (0, 10)
     assert found["latency_ms"] == plain["latency_ms"] + 10 * (896 - 8)
     assert record("--snr", 6, "--refine", 10, "--target-snr", 6)["feature_loss"] == found["feature_loss"]

@@ -43,10 +43,10 @@ class LinkInput:
 
     @classmethod
     def of_speech(cls, codec: Codec | HashCodec, speech: ArrayLike | Tensor) -> LinkInput:
-        """Features of speech ``[N]`` at 16 kHz; F = floor(N / 160), at least 1."""
+        """Features of conditioned speech ``[N]`` at 16 kHz; F = floor(N / 160), at least 1."""
         start = time.perf_counter()
-        samples = torch.as_tensor(speech)
-        rows = codec.features(samples)[0]
+        given = torch.as_tensor(speech)
+        rows, samples = codec.features(given)[0], codec.samples(given)[0, : len(given)]
         return cls(rows, max(1, len(samples) // FRAME), samples, time.perf_counter() - start)
 
 
