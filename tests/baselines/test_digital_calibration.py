@@ -7,8 +7,7 @@ import torch
 
 from aether_lite.baselines.digital import calibration as calibration_module
 from aether_lite.baselines.digital.calibration import CalibrationRow, binomial_interval, calibration
-from aether_lite.baselines.digital.ldpc import ldpc_code
-from aether_lite.baselines.digital.modem import modulate, soft_bits
+from aether_lite.baselines.digital.modem import ldpc_code, modulate, soft_bits
 from aether_lite.channels import Symbols, awgn, erase, rayleigh
 from aether_lite.errors import AetherError
 

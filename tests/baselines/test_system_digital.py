@@ -12,9 +12,8 @@ import pytest
 import torch
 
 from aether_lite.baselines import Clip, Condition, System, make_system
-from aether_lite.baselines.digital.adaptation import SEED, best_mode, failed_blocks, stored_rates
-from aether_lite.baselines.digital.modes import HASH_MODES
-from aether_lite.baselines.hash_codec import hash_over_ldpc
+from aether_lite.baselines.digital.modes import HASH_MODES, TRIAL_SEED, best_mode, failed_blocks, stored_rates
+from aether_lite.baselines.separation import HashSeparation
 from aether_lite.codec import SpiHash, preset, save_codec
 from aether_lite.features import extract_features
 from aether_lite.link import LinkConfig
@@ -48,7 +47,7 @@ def hashed(hash_path: Path) -> System:
 
 @pytest.fixture(scope="module")
 def coded(hash_path: Path) -> System:
-    return hash_over_ldpc(hash_path, "hash-ldpc")
+    return HashSeparation("hash-ldpc", hash_path)
 
 
 def test_a_hash_codec_file_is_a_system_of_its_own_kind(hashed: System) -> None:
@@ -120,7 +119,7 @@ def test_the_table_has_the_standard_grid() -> None:
 @with_sionna
 def test_stored_error_rates_are_measured_ones() -> None:
     mode = next(mode for mode in HASH_MODES if mode.name == "hash-600-qpsk")
-    failed, blocks = failed_blocks(mode, LinkConfig("mpp", 600, 6.0, SEED))
+    failed, blocks = failed_blocks(mode, LinkConfig("mpp", 600, 6.0, TRIAL_SEED))
     assert stored_rates()[mode.name, "mpp", 600, 6.0] == pytest.approx(failed / blocks, abs=2 / blocks)
 
 
@@ -140,7 +139,7 @@ def test_behind_a_code_all_bits_arrive_or_the_token_is_lost(coded: System, hashe
 def test_a_look_ahead_counts_in_the_latency_with_a_code_and_without(tmp_path: Path) -> None:
     path = tmp_path / "hash_ahead.safetensors"
     save_codec(SpiHash(replace(preset("tiny"), hash="sign", lookahead=1)), path, {})
-    for system in (make_system(f"codec:{path}"), hash_over_ldpc(path, "hash-ldpc")):
+    for system in (make_system(f"codec:{path}"), HashSeparation("hash-ldpc", path)):
         assert system.facts.latency_ms == 185
 
 

@@ -18,10 +18,10 @@ from aether_lite.metrics import clip_feature_loss, estoi
 
 @cache
 def made(name: str) -> System:
-    """A system; one that searches takes two steps, for the time."""
+    """A system; one that refines takes two steps, for the time."""
     system = make_system(name)
-    if getattr(system, "search", 0):
-        system.search = 2  # type: ignore[attr-defined]
+    if getattr(system, "refine", 0):
+        system.refine = 2  # type: ignore[attr-defined]
     return system
 
 

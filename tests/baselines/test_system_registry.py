@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aether_lite.baselines import MissingToolError, available_systems, make_system, system_names
+from aether_lite.baselines import MissingToolError, available_systems, make_system, system, system_names
 from aether_lite.baselines.published import better_model, published_points
 from aether_lite.codec import Codec, save_codec
 from aether_lite.errors import AetherError
@@ -29,6 +29,27 @@ def test_systems_bear_the_name_they_are_registered_by() -> None:
     assert len({system.fingerprint for system in systems}) == len(systems)
     assert len({system.title for system in systems}) == len(systems)
     assert all(system.facts.latency_ms > 0 and system.facts.channel_state for system in systems)
+
+
+def test_a_new_system_is_one_class_under_the_decorator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aether_lite.baselines.registry.SYSTEMS", {})
+
+    @system("nothing")
+    class Nothing:
+        name = "nothing"
+
+    @system("nothing:")
+    def of(what: str) -> Nothing:
+        made = Nothing()
+        made.name = what
+        return made
+
+    assert system_names() == ["nothing"]
+    assert (make_system("nothing").name, make_system("nothing:more").name) == ("nothing", "more")
+    with pytest.raises(ValueError, match="there is a system nothing already"):
+        system("nothing")(Nothing)
+    with pytest.raises(AetherError, match="unknown system 'codec-small'; known: nothing, nothing:PATH"):
+        make_system("codec-small")
 
 
 def test_codec_file_is_a_system(tiny_codec: Codec, tmp_path: Path) -> None:
@@ -66,7 +87,7 @@ def test_absent_sionna_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(importlib.util, "find_spec", without_sionna)
     monkeypatch.setattr(shutil, "which", lambda program: f"/bin/{program}")
-    with pytest.raises(MissingToolError, match=r"sionna-no-rt: pip install aether-lite\[eval\]"):
+    with pytest.raises(MissingToolError, match=r"sionna-no-rt.*pip install '\.\[eval\]'"):
         make_system("codec2-ldpc")
 
 

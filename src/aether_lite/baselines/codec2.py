@@ -1,74 +1,114 @@
-"""Codec2 as a system: its bits in the blocks of a digital mode, or plainly over a binary channel."""
+"""Codec2 (D. Rowe, codec2 1.0) by its programs ``c2enc`` and ``c2dec``, and as a system over a binary channel.
+
+Speech at 16 kHz is resampled to the codec's 8 kHz and back (soxr HQ, without delay). The codec's own delay is taken
+out, so that the decoded speech lies on top of the original.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import subprocess
+from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
+import soxr
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from aether_lite.baselines.air import fingerprint_of
-from aether_lite.baselines.digital.codec2 import CODEC2, RESAMPLERS_MS, Codec2, require_codec2
-from aether_lite.baselines.digital.concealment import concealed, muted
-from aether_lite.baselines.digital.modes import CODEC2_BLOCK_FRAMES, CODEC2_MODES, Mode
-from aether_lite.baselines.separation import Separation
-from aether_lite.baselines.system import Clip, Condition, Facts, Outcome
+from aether_lite.baselines.parts import fingerprint_of
+from aether_lite.baselines.registry import Clip, Condition, Facts, Outcome, system
 from aether_lite.channels.binary import BSC, bsc
-from aether_lite.features.layout import FRAME, SAMPLE_RATE
+from aether_lite.errors import AetherError
+from aether_lite.features.layout import SAMPLE_RATE
+from aether_lite.optional import require_programs
 from aether_lite.payload import Bits
 
-BLOCK_SAMPLES = CODEC2_BLOCK_FRAMES * FRAME
-BAND = "speech up to 4 kHz only, which feature measures count as an error"
+Float32 = NDArray[np.float32]
+PackedBits = NDArray[np.uint8]
+
+CODEC_RATE = 8000  # Hz
+RESAMPLERS_MS = 11.4  # look-ahead of soxr HQ, 16 to 8 kHz and back: impulse response above -60 dB (5.2 + 6.2)
+FULL_SCALE = 32_768  # of int16
+NARROW_BAND = "speech up to 4 kHz only, which feature measures count as an error"
+REPEATED_BLOCKS = 1  # failed blocks in a row that repeat the last good frame
+RAMP_SAMPLES = 160  # 10 ms, fade into and out of silence
 
 
-class Codec2Coder:
-    """Codec2 in blocks; see :class:`~aether_lite.baselines.separation.SpeechCoder`.
+def require_codec2() -> None:
+    """Raise MissingToolError where the programs are not installed."""
+    require_programs("the Codec2 baseline", ("c2enc", "c2dec"), "codec2")
 
-    Args:
-        modes: that will be used.
 
-    Raises:
-        MissingToolError: Codec2's programs are not installed.
+@dataclass(frozen=True)
+class Codec2:
+    """One bit rate of Codec2.
+
+    Attributes:
+        name: as the programs know it.
+        frame_bits: bits of a frame.
+        frame_ms: length of a frame [ms].
+        delay_samples: by which decoded speech lags at 16 kHz, encoder and decoder together: the shift of highest
+            ESTOI over the bundled samples, in steps of 20 samples (``tests/baselines/test_digital_codec2.py``).
     """
 
-    title = "Codec2"
-    trained_on = ""
-    notes = f"a failed block repeats the last good frame, further ones are silent; {BAND}"
+    name: str
+    frame_bits: int
+    frame_ms: int
+    delay_samples: int
 
-    def __init__(self, modes: Sequence[Mode]) -> None:
+    @property
+    def bit_rate(self) -> float:
+        """[bit/s]."""
+        return 1000 * self.frame_bits / self.frame_ms
+
+    def encode(self, speech: Float32) -> PackedBits:
+        """Bits ``[frames, frame_bits]`` of speech ``[N]`` at 16 kHz; a last part frame is filled with silence.
+
+        Raises:
+            MissingToolError: the programs are not installed.
+        """
+        narrow = soxr.resample(speech, SAMPLE_RATE, CODEC_RATE)
+        frame = CODEC_RATE * self.frame_ms // 1000
+        narrow = np.pad(narrow, (0, -len(narrow) % frame))
+        pcm = np.clip(np.rint(narrow * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype("<i2")
+        packed = np.frombuffer(self._run("c2enc", pcm.tobytes()), np.uint8).reshape(len(pcm) // frame, -1)
+        return np.unpackbits(packed, axis=1)[:, : self.frame_bits]
+
+    def decode(self, bits: PackedBits) -> Float32:
+        """Speech ``[N']`` at 16 kHz of bits ``[frames, frame_bits]``, delayed by ``delay_samples``.
+
+        Raises:
+            MissingToolError: the programs are not installed.
+        """
+        pcm = np.frombuffer(self._run("c2dec", np.packbits(bits, axis=1).tobytes()), "<i2")
+        wide: Float32 = soxr.resample(pcm.astype(np.float32) / FULL_SCALE, CODEC_RATE, SAMPLE_RATE)
+        return wide
+
+    def aligned(self, speech: Float32, clip: Clip) -> Tensor:
+        """Decoded speech on top of the clip's and as long ``[160 F]``; silence where it ends earlier."""
+        cut = speech[self.delay_samples :][: len(clip.speech)]
+        return torch.from_numpy(np.pad(cut, (0, len(clip.speech) - len(cut))).astype(np.float32))
+
+    def _run(self, program: str, given: bytes) -> bytes:
         require_codec2()
-        delay = max(CODEC2[mode.speech].delay_samples for mode in modes)
-        self.latency_ms = 10 * CODEC2_BLOCK_FRAMES + RESAMPLERS_MS + 1000 * delay / SAMPLE_RATE
-
-    def fingerprint(self, modes: Sequence[Mode]) -> list[Path | str | bytes]:
-        """What the installed programs do."""
-        return [_spoken_test(mode.speech) for mode in modes]
-
-    def name_of(self, mode: Mode) -> str:
-        """As the programs name it."""
-        return CODEC2[mode.speech].name
-
-    def blocks(self, clip: Clip, mode: Mode) -> Tensor:
-        """Bits ``[K, info_bits] uint8``; the last block is filled with silence."""
-        codec = CODEC2[mode.speech]
-        count = -(-(len(clip.speech) + codec.delay_samples) // BLOCK_SAMPLES)
-        speech = np.pad(clip.speech.numpy(), (0, count * BLOCK_SAMPLES - len(clip.speech)))
-        return torch.from_numpy(codec.encode(speech).reshape(count, -1))
-
-    def heard(
-        self, clip: Clip, mode: Mode, bits: Tensor, valid: Tensor, audio: bool
-    ) -> tuple[Tensor | None, Tensor | None]:
-        """Audio only, whether asked for or not."""
-        codec = CODEC2[mode.speech]
-        frames = bits.numpy().reshape(len(bits), -1, codec.frame_bits)
-        mended, mute = concealed(frames, valid.numpy())
-        speech = muted(codec.decode(mended.reshape(-1, codec.frame_bits)), mute, BLOCK_SAMPLES)
-        return None, _aligned(speech, codec, clip)
+        done = subprocess.run([program, self.name, "-", "-"], input=given, capture_output=True, check=False)
+        if done.returncode != 0:
+            reason = done.stderr.decode(errors="replace").strip().splitlines()
+            raise AetherError(f"{program} {self.name} failed ({reason[-1] if reason else done.returncode})")
+        return done.stdout
 
 
+CODEC2 = {
+    "700c": Codec2("700C", frame_bits=28, frame_ms=40, delay_samples=460),
+    "1300": Codec2("1300", frame_bits=52, frame_ms=40, delay_samples=300),
+    "2400": Codec2("2400", frame_bits=48, frame_ms=20, delay_samples=300),
+    "3200": Codec2("3200", frame_bits=64, frame_ms=20, delay_samples=300),
+}
+"""Bit rates of the baseline, by lower-case name, slowest first."""
+
+
+@system("codec2")
 class PlainCodec2:
     """Codec2's bits over a binary channel without any protection: one system at all of its rates.
 
@@ -87,9 +127,9 @@ class PlainCodec2:
         self.facts = Facts(
             latency_ms=frame + RESAMPLERS_MS + 1000 * delay / SAMPLE_RATE,
             channel_state="hard decisions; needs none",
-            notes=f"latency of the slowest rate; c2dec plays what it gets, errors are not concealed; {BAND}",
+            notes=f"latency of the slowest rate; c2dec plays what it gets, errors are not concealed; {NARROW_BAND}",
         )
-        self.fingerprint = fingerprint_of(*(_spoken_test(name) for name in CODEC2))
+        self.fingerprint = fingerprint_of(*(output_of_programs(name) for name in CODEC2))
 
     def offers(self, condition: Condition) -> bool:
         """On the binary channel, at Codec2's own rates [bit/s]."""
@@ -98,40 +138,50 @@ class PlainCodec2:
     def transmit(self, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
         """Packed bits with errors; audio is made whether asked for or not."""
         codec = self._codecs[condition.rate]
-        missing = codec.delay_samples
-        bits = codec.encode(np.pad(clip.speech.numpy(), (0, missing)))
+        bits = codec.encode(np.pad(clip.speech.numpy(), (0, codec.delay_samples)))
         # One frame of Codec2 as one token; its 20 or 40 ms hold a whole number of bits
         sent = Bits(torch.from_numpy(2.0 * bits - 1).float()[None], condition.rate, codec.frame_ms // 10)
-        arrived = bsc(sent, condition.error_rate or 0.0, state="withheld", seed=seed)
-        turned = arrived.values * sent.values < 0
-        hard = (bits.astype(bool) ^ turned[0].numpy()).astype(np.uint8)
+        received = bsc(sent, condition.error_rate or 0.0, state="withheld", seed=seed)
+        flipped = received.values * sent.values < 0
+        hard = (bits.astype(bool) ^ flipped[0].numpy()).astype(np.uint8)
         return Outcome(
             features=None,
-            audio=_aligned(codec.decode(hard), codec, clip),
+            audio=codec.aligned(codec.decode(hard), clip),
             uses=bits.size,
-            measured={"bit_rate": codec.bit_rate, "bit_error_rate": float(turned.float().mean())},
+            measured={"bit_rate": codec.bit_rate, "bit_error_rate": float(flipped.float().mean())},
         )
 
 
-def separation_systems() -> dict[str, tuple[Mode, ...]]:
-    """Name -> modes: ``codec2-ldpc`` chooses from all, the others are one mode each."""
-    return {"codec2-ldpc": CODEC2_MODES, **{mode.name: (mode,) for mode in CODEC2_MODES}}
+def concealed(frames: PackedBits, valid: NDArray[np.bool_]) -> tuple[PackedBits, NDArray[np.bool_]]:
+    """Frames with those of failed blocks replaced by the last frame of the last good block.
+
+    Args:
+        frames: ``[K, frames, bits]`` of K blocks as they were decoded.
+        valid: ``[K]``, blocks that the receiver takes for good.
+
+    Returns:
+        ``[K, frames, bits]``, and ``[K] bool``: blocks to be muted, because the last good block is more than one
+        block back, or none has come yet.
+    """
+    index = np.arange(len(valid))
+    last = np.maximum.accumulate(np.where(valid, index, -1))
+    repeated = np.broadcast_to(frames[np.maximum(last, 0), -1:], frames.shape)
+    mended = np.where(valid[:, None, None], frames, repeated)
+    return mended, (last < 0) | (index - last > REPEATED_BLOCKS)
 
 
-def codec2_over_ldpc(modes: Sequence[Mode], name: str) -> Separation:
-    """Codec2 with a channel code under a name of :func:`separation_systems`."""
-    return Separation(Codec2Coder(modes), modes, name)
-
-
-def _aligned(speech: np.ndarray, codec: Codec2, clip: Clip) -> Tensor:
-    """Decoded speech on top of the clip's and as long; silence where it ends earlier."""
-    cut = speech[codec.delay_samples :][: len(clip.speech)]
-    return torch.from_numpy(np.pad(cut, (0, len(clip.speech) - len(cut))).astype(np.float32))
+def muted(speech: Float32, mute: NDArray[np.bool_], block_samples: int) -> Float32:
+    """Speech ``[K block_samples]`` with blocks ``mute [K]`` silent, faded over 10 ms."""
+    gain = np.repeat(np.where(mute, 0.0, 1.0), block_samples)
+    padded = np.pad(gain, RAMP_SAMPLES // 2, mode="edge")
+    total = np.concatenate(([0.0], np.cumsum(padded)))
+    smooth = (total[RAMP_SAMPLES:] - total[:-RAMP_SAMPLES])[: len(gain)] / RAMP_SAMPLES
+    return (speech * smooth).astype(np.float32)
 
 
 @cache
-def _spoken_test(speech: str) -> bytes:
-    """What the installed Codec2 makes of a fixed second of sound: differs where its version does."""
+def output_of_programs(speech: str) -> bytes:
+    """Bits and samples of the installed programs for a fixed second of sound: they differ where the version does."""
     time = np.arange(SAMPLE_RATE) / SAMPLE_RATE
     sound = sum(np.sin(2 * np.pi * harmonic * (120 * time + 20 * time**2)) / harmonic for harmonic in range(1, 20))
     codec = CODEC2[speech]

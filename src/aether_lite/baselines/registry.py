@@ -1,105 +1,183 @@
-"""Systems by name.
+"""Systems that the benchmark compares: a system sends a clip of speech over a channel and reports what it cost.
 
-A new system is a class with the attributes and methods of
-:class:`~aether_lite.baselines.system.System` in a file of this folder, and one entry here::
+A new system is a class (or a function that makes one) in a new file of this package, registered by name::
 
-    SYSTEMS["hash-small"] = partial(HashSystem, "hash_small", "hash-small")
+    @system("pulse-code")
+    class PulseCode: ...
 
-Its factory raises :class:`MissingToolError` where a package or program is absent, so that the benchmark can leave the
-system out with a line that says what to install.
+Making it raises :class:`~aether_lite.optional.MissingToolError` where a package or program is missing, so that the
+benchmark can leave the system out with a line that says what to install. A name that ends with a colon is a family:
+its factory gets the rest of the name, as in ``codec:PATH``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
-from aether_lite.baselines.analogue import AnalogueCodec
-from aether_lite.baselines.ceilings import Original4k, VocoderOnly
-from aether_lite.baselines.codec2 import PlainCodec2, codec2_over_ldpc, separation_systems
-from aether_lite.baselines.digital.missing import MissingToolError
-from aether_lite.baselines.hash_codec import HashSystem, hash_over_ldpc
-from aether_lite.baselines.searching import SEARCHED, searched
-from aether_lite.baselines.system import System
-from aether_lite.baselines.uncoded import Uncoded
-from aether_lite.codec import bit_search, symbol_search
-from aether_lite.codec.loading import DEFAULT_CODEC, codec_path, is_hash_codec, released_codecs, released_hash_codecs
+from torch import Tensor
+
+from aether_lite.channels.binary import BSC
 from aether_lite.errors import AetherError
-
-CODEC_FILE = "codec:"  # prefix of a codec given as a file
-CODED_HASH = "hash_small"  # released hash codec that is also compared behind a channel code
+from aether_lite.optional import MissingToolError
 
 
-def _hash_systems() -> dict[str, Callable[[], System]]:
-    """Every released hash codec, plain and with search, and one of them behind a channel code."""
-    released = released_hash_codecs()
-    systems: dict[str, Callable[[], System]] = {}
-    for stem in released:
-        name = stem.replace("_", "-")
-        systems[name] = partial(HashSystem, stem, name)
-        systems[name + SEARCHED] = searched(HashSystem, stem, name + SEARCHED, bit_search.STEPS)
-    if CODED_HASH in released:
-        systems["hash-ldpc"] = partial(hash_over_ldpc, CODED_HASH, "hash-ldpc")
-    return systems
+@dataclass(frozen=True)
+class Clip:
+    """A clip of speech.
+
+    Attributes:
+        name: unique in a data set, such as its path below the root.
+        speech: ``[160 F] float32`` in [-1, 1] at 16 kHz; empty in a data set of features.
+        features: ``[F, 20] float32`` of the speech.
+        language: code such as ``en``; empty if it is not known.
+    """
+
+    name: str
+    speech: Tensor
+    features: Tensor
+    language: str = ""
 
 
-def _codecs() -> dict[str, Callable[[], System]]:
-    """Every released codec of symbols, the default one first, plain and with search."""
-    names = sorted(released_codecs(), key=lambda name: (name != DEFAULT_CODEC, name))
-    systems: dict[str, Callable[[], System]] = {}
-    for stem in names:
-        name = f"codec-{stem}"
-        systems[name] = partial(AnalogueCodec, stem, name)
-        systems[name + SEARCHED] = searched(AnalogueCodec, stem, name + SEARCHED, symbol_search.STEPS)
-    return systems
+@dataclass(frozen=True)
+class Condition:
+    """One point of a grid.
+
+    Attributes:
+        channel: a name in :data:`aether_lite.channels.CHANNELS`, or ``bsc``.
+        snr_db: Es/N0 [dB]; None for no noise.
+        rate: payload channel uses per second that the system may spend; on ``bsc`` a use is a bit.
+        options: further options of the channel, such as ``csi``, in a fixed order; ``probability`` and
+            ``burst_tokens`` erase tokens on any channel.
+        error_rate: share of bits that ``bsc`` flips; None on channels of symbols.
+    """
+
+    channel: str
+    snr_db: float | None
+    rate: int
+    options: tuple[tuple[str, str | float], ...] = ()
+    error_rate: float | None = None
+
+    @property
+    def takes_symbols(self) -> bool:
+        """Whether the channel takes symbols; else it takes bits."""
+        return self.channel != BSC
 
 
-SYSTEMS: dict[str, Callable[[], System]] = {
-    **_codecs(),
-    **_hash_systems(),
-    "vocoder-only": VocoderOnly,
-    "original-4k": Original4k,
-    "uncoded": Uncoded,
-    "codec2": PlainCodec2,
-    **{name: partial(codec2_over_ldpc, modes, name) for name, modes in separation_systems().items()},
-}
+@dataclass(frozen=True)
+class Facts:
+    """What stays the same over all clips and conditions; stated with every table and picture.
+
+    Attributes:
+        latency_ms: algorithmic latency, speech to speech [ms].
+        channel_state: what the receiver knows of the channel, in words.
+        trained_on: data behind the weights, in words; empty for systems without weights.
+        notes: assumptions a reader must know, such as ideal synchronisation.
+    """
+
+    latency_ms: float
+    channel_state: str
+    trained_on: str = ""
+    notes: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One clip after a system.
+
+    Attributes:
+        features: decoded features ``[F, 20]``; None for a system that has only audio (its features are then those
+            of the audio).
+        audio: ``[160 F] float32``, aligned with the clip; None if it was not asked for.
+        uses: channel uses spent on the clip.
+        measured: further numbers for the results, such as ``symbol_power``, ``papr_db``, ``bit_rate``, ``bler``.
+    """
+
+    features: Tensor | None
+    audio: Tensor | None
+    uses: int
+    measured: dict[str, float] = field(default_factory=dict)
+
+
+class System(Protocol):
+    """A speech link that the benchmark can run. Instances are made in each worker process.
+
+    Attributes:
+        name: key in the results, such as ``codec-small`` or ``codec2-ldpc``; lower case, no spaces.
+        title: in legends.
+        facts: see :class:`Facts`.
+        fingerprint: changes whenever results could (hash of weights, versions of tools); part of the cache key.
+    """
+
+    name: str
+    title: str
+    facts: Facts
+    fingerprint: str
+
+    def offers(self, condition: Condition) -> bool:
+        """Whether the system can be run at a condition; those it cannot are left out of its rows."""
+        ...
+
+    def transmit(self, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
+        """Send one clip.
+
+        Args:
+            clip: to send.
+            condition: the channel and the budget.
+            seed: of noise and fading; the same arguments give the same outcome.
+            audio: whether to make audio too.
+        """
+        ...
+
+
+Factory = TypeVar("Factory", bound=Callable[..., System])
+
+SYSTEMS: dict[str, Callable[..., System]] = {}
 """Name -> factory. Making a system is cheap; what is heavy is loaded when it first transmits."""
 
 
+def system(name: str) -> Callable[[Factory], Factory]:
+    """Decorator that registers the factory of a system, or of a family of systems (``NAME:``).
+
+    Raises:
+        ValueError: the name is taken.
+    """
+
+    def register(factory: Factory) -> Factory:
+        if name in SYSTEMS:
+            raise ValueError(f"there is a system {name} already")
+        SYSTEMS[name] = factory
+        return factory
+
+    return register
+
+
 def system_names() -> list[str]:
-    """Names that :func:`make_system` knows, whether or not their tools are installed; ``codec:PATH`` comes on top."""
-    return list(SYSTEMS)
+    """Names that :func:`make_system` knows, whether or not their tools are installed; families left out."""
+    return [name for name in SYSTEMS if not name.endswith(":")]
 
 
 def make_system(name: str) -> System:
-    """A system by name.
-
-    Args:
-        name: a key of :data:`SYSTEMS`, or ``codec:PATH`` for a codec file, whose name in the results is
-            ``codec-STEM`` or ``hash-STEM`` in lower case.
+    """A system by name, such as ``codec-small``, or of a family, such as ``codec:PATH``.
 
     Raises:
-        MissingToolError: a package or program that it needs is absent; the message says what to install.
+        MissingToolError: a package or program that it needs is missing; the message says what to install.
         AetherError: no such system, or a codec file that cannot be used.
     """
-    if name.startswith(CODEC_FILE):
-        path = Path(name.removeprefix(CODEC_FILE))
-        kind = "hash" if is_hash_codec(codec_path(path)) else "codec"
-        key = f"{kind}-" + path.stem.removeprefix(f"{kind}_").lower().replace(" ", "-")
-        if key in SYSTEMS:
-            key += "-file"
-        return HashSystem(path, key) if kind == "hash" else AnalogueCodec(path, key)
-    if name not in SYSTEMS:
-        raise AetherError(f"unknown system {name!r}; known: {', '.join(SYSTEMS)}, {CODEC_FILE}PATH")
-    return SYSTEMS[name]()
+    family, colon, member = name.partition(":")
+    arguments: list[Any] = [member] if colon else []
+    if family + colon not in SYSTEMS:
+        families = [f"{known}PATH" for known in SYSTEMS if known.endswith(":")]
+        raise AetherError(f"unknown system {name!r}; known: {', '.join([*system_names(), *families])}")
+    return SYSTEMS[family + colon](*arguments)
 
 
 def available_systems(names: Sequence[str] | None = None) -> tuple[list[str], list[str]]:
-    """Those systems whose tools are installed.
+    """Systems whose tools are installed.
 
     Args:
-        names: what to look at; None for all of :func:`system_names`.
+        names: to look at; None for all of :func:`system_names`.
 
     Returns:
         names that can be made, and one line for every other: its name and what to install.

@@ -1,98 +1,94 @@
-"""Separation: speech coding and channel coding apart, a speech coder with 5G LDPC and QPSK or 16-QAM."""
+"""Separate source and channel coding: Codec2 or the hash codec with 5G LDPC and QPSK or 16-QAM."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from aether_lite.baselines.air import IDEAL_SYNC, STATE_IN_WORDS, air_measures, fingerprint_of, link_of
-from aether_lite.baselines.digital.adaptation import best_mode, table_text
+from aether_lite.baselines.codec import file_title, training_data
+from aether_lite.baselines.codec2 import (
+    CODEC2,
+    NARROW_BAND,
+    RESAMPLERS_MS,
+    concealed,
+    muted,
+    output_of_programs,
+    require_codec2,
+)
 from aether_lite.baselines.digital.modem import require_sionna
-from aether_lite.baselines.digital.modes import Mode, send_blocks
-from aether_lite.baselines.system import Clip, Condition, Facts, Outcome
+from aether_lite.baselines.digital.modes import (
+    CODEC2_BLOCK_FRAMES,
+    CODEC2_MODES,
+    HASH_BLOCK_FRAMES,
+    HASH_MODES,
+    Mode,
+    best_mode,
+    send_blocks,
+    table_text,
+)
+from aether_lite.baselines.parts import IDEAL_SYNC, STATE_IN_WORDS, fingerprint_of, link_of, speak, symbol_measures
+from aether_lite.baselines.registry import Clip, Condition, Facts, Outcome, system
+from aether_lite.codec import load_hash
+from aether_lite.codec.latency import latency
+from aether_lite.codec.loading import codec_path, released_hash_codecs
+from aether_lite.features.layout import FRAME, SAMPLE_RATE
+from aether_lite.payload import ReceivedBits
+from aether_lite.vocoder import default_vocoder_path
 
-WORDS = {"qpsk": "QPSK", "16qam": "16-QAM"}
-
-
-class SpeechCoder(Protocol):
-    """Makes the bits of the modes' blocks, and speech of those that arrive.
-
-    Attributes:
-        title: in legends.
-        latency_ms: of speech to bits and back in blocks, the blocks included [ms].
-        trained_on: data behind its weights, in words; empty without weights.
-        notes: what it does with lost blocks, and what else a reader must know.
-    """
-
-    title: str
-    latency_ms: float
-    trained_on: str
-    notes: str
-
-    def fingerprint(self, modes: Sequence[Mode]) -> list[Path | str | bytes]:
-        """What results with these modes depend on."""
-        ...
-
-    def name_of(self, mode: Mode) -> str:
-        """Of a mode's speech, in legends."""
-        ...
-
-    def blocks(self, clip: Clip, mode: Mode) -> Tensor:
-        """Bits ``[K, info_bits] uint8`` of a clip; the last block is filled up."""
-        ...
-
-    def heard(
-        self, clip: Clip, mode: Mode, bits: Tensor, valid: Tensor, audio: bool
-    ) -> tuple[Tensor | None, Tensor | None]:
-        """Features ``[F, 20]`` or None, and audio ``[N]`` or None, of the clip's length.
-
-        Args:
-            clip: gives the length, and nothing else.
-            mode: what the bits are of.
-            bits: ``[K, info_bits] uint8`` as they were decoded.
-            valid: ``[K] bool``, blocks that the receiver takes for good.
-            audio: whether audio is wanted.
-        """
-        ...
+MODULATIONS = {"qpsk": "QPSK", "16qam": "16-QAM"}
+CODED_HASH = "hash_small"  # released hash codec that is also compared with a channel code
 
 
-class Separation:
+class Separation(ABC):
     """A speech coder over LDPC: the best of some modes at each condition, or one mode everywhere.
 
     Args:
-        coder: of the speech.
-        modes: to choose from, see :mod:`aether_lite.baselines.digital.adaptation`.
         name: key in the results.
+        modes: to choose from, see :mod:`aether_lite.baselines.digital.modes`.
+        coder: name of the speech coder, for the title.
+        speech: name of its rate in the first mode.
+        facts: of the coder in blocks; what it does with lost blocks stands in the notes.
+        parts: what the coder's results depend on.
 
     Raises:
         MissingToolError: Sionna is not installed.
     """
 
-    def __init__(self, coder: SpeechCoder, modes: Sequence[Mode], name: str) -> None:
+    def __init__(
+        self, name: str, modes: Sequence[Mode], coder: str, speech: str, facts: Facts, parts: Sequence[Path | bytes]
+    ) -> None:
         require_sionna()
-        self._coder, self._modes = coder, tuple(modes)
-        self.name = name
-        fixed = f"{coder.name_of(modes[0])} + LDPC {WORDS[modes[0].modulation]}"
-        self.title = f"{coder.title} {fixed}" if len(modes) == 1 else f"{coder.title} + 5G LDPC, best mode"
-        choice = "mode chosen by channel and mean SNR, not by outcome; " if len(modes) > 1 else ""
-        self.facts = Facts(
-            latency_ms=coder.latency_ms,
-            channel_state=STATE_IN_WORDS,
-            trained_on=coder.trained_on,
-            notes=f"{IDEAL_SYNC}; {choice}blocks of {10 * modes[0].block_frames} ms; {coder.notes}",
-        )
-        self.fingerprint = fingerprint_of(
-            *(mode.name for mode in modes),
-            *coder.fingerprint(modes),
-            table_text(),
-            version("sionna-no-rt"),
-            torch.__version__,
-        )
+        self.name, self._modes = name, tuple(modes)
+        several = len(modes) > 1
+        fixed = f"{coder} {speech} + LDPC {MODULATIONS[modes[0].modulation]}"
+        self.title = f"{coder} + 5G LDPC, best mode" if several else fixed
+        choice = "mode chosen by channel and mean SNR, not by outcome; " if several else ""
+        notes = f"{IDEAL_SYNC}; {choice}blocks of {10 * modes[0].block_frames} ms; {facts.notes}"
+        self.facts = Facts(facts.latency_ms, facts.channel_state, facts.trained_on, notes)
+        versions = version("sionna-no-rt"), torch.__version__
+        self.fingerprint = fingerprint_of(*(mode.name for mode in modes), *parts, table_text(), *versions)
+
+    @abstractmethod
+    def blocks(self, clip: Clip, mode: Mode) -> Tensor:
+        """Bits ``[K, info_bits] uint8`` of a clip; the last block is filled up."""
+
+    @abstractmethod
+    def decoded(self, clip: Clip, mode: Mode, bits: Tensor, valid: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Features ``[F, 20]`` or None, and audio ``[N]`` or None, of the clip's length.
+
+        Args:
+            clip: gives the length, and nothing else.
+            mode: of the bits.
+            bits: ``[K, info_bits] uint8`` as they were decoded.
+            valid: ``[K] bool``, blocks that the receiver takes for good.
+        """
 
     def offers(self, condition: Condition) -> bool:
         """Where a mode fits the rate of a channel of symbols."""
@@ -101,17 +97,91 @@ class Separation:
     def transmit(self, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
         """Speech through coder, code and channel; a coder without features makes audio whether asked for or not."""
         link = link_of(condition, seed)
-        mode = best_mode(self._modes, link, condition.options)
-        blocks = send_blocks(self._coder.blocks(clip, mode)[None], mode, link)
-        features, heard = self._coder.heard(clip, mode, blocks.bits[0], blocks.valid[0], audio)
-        return Outcome(
-            features=features,
-            audio=heard,
-            uses=blocks.symbols.values[0].numel(),
-            measured={
-                **air_measures(blocks.symbols),
-                "bit_rate": float(mode.bit_rate),
-                "bits_per_symbol": float(mode.coded_bits(condition.rate) / blocks.symbols.values.shape[2]),
-                "bler": float(blocks.failed.float().mean()),
-            },
+        mode = best_mode(self._modes, link)
+        sent = send_blocks(self.blocks(clip, mode)[None], mode, link)
+        features, speech = self.decoded(clip, mode, sent.bits[0], sent.valid[0])
+        if speech is None and features is not None and audio:
+            speech = speak(features)
+        coded = {
+            "bit_rate": float(mode.bit_rate),
+            "bits_per_symbol": float(mode.coded_bits(condition.rate) / sent.symbols.values.shape[2]),
+            "bler": float(sent.failed.float().mean()),
+        }
+        uses = sent.symbols.values[0].numel()
+        return Outcome(features, speech, uses, {**symbol_measures(sent.symbols), **coded})
+
+
+class Codec2Separation(Separation):
+    """Codec2 with a channel code. Arguments and errors as :class:`Separation`; Codec2's programs are needed too."""
+
+    def __init__(self, name: str, modes: Sequence[Mode]) -> None:
+        require_codec2()
+        delay = max(CODEC2[mode.speech].delay_samples for mode in modes)
+        facts = Facts(
+            latency_ms=10 * CODEC2_BLOCK_FRAMES + RESAMPLERS_MS + 1000 * delay / SAMPLE_RATE,
+            channel_state=STATE_IN_WORDS,
+            notes=f"a failed block repeats the last good frame, further ones are silent; {NARROW_BAND}",
         )
+        outputs = [output_of_programs(mode.speech) for mode in modes]
+        super().__init__(name, modes, "Codec2", CODEC2[modes[0].speech].name, facts, outputs)
+
+    def blocks(self, clip: Clip, mode: Mode) -> Tensor:
+        """Whole frames of the speech; silence fills the last block."""
+        codec, block = CODEC2[mode.speech], mode.block_frames * FRAME
+        count = -(-(len(clip.speech) + codec.delay_samples) // block)
+        speech = np.pad(clip.speech.numpy(), (0, count * block - len(clip.speech)))
+        return torch.from_numpy(codec.encode(speech).reshape(count, -1))
+
+    def decoded(self, clip: Clip, mode: Mode, bits: Tensor, valid: Tensor) -> tuple[None, Tensor]:
+        """Audio only."""
+        codec = CODEC2[mode.speech]
+        frames = bits.numpy().reshape(len(bits), -1, codec.frame_bits)
+        mended, mute = concealed(frames, valid.numpy())
+        speech = codec.decode(mended.reshape(-1, codec.frame_bits))
+        return None, codec.aligned(muted(speech, mute, mode.block_frames * FRAME), clip)
+
+
+class HashSeparation(Separation):
+    """A hash codec with a channel code, the best mode at each condition.
+
+    Args:
+        name: key in the results.
+        model: name of released weights or a codec file.
+
+    Raises:
+        MissingToolError: Sionna is not installed.
+        AetherError: no such file, or not a hash codec.
+    """
+
+    def __init__(self, name: str, model: str | Path) -> None:
+        path = codec_path(model)
+        self._codec = load_hash(path)
+        ahead = self._codec.model.config.lookahead * self._codec.token_frames  # frames, behind the block
+        facts = Facts(
+            latency_ms=latency(HASH_BLOCK_FRAMES + ahead).milliseconds,
+            channel_state=STATE_IN_WORDS,
+            trained_on=training_data(self._codec.provenance),
+            notes="a failed block is a lost token, for which the decoder has a path of its own",
+        )
+        super().__init__(name, HASH_MODES, file_title(path), "", facts, [path, default_vocoder_path()])
+
+    def blocks(self, clip: Clip, mode: Mode) -> Tensor:
+        """Bits of whole tokens; the last row of features fills the last block."""
+        missing = -len(clip.features) % mode.block_frames
+        rows = torch.cat((clip.features, clip.features[-1:].expand(missing, -1)))
+        values = self._codec.encode_features(rows[None], mode.bit_rate).values
+        return (values > 0).to(torch.uint8).reshape(-1, mode.info_bits)
+
+    def decoded(self, clip: Clip, mode: Mode, bits: Tensor, valid: Tensor) -> tuple[Tensor, None]:
+        """Features by the decoder's own path for lost tokens."""
+        tokens = mode.block_frames // self._codec.token_frames
+        erased = ~valid.repeat_interleave(tokens)[None]
+        values = (2.0 * bits - 1).reshape(1, len(bits) * tokens, -1).masked_fill(erased[:, :, None], 0)
+        received = ReceivedBits(values, mode.bit_rate, erased, self._codec.token_frames)
+        return self._codec.decode_features(received)[0, : len(clip.features)], None
+
+
+if CODED_HASH in released_hash_codecs():
+    system("hash-ldpc")(partial(HashSeparation, "hash-ldpc", CODED_HASH))
+for _name, _modes in {"codec2-ldpc": CODEC2_MODES, **{mode.name: (mode,) for mode in CODEC2_MODES}}.items():
+    system(_name)(partial(Codec2Separation, _name, _modes))

@@ -23,9 +23,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aether_lite.baselines.air import IDEAL_SYNC, STATE_IN_WORDS, air_measures, fingerprint_of, link_of
-from aether_lite.baselines.system import Clip, Condition, Facts, Outcome
-from aether_lite.baselines.voice import speak
+from aether_lite.baselines.parts import IDEAL_SYNC, STATE_IN_WORDS, fingerprint_of, link_of, speak, symbol_measures
+from aether_lite.baselines.registry import Clip, Condition, Facts, Outcome, system
 from aether_lite.codec.latency import latency
 from aether_lite.features.layout import CORRELATION_MAX, NUM_FREE, PITCH, PITCH_MAX, VOICING
 from aether_lite.jscc.equaliser import equalise
@@ -37,6 +36,7 @@ REALS = TOKEN_FRAMES * NUM_FREE  # of a token
 CONSTANTS = "uncoded_constants.tsv"
 
 
+@system("uncoded")
 class Uncoded:
     """Features as symbols; see the module's text. Offered up to 1000 uses/s: there is no more to send."""
 
@@ -65,7 +65,7 @@ class Uncoded:
             features=decoded,
             audio=speak(decoded) if audio else None,
             uses=symbols.values[0].numel(),
-            measured=air_measures(symbols),
+            measured=symbol_measures(symbols),
         )
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from aether_lite.baselines import Condition
-from aether_lite.baselines.digital.codec2 import CODEC2
-from aether_lite.baselines.searching import SEARCHED
+from aether_lite.baselines.codec import REFINED
+from aether_lite.baselines.codec2 import CODEC2
 from aether_lite.channels import CHANNELS
 from aether_lite.channels.binary import BSC, ERROR_RATE_RANGE
 from aether_lite.channels.parameters import SNR_RANGE_DB
@@ -150,7 +150,7 @@ def default_systems(names: Sequence[str], quick: bool, has_audio: bool, on_bits:
         has_audio: without it, those that take speech itself are left out.
         on_bits: source coders without a channel code, and ceilings.
     """
-    names = [name for name in names if not name.endswith(SEARCHED)]
+    names = [name for name in names if not name.endswith(REFINED)]
     if on_bits:
         ceilings = ("codec2", "original-4k", "vocoder-only")
         names = [n for n in names if n in ceilings or (n.startswith("hash-") and n != CODED_HASH)]

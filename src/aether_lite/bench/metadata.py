@@ -10,12 +10,12 @@ from typing import Any
 
 import aether_lite
 from aether_lite.baselines import System
-from aether_lite.baselines.digital.missing import MissingToolError
 from aether_lite.bench.fingerprint import package_versions
 from aether_lite.bench.results import RESULTS_NAME, Row, Summary, condition_text, read_json, read_results, write_json
 from aether_lite.bench.run import Plan, data_title
 from aether_lite.errors import AetherError
 from aether_lite.metrics import AUDIO_METRICS, METRICS, missing_line
+from aether_lite.optional import MissingToolError
 from aether_lite.plots.canvas import COLOURS, MARKERS
 from aether_lite.training.provenance import commit
 

@@ -2,8 +2,10 @@
 
 ::
 
-    from aether_lite.baselines.registry import SYSTEMS
-    SYSTEMS["mine"] = MySystem
+    from aether_lite.baselines import system
+
+    @system("mine")
+    class MySystem: ...
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ import torch
 from aether_lite.audio import read_audio
 from aether_lite.baselines import Clip, Condition, Facts, Outcome, System
 from aether_lite.baselines import make_system as make_registered
-from aether_lite.baselines.air import fingerprint_of
-from aether_lite.baselines.ceilings import VocoderOnly
+from aether_lite.baselines.parts import fingerprint_of
+from aether_lite.baselines.upper_bounds import VocoderOnly
 from aether_lite.bench.dataset import AUDIO_SUFFIXES, Source
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import SAMPLE_RATE

@@ -11,14 +11,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from aether_lite.baselines.digital.ldpc import ITERATIONS, ldpc_code
-from aether_lite.baselines.digital.modem import BITS_PER_SYMBOL, modulate, soft_bits
+from aether_lite.baselines.digital.modem import BITS_PER_SYMBOL, ITERATIONS, ldpc_code, modulate, soft_bits
+from aether_lite.baselines.digital.modes import random_bits
 from aether_lite.channels import Symbols, awgn, rayleigh
-from aether_lite.channels.randomness import seeded
 
 QUANTILE = 3.2905  # of the normal distribution, two-sided 99.9 %
 UNCODED_SYMBOLS = 100_000
@@ -144,7 +141,7 @@ def binomial_interval(share: float, trials: int, reference_trials: float = math.
 def _uncoded(
     what: str, modulation: str, esn0_db: float, count: int, theory: Callable[[float], float], fading: bool
 ) -> CalibrationRow:
-    bits = _random_bits(count * BITS_PER_SYMBOL[modulation])
+    bits = random_bits(SEED, count * BITS_PER_SYMBOL[modulation])
     symbols = _as_symbols(modulate(bits, modulation).reshape(-1, 100))
     if fading:  # a gain for every symbol, known exactly
         received = rayleigh(symbols, esn0_db, block_ms=1.0, state="exact", seed=SEED)
@@ -162,7 +159,7 @@ def _uncoded(
 
 def _coded(reference: LdpcReference, blocks: int) -> CalibrationRow:
     code = ldpc_code(reference.info_bits, reference.coded_bits)
-    bits = _random_bits(blocks * reference.info_bits).reshape(blocks, -1)
+    bits = random_bits(SEED, blocks, reference.info_bits)
     sent = modulate(code.encode(bits), reference.modulation)
     received = awgn(_as_symbols(sent), reference.esn0_db, state="exact", seed=SEED)
     decoded, _ = code.decode(soft_bits(received, reference.modulation)[0])
@@ -174,10 +171,6 @@ def _coded(reference: LdpcReference, blocks: int) -> CalibrationRow:
     return CalibrationRow(
         f"{reference.modulation} {what}", reference.esn0_db, failed / blocks, expected, low, high, blocks, source
     )
-
-
-def _random_bits(count: int) -> Tensor:
-    return torch.from_numpy(seeded(SEED, stream=5).integers(0, 2, count, dtype=np.uint8))
 
 
 def _as_symbols(values: Tensor) -> Symbols:
