@@ -116,6 +116,7 @@ class Codec2Separation(Separation):
 
     def __init__(self, name: str, modes: Sequence[Mode]) -> None:
         require_codec2()
+        require_sionna()  # before the programs are run
         delay = max(CODEC2[mode.speech].delay_samples for mode in modes)
         facts = Facts(
             latency_ms=10 * CODEC2_BLOCK_FRAMES + RESAMPLERS_MS + 1000 * delay / SAMPLE_RATE,
