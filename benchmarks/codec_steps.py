@@ -28,6 +28,7 @@ from aether_lite.export.runner import OnnxStep, session
 from aether_lite.export.steps import DecoderStep, EncoderStep
 from aether_lite.features import StreamingExtractor
 from aether_lite.features.layout import FRAME
+from aether_lite.link import LinkConfig
 from aether_lite.payload import Received
 from aether_lite.spi import State
 from aether_lite.streaming import Decoder, Encoder
@@ -69,10 +70,10 @@ def print_table(title: str, times: Times, token_ms: float) -> None:
 def compare_streams(codec: Codec, kinds: dict[str, Steps], blocks: Sequence[np.ndarray], rate: int) -> Times:
     """Whole streams and their parts."""
     times: Times = {"features": [], "vocoder": []}
-    encoders = {name: Encoder(codec, rate, steps=steps) for name, steps in kinds.items()}
+    encoders = {name: Encoder(codec, rate, backend=steps) for name, steps in kinds.items()}
     vocoder = TimedVocoder(codec.stream_vocoder, times["vocoder"])
-    decoders = {name: Decoder(codec, rate, vocoder=vocoder, steps=steps) for name, steps in kinds.items()}
-    link, extractor = StreamChannel("awgn", SNR_DB, rate, token_frames=codec.token_frames, seed=0), StreamingExtractor()
+    decoders = {name: Decoder(codec, rate, vocoder=vocoder, backend=steps) for name, steps in kinds.items()}
+    link, extractor = StreamChannel(LinkConfig("awgn", rate, SNR_DB), codec.token_frames), StreamingExtractor()
     for block in blocks:
         timed(times["features"], lambda block=block: extractor.push(block))
         for name, encoder in encoders.items():
@@ -93,7 +94,7 @@ def compare_networks(codec: Codec, kinds: dict[str, Steps], blocks: Sequence[np.
         OnnxStep(session(to_onnx(step).SerializeToString()), [port.name for port in step.outputs]) for step in graphs
     )
     link, uses = (
-        StreamChannel("awgn", SNR_DB, rate, token_frames=codec.token_frames, seed=0),
+        StreamChannel(LinkConfig("awgn", rate, SNR_DB), codec.token_frames),
         model.jscc_encoder.max_uses,
     )
     for rows in torch.split(codec.features(np.concatenate(blocks)), codec.token_frames, dim=1):

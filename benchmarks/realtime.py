@@ -24,6 +24,7 @@ import torch
 
 import aether_lite
 from aether_lite.audio import SAMPLE_RATE, read_audio
+from aether_lite.link import LinkConfig
 from aether_lite.streaming import Decoder, Encoder
 from aether_lite.streaming.channel import StreamChannel
 
@@ -51,7 +52,7 @@ def measure(threads: int, minutes: float, rate: int, model: str) -> str:
     codec = aether_lite.load(model)
     clip = read_audio(Path(str(files("aether_lite") / CLIP)))
     encoder, decoder = Encoder(codec, rate), Decoder(codec, rate)
-    link = StreamChannel("awgn", SNR_DB, rate, token_frames=codec.token_frames, seed=0)
+    link = StreamChannel(LinkConfig("awgn", rate, SNR_DB), codec.token_frames)
     decoder.push(link.send(encoder.push(clip[: 4 * SAMPLE_RATE])))  # the first passes are slow
     spent = np.zeros(3)
     tokens: list[float] = []

@@ -1,6 +1,10 @@
-"""The one exception a user is meant to read."""
+"""The one exception a user is meant to read, and the warning of an old name."""
 
 from __future__ import annotations
+
+import warnings
+
+OLD_NAMES_GO_IN = "0.3"  # release without the aliases of old names
 
 
 class AetherError(ValueError):
@@ -9,3 +13,8 @@ class AetherError(ValueError):
     The message is one line that names the file (or option) at fault and says what would be right.
     The command line prints it on standard error and exits with code 1.
     """
+
+
+def warn_renamed(old: str, new: str) -> None:
+    """Warn the caller's caller that a name has changed."""
+    warnings.warn(f"{old} is now {new}; the old name goes in {OLD_NAMES_GO_IN}", FutureWarning, stacklevel=3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,13 @@ class Result:
         assert self.err.count("\n") == 1, self.err
         assert self.err.startswith("aether-lite: ")
         return self.err
+
+    @property
+    def misused(self) -> str:
+        """The message of a usage error, exit code 2, in one line and without the box around it."""
+        assert self.code == 2, self
+        assert self.out == ""
+        return " ".join(re.sub("[\u2500-\u257f]", " ", self.err).split())
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import pytest
 
 from aether_lite.cli.live import Chain, ReadOut
 from aether_lite.codec import Codec
-from aether_lite.streaming.channel import StreamChannel
+from aether_lite.link import LinkConfig
 from aether_lite.streaming.duplex import QUEUE_BLOCKS, RESERVE_SAMPLES, Duplex
 
 
@@ -105,7 +105,7 @@ def test_what_is_not_installed_is_named(
 
 
 def test_read_out_tells_level_snr_and_voicing(tiny_codec: Codec, speech: np.ndarray) -> None:
-    chain = Chain(tiny_codec, StreamChannel("awgn", 6.0, 600, token_frames=8, seed=1, erasure=0.3), 600, mute=True)
+    chain = Chain(tiny_codec, LinkConfig("awgn", 600, 6.0, seed=1, erasure=0.3))
     heard = [len(chain.process(block)) for block in np.split(speech[0, :32_000], 100)]
     shown = chain.read_out
     assert sum(heard) == 24 * 1280 - 240

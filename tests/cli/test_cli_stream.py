@@ -21,9 +21,11 @@ from aether_lite.audio import read_audio, write_audio
 from aether_lite.channels import Symbols, awgn
 from aether_lite.codec import Codec, load
 from aether_lite.errors import AetherError
+from aether_lite.link import LinkConfig
 from aether_lite.streaming.channel import StreamChannel
-from aether_lite.streaming.link import LinkToken, PowerEstimate, phase_corrected
-from aether_lite.streaming.sound import UNKNOWN_SIZE, speech_blocks, wav_header
+from aether_lite.streaming.noise_estimate import PowerEstimate
+from aether_lite.streaming.payload_io import received_bytes
+from aether_lite.streaming.wav_io import UNKNOWN_SIZE, speech_blocks, wav_header
 
 TOKEN = 1280
 RATE = 300
@@ -224,25 +226,26 @@ def test_lost_tokens_are_nan_and_the_decoder_conceals_them(codec_file: Path, fol
 
 def test_filter_corrects_the_phase_and_keeps_amplitude_and_noise() -> None:
     ones = Symbols(torch.ones(1, 750, USES, dtype=torch.complex64), RATE, token_frames=8)
-    received = StreamChannel("mpp", 20.0, RATE, token_frames=8, seed=1, state="exact").send(ones)
+    received = StreamChannel(LinkConfig("mpp", RATE, 20.0, seed=1, options={"csi": "perfect"}), 8).send(ones)
     assert received.state.gain is not None
-    plain = phase_corrected(received)
+    plain = torch.from_numpy(symbols_of(received_bytes(received)).copy())[None]
     torch.testing.assert_close(plain.abs(), received.values.abs())
     noise = plain - received.state.gain.abs()
     assert 10 * np.log10(float(noise.abs().square().mean())) == pytest.approx(-20, abs=0.2)
-    withheld = StreamChannel("mpp", 20.0, RATE, token_frames=8, seed=1, state="withheld").send(ones)
-    assert torch.equal(phase_corrected(withheld), received.values)
+    unknown = StreamChannel(LinkConfig("mpp", RATE, 20.0, seed=1, options={"csi": "none"}), 8).send(ones)
+    assert received_bytes(unknown) == received.values.numpy().tobytes()
 
 
 def test_a_stream_with_gains_is_heard_as_if_nothing_lay_between(codec_file: Path, codec: Codec) -> None:
     generator = torch.Generator().manual_seed(2)
     sent = Symbols(torch.randn(1, 30, USES, generator=generator, dtype=torch.complex64), RATE, token_frames=8)
     options = ("--rate", RATE, "--model", codec_file, "--gains")
-    fading = ("--channel", "mpp", "--snr", 10, "--seed", 1, "--state", "exact", "--erasure", 0.2)
+    fading = ("--channel", "mpp", "--snr", 10, "--seed", 1, "--csi", "perfect", "--erasure", 0.2)
     passed = run(sent.values.numpy().tobytes(), *fading, *options)
     assert (passed.returncode, passed.stderr) == (0, b"")
     arrived = np.frombuffer(passed.stdout, "<c8").reshape(30, USES, 2)
-    expected = StreamChannel("mpp", 10.0, RATE, token_frames=8, seed=1, state="exact", erasure=0.2).send(sent)
+    config = LinkConfig("mpp", RATE, 10.0, seed=1, erasure=0.2, options={"csi": "perfect"})
+    expected = StreamChannel(config, 8).send(sent)
     assert expected.state.gain is not None
     lost = expected.state.erased[0].numpy()
     assert 1 < lost.sum() < 15
@@ -260,15 +263,15 @@ def test_a_stream_with_gains_is_heard_as_if_nothing_lay_between(codec_file: Path
 
 
 def test_channel_refuses_symbols_of_another_link_though_they_are_as_many() -> None:
-    link = StreamChannel("awgn", 6.0, 300, token_frames=4)
-    with pytest.raises(AetherError, match="of 40 ms at rate 300, not tokens of 80 ms at rate 150"):
+    link = StreamChannel(LinkConfig("awgn", 300, 6.0), 4)
+    with pytest.raises(AetherError, match="of 40 ms at 300 uses/s, not tokens of 80 ms at 150 uses/s"):
         link.send(Symbols(torch.ones(1, 2, 12, dtype=torch.complex64), 150, 8))
 
 
 def test_channel_token_by_token_goes_on_smoothly_and_reproducibly() -> None:
     ones = Symbols(torch.ones(1, 1600, USES, dtype=torch.complex64), RATE, token_frames=8)
-    whole = StreamChannel("mpg", 60.0, RATE, token_frames=8, seed=5, state="exact").send(ones).values
-    link = StreamChannel("mpg", 60.0, RATE, token_frames=8, seed=5, state="exact")
+    whole = StreamChannel(LinkConfig("mpg", RATE, 60.0, seed=5, options={"csi": "perfect"}), 8).send(ones).values
+    link = StreamChannel(LinkConfig("mpg", RATE, 60.0, seed=5, options={"csi": "perfect"}), 8)
     pieces = [link.send(Symbols(piece, RATE, token_frames=8)).values for piece in torch.split(ones.values, 7, dim=1)]
     assert torch.equal(torch.cat(pieces, dim=1), whole)
     steps = whole[0, :, 0].diff().abs()
@@ -282,9 +285,9 @@ def test_power_tells_the_noise_of_what_is_sent() -> None:
     sent = Symbols(values / values.abs().square().mean(-1, keepdim=True).sqrt(), 1000, token_frames=8)
     for snr_db in (-3.0, 3.0, 10.0):
         estimate = PowerEstimate(0.08)
-        told = [estimate.update(LinkToken(token)) for token in awgn(sent, snr_db, seed=1).values[0]]
+        told = [estimate.update(token) for token in awgn(sent, snr_db, seed=1).values[0]]
         assert 10 * np.log10(np.mean(told[12:])) == pytest.approx(-snr_db, abs=0.5)
-    assert estimate.update(LinkToken(torch.full((80,), complex("nan")))) == told[-1]
+    assert estimate.update(torch.full((80,), complex("nan"))) == told[-1]
 
 
 def test_noise_is_told_from_speech_whose_tokens_differ_in_power() -> None:
@@ -296,9 +299,9 @@ def test_noise_is_told_from_speech_whose_tokens_differ_in_power() -> None:
     sent = Symbols(values * level.sqrt(), 1000, token_frames=8)
     for snr_db in (-3.0, 3.0, 10.0):
         estimate = PowerEstimate(0.08, profile)
-        told = [estimate.update(LinkToken(token)) for token in awgn(sent, snr_db, seed=1).values[0]][12:]
+        told = [estimate.update(token) for token in awgn(sent, snr_db, seed=1).values[0]][12:]
         assert np.quantile(10 * np.log10(told), (0.05, 0.95)) == pytest.approx([-snr_db, -snr_db], abs=1.0)
-    assert estimate.update(LinkToken(torch.full((80,), complex("nan")))) == told[-1]
+    assert estimate.update(torch.full((80,), complex("nan"))) == told[-1]
 
 
 @pytest.mark.parametrize("session", [False, True])
@@ -307,13 +310,13 @@ def test_noise_is_told_from_fading_where_gains_are_known(session: bool) -> None:
     profile = torch.logspace(1, -2, 80)
     profile = profile / profile.mean() if session else torch.ones(80)
     values = torch.randn(1, 400, 80, generator=generator, dtype=torch.complex64) * profile.sqrt()
-    received = StreamChannel("mpp", 6.0, 1000, token_frames=8, seed=3, state="exact").send(
+    received = StreamChannel(LinkConfig("mpp", 1000, 6.0, seed=3, options={"csi": "perfect"}), 8).send(
         Symbols(values, 1000, token_frames=8)
     )
     assert received.state.gain is not None
     estimate = PowerEstimate(0.08, profile if session else None)
     pairs = zip(received.values[0], received.state.gain[0], strict=True)
-    told = [estimate.update(LinkToken(*pair)) for pair in pairs][12:]
+    told = [estimate.update(*pair) for pair in pairs][12:]
     assert 10 * np.log10(np.median(told)) == pytest.approx(-6.0, abs=0.7)
 
 

@@ -50,7 +50,7 @@ def test_a_channel_turns_bits_and_soft_bits_know_it(hash_file: Path, codec: Hash
     soft = np.frombuffer(run(sent, *channel, "--soft").stdout, "<f4").reshape(-1, 48)
     np.testing.assert_array_equal(soft > 0, unpack_tokens(hard.stdout, 48) == 1)
     assert np.abs(soft).mean() == pytest.approx(0.9, abs=0.02)
-    exact = run(sent[:60], *channel, "--soft", "--state", "exact").stdout
+    exact = run(sent[:60], *channel, "--soft", "--csi", "perfect").stdout
     np.testing.assert_allclose(np.abs(np.frombuffer(exact, "<f4")), 0.9, atol=1e-6)
 
     told = run(hard.stdout[:60], "--decode", "--raw", "--ber", 0.05, *options)
@@ -63,7 +63,7 @@ def test_lost_tokens_are_nan_and_the_decoder_conceals_them(hash_file: Path, code
     options = ("--bitrate", 300, "--model", hash_file)
     sent = np.random.default_rng(1).integers(0, 256, 3 * 20, dtype=np.uint8).tobytes()
     losses = ("--erasure", 0.4, "--burst-tokens", 2, "--seed", 2)
-    passed = run(sent, "--channel", "bsc", "--ber", 0, "--soft", *losses, "--state", "exact", *options)
+    passed = run(sent, "--channel", "bsc", "--ber", 0, "--soft", *losses, "--csi", "perfect", *options)
     soft = np.frombuffer(passed.stdout, "<f4").reshape(20, 24)
     lost = np.isnan(soft).all(axis=1)
     assert 2 < lost.sum() < 16
@@ -141,9 +141,18 @@ def test_nothing_in_nothing_out(hash_file: Path, mode: tuple[object, ...]) -> No
         ("--decode", "--soft", "--ber", 0.1, "--bitrate", 600),
         ("--decode", "--snr", 3, "--bitrate", 600),
         ("--encode", "--rate", 300, "--bitrate", 600),
-        ("--decode", "--soft"),
-        ("--decode", "--ber", 0.1),
+        ("--decode", "--soft", "--model", "small"),
+        ("--decode", "--ber", 0.1, "--rate", 300),
     ],
 )
 def test_options_that_do_not_go_together(arguments: tuple[object, ...]) -> None:
     assert run(b"", *arguments).returncode == 2
+
+
+def test_a_hash_codec_as_model_makes_it_bits(hash_file: Path, codec: HashCodec, speech: np.ndarray) -> None:
+    data = pcm(speech[0, :6000])
+    by_model = run(data, "--encode", "--raw", "--model", hash_file)
+    assert by_model.stdout == run(data, "--encode", "--raw", "--bitrate", 600, "--model", hash_file).stdout
+    refused = run(b"", "--encode", "--rate", 300, "--model", hash_file)
+    assert refused.returncode == 2
+    assert b"is for symbols, but" in refused.stderr

@@ -104,10 +104,7 @@ def test_summary_names_bits_and_errors(wav: Path, keyed: Callable[..., Any]) -> 
         (("--ber", "nan"), "error_rate must be in 0..0.5"),
         (("--ber", 0.1, "--channel", "awgn", "--snr", 3), "a bit error rate is of the channel bsc"),
         (("--ber", 0.1, "--snr", 3), "channel bsc has no SNR"),
-        (("--ber", 0.1, "--modulation", "bpsk"), "--modulation is for channels of symbols"),
         (("--ber", 0.1, "--bitrate", 700), "rate 700 bit/s is not one of 300, 600, 1200, 2400"),
-        (("--ber", 0.1, "--rate", 600), "--rate is for symbols, but"),
-        (("--ber", 0.1, "--target-snr", 6), "--target-snr is for symbols"),
         (("--ber", 0.1, "--doppler-hz", 6), "channel bsc has no option 'doppler_hz'"),
         (("--ber", 0.1, "--csi", "guessed"), "csi must be perfect, estimated, none, not 'guessed'"),
         (("--ber", 0.1, "--burst-tokens", 3), "burst length"),
@@ -124,17 +121,19 @@ def test_what_cannot_be_is_one_line(
 
 
 def test_codecs_and_options_of_the_other_kind_are_refused(
-    wav: Path, run: Callable[..., Any], codec_file: Path, hash_file: Path
+    wav: Path, run: Callable[..., Any], keyed: Callable[..., Any], codec_file: Path, hash_file: Path
 ) -> None:
     for model in (codec_file, "small"):
         for option in ("--digital", "--ber 0.1", "--bitrate 600", "--modulation qpsk", "--channel bsc"):
-            refused = run("transmit", wav, "out.wav", "--snr", 3, *option.split(), "--model", model).stated
-            name = option if option == "--channel bsc" else option.split()[0]
-            assert f"{name} is for bits, but {model} sends symbols" in refused
-            assert refused.endswith("give a hash codec such as --model hash_small\n")
-    refused = run("transmit", wav, "out.wav", "--rate", 600, "--model", hash_file).stated
-    assert f"--rate is for symbols, but {hash_file} sends bits" in refused
-    assert refused.endswith("give a codec of symbols such as --model small\n")
+            refused = run("transmit", wav, "out.wav", "--snr", 3, *option.split(), "--model", model).misused
+            assert f"'{option if option == '--channel bsc' else option.split()[0]}': is for bits, but" in refused
+            assert "sends symbols; leave it out, or give a hash codec such as --model hash_small" in refused
+    for option in ("--rate", "--target-snr"):
+        refused = run("transmit", wav, "out.wav", "--ber", 0.1, option, 600, "--model", hash_file).misused
+        assert f"'{option}': is for symbols, but" in refused
+        assert "sends bits; leave it out, or give a codec of symbols such as --model small" in refused
+    assert "is for channels of symbols" in keyed(wav, "out.wav", "--ber", 0.1, "--modulation", "bpsk").misused
+    assert not wav.with_name("out.wav").exists()
 
 
 def test_the_model_decides_between_symbols_and_bits(wav: Path, run: Callable[..., Any], hash_file: Path) -> None:

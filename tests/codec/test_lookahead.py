@@ -15,7 +15,7 @@ from aether_lite.codec import Codec, CompiledSteps, HashCodec, SpiHash, SpiJscc,
 from aether_lite.codec.model import whole
 from aether_lite.errors import AetherError
 from aether_lite.payload import ChannelState
-from aether_lite.streaming import BitDecoder, Decoder
+from aether_lite.streaming import Decoder
 from silent_vocoder import SilentVocoder
 
 FRAMES = 4
@@ -144,7 +144,7 @@ def test_streams_of_bits(bit_codec: HashCodec, speech_features: Tensor, monkeypa
     bits = bit_codec.encode_features(speech_features[:1, :120], 600)
     received = lose_tokens(bsc(bits, 0.05, seed=0), 0.2, seed=1)
     offline = bit_codec.decode_features(received)[0]
-    decoder = BitDecoder(bit_codec, mute=False, vocoder=SilentVocoder())
+    decoder = Decoder(bit_codec, mute=False, vocoder=SilentVocoder())
     heard = decoder.push(received)
     last = decoder.flush()
     torch.testing.assert_close(torch.cat((heard.features, last.features)), offline, atol=1e-5, rtol=0)

@@ -24,7 +24,7 @@ from aether_lite.losses.envelope import envelope_loss
 from aether_lite.losses.feature import feature_loss
 from aether_lite.losses.listening import listening_loss
 from aether_lite.payload import Bits
-from aether_lite.streaming import SearchingEncoder
+from aether_lite.streaming import Encoder
 from tiny_listener import tiny_listener
 
 
@@ -152,10 +152,14 @@ def test_a_caller_without_gradients_gets_the_same_bits(codec: HashCodec, speech_
 
 
 def test_samples_that_arrive_become_the_bits_of_the_whole(codec: HashCodec, speech: Any, small_windows: None) -> None:
-    encoder = SearchingEncoder(codec, 1200, 2)
+    encoder = Encoder(codec, 1200, refine=2)
     pieces = [encoder.push(speech[0, start : start + 7001]) for start in range(0, speech.shape[1], 7001)]
     values = torch.cat([piece.values for piece in [*pieces, encoder.flush()]], 1)
     assert torch.equal(values, codec.encode(speech[0], 1200, 2).values)
+    with pytest.raises(AetherError, match="has no state to store"):
+        encoder.state_dict()
+    with pytest.raises(AetherError, match="rate of a refined stream is fixed"):
+        encoder.rate = 300
 
 
 def test_a_searched_codec_needs_the_recogniser(

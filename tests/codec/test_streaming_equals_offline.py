@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import pickle
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,24 +16,36 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from aether_lite.channels import Received, Symbols, awgn, clean, erase, rayleigh
+from aether_lite import streaming
+from aether_lite.channels import awgn, clean, erase, rayleigh
 from aether_lite.codec import Codec, CompiledSteps, SpiJscc, preset
 from aether_lite.errors import AetherError
 from aether_lite.jscc import RATES
-from aether_lite.payload import ChannelState, elements_per_token
-from aether_lite.streaming import Decoder, Encoder
+from aether_lite.payload import ChannelState, Received, ReceivedBits, Symbols, elements_per_token
+from aether_lite.streaming import DecodedSpeech, Decoder, Encoder
 from aether_lite.streaming.snapshot import Snapshot
+from aether_lite.streaming.synthesis import joined
 from aether_lite.vocoder import periods_from_features, synthesize
 from silent_vocoder import SilentVocoder
 
-TOKEN = 1280
+
+@pytest.fixture(scope="module")
+def ahead(speech_features: Tensor) -> SpiJscc:
+    """An untrained codec of the default's form: tokens of 40 ms and a decoder that looks one ahead."""
+    torch.manual_seed(0)
+    model = SpiJscc(replace(preset("tiny"), token_frames=4, lookahead=1))
+    model.start(speech_features)
+    assert model.ahead is not None
+    torch.nn.init.normal_(model.ahead.next.weight, std=0.2)
+    return model.eval()
 
 
-@pytest.fixture(scope="module", params=["compiled", "eager"])
-def tiny_codec(request: pytest.FixtureRequest, tiny: SpiJscc) -> Codec:
-    """The untrained codec, with streams of either kind."""
-    codec = Codec(tiny)
-    codec.stream_steps = CompiledSteps(tiny) if request.param == "compiled" else tiny
+@pytest.fixture(scope="module", params=["compiled", "eager", "compiled, looks ahead"])
+def tiny_codec(request: pytest.FixtureRequest, tiny: SpiJscc, ahead: SpiJscc) -> Codec:
+    """The untrained codecs, with streams of either kind."""
+    model = ahead if "ahead" in request.param else tiny
+    codec = Codec(model)
+    codec.stream_steps = CompiledSteps(model) if "compiled" in request.param else model
     return codec
 
 
@@ -39,12 +53,10 @@ def pushed(encoder: Encoder, pieces: list[np.ndarray]) -> Tensor:
     return torch.cat([encoder.push(piece).values for piece in pieces] + [encoder.flush().values], dim=1)
 
 
-def part(received: Received, tokens: slice) -> Received:
-    state = received.state
-    assert state.gain is not None
-    assert state.noise_variance is not None
-    known = ChannelState(state.gain[:, tokens], state.noise_variance[:, tokens], state.erased[:, tokens])
-    return Received(received.values[:, tokens], received.rate, known, token_frames=8)
+def decoded(decoder: Decoder, received: Received, cuts: Sequence[int]) -> DecodedSpeech:
+    """Everything that a stream gives of what is received in pieces."""
+    edges = [0, *sorted(cuts), received.values.shape[1]]
+    return joined([*(decoder.push(received.tokens(slice(a, b))) for a, b in pairwise(edges)), decoder.flush()])
 
 
 @settings(max_examples=12, deadline=None)
@@ -71,24 +83,20 @@ def test_decoded_features_equal_offline_for_any_cutting(
 ) -> None:
     symbols = tiny_codec.encode(speech[:1], rate)
     received = erase(rayleigh(symbols, 12.0, seed=seed), 0.2, seed=seed)
-    decoder = Decoder(tiny_codec, vocoder=SilentVocoder())
-    edges = [0, *sorted(cuts), symbols.values.shape[1]]
-    features = torch.cat([decoder.push(part(received, slice(a, b))).features for a, b in itertools.pairwise(edges)])
-    torch.testing.assert_close(features, tiny_codec.decode_features(received)[0], atol=1e-5, rtol=0)
+    stream = decoded(Decoder(tiny_codec, vocoder=SilentVocoder()), received, cuts)
+    torch.testing.assert_close(stream.features, tiny_codec.decode_features(received)[0], atol=1e-5, rtol=0)
+    assert len(stream.samples) == 160 * len(stream.features)
 
 
 @pytest.mark.parametrize("cuts", [(), (1, 2, 9), (7,)])
 def test_audio_equals_offline(tiny_codec: Codec, speech: np.ndarray, cuts: tuple[int, ...]) -> None:
     received = awgn(tiny_codec.encode(speech[:1, :20_480], 600), 12.0, seed=len(cuts))
-    decoder = Decoder(tiny_codec)
-    heard = [decoder.push(part(received, slice(a, b))) for a, b in itertools.pairwise((0, *cuts, 16))]
-    samples = torch.cat([*(piece.samples for piece in heard), decoder.flush().samples])
-    features = torch.cat([piece.features for piece in heard])
+    stream = decoded(Decoder(tiny_codec), received, cuts)
     offline = tiny_codec.decode_features(received)[0]
-    assert torch.equal(periods_from_features(features), periods_from_features(offline))
-    assert len(samples) == 20_480
-    torch.testing.assert_close(samples, synthesize(features, tiny_codec.vocoder), atol=1e-4, rtol=0)
-    torch.testing.assert_close(samples, tiny_codec.decode(received)[0], atol=1e-4, rtol=0)
+    assert torch.equal(periods_from_features(stream.features), periods_from_features(offline))
+    assert len(stream.samples) == 20_480
+    torch.testing.assert_close(stream.samples, synthesize(stream.features, tiny_codec.vocoder), atol=1e-4, rtol=0)
+    torch.testing.assert_close(stream.samples, tiny_codec.decode(received)[0], atol=1e-4, rtol=0)
 
 
 @settings(max_examples=12, deadline=None)
@@ -99,25 +107,28 @@ def test_any_number_of_symbols_may_be_pushed(tiny_codec: Codec, speech: np.ndarr
     values, gain = received.values.flatten(), received.state.gain.flatten()
     edges = [0, *sorted(min(cut, len(values)) for cut in cuts), len(values)]
     decoder = Decoder(tiny_codec, rate, vocoder=SilentVocoder())
-    pieces = [decoder.push_symbols(values[a:b], 0.1, gain[a:b]).features for a, b in itertools.pairwise(edges)]
+    pieces = [decoder.push_symbols(values[a:b], 0.1, gain[a:b]).features for a, b in pairwise(edges)]
     assert torch.equal(torch.cat(pieces), Decoder(tiny_codec, vocoder=SilentVocoder()).push(received).features)
 
 
-def test_rate_and_snr_change_between_tokens(tiny_codec: Codec, tiny: SpiJscc, speech: np.ndarray) -> None:
+def test_rate_and_snr_change_between_tokens(tiny_codec: Codec, speech: np.ndarray) -> None:
     plan = [(1000, None), (150, 3.0), (150, None), (600, -6.0), (1200, 20.0), (300, None)]
     encoder, decoder = Encoder(tiny_codec, 1000), Decoder(tiny_codec, vocoder=SilentVocoder())
+    model, frames = tiny_codec.model, tiny_codec.token_frames
+    token, late = 160 * frames, model.config.lookahead * frames
     rows = tiny_codec.features(speech[0])
-    sent_state = heard_state = None
+    sent_state = received_state = None
     for k, (rate, target) in enumerate(plan):
         encoder.rate, encoder.target_snr_db = rate, target
-        start = 0 if k == 0 else TOKEN * k + 160
-        symbols = encoder.push(speech[0, start : TOKEN * (k + 1) + 160])
-        assert symbols.values.shape == (1, 1, elements_per_token(rate, 8))
-        offline, sent_state = tiny.encode(rows[:, 8 * k : 8 * k + 8], rate, target, sent_state)
+        start = 0 if k == 0 else token * k + 160
+        symbols = encoder.push(speech[0, start : token * (k + 1) + 160])
+        assert symbols.values.shape == (1, 1, elements_per_token(rate, frames))
+        offline, sent_state = model.encode(rows[:, frames * k : frames * (k + 1)], rate, target, sent_state)
         torch.testing.assert_close(symbols.values, offline.values, atol=1e-5, rtol=1e-5)
         received = awgn(symbols, 10.0 - k, seed=k)
-        expected, heard_state = tiny.decode(received, heard_state)
-        torch.testing.assert_close(decoder.push(received).features, expected[0], atol=1e-5, rtol=0)
+        expected, received_state = model.decode(received, received_state)
+        known = expected[0, late if k == 0 else 0 :]
+        torch.testing.assert_close(decoder.push(received).features, known, atol=1e-5, rtol=0)
         assert decoder.rate == rate
 
 
@@ -125,21 +136,21 @@ def test_a_lost_token_takes_the_erasure_path(tiny_codec: Codec, speech: np.ndarr
     received = awgn(tiny_codec.encode(speech[:1, :12_800], 600), 10.0, seed=0)
     lost = received.state.erased.clone()
     lost[0, 5:7] = True
-    state = ChannelState(received.state.gain, received.state.noise_variance, lost)
-    marked = Received(received.values.masked_fill(lost[:, :, None], 0), 600, state, token_frames=8)
+    state = replace(received.state, erased=lost)
+    marked = replace(received, values=received.values.masked_fill(lost[:, :, None], 0), state=state)
     by_flag = Decoder(tiny_codec).push(marked)
     decoder = Decoder(tiny_codec, 600)
-    pieces = [decoder.push(part(received, slice(0, 5))), decoder.lose(2), decoder.push(part(received, slice(7, None)))]
-    torch.testing.assert_close(torch.cat([p.features for p in pieces]), by_flag.features, atol=0.05, rtol=0)
-    assert len(torch.cat([p.samples for p in pieces])) == len(by_flag.samples)
-    heard = Decoder(tiny_codec).push(received)
-    assert not torch.allclose(by_flag.features[40:56], heard.features[40:56])
+    before, after = (received.tokens(part) for part in (slice(0, 5), slice(7, None)))
+    by_call = joined([decoder.push(before), decoder.lose(2), decoder.push(after)])
+    torch.testing.assert_close(by_call.features, by_flag.features, atol=0.05, rtol=0)
+    assert len(by_call.samples) == len(by_flag.samples)
+    whole = Decoder(tiny_codec).push(received)
+    gap = slice(5 * tiny_codec.token_frames, 7 * tiny_codec.token_frames)
+    assert not torch.allclose(by_flag.features[gap], whole.features[gap])
     nan = marked.values.masked_fill(lost[:, :, None], complex("nan+nanj")).flatten()
     stream, twin = Decoder(tiny_codec, 600), Decoder(tiny_codec)
-    exact = ChannelState(None, torch.full(lost.shape, 0.1), lost)
-    assert torch.equal(
-        stream.push_symbols(nan, 0.1).samples, twin.push(Received(marked.values, 600, exact, token_frames=8)).samples
-    )
+    known = replace(marked, state=ChannelState(None, torch.full(lost.shape, 0.1), lost))
+    assert torch.equal(stream.push_symbols(nan, 0.1).samples, twin.push(known).samples)
 
 
 def saved(state: Snapshot, path: Path) -> Snapshot:
@@ -172,15 +183,15 @@ def test_a_fresh_stream_goes_on_from_a_stored_state_to_the_bit(
     assert torch.equal(heard, again)
 
 
-def test_a_state_serves_streams_of_the_other_kind(tiny_codec: Codec, tiny: SpiJscc, speech: np.ndarray) -> None:
+def test_a_state_serves_streams_of_the_other_kind(tiny_codec: Codec, speech: np.ndarray) -> None:
     speech = speech[:, :12_800]
-    kinds = [tiny_codec.stream_steps, tiny, CompiledSteps(tiny)]
-    encoders = [Encoder(tiny_codec, 600, steps=steps) for steps in kinds]
+    kinds = [tiny_codec.stream_steps, tiny_codec.model, CompiledSteps(tiny_codec.model)]
+    encoders = [Encoder(tiny_codec, 600, backend=kind) for kind in kinds]
     encoders[0].push(speech[0, :5000])
     for encoder in encoders[1:]:
         encoder.load_state_dict(encoders[0].state_dict())
     rest = [encoder.push(speech[0, 5000:]).values for encoder in encoders]
-    decoders = [Decoder(tiny_codec, 600, vocoder=SilentVocoder(), steps=steps) for steps in kinds]
+    decoders = [Decoder(tiny_codec, 600, vocoder=SilentVocoder(), backend=kind) for kind in kinds]
     decoders[0].push_symbols(rest[0].flatten()[:100])
     for decoder in decoders[1:]:
         decoder.load_state_dict(decoders[0].state_dict())
@@ -212,12 +223,12 @@ def test_reset_forgets_and_flush_ends(tiny_codec: Codec, speech: np.ndarray) -> 
     encoder.reset()
     assert torch.equal(pushed(encoder, [speech[0]]), fresh)
     assert torch.equal(pushed(encoder, [speech[0]]), fresh)
-    received = clean(Symbols(fresh, 300, token_frames=8))
-    heard = decoder.push(received).samples
-    assert len(decoder.flush().samples) == 240
-    assert torch.equal(decoder.push(received).samples, heard)
+    received = clean(Symbols(fresh, 300, tiny_codec.token_frames))
+    samples = decoder.push(received).samples
+    assert len(decoder.flush().samples) == 240 + 160 * tiny_codec.token_frames * tiny_codec.model.config.lookahead
+    assert torch.equal(decoder.push(received).samples, samples)
     decoder.reset()
-    assert torch.equal(decoder.push(received).samples, heard)
+    assert torch.equal(decoder.push(received).samples, samples)
 
 
 def test_a_state_with_a_number_out_of_range_changes_nothing(tiny_codec: Codec) -> None:
@@ -230,8 +241,9 @@ def test_a_state_with_a_number_out_of_range_changes_nothing(tiny_codec: Codec) -
 
 def test_nothing_in_gives_nothing_out(tiny_codec: Codec) -> None:
     encoder, decoder = Encoder(tiny_codec, 150), Decoder(tiny_codec)
-    assert encoder.push(np.zeros(0, np.float32)).values.shape == (1, 0, 12)
-    assert encoder.flush().values.shape == (1, 0, 12)
+    n = elements_per_token(150, tiny_codec.token_frames)
+    assert encoder.push(np.zeros(0, np.float32)).values.shape == (1, 0, n)
+    assert encoder.flush().values.shape == (1, 0, n)
     assert decoder.push(clean(encoder.flush())).samples.shape == (0,)
     assert decoder.flush().samples.shape == (0,)
 
@@ -252,20 +264,36 @@ def test_wrong_input_is_a_stated_error(tiny_codec: Codec) -> None:
     with pytest.raises(AetherError, match="3 symbols of a token at 1000 are waiting"):
         decoder.rate = 300
     with pytest.raises(AetherError, match="3 symbols of a token are waiting"):
-        decoder.push(clean(Symbols(torch.ones(1, 1, 80, dtype=torch.complex64), 1000, token_frames=8)))
+        decoder.push(clean(tiny_codec.encode(np.zeros(1280, np.float32), 1000)))
+    with pytest.raises(AetherError, match="push_bits for hash codecs"):
+        decoder.push_bits(torch.zeros(3))
+    soft = ReceivedBits(torch.zeros(1, 0, 48), 600, torch.zeros(1, 0, dtype=torch.bool), token_frames=8)
+    with pytest.raises(AetherError, match="does not decode ReceivedBits"):
+        decoder.push(soft)
+
+
+def test_old_names_are_taken_with_a_warning(tiny_codec: Codec) -> None:
+    for old, new in (("BitEncoder", Encoder), ("BitDecoder", Decoder), ("Heard", DecodedSpeech)):
+        with pytest.warns(FutureWarning, match=f"{old} is now {new.__name__}; the old name goes in 0.3"):
+            assert getattr(streaming, old) is new
+    for kind in (Encoder, Decoder):
+        with pytest.warns(FutureWarning, match="steps is now backend"):
+            kind(tiny_codec, steps=tiny_codec.model)
+    with pytest.raises(AttributeError, match="no attribute 'Codec'"):
+        _ = streaming.Codec
 
 
 def held(stream: Encoder | Decoder) -> int:
     """Bytes of everything that a stream holds besides the weights."""
-    own = {name: value for name, value in vars(stream).items() if name not in ("_model", "_steps", "_vocoder")}
+    own = {name: value for name, value in vars(stream).items() if name not in ("_codec", "_model", "_steps")}
     return len(pickle.dumps(own))
 
 
-def test_memory_is_constant_over_half_a_minute(tiny_codec: Codec, speech: np.ndarray) -> None:
+def test_memory_is_constant(tiny_codec: Codec, speech: np.ndarray) -> None:
     encoder, decoder = Encoder(tiny_codec, 300), Decoder(tiny_codec, vocoder=SilentVocoder())
-    clip = speech[0, : 36 * TOKEN]
+    clip = speech[0, : 36 * 1280]
     sizes = []
-    for _ in range(11):
+    for _ in range(4):
         decoder.push(awgn(encoder.push(clip), 10.0, seed=0))
         sizes.append((held(encoder), held(decoder)))
     for encoder_bytes, decoder_bytes in sizes[1:]:

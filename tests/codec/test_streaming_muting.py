@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -19,11 +21,12 @@ GAP_TOKENS = round(GAP_S / 0.08)
 def verdicts(received: Received, state: MuteState | None = None) -> tuple[list[bool], MuteState]:
     state = state or MuteState()
     muted = []
-    gains = torch.ones_like(received.values) if received.state.gain is None else received.state.gain
-    noise = received.state.noise_variance
-    told = [float("nan")] * received.values.shape[1] if noise is None else noise[0].tolist()
-    for values, gain, n0, erased in zip(received.values[0], gains[0], told, received.state.erased[0], strict=True):
-        state = judged(state, values, gain, n0, bool(erased), 0.08)
+    tokens = received.values.shape[:2]
+    gain = torch.ones_like(received.values) if received.state.gain is None else received.state.gain
+    noise = torch.full(tokens, torch.nan) if received.state.noise_variance is None else received.state.noise_variance
+    known = replace(received, state=replace(received.state, gain=gain, noise_variance=noise))
+    for k in range(tokens[1]):
+        state = judged(state, known.tokens(slice(k, k + 1)), 0.08)
         muted.append(state.muted)
     return muted, state
 

@@ -20,9 +20,10 @@ from aether_lite.codec import CompiledSteps, HashCodec, SpiHash, preset
 from aether_lite.container.layout import bit_array, received_bits
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES
-from aether_lite.streaming import BitDecoder, BitEncoder
-from aether_lite.streaming.bit_channel import StreamBitChannel
-from aether_lite.streaming.bit_link import hard_bytes, packed, packed_tokens, soft_bytes, soft_tokens
+from aether_lite.link import LinkConfig
+from aether_lite.streaming import Decoder, Encoder
+from aether_lite.streaming.channel import StreamChannel
+from aether_lite.streaming.payload_io import packed_bytes, packed_tokens, soft_bytes, soft_tokens
 from silent_vocoder import SilentVocoder
 
 TOKEN = 1280
@@ -36,7 +37,7 @@ def tiny_hash_codec(request: pytest.FixtureRequest, tiny_hash: SpiHash) -> HashC
     return codec
 
 
-def pushed(encoder: BitEncoder, pieces: list[np.ndarray]) -> Tensor:
+def pushed(encoder: Encoder, pieces: list[np.ndarray]) -> Tensor:
     return torch.cat([encoder.push(piece).values for piece in pieces] + [encoder.flush().values], dim=1)
 
 
@@ -52,7 +53,7 @@ def test_bits_are_those_of_the_codec_for_any_cutting(
 ) -> None:
     clip = speech[0, 4000 : 4000 + length]
     clip = (clip * 32768).astype(np.int16) if whole_numbers else clip
-    streamed = pushed(BitEncoder(tiny_hash_codec, rate), np.split(clip, sorted(cut % length for cut in cuts)))
+    streamed = pushed(Encoder(tiny_hash_codec, rate), np.split(clip, sorted(cut % length for cut in cuts)))
     assert torch.equal(streamed, tiny_hash_codec.encode(clip, rate).values)
 
 
@@ -64,19 +65,19 @@ def test_features_are_those_of_the_codec_for_any_cutting(
     bits = tiny_hash_codec.encode_features(speech_features[:1, :80], rate)
     received = lose_tokens(bsc(bits, 0.05, seed=seed), 0.3, seed=seed)
     offline = tiny_hash_codec.decode_features(received)[0]
-    whole = BitDecoder(tiny_hash_codec, vocoder=SilentVocoder()).push(received)
+    whole = Decoder(tiny_hash_codec, vocoder=SilentVocoder()).push(received)
     torch.testing.assert_close(whole.features, offline, atol=1e-5, rtol=0)
     soft = received.values.masked_fill(received.erased[:, :, None], float("nan")).flatten()
     edges = [0, *sorted(min(cut, len(soft)) for cut in cuts), len(soft)]
-    decoder = BitDecoder(tiny_hash_codec, rate, vocoder=SilentVocoder())
+    decoder = Decoder(tiny_hash_codec, rate, vocoder=SilentVocoder())
     pieces = [decoder.push_bits(soft[a:b]).features for a, b in itertools.pairwise(edges)]
     assert torch.equal(torch.cat(pieces), whole.features)
 
 
 def test_samples_line_up_and_end(tiny_hash_codec: HashCodec, speech: np.ndarray) -> None:
-    bits = BitEncoder(tiny_hash_codec, 600).push(speech[0, : 4 * TOKEN + 160])
+    bits = Encoder(tiny_hash_codec, 600).push(speech[0, : 4 * TOKEN + 160])
     assert bits.values.shape == (1, 4, 48)
-    decoder = BitDecoder(tiny_hash_codec)
+    decoder = Decoder(tiny_hash_codec)
     received = bsc(bits, 0.0, state="exact")
     heard = decoder.push(received)
     assert len(heard.samples) == 4 * TOKEN - 240
@@ -90,7 +91,7 @@ def test_samples_line_up_and_end(tiny_hash_codec: HashCodec, speech: np.ndarray)
 def test_lost_tokens_are_concealed_and_long_gaps_muted(tiny_hash_codec: HashCodec, speech_features: Tensor) -> None:
     bits = tiny_hash_codec.encode_features(speech_features[:1, :160], 300)
     received = bsc(bits, 0.0, state="exact")
-    decoder, never = (BitDecoder(tiny_hash_codec, 300, vocoder=SilentVocoder(), mute=mute) for mute in (True, False))
+    decoder, never = (Decoder(tiny_hash_codec, 300, vocoder=SilentVocoder(), mute=mute) for mute in (True, False))
     decoder.push(received)
     never.push(received)
     assert decoder.lose(5).muted.tolist() == [False] * 5
@@ -114,14 +115,14 @@ def test_a_fresh_stream_goes_on_from_a_stored_state_to_the_bit(
         save_file(state, tmp_path / "state.safetensors")
         return load_file(tmp_path / "state.safetensors")
 
-    encoder, twin = BitEncoder(tiny_hash_codec, 1200), BitEncoder(tiny_hash_codec)
+    encoder, twin = Encoder(tiny_hash_codec, 1200), Encoder(tiny_hash_codec)
     first = encoder.push(speech[0, :cut])
     twin.load_state_dict(stored(encoder.state_dict()))
     assert twin.rate == 1200
     a, b = (torch.cat([e.push(speech[0, cut:20_000]).values, e.flush().values], dim=1) for e in (encoder, twin))
     assert torch.equal(a, b)
 
-    decoder, copy = BitDecoder(tiny_hash_codec, 1200), BitDecoder(tiny_hash_codec)
+    decoder, copy = Decoder(tiny_hash_codec, 1200), Decoder(tiny_hash_codec)
     decoder.push_bits(0.8 * first.values.flatten())
     decoder.push_bits(a[0, 0, :7])
     copy.load_state_dict(stored(decoder.state_dict()))
@@ -131,8 +132,8 @@ def test_a_fresh_stream_goes_on_from_a_stored_state_to_the_bit(
 
 
 def test_reset_forgets(tiny_hash_codec: HashCodec, speech: np.ndarray) -> None:
-    fresh = pushed(BitEncoder(tiny_hash_codec, 300), [speech[0, :8000]])
-    encoder, decoder = BitEncoder(tiny_hash_codec, 300), BitDecoder(tiny_hash_codec, 300, vocoder=SilentVocoder())
+    fresh = pushed(Encoder(tiny_hash_codec, 300), [speech[0, :8000]])
+    encoder, decoder = Encoder(tiny_hash_codec, 300), Decoder(tiny_hash_codec, 300, vocoder=SilentVocoder())
     encoder.push(speech[1])
     encoder.reset()
     assert torch.equal(pushed(encoder, [speech[0, :8000]]), fresh)
@@ -144,7 +145,7 @@ def test_reset_forgets(tiny_hash_codec: HashCodec, speech: np.ndarray) -> None:
 
 
 def test_the_rate_changes_between_tokens(tiny_hash_codec: HashCodec, speech: np.ndarray) -> None:
-    encoder, decoder = BitEncoder(tiny_hash_codec, 300), BitDecoder(tiny_hash_codec, 300, vocoder=SilentVocoder())
+    encoder, decoder = Encoder(tiny_hash_codec, 300), Decoder(tiny_hash_codec, 300, vocoder=SilentVocoder())
     for k, rate in enumerate((300, 2400, 600, 1200)):
         encoder.rate = rate
         bits = encoder.push(speech[0, 0 if k == 0 else TOKEN * k + 160 : TOKEN * (k + 1) + 160])
@@ -154,7 +155,7 @@ def test_the_rate_changes_between_tokens(tiny_hash_codec: HashCodec, speech: np.
 
 
 def test_what_cannot_be_pushed_is_a_stated_error(tiny_hash_codec: HashCodec, speech: np.ndarray) -> None:
-    decoder = BitDecoder(tiny_hash_codec, 300, vocoder=SilentVocoder())
+    decoder = Decoder(tiny_hash_codec, 300, vocoder=SilentVocoder())
     for soft in (torch.tensor([1.5]), torch.zeros(2, 24), torch.tensor([float("inf")])):
         with pytest.raises(AetherError, match="soft bits must be one row"):
             decoder.push_bits(soft)
@@ -166,21 +167,21 @@ def test_what_cannot_be_pushed_is_a_stated_error(tiny_hash_codec: HashCodec, spe
         decoder.push(whole)
     with pytest.raises(AetherError, match="5 bits of a token at 300 are waiting"):
         decoder.rate = 600
-    for make in (BitEncoder, BitDecoder):
-        with pytest.raises(AetherError, match="bit rate 500 bit/s is not one of"):
+    for make in (Encoder, Decoder):
+        with pytest.raises(AetherError, match="rate 500 bit/s is not one of"):
             make(tiny_hash_codec, 500)
-    encoder = BitEncoder(tiny_hash_codec)
+    encoder = Encoder(tiny_hash_codec)
     encoder.push(speech[0])
     with pytest.raises(AetherError, match=r"'features\.waiting' is missing"):
         encoder.load_state_dict(decoder.state_dict())
     other = HashCodec(SpiHash(replace(preset("small"), hash="sign")).eval())
     with pytest.raises(AetherError, match="codec of another size"):
-        BitEncoder(other).load_state_dict(encoder.state_dict())
+        Encoder(other).load_state_dict(encoder.state_dict())
 
 
 def test_channel_refuses_bits_of_another_rate() -> None:
-    link = StreamBitChannel(0.02, 600, token_frames=8)
-    with pytest.raises(AetherError, match="at rate 600, not tokens of 80 ms at rate 300"):
+    link = StreamChannel(LinkConfig("bsc", 600, error_rate=0.02), 8)
+    with pytest.raises(AetherError, match="at 600 bit/s, not tokens of 80 ms at 300 bit/s"):
         link.send(Bits(torch.ones(1, 2, 24), 300, token_frames=8))
 
 
@@ -189,11 +190,11 @@ def test_channel_token_by_token_goes_on_and_has_the_error_rate() -> None:
     bits = Bits(
         2.0 * torch.randint(0, 2, (1, 1600, 48), generator=generator) - 1, 600, token_frames=8
     )  # over two minutes
-    options = {"token_frames": 8, "seed": 7, "erasure": 0.1, "burst_tokens": 3}
-    link = StreamBitChannel(0.02, 600, **options)
+    config = LinkConfig("bsc", 600, seed=7, erasure=0.1, burst_tokens=3, error_rate=0.02)
+    link = StreamChannel(config, 8)
     pieces = [link.send(Bits(part, 600, token_frames=8)) for part in torch.split(bits.values, [1, 0, 200, 1399], dim=1)]
     values, erased = (torch.cat([getattr(p, name) for p in pieces], dim=1) for name in ("values", "erased"))
-    whole = StreamBitChannel(0.02, 600, **options).send(bits)
+    whole = StreamChannel(config, 8).send(bits)
     assert torch.equal(whole.values, values)
     assert torch.equal(whole.erased, erased)
     whole.validate()
@@ -208,7 +209,7 @@ def test_channel_token_by_token_goes_on_and_has_the_error_rate() -> None:
 
 def test_bytes_between_programs(tiny_hash_codec: HashCodec, speech_features: Tensor) -> None:
     bits = tiny_hash_codec.encode_features(speech_features[:1, :80], 1200)
-    data = packed(bits)
+    data = packed_bytes(bits)
     assert len(data) == 10 * 12
     assert data == np.packbits(bit_array(bits)[0], axis=1).tobytes()
     assert torch.equal(torch.stack(list(packed_tokens(io.BytesIO(data), 1200, 8))), bits.values[0])
@@ -216,7 +217,7 @@ def test_bytes_between_programs(tiny_hash_codec: HashCodec, speech_features: Ten
     soft = torch.stack(list(soft_tokens(io.BytesIO(soft_bytes(received)), 1200, 8)))
     assert torch.equal(soft.isnan().all(dim=1), received.erased[0])
     assert torch.equal(soft.nan_to_num(0), received.values[0])
-    hard = torch.stack(list(packed_tokens(io.BytesIO(hard_bytes(received)), 1200, 8)))
+    hard = torch.stack(list(packed_tokens(io.BytesIO(packed_bytes(received)), 1200, 8)))
     kept = ~received.erased[0]
     assert torch.equal(hard[kept], received.values[0].sign()[kept])
     with pytest.raises(AetherError, match=r"ends within a token \(7 of 12 bytes\).*--bitrate 1200"):

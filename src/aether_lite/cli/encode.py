@@ -113,7 +113,7 @@ class Encoding:
         from aether_lite.audio import audio_blocks
         from aether_lite.container.layout import bit_array
         from aether_lite.features import FRAME
-        from aether_lite.streaming import BitEncoder, SearchingEncoder
+        from aether_lite.streaming import Encoder
 
         if files.suffix_of(source) == files.FEATURES:
             rows = torch.from_numpy(files.read_features(source))
@@ -122,11 +122,7 @@ class Encoding:
                 bit_array(self.codec.encode_features(rows[None], self.header.bit_rate, self.search))[0],
             )
             return
-        encoder: BitEncoder | SearchingEncoder
-        if self.search:
-            encoder = SearchingEncoder(self.codec, self.header.bit_rate, self.search)
-        else:
-            encoder = BitEncoder(self.codec, self.header.bit_rate)
+        encoder = Encoder(self.codec, self.header.bit_rate, refine=self.search)
         for block in audio_blocks(source):
             yield len(block), bit_array(encoder.push(block))[0]
         yield 0, bit_array(encoder.flush())[0]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aether_lite.cli.options import CHANNEL_NAMES, DEFAULT_HASH_MODEL, DEFAULT_MODEL
-from aether_lite.errors import AetherError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,7 +80,8 @@ def chosen_model(
         of_symbols, of_bits: options by name that belong to one payload, None or False where they are not given.
 
     Raises:
-        AetherError: no such codec, or an option of the other payload.
+        AetherError: no such codec.
+        typer.BadParameter: an option of the other payload.
     """
     symbols, bits = ([name for name, value in options.items() if value not in (None, False)]
                      for options in (of_symbols, of_bits))  # fmt: skip
@@ -91,14 +91,16 @@ def chosen_model(
 
     sends_bits = is_hash_codec(codec_path(model))
     if sends_bits and symbols:
-        raise AetherError(
-            f"{symbols[0]} is for symbols, but {model} sends bits; leave it out, or give a codec of symbols such as "
-            f"--model {DEFAULT_MODEL}"
+        raise typer.BadParameter(
+            f"is for symbols, but {model} sends bits; leave it out, or give a codec of symbols such as --model "
+            f"{DEFAULT_MODEL}",
+            param_hint=f"'{symbols[0]}'",
         )
     if bits and not sends_bits:
-        raise AetherError(
-            f"{bits[0]} is for bits, but {model} sends symbols; leave it out, or give a hash codec such as --model "
-            f"{DEFAULT_HASH_MODEL}"
+        raise typer.BadParameter(
+            f"is for bits, but {model} sends symbols; leave it out, or give a hash codec such as --model "
+            f"{DEFAULT_HASH_MODEL}",
+            param_hint=f"'{bits[0]}'",
         )
     return model, sends_bits
 

@@ -1,4 +1,4 @@
-"""``aether-lite live``: microphone to loudspeaker through the simulated channel."""
+"""``aether-lite live``: microphone to loudspeaker through a simulated channel."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aether_lite.cli import link_options
 from aether_lite.cli.console import console
 from aether_lite.cli.options import CHANNEL_NAMES, DEFAULT_MODEL, Model, Quiet, Vocoder, use_one_core
 from aether_lite.errors import AetherError
@@ -18,10 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from aether_lite.codec import Codec
-    from aether_lite.streaming.channel import StreamChannel
+    from aether_lite.link import LinkConfig
     from aether_lite.streaming.duplex import Duplex
 
-NOISELESS = ("clean", "erasure")  # channels that need no --snr
 SAMPLE_RATE = 16_000  # [Hz]
 REFRESH_HZ = 8.0  # of the read-out
 SILENCE_DBFS = -100.0  # least level shown
@@ -35,7 +35,7 @@ class ReadOut:
 
     Attributes:
         level_dbfs: rms of the newest recorded block [dB full scale].
-        snr_db: Es/N0 as the receiver estimates it [dB]; NaN where it does not know.
+        snr_db: Es/N0 as the receiver estimates it [dB]; NaN if unknown.
         voiced: share of voiced frames, as received.
         f0_hz: median F0 of the voiced frames [Hz]; NaN without any.
         muted: whether the output is muted.
@@ -66,23 +66,24 @@ class ReadOut:
 
 
 class Chain:
-    """Both ends of the link and the channel between them, with a read-out.
+    """Encoder, channel and decoder of one stream, with a read-out.
 
     Args:
         codec: at both ends.
-        link: the channel.
-        rate: channel uses per second.
+        config: the link.
         mute: as :class:`~aether_lite.streaming.Decoder` has it.
     """
 
-    def __init__(self, codec: Codec, link: StreamChannel, rate: int, mute: bool) -> None:
+    def __init__(self, codec: Codec, config: LinkConfig, mute: bool = True) -> None:
         from aether_lite.streaming import Decoder, Encoder
+        from aether_lite.streaming.channel import StreamChannel
 
-        self.encoder, self.decoder = Encoder(codec, rate), Decoder(codec, rate, mute=mute)
-        self.link, self.read_out = link, ReadOut()
+        self.link = StreamChannel(config, codec.token_frames)
+        self.encoder, self.decoder = Encoder(codec, config.rate), Decoder(codec, config.rate, mute=mute)
+        self.read_out = ReadOut()
 
     def process(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Recorded samples ``[n]`` to received ones ``[m]``."""
+        """Recorded samples ``[n]`` to decoded ones ``[m]``."""
         import torch
 
         from aether_lite.features.layout import PITCH, f0_from_pitch
@@ -92,69 +93,64 @@ class Chain:
         rms = float((block.astype("f8") ** 2).mean() ** 0.5) if len(block) else 0.0
         out.level_dbfs = max(SILENCE_DBFS, 20 * math.log10(rms)) if rms > 0 else SILENCE_DBFS
         received = self.link.send(self.encoder.push(block))
-        heard = self.decoder.push(received)
+        decoded = self.decoder.push(received)
         count = received.values.shape[1]
         if count:
             noise = received.state.noise_variance
             n0 = math.nan if noise is None else float(noise[0, -1])
             out.snr_db = -10 * math.log10(n0) if n0 > 0 else math.nan
-            voiced = voiced_frames(heard.features)
+            voiced = voiced_frames(decoded.features)
             out.voiced = float(voiced.float().mean())
-            out.f0_hz = float(f0_from_pitch(torch.median(heard.features[voiced, PITCH]))) if voiced.any() else math.nan
+            pitch = decoded.features[voiced, PITCH]
+            out.f0_hz = float(f0_from_pitch(torch.median(pitch))) if voiced.any() else math.nan
             out.muted, out.tokens = self.decoder.muted, out.tokens + count
-            out.lost += int(received.state.erased.sum())
+            out.lost += int(received.erased.sum())
             out.token_ms = 1000 * (time.perf_counter() - start) / count
-        return heard.samples.numpy()
+        return decoded.samples.numpy()
 
 
 def live(
-    snr: Annotated[
-        float | None, typer.Option(metavar="DB", help="Es/N0 [dB]. Needed unless the channel is clean or erasure.")
-    ] = None,
-    rate: Annotated[int, typer.Option(metavar="USES", help="Channel uses per second: 150, 300, 500, 600, 700, "
-                                      "1000 or 1200.")] = 1000,
+    snr: link_options.Snr = None,
+    rate: link_options.Rate = None,
     channel: Annotated[str, typer.Option(metavar="NAME", help=f"One of {CHANNEL_NAMES}.")] = "awgn",
-    seed: Annotated[int, typer.Option(metavar="N", help="Of the channel.")] = 0,
-    state: Annotated[
-        str | None, typer.Option(metavar="KIND", help="What the receiver knows: exact, estimated or withheld.")
-    ] = None,
-    erasure: Annotated[float | None, typer.Option(metavar="P", help="Share of tokens lost, on any channel.")] = None,
-    burst_tokens: Annotated[float | None, typer.Option(metavar="N", help="Mean length of a burst of losses.")] = None,
+    seed: link_options.Seed = 0,
+    csi: link_options.Csi = None,
+    erasure: link_options.Erasure = None,
+    burst_tokens: link_options.BurstTokens = None,
     mute: Annotated[bool, typer.Option(help="Mute long gaps and noise without speech.")] = True,
     microphone: Annotated[str | None, typer.Option(metavar="NAME", help="Input device; else the default one.")] = None,
     loudspeaker: Annotated[str | None, typer.Option(metavar="NAME", help="Output device; else the default.")] = None,
-    block_ms: Annotated[float, typer.Option(metavar="MS", min=2, max=500, help="What the device gives at a time.")]
-    = 20.0,
+    block_ms: Annotated[
+        float, typer.Option(metavar="MS", min=2, max=500, help="What the device gives at a time.")
+    ] = 20.0,
     seconds: Annotated[float | None, typer.Option(metavar="S", min=0, help="How long; else until Ctrl-C.")] = None,
     model: Model = DEFAULT_MODEL,
     vocoder: Vocoder = None,
     quiet: Quiet = False,
-) -> None:  # fmt: skip
+) -> None:
     """Speak into the microphone and hear yourself through the noisy channel; wear headphones."""
-    if snr is None and channel not in NOISELESS:
-        raise typer.BadParameter("needed for every channel but clean and erasure", param_hint="'--snr'")
+    link_options.check_snr(channel, snr)
     device = _sound_device()
+    import numpy as np
+
     from aether_lite.codec import load
-    from aether_lite.streaming.channel import StreamChannel
 
     use_one_core()
-    options = {} if state is None else {"state": state}
     codec = load(model, vocoder)
-    link = StreamChannel(
-        channel, None if channel == "clean" else snr, rate,
-        seed=seed, erasure=erasure, burst_tokens=burst_tokens, token_frames=codec.token_frames, **options,
-    )  # fmt: skip
-    chain = Chain(codec, link, rate, mute)
-    chain.process(_silence(codec.token_frames))  # the first pass is slow
-    chain = Chain(codec, link, rate, mute)
-    names = (_device_name(microphone), _device_name(loudspeaker))
+    losses = {"erasure": erasure, "burst_tokens": burst_tokens}
+    uses_per_s = link_options.DEFAULT_RATE if rate is None else rate
+    config = link_options.link_config(channel, uses_per_s, snr, {"csi": csi}, seed=seed, **losses)
+    silence = np.zeros(2 * codec.token_frames * SAMPLE_RATE // 100, np.float32)
+    Chain(codec, config).process(silence)  # the first pass is slow
+    chain = Chain(codec, config, mute)
+    names = tuple(int(name) if name is not None and name.isdigit() else name for name in (microphone, loudspeaker))
     run(chain, device, names, round(block_ms * SAMPLE_RATE / 1000), seconds, quiet)
 
 
 def run(
     chain: Chain,
     device: Any,
-    names: tuple[int | str | None, int | str | None],
+    names: tuple[int | str | None, ...],
     block: int,
     seconds: float | None,
     quiet: bool,
@@ -164,7 +160,7 @@ def run(
     Args:
         chain: what the samples go through.
         device: the module ``sounddevice``, or anything with its ``Stream`` and ``PortAudioError``.
-        names: input and output device; None for the default.
+        names: input and output device by number or name; None for the default.
         block: samples that the device gives at a time.
         seconds: how long; None for ever.
         quiet: without a read-out.
@@ -210,17 +206,3 @@ def _sound_device() -> Any:
             f"live needs the PortAudio library ({error}); on Debian: apt install libportaudio2"
         ) from error
     return sounddevice
-
-
-def _device_name(name: str | None) -> int | str | None:
-    """Number or name of a device, as the sound library takes it."""
-    return int(name) if name is not None and name.isdigit() else name
-
-
-def _silence(token_frames: int) -> NDArray[np.float32]:
-    """Two tokens of silence."""
-    import numpy as np
-
-    from aether_lite.features.layout import FRAME
-
-    return np.zeros(2 * token_frames * FRAME, np.float32)

@@ -1,201 +1,236 @@
-"""``aether-lite stream``: one end of a link, or the channel between, as a filter in a pipe."""
+"""``aether-lite stream``: encoder, channel or decoder as a filter in a pipe."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from aether_lite.cli.options import CHANNEL_NAMES, DEFAULT_HASH_MODEL, DEFAULT_MODEL, Vocoder, use_one_core
-from aether_lite.cli.pipes import check_pipes, passed_on, put
-from aether_lite.cli.stream_bits import BitLink, decode_bits, encode_bits, filter_bits
+from aether_lite.cli import link_options
+from aether_lite.cli.options import Vocoder, use_one_core
+from aether_lite.errors import AetherError
 
 if TYPE_CHECKING:
-    from aether_lite.streaming.link import LinkToken, PowerEstimate
+    from aether_lite.codec import Codec
+    from aether_lite.link import LinkConfig
 
-DEFAULT_RATE = 1000  # [uses/s]
-NOISELESS = ("clean", "erasure")  # channels that need no --snr
+T = TypeVar("T")
 
 
 def stream(
     encode: Annotated[bool, typer.Option("--encode", help="Speech in, symbols or bits out.")] = False,
     decode: Annotated[bool, typer.Option("--decode", help="Symbols or bits in, speech out.")] = False,
     channel: Annotated[
-        str | None, typer.Option(metavar="NAME", help=f"Symbols in and out: one of {CHANNEL_NAMES}; bits: bsc.")
+        str | None,
+        typer.Option(metavar="NAME", help=f"Symbols in and out: one of {link_options.CHANNEL_NAMES}; bits: bsc."),
     ] = None,
-    rate: Annotated[
-        int | None, typer.Option(metavar="USES", help="Channel uses per second: 150, 300, 500, 600, 700, 1000 or 1200.",
-                                 show_default=str(DEFAULT_RATE))
-    ] = None,
-    bitrate: Annotated[
-        int | None, typer.Option(metavar="BIT/S", help="Bits of a hash codec instead of symbols: 300, 600, 1200 or "
-                                 "2400 bit/s.")
-    ] = None,
+    rate: link_options.Rate = None,
+    bitrate: link_options.Bitrate = None,
     gains: Annotated[bool, typer.Option("--gains", help="Symbols: each with the receiver's estimate of its gain, out "
                                         "of the channel and into the decoder.")] = False,
     soft: Annotated[bool, typer.Option("--soft", help="Bits: float32 soft bits out of the channel and into the "
                                        "decoder; else packed bits.")] = False,
     ber: Annotated[
-        float | None, typer.Option(metavar="P", help="Bits: error rate of bsc; told to a decoder of packed bits, which "
+        float | None, typer.Option(metavar="P", help="Bits: error rate of bsc; of packed bits into the decoder, which "
                                    "else takes them as right.")
     ] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Speech is raw 16-bit little-endian, 16 kHz, mono; else a wav.")]
     = False,
     snr: Annotated[
-        float | None, typer.Option(metavar="DB", help="Es/N0 [dB]: of the channel; told to the decoder, which else "
-                                   "takes it from the power of the symbols.")
+        float | None, typer.Option(metavar="DB", help="Es/N0 [dB] of the channel; for the decoder, which else takes it "
+                                   "from the power of the symbols.")
     ] = None,
     noise_variance: Annotated[
-        float | None, typer.Option(metavar="N0", help="Told to the decoder instead of --snr.")
+        float | None, typer.Option(metavar="N0", help="For the decoder instead of --snr.")
     ] = None,
-    withheld: Annotated[bool, typer.Option("--withheld", help="Tell the decoder nothing of the noise.")] = False,
-    target_snr: Annotated[
-        float | None, typer.Option(metavar="DB", help="Es/N0 the encoder designs for; else for any channel.")
-    ] = None,
+    withheld: Annotated[bool, typer.Option("--withheld", help="The decoder knows nothing of the noise.")] = False,
+    target_snr: link_options.TargetSnr = None,
     mute: Annotated[bool, typer.Option(help="Mute long gaps and noise without speech.")] = True,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of the channel; same seed, same output.")] = 0,
-    state: Annotated[
-        str | None, typer.Option(metavar="KIND", help="Gains the channel corrects phases with: exact, estimated or "
-                                 "withheld (no correction); bits: the error rate in soft bits.")
-    ] = None,
-    block_ms: Annotated[float | None, typer.Option(metavar="MS", help="rayleigh, rician: length of a block.")] = None,
-    doppler_hz: Annotated[
-        float | None, typer.Option(metavar="HZ", help="rayleigh, rician: Jakes' Doppler spectrum, not blocks.")
-    ] = None,
-    k_db: Annotated[float | None, typer.Option(metavar="DB", help="rician: power of the line of sight.")] = None,
-    erasure: Annotated[float | None, typer.Option(metavar="P", help="Share of tokens lost, on any channel.")] = None,
-    burst_tokens: Annotated[float | None, typer.Option(metavar="N", help="Mean length of a burst of losses.")] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Released codec by name, or a codec file.", metavar="NAME|FILE",
-                                 show_default=f"{DEFAULT_MODEL}; with --bitrate {DEFAULT_HASH_MODEL}")
-    ] = None,
+    seed: link_options.Seed = 0,
+    csi: link_options.Csi = None,
+    block_ms: link_options.BlockMs = None,
+    doppler_hz: link_options.DopplerHz = None,
+    k_db: link_options.KDb = None,
+    erasure: link_options.Erasure = None,
+    burst_tokens: link_options.BurstTokens = None,
+    model: link_options.CodecModel = None,
     vocoder: Vocoder = None,
 ) -> None:  # fmt: skip
     """Sit in a pipe: speech to symbols, symbols through a channel, or symbols to speech, token by token.
 
     Symbols are interleaved float32 I, Q (little-endian), without a header; a lost token is NaN. With --gains real and
-    imaginary part of the gain follow every symbol. With --bitrate they are bits: whole bytes for each token, or float32
-    soft bits.
+    imaginary part of the gain follow every symbol. A hash codec as --model, or --bitrate, makes them bits: whole bytes
+    for each token, or float32 soft bits.
     """
     if encode + decode + (channel is not None) != 1:
         raise typer.BadParameter("give one of --encode, --decode and --channel NAME")
-    link = None if bitrate is None else BitLink(bitrate, soft, ber, model or DEFAULT_HASH_MODEL)
-    of_symbols = (rate, snr, noise_variance, target_snr, block_ms, doppler_hz, k_db, withheld or None, gains or None)
-    if link is not None:
-        if any(value is not None for value in of_symbols):
-            raise typer.BadParameter("is for bits: they have no --rate, SNR, fading or gains", param_hint="'--bitrate'")
-        link.check(encode, channel, erasure)
-    elif soft or ber is not None:
-        raise typer.BadParameter("--soft and --ber are for bits; give --bitrate")
-    elif channel is not None and channel not in NOISELESS and snr is None:
-        raise typer.BadParameter("needed for every channel but clean and erasure", param_hint="'--snr'")
+    of_symbols = {
+        "--rate": rate, "--snr": snr, "--noise-variance": noise_variance, "--withheld": withheld, "--gains": gains,
+        "--target-snr": target_snr, "--block-ms": block_ms, "--doppler-hz": doppler_hz, "--k-db": k_db,
+    }  # fmt: skip
+    of_bits = {"--bitrate": bitrate, "--soft": soft, "--ber": ber, "--channel bsc": channel == link_options.BSC}
+    model, sends_bits = link_options.chosen_model(model, of_symbols, of_bits)
+    if sends_bits:
+        _check_bits(encode, channel, soft, ber, erasure)
+    elif channel is not None:
+        link_options.check_snr(channel, snr)
     if gains and encode:
         raise typer.BadParameter("is for --channel and --decode: what is sent has no gain yet", param_hint="'--gains'")
     if (snr is not None) + (noise_variance is not None) + withheld > 1:
         raise typer.BadParameter("give one of --snr, --noise-variance and --withheld")
-    check_pipes()
+    for file, way in ((sys.stdin, "from"), (sys.stdout, "into")):
+        if file.isatty():
+            raise AetherError(f"standard {'input' if way == 'from' else 'output'} is a terminal; pipe {way} a program")
     use_one_core()
-    uses_per_s = DEFAULT_RATE if rate is None else rate
-    state_kind = {} if state is None else {"state": state}
-    losses = {"erasure": erasure, "burst_tokens": burst_tokens}
-    if link is not None and encode:
-        encode_bits(link, raw)
-    elif link is not None and decode:
-        decode_bits(link, raw, mute, vocoder)
-    elif link is not None:
-        filter_bits(link, seed, {**state_kind, **losses})
-    elif encode:
-        _encode(uses_per_s, raw, target_snr, model or DEFAULT_MODEL)
+    from aether_lite.codec import load, load_hash
+
+    rates = (bitrate, link_options.DEFAULT_BITRATE) if sends_bits else (rate, link_options.DEFAULT_RATE)
+    codec: Any = (load_hash if sends_bits else load)(model, vocoder)
+    ends = Filter(codec, rates[1] if rates[0] is None else rates[0], raw, soft, gains)
+    if encode:
+        ends.encode(target_snr)
+    elif decode and sends_bits:
+        ends.decode_bits(ber, mute)
     elif decode:
-        _decode(uses_per_s, gains, raw, Knowledge(snr, noise_variance, withheld), mute, model or DEFAULT_MODEL, vocoder)
-    else:
-        assert channel is not None
-        fading = {"block_ms": block_ms, "doppler_hz": doppler_hz, "k_db": k_db}
-        given = {name: value for name, value in fading.items() if value is not None}
-        snr_db = None if channel == "clean" else snr
-        _filter(channel, snr_db, uses_per_s, gains, seed, losses, {**state_kind, **given}, model or DEFAULT_MODEL)
+        ends.decode_symbols(snr, noise_variance, withheld, mute)
+    elif channel is not None:
+        options = {"csi": csi, "block_ms": block_ms, "doppler_hz": doppler_hz, "k_db": k_db}
+        losses = {"erasure": erasure, "burst_tokens": burst_tokens}
+        ends.channel(
+            link_options.link_config(channel, ends.rate, snr, options, seed=seed, error_rate=ber, **losses)
+        )
+
+
+def _check_bits(encode: bool, channel: str | None, soft: bool, ber: float | None, erasure: float | None) -> None:
+    """Refuse options of bits that do not go together."""
+    if channel is not None and channel != link_options.BSC:
+        raise typer.BadParameter("bits go through bsc", param_hint="'--channel'")
+    if channel is not None and ber is None:
+        raise typer.BadParameter("needed for the channel bsc", param_hint="'--ber'")
+    if encode and (soft or ber is not None):
+        raise typer.BadParameter("an encoder writes packed bits; --soft and --ber are for --channel and --decode")
+    if channel is None and soft and ber is not None:
+        raise typer.BadParameter("soft bits hold it themselves", param_hint="'--ber'")
+    if erasure is not None and not soft:
+        raise typer.BadParameter("packed bits cannot mark a lost token; add --soft", param_hint="'--erasure'")
 
 
 @dataclass(frozen=True)
-class Knowledge:
-    """What the decoder is told of the noise.
+class Filter:
+    """Standard input to standard output.
 
     Attributes:
-        snr_db: Es/N0 [dB], or None.
-        variance: N0, or None.
-        withheld: tell it nothing. With none of the three it is taken from the power of the symbols.
+        codec: of symbols or of bits.
+        rate: [uses/s or bit/s].
+        raw: speech without a header.
+        soft: soft bits instead of packed ones, at the decoder's side.
+        gains: symbols with gains, at the decoder's side.
     """
 
-    snr_db: float | None
-    variance: float | None
-    withheld: bool
+    codec: Codec
+    rate: int
+    raw: bool
+    soft: bool
+    gains: bool
 
-    def noise_variance(self, token: LinkToken, power: PowerEstimate) -> float | None:
-        """What is told with a token; None where it is withheld."""
-        if self.withheld:
-            return None
-        if self.snr_db is not None:
-            return float(10 ** (-self.snr_db / 10))
-        return power.update(token) if self.variance is None else self.variance
+    def encode(self, target_snr_db: float | None) -> None:
+        """Speech in, symbols or packed bits out."""
+        from aether_lite.payload import Bits
+        from aether_lite.streaming import Encoder
+        from aether_lite.streaming.payload_io import packed_bytes, symbol_bytes
+        from aether_lite.streaming.wav_io import speech_blocks
+
+        encoder = Encoder(self.codec, self.rate, target_snr_db)
+
+        def write(payload: Any) -> None:
+            _put(packed_bytes(payload) if isinstance(payload, Bits) else symbol_bytes(payload.values))
+
+        blocks = speech_blocks(sys.stdin.buffer, self.raw)
+        _pass_on(blocks, lambda block: write(encoder.push(block)), lambda: write(encoder.flush()))
+
+    def decode_symbols(self, snr_db: float | None, variance: float | None, withheld: bool, mute: bool) -> None:
+        """Symbols in, speech out; without any word on the noise its variance is estimated from their power."""
+        from aether_lite.channels.parameters import SNR_RANGE_DB, checked_number
+        from aether_lite.streaming import Decoder
+        from aether_lite.streaming.noise_estimate import PowerEstimate
+        from aether_lite.streaming.payload_io import SymbolToken, symbol_tokens
+        from aether_lite.streaming.wav_io import SpeechWriter
+
+        if snr_db is not None:
+            variance = 10 ** (-checked_number("SNR [dB]", snr_db, *SNR_RANGE_DB) / 10)
+        decoder = Decoder(self.codec, self.rate, mute=mute)
+        frames = self.codec.token_frames
+        power = PowerEstimate(frames / 100, self.codec.model.symbol_power(self.rate))
+        speech = SpeechWriter(sys.stdout.buffer, self.raw)
+
+        def handle(token: SymbolToken) -> None:
+            known = power.update(token.values, token.gain) if variance is None and not withheld else variance
+            speech.write(decoder.push_symbols(token.values, known, token.gain).samples)
+
+        tokens = symbol_tokens(sys.stdin.buffer, self.rate, frames, self.gains)
+        _pass_on(tokens, handle, lambda: speech.close(decoder.flush().samples))
+
+    def decode_bits(self, error_rate: float | None, mute: bool) -> None:
+        """Packed or soft bits in, speech out."""
+        from aether_lite.channels.binary import ERROR_RATE_RANGE
+        from aether_lite.channels.parameters import checked_number
+        from aether_lite.streaming import Decoder
+        from aether_lite.streaming.payload_io import packed_tokens, soft_tokens
+        from aether_lite.streaming.wav_io import SpeechWriter
+
+        certainty = 1 - 2 * checked_number("ber", error_rate or 0.0, *ERROR_RATE_RANGE)
+        decoder = Decoder(self.codec, self.rate, mute=mute)
+        speech = SpeechWriter(sys.stdout.buffer, self.raw)
+        _pass_on(
+            (soft_tokens if self.soft else packed_tokens)(sys.stdin.buffer, self.rate, self.codec.token_frames),
+            lambda token: speech.write(decoder.push_bits(certainty * token).samples),
+            lambda: speech.close(decoder.flush().samples),
+        )
+
+    def channel(self, config: LinkConfig) -> None:
+        """Symbols or packed bits in, what is received of them out."""
+        from aether_lite.payload import Bits, Symbols
+        from aether_lite.streaming.channel import StreamChannel
+        from aether_lite.streaming.payload_io import (
+            packed_bytes,
+            packed_tokens,
+            received_bytes,
+            soft_bytes,
+            symbol_tokens,
+        )
+
+        frames = self.codec.token_frames
+        link = StreamChannel(config, frames)
+        if config.unit == Bits.unit:
+            written = soft_bytes if self.soft else packed_bytes
+            for bits in packed_tokens(sys.stdin.buffer, self.rate, frames):
+                _put(written(link.send(Bits(bits[None, None], self.rate, frames))))
+            return
+        for token in symbol_tokens(sys.stdin.buffer, self.rate, frames):
+            _put(received_bytes(link.send(Symbols(token.values[None, None], self.rate, frames)), self.gains))
 
 
-def _encode(rate: int, raw: bool, target_snr: float | None, model: str) -> None:
-    from aether_lite.codec import load
-    from aether_lite.streaming import Encoder
-    from aether_lite.streaming.link import symbol_bytes
-    from aether_lite.streaming.sound import speech_blocks
-
-    encoder = Encoder(load(model), rate, target_snr)
-    passed_on(
-        speech_blocks(sys.stdin.buffer, raw),
-        lambda block: put(symbol_bytes(encoder.push(block).values)),
-        lambda: put(symbol_bytes(encoder.flush().values)),
-    )
+def _put(data: bytes) -> None:
+    """Write to standard output at once."""
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
 
 
-def _decode(rate: int, gains: bool, raw: bool, told: Knowledge, mute: bool, model: str, vocoder: str | None) -> None:
-    from aether_lite.channels.parameters import SNR_RANGE_DB, checked_number
-    from aether_lite.codec import load
-    from aether_lite.payload import elements_per_token
-    from aether_lite.streaming import Decoder
-    from aether_lite.streaming.link import PowerEstimate, symbol_tokens
-    from aether_lite.streaming.sound import SpeechWriter
+def _pass_on(pieces: Iterable[T], handle: Callable[[T], None], end: Callable[[], None]) -> None:
+    """Handle every piece and then the end; where the input ends early, what came before is passed on first.
 
-    if told.snr_db is not None:
-        checked_number("SNR [dB]", told.snr_db, *SNR_RANGE_DB)
-    codec = load(model, vocoder)
-    decoder = Decoder(codec, rate, mute=mute)
-    uses = elements_per_token(rate, codec.token_frames)
-    power = PowerEstimate(codec.token_frames / 100, codec.model.symbol_power(rate))
-    speech = SpeechWriter(sys.stdout.buffer, raw)
-    passed_on(
-        symbol_tokens(sys.stdin.buffer, uses, rate, gains),
-        lambda token: speech.write(
-            decoder.push_symbols(token.values, told.noise_variance(token, power), token.gain).samples
-        ),
-        lambda: speech.close(decoder.flush().samples),
-    )
-
-
-def _filter(
-    name: str,
-    snr_db: float | None,
-    rate: int,
-    gains: bool,
-    seed: int,
-    losses: dict[str, Any],
-    options: dict[str, Any],
-    model: str,
-) -> None:
-    from aether_lite.codec.loading import codec_path, load_codec
-    from aether_lite.payload import Symbols, elements_per_token
-    from aether_lite.streaming.channel import StreamChannel
-    from aether_lite.streaming.link import phase_corrected, symbol_bytes, symbol_tokens, with_gains
-
-    frames = load_codec(codec_path(model))[0].config.token_frames
-    link = StreamChannel(name, snr_db, rate, seed=seed, token_frames=frames, **losses, **options)
-    for token in symbol_tokens(sys.stdin.buffer, elements_per_token(rate, frames), rate):
-        received = link.send(Symbols(token.values[None, None], rate, frames))
-        put(symbol_bytes(*with_gains(received)) if gains else symbol_bytes(phase_corrected(received)))
+    Raises:
+        AetherError: what the pieces or their handling raised.
+    """
+    early: AetherError | None = None
+    try:
+        for piece in pieces:
+            handle(piece)
+    except AetherError as error:
+        early = error
+    end()
+    if early is not None:
+        raise early

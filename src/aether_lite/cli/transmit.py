@@ -11,7 +11,6 @@ import typer
 from aether_lite.cli import files, link_options
 from aether_lite.cli.console import Steps, console, number, steps, summary
 from aether_lite.cli.options import Quiet, Refine, Vocoder, use_cores
-from aether_lite.errors import AetherError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,10 +71,10 @@ def transmit(
     if sends_bits and name != link_options.BSC:
         modulation = modulation or "qpsk"
     elif modulation is not None:
-        raise AetherError("--modulation is for channels of symbols, and bsc takes bits")
+        raise typer.BadParameter("is for channels of symbols, and bsc takes bits", param_hint="'--modulation'")
     if refine and not sends_bits and target_snr is None:
         if name == "clean" or snr is None:
-            raise AetherError(f"--refine of symbols over {name} needs --target-snr: the noise that they are for")
+            raise typer.BadParameter(f"of symbols over {name} needs --target-snr", param_hint="'--refine'")
         target_snr = snr
     rates = (bitrate, link_options.DEFAULT_BITRATE) if sends_bits else (rate, link_options.DEFAULT_RATE)
     config = link_options.link_config(

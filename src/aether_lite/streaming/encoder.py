@@ -1,9 +1,10 @@
-"""Speech as it arrives to symbols, token by token."""
+"""Streaming encoder: samples in as they arrive, symbols or bits out, token by token."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,115 +12,148 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from aether_lite.channels.parameters import SNR_RANGE_DB, checked_number
-from aether_lite.codec import Codec, Steps
-from aether_lite.errors import AetherError
-from aether_lite.features import NUM_FREE
+from aether_lite.codec import Codec, HashCodec, Steps
+from aether_lite.codec.hash_codec import DEFAULT_RATE as DEFAULT_BIT_RATE
+from aether_lite.errors import AetherError, warn_renamed
+from aether_lite.features import FRAME, NUM_FREE, ROW_LOOKAHEAD_SAMPLES, Conditioner, StreamingExtractor, conditioning
+from aether_lite.features.analysis import STATE_SHAPES, int16_scale
+from aether_lite.features.layout import INT16_SCALE, Float32
+from aether_lite.hash import BIT_RATES
 from aether_lite.jscc import RATES
-from aether_lite.payload import Symbols, elements_per_token
+from aether_lite.payload import Bits, Symbols, elements_per_token, joined_tokens
 from aether_lite.spi import State
 from aether_lite.streaming.snapshot import Snapshot, entry, flattened, present, rebuilt
-from aether_lite.streaming.token_features import TokenFeatures
 
-BLIND = float("nan")  # target SNR of a transmitter that is told none
+LOOKAHEAD = ROW_LOOKAHEAD_SAMPLES - FRAME  # samples beyond a token's own that its last row needs
+UNKNOWN = float("nan")  # target SNR of an encoder for any channel, in a snapshot
 
 
-def checked_rate(rate: int) -> int:
-    """``rate`` [uses/s] if the codec serves it; else a stated error."""
-    if rate not in RATES:
-        raise AetherError(f"rate {rate} uses/s is not one of {', '.join(map(str, RATES))}")
+def checked_rate(codec: Codec | HashCodec, rate: int | None) -> int:
+    """``rate`` [uses/s or bit/s], the codec's default for None; AetherError where the codec has no such rate."""
+    unit, rates, default = (
+        (Bits.unit, BIT_RATES, DEFAULT_BIT_RATE) if isinstance(codec, HashCodec) else (Symbols.unit, RATES, 1000)
+    )
+    if rate is None:
+        return default
+    if rate not in rates:
+        raise AetherError(f"rate {rate} {unit} is not one of {', '.join(map(str, rates))}")
     return int(rate)
 
 
 class Encoder:
-    """One stream from samples to symbols.
+    """One stream from samples to symbols, or to the bits of a hash codec.
 
-    Tokens are encoded one by one, so that every way of cutting the samples gives the same bits. Token ``k`` is
-    ready when sample ``1280 k + 1440`` has come (tokens of 80 ms). All symbols together equal ``codec.encode`` of
-    all samples at once within rounding (1e-5). Memory is constant.
+    Tokens are encoded one by one, so the result does not depend on how the samples are cut. Token ``k`` of
+    ``F = codec.token_frames`` frames is ready when sample ``160 F (k + 1) + 160`` has come. All symbols together equal
+    ``codec.encode`` of all samples at once within rounding (1e-5), and all bits are the same. Memory is constant.
 
     Args:
         codec: gives the weights; several streams may share one.
-        rate: channel uses per second, one of 150, 300, 500, 600, 700, 1000, 1200; see :attr:`rate`.
-        target_snr_db: Es/N0 the link is designed for [dB]; None encodes for any channel.
-        steps: computes the networks; None for the codec's ``stream_steps``.
-        condition: remove DC and rumble first, see :mod:`aether_lite.features.conditioning`.
+        rate: one of the codec's [uses/s or bit/s], None for its default; see :attr:`rate`.
+        target_snr_db: Es/N0 that symbols are designed for [dB]; None for any channel.
+        backend: computes the networks; None for the codec's ``stream_steps``, and for bits, where another order of sums
+            would round some to other bits, for the layers of its model.
+        refine: steps of refinement (:mod:`aether_lite.codec.search`) of bits; 0 for none. They then come in windows of
+            8 s, too late for a conversation, at a fixed rate, and without a state to store.
+        condition: remove DC and rumble first (:mod:`aether_lite.features.conditioning`).
 
     Raises:
-        AetherError: a rate or SNR out of range.
+        AetherError: a rate or SNR out of range, or refinement without the recogniser.
 
     Example:
         >>> import aether_lite
         >>> encoder = aether_lite.streaming.Encoder(aether_lite.load(), rate=300)
-        >>> encoder.push(np.zeros(1500, np.float32)).values.shape
-        torch.Size([1, 2, 12])
+        >>> encoder.push(np.zeros(1500, np.float32))
+        Symbols([1, 2, 12], 300 uses/s, token_frames=4)
     """
 
     def __init__(
         self,
-        codec: Codec,
-        rate: int = 1000,
+        codec: Codec | HashCodec,
+        rate: int | None = None,
         target_snr_db: float | None = None,
         *,
-        steps: Steps | None = None,
+        backend: Steps | None = None,
+        refine: int = 0,
         condition: bool = True,
+        steps: Steps | None = None,
     ) -> None:
-        self._model = codec.model
-        self._steps = codec.stream_steps if steps is None else steps
-        self._frames, self._condition = codec.token_frames, condition
-        self.rate = rate
+        if steps is not None:
+            warn_renamed("steps", "backend")
+        self._codec, self._model, self._frames = codec, codec.model, codec.token_frames
+        self._of_bits, self._condition = isinstance(codec, HashCodec), condition
+        given = steps if backend is None else backend
+        self._steps: Steps = given or (codec.model if self._of_bits else codec.stream_steps)
+        self._refinement: Any = None
+        self._rate = checked_rate(codec, rate)
         self.target_snr_db = target_snr_db
+        if refine:
+            if not isinstance(codec, HashCodec):
+                raise AetherError("refinement of a stream is for bits; codec.encode refines the symbols of a clip")
+            self._refinement = codec.searching(self._rate, refine)
         self.reset()
 
     @property
     def rate(self) -> int:
-        """Channel uses per second of the tokens that become ready from now on; may be set at any time."""
+        """Rate [uses/s or bit/s] of the tokens that become ready from now on; may be set at any time."""
         return self._rate
 
     @rate.setter
     def rate(self, rate: int) -> None:
-        self._rate = checked_rate(rate)
+        if self._refinement is not None:
+            raise AetherError("the rate of a refined stream is fixed")
+        self._rate = checked_rate(self._codec, rate)
 
     @property
     def target_snr_db(self) -> float | None:
-        """Es/N0 told to the encoder [dB] for the tokens that become ready from now on; may be set at any time."""
+        """Es/N0 [dB] that symbols from now on are designed for, None for any channel; may be set at any time."""
         return self._target_snr_db
 
     @target_snr_db.setter
     def target_snr_db(self, snr_db: float | None) -> None:
+        if snr_db is not None and self._of_bits:
+            raise AetherError("bits are the same for every channel: a hash codec takes no target_snr_db")
         self._target_snr_db = None if snr_db is None else checked_number("target_snr_db", snr_db, *SNR_RANGE_DB)
 
     def reset(self) -> None:
         """Forget all samples: the next one is the first of a new stream. Rate and target SNR stay."""
         self._speech = TokenFeatures(self._frames, self._condition)
         self._memory: State | None = None
+        if self._refinement is not None:
+            self._refinement.reset()
 
-    def push(self, samples: ArrayLike | Tensor) -> Symbols:
-        """Take samples, return the symbols of the tokens that are now complete.
+    def push(self, samples: ArrayLike | Tensor) -> Any:
+        """Take samples, return the :class:`Symbols` or :class:`Bits` of the tokens that are now complete.
 
         Args:
             samples: ``[n]`` at 16 kHz, float in [-1, 1] or int16; n may be 0.
 
         Returns:
-            ``[1, K, uses per token] complex64`` with K >= 0, mean power 1 over speech.
+            ``[1, K, n]``, K >= 0: complex64 of mean power 1 over speech, or float32 of +1 and -1.
 
         Raises:
             AetherError: another shape or type, or a value that is not finite.
         """
-        return self._symbols(self._speech.push(samples))
+        return self._encoded(self._speech.push(samples))
 
-    def flush(self) -> Symbols:
+    def flush(self) -> Any:
         """End the stream: the last tokens, the speech filled up with silence to a whole one; then :meth:`reset`."""
-        symbols = self._symbols(self._speech.flush())
+        payload = self._encoded(self._speech.flush(), end=True)
         self.reset()
-        return symbols
+        return payload
 
     def state_dict(self) -> Snapshot:
-        """Everything the next symbols depend on, rate, target SNR and conditioning included."""
-        target = BLIND if self._target_snr_db is None else self._target_snr_db
+        """Everything the next symbols or bits depend on, rate, target SNR and conditioning included.
+
+        Raises:
+            AetherError: the stream is refined.
+        """
+        if self._refinement is not None:
+            raise AetherError("a refined stream has no state to store")
         return {
             **self._speech.state_dict(),
             **flattened("rate", self._rate),
-            **flattened("target_snr_db", target),
+            **flattened("target_snr_db", UNKNOWN if self._target_snr_db is None else self._target_snr_db),
             **flattened("encoder", self._memory),
         }
 
@@ -130,30 +164,110 @@ class Encoder:
             AetherError: not an encoder's state, or that of a codec of another size; nothing is changed then.
         """
         speech = TokenFeatures.restored(self._frames, state)
-        rate, told = checked_rate(int(entry("rate", state, ()))), float(entry("target_snr_db", state, ()))
-        target = None if np.isnan(told) else checked_number("target_snr_db", told, *SNR_RANGE_DB)
+        rate, target = checked_rate(self._codec, int(entry("rate", state, ()))), UNKNOWN
+        if present("target_snr_db", state):
+            target = float(entry("target_snr_db", state, ()))
+        target_snr_db = None if np.isnan(target) else checked_number("target_snr_db", target, *SNR_RANGE_DB)
         memory: State | None = None
         if present("encoder", state):
             _, template = self._model.encode(torch.zeros(1, self._frames, NUM_FREE), rate)
             memory = rebuilt("encoder", template, state)
-        self._rate, self._target_snr_db, self._speech, self._memory = rate, target, speech, memory
+        self._rate, self._target_snr_db, self._speech, self._memory = rate, target_snr_db, speech, memory
         self._condition = speech.conditioned
 
-    def _symbols(self, tokens: list[Tensor]) -> Symbols:
-        """Symbols of the features ``[1, frames, 20]`` of tokens."""
-        if not tokens:
-            return _no_symbols(self._rate, self._frames)
-        values = []
+    def _encoded(self, tokens: list[Tensor], end: bool = False) -> Symbols | Bits:
+        """Payload of the features ``[1, frames, 20]`` of tokens."""
+        nothing = _no_tokens(self._of_bits, self._rate, self._frames)
+        if self._refinement is not None:
+            values = [self._refinement.push(features) for features in tokens]
+            values += [self._refinement.flush()] if end else []
+            return Bits(torch.cat([nothing.values, *values], dim=1), self._rate, self._frames)
+        pieces = []
         for features in tokens:
-            symbols, self._memory = self._model.encode(
-                features, self._rate, self._target_snr_db, self._memory, self._steps
+            target: Any = {} if self._of_bits else {"target_snr_db": self._target_snr_db}
+            sent, self._memory = self._model.encode(
+                features, self._rate, state=self._memory, steps=self._steps, **target
             )
-            values.append(symbols.values)
-        return Symbols(torch.cat(values, dim=1), self._rate, self._frames)
+            pieces.append(sent)
+        return joined_tokens(pieces) if pieces else nothing
+
+
+class TokenFeatures:
+    """Features of one stream of samples, a token at a time, however the samples are cut.
+
+    Args:
+        frames: frames of 10 ms in a token.
+        condition: remove DC and rumble first (:mod:`aether_lite.features.conditioning`).
+    """
+
+    def __init__(self, frames: int, condition: bool = True) -> None:
+        self._frames = frames
+        self._conditioner = Conditioner() if condition else None
+        self._extractor = StreamingExtractor()
+        self._waiting = np.zeros(0)
+        self._started = False  # the extractor is LOOKAHEAD samples into the next token once a token is out
+
+    def push(self, samples: ArrayLike | Tensor) -> list[Tensor]:
+        """``[1, frames, 20] float32`` of every token that samples ``[n]``, float in [-1, 1] or int16, complete.
+
+        Raises:
+            AetherError: another shape or type, or a value that is not finite.
+        """
+        array = samples.numpy(force=True) if isinstance(samples, Tensor) else np.asarray(samples)
+        given = int16_scale(array) / INT16_SCALE if self._conditioner is None else self._conditioner.push(array)
+        joined = np.concatenate([self._waiting, given])
+        tokens, start = [], 0
+        while len(joined) - start >= (needed := self._frames * FRAME + (0 if self._started else LOOKAHEAD)):
+            tokens.append(_free_columns(self._extractor.push(joined[start : start + needed])))
+            start, self._started = start + needed, True
+        self._waiting = joined[start:].copy()
+        return tokens
+
+    def flush(self) -> list[Tensor]:
+        """The last tokens, the speech filled up with silence to a whole one. The object is of no use after it."""
+        ahead = LOOKAHEAD if self._started else 0
+        missing = -(ahead + len(self._waiting)) % (self._frames * FRAME)
+        last = self._extractor.push(np.concatenate([self._waiting, np.zeros(missing)]))
+        rows = np.concatenate([last, self._extractor.flush()])
+        return [_free_columns(rows[start : start + self._frames]) for start in range(0, len(rows), self._frames)]
+
+    def state_dict(self) -> Snapshot:
+        """Everything the next tokens depend on."""
+        return {
+            **flattened("conditioner", None if self._conditioner is None else self._conditioner.state()),
+            **flattened("features", self._extractor.state()),
+            **flattened("waiting", self._waiting),
+            **flattened("started", self._started),
+        }
+
+    @classmethod
+    def restored(cls, frames: int, state: Mapping[str, Tensor]) -> TokenFeatures:
+        """The object that gave ``state``; AetherError where that is not such a state."""
+        arrays = {name: entry(f"features.{name}", state, shape).numpy() for name, shape in STATE_SHAPES.items()}
+        speech = cls(frames, present("conditioner", state))
+        if speech._conditioner is not None:
+            shapes = conditioning.STATE_SHAPES.items()
+            own = {name: entry(f"conditioner.{name}", state, shape).numpy() for name, shape in shapes}
+            speech._conditioner.load(own)
+        speech._extractor.load(arrays)
+        speech._waiting = entry("waiting", state, (None,)).numpy()
+        speech._started = bool(entry("started", state, ()))
+        return speech
+
+    @property
+    def conditioned(self) -> bool:
+        """Whether DC and rumble are removed."""
+        return self._conditioner is not None
+
+
+def _free_columns(rows: Float32) -> Tensor:
+    return torch.from_numpy(rows[None, :, :NUM_FREE].copy())
 
 
 @cache
-def _no_symbols(rate: int, token_frames: int) -> Symbols:
-    """No token at a rate; what most pushes of short blocks return."""
-    uses = elements_per_token(rate, token_frames)
-    return Symbols(torch.zeros(1, 0, uses, dtype=torch.complex64), rate, token_frames)
+def _no_tokens(of_bits: bool, rate: int, token_frames: int) -> Symbols | Bits:
+    """No token at a rate: what most pushes of short blocks return."""
+    shape = (1, 0, elements_per_token(rate, token_frames))
+    if of_bits:
+        return Bits(torch.zeros(shape), rate, token_frames)
+    return Symbols(torch.zeros(shape, dtype=torch.complex64), rate, token_frames)

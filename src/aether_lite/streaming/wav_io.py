@@ -20,7 +20,7 @@ from torch import Tensor
 
 from aether_lite.audio import FULL_SCALE, SAMPLE_RATE, STREAMED_BYTES
 from aether_lite.errors import AetherError
-from aether_lite.streaming.pipe import available
+from aether_lite.streaming.payload_io import available
 
 Float32 = NDArray[np.float32]
 

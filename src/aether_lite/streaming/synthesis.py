@@ -1,9 +1,9 @@
-"""Decoded features to heard samples, token by token; what streams of symbols and of bits share after the codec."""
+"""Streaming synthesis: decoded features to samples by a vocoder, with the fades of muting."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from aether_lite.vocoder import LOOKAHEAD_FRAMES, FrameVocoder
 
 
 @dataclass(frozen=True)
-class Heard:
+class DecodedSpeech:
     """What a push makes known.
 
     Attributes:
@@ -30,26 +30,25 @@ class Heard:
     muted: Tensor
 
 
-def joined(pieces: Sequence[Heard]) -> Heard:
+NOTHING = DecodedSpeech(torch.zeros(0), torch.zeros(0, NUM_FREE), torch.zeros(0, dtype=torch.bool))
+
+
+def joined(pieces: Sequence[DecodedSpeech]) -> DecodedSpeech:
     """Pieces in a row."""
     if not pieces:
-        return Heard(torch.zeros(0), torch.zeros(0, NUM_FREE), torch.zeros(0, dtype=torch.bool))
-    return Heard(
-        torch.cat([piece.samples for piece in pieces]),
-        torch.cat([piece.features for piece in pieces]),
-        torch.cat([piece.muted for piece in pieces]),
-    )
+        return NOTHING
+    return DecodedSpeech(*(torch.cat([getattr(p, field.name) for p in pieces]) for field in fields(DecodedSpeech)))
 
 
-class Voice:
-    """The vocoder of one stream, with the fades of muting.
+class Synthesis:
+    """The vocoder of one stream.
 
     Args:
-        vocoder: makes the sound.
-        mute: False to hear everything.
+        vocoder: makes the samples.
+        mute: False to mute nothing.
 
     Attributes:
-        muting: the decision for every token, which the decoder updates before :meth:`speak`.
+        muting: the decision of the newest token.
     """
 
     def __init__(self, vocoder: FrameVocoder, mute: bool) -> None:
@@ -67,26 +66,21 @@ class Voice:
         self._last_row = torch.zeros(1, 0, NUM_FREE)
         self._state: Any = None
 
-    def speak(self, rows: Tensor, muting: MuteState) -> Heard:
-        """Rows ``[1, n, 20]`` that a token made known, with the decision ``muting``, of no effect where nothing mutes.
-
-        Args:
-            rows: n is 0 where the decoder still waits.
-        """
+    def samples_of(self, rows: Tensor, muting: MuteState) -> DecodedSpeech:
+        """What rows ``[1, n, 20]`` of one token make known, muted by ``muting``; n is 0 while the decoder waits."""
         if self._mute:
             self.muting = muting
         if not rows.shape[1]:
-            return joined(())
-        return Heard(self._samples(rows), rows[0], torch.tensor([self.muted]))
+            return NOTHING
+        return DecodedSpeech(self._rendered(rows), rows[0], torch.tensor([self.muted]))
 
-    def flush(self) -> Heard:
+    def flush(self) -> DecodedSpeech:
         """The last 240 samples (none if no token came); then :meth:`reset`."""
-        samples = torch.zeros(0)
+        samples = NOTHING.samples
         if self._state is not None:
-            rows = self._last_row.expand(-1, 1 + LOOKAHEAD_FRAMES, -1)
-            samples = self._samples(rows)[: -FRAME // 2]
+            samples = self._rendered(self._last_row.expand(-1, 1 + LOOKAHEAD_FRAMES, -1))[: -FRAME // 2]
         self.reset()
-        return Heard(samples, torch.zeros(0, NUM_FREE), torch.zeros(0, dtype=torch.bool))
+        return DecodedSpeech(samples, NOTHING.features, NOTHING.muted)
 
     def state_dict(self) -> Snapshot:
         """Everything the next samples depend on."""
@@ -96,16 +90,16 @@ class Voice:
             **flattened("muting", self.muting),
         }
 
-    def restored(self, state: Mapping[str, Tensor]) -> Voice:
-        """A voice like this one where the one stood that gave ``state``; raises AetherError if it is no such state."""
-        voice = Voice(self._vocoder, self._mute)
-        voice.muting = rebuilt("muting", MuteState(), state)
-        voice._last_row = entry("last_row", state, (1, None, NUM_FREE))
+    def restored(self, state: Mapping[str, Tensor]) -> Synthesis:
+        """One like this where the one stood that gave ``state``; AetherError if it is no such state."""
+        made = Synthesis(self._vocoder, self._mute)
+        made.muting = rebuilt("muting", MuteState(), state)
+        made._last_row = entry("last_row", state, (1, None, NUM_FREE))
         if present("vocoder", state):
-            voice._state = rebuilt("vocoder", self._vocoder.prime(torch.zeros(1, NUM_FREE)), state)
-        return voice
+            made._state = rebuilt("vocoder", self._vocoder.prime(torch.zeros(1, NUM_FREE)), state)
+        return made
 
-    def _samples(self, rows: Tensor) -> Tensor:
+    def _rendered(self, rows: Tensor) -> Tensor:
         """Samples ``[m]`` that new rows ``[1, n, 20]`` make known."""
         cut = 0
         self._last_row = rows[:, -1:]
@@ -113,5 +107,5 @@ class Voice:
             self._state = self._vocoder.prime(rows[:, 0])
             rows, cut = rows[:, 1:], FRAME // 2  # the first frame begins half a frame before the speech
         samples, self._state = self._vocoder.render(rows, self._state)
-        heard, self.muting = faded(samples[0, cut:].clamp(-1.0, 1.0).to(torch.float32), self.muting)
-        return heard
+        shaped, self.muting = faded(samples[0, cut:].clamp(-1.0, 1.0).to(torch.float32), self.muting)
+        return shaped
