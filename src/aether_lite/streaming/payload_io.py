@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aether_lite.container.bitstream import pack_tokens, token_bits, unpack_tokens
+from aether_lite.container.layout import pack_tokens, token_bits, unpack_tokens
 from aether_lite.errors import AetherError
 from aether_lite.payload import Bits, Received, ReceivedBits, elements_per_token
 
