@@ -1,4 +1,4 @@
-"""Which way of running FARGAN on one CPU core is the fastest, what it needs, and what reduced precision costs.
+"""Which way of running FARGAN on one CPU core is the fastest, and what it needs.
 
 Run: ``OMP_NUM_THREADS=1 python benchmarks/vocoder_cpu.py [--seconds 10] [--parts products vocoders batches quality]``
 Needs the extras ``realtime``, ``onnx`` and (for the quality) ``eval``.
@@ -34,7 +34,6 @@ from aether_lite.features.layout import NUM_FREE
 from aether_lite.metrics import estoi, log_spectral_distance, pesq_wb
 from aether_lite.native.fargan import SUBFRAMES
 from aether_lite.native.fargan_weights import LAYERS, pack
-from aether_lite.native.matrices import PRECISIONS
 from aether_lite.native.primitives import product
 from aether_lite.vocoder import FARGAN, CompiledFargan, FrameVocoder, FusedFargan, load_fargan, synthesize
 
@@ -92,15 +91,15 @@ def _column_products(matrices, x, y):  # type: ignore[no-untyped-def]
 
 
 @numba.njit
-def _panel_products(weights, scales, places, first, x, y, streams):  # type: ignore[no-untyped-def]
+def _panel_products(weights, places, first, x, y, streams):  # type: ignore[no-untyped-def]
     for layer in range(first, len(places)):
-        product(weights, scales, places, layer, x, 0, y, 0, streams)
+        product(weights, places, layer, x, 0, y, 0, streams)
 
 
 def compare_products(model: FARGAN, repeats: int) -> None:
     """The matrix products of one second alone, without anything between them."""
-    packed = {precision: pack(model, precision) for precision in PRECISIONS}
-    shapes = packed["float32"].places[EVERY_SUBFRAME, 2:]
+    w = pack(model)
+    shapes = w.places[EVERY_SUBFRAME, 2:]
     rng = np.random.default_rng(0)
     rows = tuple(rng.standard_normal((outputs, inputs)).astype(np.float32) for inputs, outputs in shapes)
     columns = tuple(np.ascontiguousarray(row.T) for row in rows)
@@ -110,12 +109,11 @@ def compare_products(model: FARGAN, repeats: int) -> None:
         "numba, sum of columns": (1, lambda: _column_products(columns, x, y[0])),
         "torch, float32": (1, _torch_products(rows)),
     }
-    for precision, w in packed.items():
-        for streams in (1, 2):
-            operands = np.ones((streams, 1024), w.product_input.dtype)
-            arguments = (w.matrices, w.scales, w.places, LAYERS.conv, operands, y[:streams], (0,) * streams)
-            name = f"panels, {precision}, {streams} stream{'s' * (streams > 1)}"
-            work[name] = (streams, lambda arguments=arguments: _panel_products(*arguments))
+    for streams in (1, 2):
+        operands = np.ones((streams, 1024), np.float32)
+        arguments = (w.matrices, w.places, LAYERS.conv, operands, y[:streams], (0,) * streams)
+        name = f"panels, {streams} stream{'s' * (streams > 1)}"
+        work[name] = (streams, lambda arguments=arguments: _panel_products(*arguments))
     head("products of 1 s, per stream")
     per_second = FRAMES_PER_SECOND * SUBFRAMES
     for name, (streams, run) in work.items():
@@ -162,7 +160,7 @@ def compare_vocoders(model: FARGAN, rows: Tensor) -> None:
     """One stream on one core."""
     head("one stream")
     vocoders: dict[str, FrameVocoder] = {"torch, fused": FusedFargan(model)}
-    vocoders |= {f"compiled, {precision}": CompiledFargan(model, precision) for precision in PRECISIONS}
+    vocoders["compiled"] = CompiledFargan(model)
     step = VocoderFrame(model).eval().requires_grad_(False)
     inputs = {"row": rows[0, 0], "audible": torch.ones(1)}
     states = [torch.zeros(port.shape) for port in step.states]
@@ -194,7 +192,7 @@ def compare_batches(model: FARGAN, rows: Tensor, threads: int) -> None:
     """Many streams; RTF per stream."""
     torch.set_num_threads(threads)
     head(f"batches, {threads} thread{'s' * (threads > 1)}")
-    vocoders: dict[str, FrameVocoder] = {precision: CompiledFargan(model, precision) for precision in PRECISIONS}
+    vocoders: dict[str, FrameVocoder] = {"compiled": CompiledFargan(model)}
     if threads == 1:  # torch's threads wait for each other at every small product: on a busy machine for ever
         vocoders["torch"] = FusedFargan(model)
     for batch in (1, 2, 8, 64):
@@ -209,7 +207,7 @@ def compare_batches(model: FARGAN, rows: Tensor, threads: int) -> None:
 def compare_quality(model: FARGAN) -> None:
     """Distance from torch, and what listeners' stand-ins make of it, mean over the bundled samples."""
     vocoders: dict[str, FrameVocoder] = {"torch, float32": FusedFargan(model)}
-    vocoders |= {f"compiled, {precision}": CompiledFargan(model, precision) for precision in PRECISIONS}
+    vocoders["compiled"] = CompiledFargan(model)
     print(
         f"\n{'vocoder':20} {'SNR [dB]':>9} {'ESTOI':>7} {'PESQ':>7} {'LSD [dB]':>9}   | against torch: ESTOI, PESQ, LSD"
     )
@@ -247,14 +245,14 @@ def need(kind: str) -> None:
 
 
 def _vocoder(kind: str, model: FARGAN) -> FrameVocoder:
-    return FusedFargan(model) if kind == "torch" else CompiledFargan(model, kind)  # type: ignore[arg-type]
+    return FusedFargan(model) if kind == "torch" else CompiledFargan(model)
 
 
 def compare_needs() -> None:
-    """First call, and memory it leaves taken; each precision is compiled first, then found in numba's cache."""
+    """First call, and memory it leaves taken; compiled first, then found in numba's cache."""
     print()
     with tempfile.TemporaryDirectory() as cache:
-        for kind in ("torch", *PRECISIONS, *PRECISIONS):
+        for kind in ("torch", "compiled", "compiled"):
             environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
             subprocess.run([sys.executable, __file__, "--need", kind], env=environment, check=True)
 

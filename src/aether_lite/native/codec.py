@@ -48,9 +48,9 @@ def dense(w, layer, outputs, x):  # type: ignore[no-untyped-def]
     padded = np.empty((count, w.places[layer, 3]), np.float32)
     for first in range(0, count - 1, 2):  # two share a pass over the weights
         pair, sums = x[first : first + 2], padded[first : first + 2]
-        product(w.matrices, w.scales, w.places, layer, pair, 0, sums, 0, (0, 0))
+        product(w.matrices, w.places, layer, pair, 0, sums, 0, (0, 0))
     if count % 2:
-        product(w.matrices, w.scales, w.places, layer, x[count - 1 :], 0, padded[count - 1 :], 0, (0,))
+        product(w.matrices, w.places, layer, x[count - 1 :], 0, padded[count - 1 :], 0, (0,))
     y, bias = np.empty((count, outputs), np.float32), w.biases[bias_at : bias_at + outputs]
     for n in range(count):
         row, sums = y[n], padded[n]

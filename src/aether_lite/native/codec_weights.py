@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from aether_lite.codec.model import SpeechImageCodec
 from aether_lite.jscc.conditioning import FiLM
-from aether_lite.native.matrices import Weights, pack_matrices, plain_array
+from aether_lite.native.matrices import pack_matrices, plain_array
 from aether_lite.spi import SpiDecoder, SpiEncoder
 from aether_lite.spi.image import SpeechImage
 from aether_lite.spi.layers import ResidualConv, TokenBlock
@@ -31,8 +31,7 @@ class StepWeights(NamedTuple):
 
     Attributes:
         matrices: ``[N] float32``, packed, in the order of use.
-        scales: ``[outputs of all layers] float32``, ones.
-        places: ``[layers, 4] int64``: start in ``matrices``, start in ``scales`` and ``biases``, inputs, outputs with
+        places: ``[layers, 4] int64``: start in ``matrices``, start in ``biases``, inputs, outputs with
             their padding.
         biases: ``[outputs of all layers] float32``, zero in the padding.
         row_bias: ``[20, channels] float32`` of the encoder's stem; empty in a decoder.
@@ -46,8 +45,7 @@ class StepWeights(NamedTuple):
         ahead: whether tokens wait for the next one.
     """
 
-    matrices: Weights
-    scales: NDArray[np.float32]
+    matrices: NDArray[np.float32]
     places: NDArray[np.int64]
     biases: NDArray[np.float32]
     row_bias: NDArray[np.float32]
@@ -115,13 +113,12 @@ def _packed(
     blocks: nn.ModuleList,
     outputs: int,
 ) -> StepWeights:
-    matrices, scales, places = pack_matrices([matrix for matrix, _ in layers], "float32")
-    biases = np.zeros(len(scales), np.float32)
+    matrices, places = pack_matrices([matrix for matrix, _ in layers])
+    biases = np.zeros(places[:, 3].sum(), np.float32)
     for (_, bias), (_, at, _, _) in zip(layers, places, strict=True):
         biases[at : at + len(bias)] = plain_array(bias)
     return StepWeights(
         matrices,
-        scales,
         places,
         biases,
         plain_array(row_bias),

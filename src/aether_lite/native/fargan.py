@@ -1,6 +1,6 @@
 """FARGAN frame by frame, compiled by numba, for S streams side by side.
 
-All that a sub-frame needs lies in two rows a stream, see :mod:`aether_lite.native.fargan_weights`.
+All that a sub-frame needs lies in one row a stream, ``x [S, ROW_LENGTH]``: :mod:`aether_lite.native.fargan_weights`.
 """
 
 from __future__ import annotations
@@ -9,21 +9,11 @@ import numpy as np
 
 from aether_lite.features import layout
 from aether_lite.features.layout import FRAME, LAG_MAX, LAG_MIN, NUM_FREE, PERIOD_MAX, PITCH, PREEMPHASIS
-from aether_lite.native.fargan_weights import (
-    COND_HIDDEN,
-    COND_ROWS,
-    EXACT_LAYERS,
-    INPUT,
-    LAYERS,
-    PITCH_GATES,
-    SIZE,
-    VALUE,
-)
-from aether_lite.native.primitives import as_input, cached, called, clip, compiled, exp, product, sigmoid, tanh
+from aether_lite.native.fargan_weights import AT, COND_HIDDEN, COND_ROWS, LAYERS, PITCH_GATES, SIZE
+from aether_lite.native.primitives import cached, called, clip, compiled, exp, product, sigmoid, tanh
 from aether_lite.vocoder import fargan
 from aether_lite.vocoder.fargan import (
     COND,
-    CONV_OUTPUT,
     GAIN_FLOOR,
     GATHERED,
     GUARD,
@@ -47,143 +37,113 @@ def _period(pitch):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _multiply(w, layer, inputs, at, values, result, streams):  # type: ignore[no-untyped-def]
-    """A product with one of the large matrices."""
-    product(w.matrices, w.scales, w.places, layer, inputs, at, values, result, streams)
+def _multiply(w, layer, x, at, target, streams):  # type: ignore[no-untyped-def]
+    """A layer from the operands at ``at`` to ``target``."""
+    product(w.matrices, w.places, layer, x, at, x, target, streams)
 
 
 @compiled
-def _multiply_exactly(w, layer, values, at, result, streams):  # type: ignore[no-untyped-def]
-    """A product with one of the two small matrices that stay float32."""
-    product(w.exact, w.scales, w.exact_places, layer, values, at, values, result, streams)
-
-
-@compiled
-def _store(values, at, inputs, target, size, streams):  # type: ignore[no-untyped-def]
-    """Round values to the operands of a product."""
+def _copy(x, at, target, size, streams):  # type: ignore[no-untyped-def]
     called()
     for s in range(len(streams)):
-        source, stored = values[s, at : at + size], inputs[s, target : target + size]
-        for i in range(size):
-            stored[i] = as_input(stored, source[i])
-
-
-@compiled
-def _copy(inputs, at, target, size, streams):  # type: ignore[no-untyped-def]
-    """Copy operands."""
-    called()
-    for s in range(len(streams)):
-        source, stored = inputs[s, at : at + size], inputs[s, target : target + size]
+        source, stored = x[s, at : at + size], x[s, target : target + size]
         for i in range(size):
             stored[i] = source[i]
 
 
 @compiled
-def _squash(values, at, size, streams):  # type: ignore[no-untyped-def]
+def _tanh(x, at, size, streams):  # type: ignore[no-untyped-def]
     """tanh in place."""
     called()
     for s in range(len(streams)):
-        part = values[s, at : at + size]
+        part = x[s, at : at + size]
         for i in range(size):
             part[i] = tanh(part[i])
 
 
 @compiled
-def _gate(values, at, gate, inputs, target, size, streams):  # type: ignore[no-untyped-def]
-    """Gated linear unit: multiply by the sigmoid of ``gate`` in place, and store as operands."""
+def _gate(x, at, gate, target, size, streams):  # type: ignore[no-untyped-def]
+    """Gated linear unit: what is at ``at`` times the sigmoid of ``gate``."""
     called()
     for s in range(len(streams)):
-        x, g = values[s, at : at + size], values[s, gate : gate + size]
-        stored = inputs[s, target : target + size]
+        source, g, stored = x[s, at : at + size], x[s, gate : gate + size], x[s, target : target + size]
         for i in range(size):
-            stored[i] = as_input(stored, x[i] * sigmoid(g[i]))
+            stored[i] = source[i] * sigmoid(g[i])
 
 
 @compiled
-def _condition(w, rows, frame, values, inputs, streams):  # type: ignore[no-untyped-def]
+def _condition(w, rows, frame, x, streams):  # type: ignore[no-untyped-def]
     """The conditioning of a frame, from three feature rows, the oldest at ``frame``."""
     called()
     for tap in range(COND_ROWS):
         for s in range(len(streams)):
             for i in range(NUM_FREE):
-                values[s, VALUE.features + i] = rows[s, frame + tap, i]
+                x[s, AT.features + i] = rows[s, frame + tap, i]
             known = min(max(_period(rows[s, frame + tap, PITCH]) - LAG_MIN, 0), PERIOD_CLASSES - 1)
             for i in range(PERIOD_EMBEDDING):
-                values[s, VALUE.features + NUM_FREE + i] = w.embedding[known, i]
-        _multiply_exactly(w, EXACT_LAYERS.cond_in, values, VALUE.features, VALUE.first, streams)
-        _squash(values, VALUE.first, SIZE.cond_hidden, streams)
-        _store(values, VALUE.first, inputs, INPUT.cond_taps + tap * COND_HIDDEN, SIZE.cond_hidden, streams)
-    _multiply(w, LAYERS.cond_conv, inputs, INPUT.cond_taps, values, VALUE.first, streams)
-    _squash(values, VALUE.first, SIZE.cond_channels, streams)
-    _store(values, VALUE.first, inputs, INPUT.cond_channels, SIZE.cond_channels, streams)
-    _multiply(w, LAYERS.cond_out, inputs, INPUT.cond_channels, values, VALUE.cond, streams)
-    _squash(values, VALUE.cond, SIZE.cond, streams)
+                x[s, AT.features + NUM_FREE + i] = w.embedding[known, i]
+        target = AT.cond_taps + tap * COND_HIDDEN
+        _multiply(w, LAYERS.cond_in, x, AT.features, target, streams)
+        _tanh(x, target, SIZE.cond_hidden, streams)
+    _multiply(w, LAYERS.cond_conv, x, AT.cond_taps, AT.first, streams)
+    _tanh(x, AT.first, SIZE.cond_channels, streams)
+    _multiply(w, LAYERS.cond_out, x, AT.first, AT.cond, streams)
+    _tanh(x, AT.cond, SIZE.cond, streams)
 
 
 @compiled
-def _predict(w, subframe, signal, at, period, values, s):  # type: ignore[no-untyped-def]
+def _predict(w, subframe, signal, at, period, x, s):  # type: ignore[no-untyped-def]
     """Of one stream: the gain, and the newest input of the convolution, from the 256 samples at ``at``."""
     total = w.gain_bias
     for i in range(COND):
-        c = values[s, VALUE.cond + COND * subframe + i]
-        values[s, VALUE.tap + i] = c
+        c = x[s, AT.cond + subframe * COND + i]
+        x[s, AT.tap + i] = c
         total += w.gain[i] * c
     gain = exp(np.float32(total))
-    values[s, VALUE.gain] = gain
+    x[s, AT.gain] = gain
     scale = ONE / (gain + FLOOR)
     for i in range(GATHERED):
         index = MEMORY - GUARD + i - period
         index = max(index - period if index >= MEMORY else index, 0)
-        values[s, VALUE.tap + COND + i] = clip(scale * signal[s, at + index])
+        x[s, AT.tap + COND + i] = clip(scale * signal[s, at + index])
     for i in range(SUBFRAME):
-        values[s, VALUE.tap + COND + GATHERED + i] = clip(scale * signal[s, at + MEMORY - SUBFRAME + i])
+        x[s, AT.tap + COND + GATHERED + i] = clip(scale * signal[s, at + MEMORY - SUBFRAME + i])
 
 
 @compiled
-def _convolve(w, values, inputs, streams):  # type: ignore[no-untyped-def]
+def _convolve(w, x, streams):  # type: ignore[no-untyped-def]
     """The gated convolution over the previous and the current sub-frame, and from it the four pitch gates."""
     called()
-    _store(values, VALUE.tap, inputs, INPUT.tap, SIZE.conv_input, streams)
-    _multiply(w, LAYERS.conv, inputs, INPUT.tap_before, values, VALUE.first, streams)
-    _copy(inputs, INPUT.tap, INPUT.tap_before, SIZE.conv_input, streams)
-    _squash(values, VALUE.first, SIZE.conv_output, streams)
-    _store(values, VALUE.first, inputs, INPUT.hidden, SIZE.conv_output, streams)
-    _multiply(w, LAYERS.conv_gate, inputs, INPUT.hidden, values, VALUE.second, streams)
-    for s in range(len(streams)):
-        for i in range(CONV_OUTPUT):
-            values[s, VALUE.y + i] = values[s, VALUE.first + i] * sigmoid(values[s, VALUE.second + i])
-    _store(values, VALUE.y, inputs, INPUT.y, SIZE.conv_output, streams)
-    _multiply_exactly(w, EXACT_LAYERS.pitch_gates, values, VALUE.y, VALUE.pitch_gates, streams)
+    _multiply(w, LAYERS.conv, x, AT.tap_before, AT.first, streams)
+    _copy(x, AT.tap, AT.tap_before, SIZE.tap, streams)
+    _tanh(x, AT.first, SIZE.y, streams)
+    _multiply(w, LAYERS.conv_gate, x, AT.first, AT.second, streams)
+    _gate(x, AT.first, AT.second, AT.y, SIZE.y, streams)
+    _multiply(w, LAYERS.pitch_gates, x, AT.y, AT.pitch_gates, streams)
     for s in range(len(streams)):
         for i in range(PITCH_GATES):
-            gate = VALUE.pitch_gates + i
-            values[s, gate] = sigmoid(values[s, gate] + w.pitch_gates_bias[i])
+            x[s, AT.pitch_gates + i] = sigmoid(x[s, AT.pitch_gates + i] + w.pitch_gates_bias[i])
 
 
 @compiled
-def _set_past(values, gate, inputs, target, streams):  # type: ignore[no-untyped-def]
+def _set_past(x, gate, target, streams):  # type: ignore[no-untyped-def]
     """Operands ``[gated pitch prediction | previous samples]``."""
     called()
     for s in range(len(streams)):
-        q = values[s, gate]
-        stored = inputs[s, target : target + SUBFRAME]
+        q, stored = x[s, gate], x[s, target : target + SUBFRAME]
         for i in range(SUBFRAME):
-            stored[i] = as_input(stored, q * values[s, VALUE.tap + COND + GUARD + i])
-    _store(values, VALUE.tap + COND + GATHERED, inputs, target + SUBFRAME, SIZE.subframe, streams)
+            stored[i] = q * x[s, AT.tap + COND + GUARD + i]
+    _copy(x, AT.tap + COND + GATHERED, target + SUBFRAME, SIZE.subframe, streams)
 
 
 @compiled
-def _gru(w, layer, inputs, x, h_input, o, values, h, size, streams):  # type: ignore[no-untyped-def]
-    """Advance a gated GRU.
-
-    ``layer`` is the first of its three; ``x``, ``h_input``, ``o`` say where its operands are: input, state, gated
-    new state (the result); ``h`` where its state is.
-    """
+def _gru(w, layer, x, operands, h, o, size, streams):  # type: ignore[no-untyped-def]
+    """Advance a gated GRU: its three layers from ``layer`` on, its operands, its state, its gated new state."""
     called()
-    _multiply(w, layer, inputs, x, values, VALUE.first, streams)
-    _multiply(w, layer + 1, inputs, h_input, values, VALUE.second, streams)
+    _multiply(w, layer, x, operands, AT.first, streams)
+    _multiply(w, layer + 1, x, h, AT.second, streams)
     for s in range(len(streams)):
-        new, old, state = values[s, VALUE.first :], values[s, VALUE.second :], values[s, h : h + size]
+        new, old, state = x[s, AT.first :], x[s, AT.second :], x[s, h : h + size]
         new_reset, new_update, new_candidate = new[:size], new[size : 2 * size], new[2 * size : 3 * size]
         old_reset, old_update, old_candidate = old[:size], old[size : 2 * size], old[2 * size : 3 * size]
         for i in range(size):
@@ -191,42 +151,40 @@ def _gru(w, layer, inputs, x, h_input, o, values, h, size, streams):  # type: ig
             update = sigmoid(new_update[i] + old_update[i])
             candidate = tanh(new_candidate[i] + reset * old_candidate[i])
             state[i] = candidate + update * (state[i] - candidate)
-    _store(values, h, inputs, h_input, size, streams)
-    _multiply(w, layer + 2, inputs, h_input, values, VALUE.first, streams)
-    _gate(values, h, VALUE.first, inputs, o, size, streams)
+    _multiply(w, layer + 2, x, h, AT.first, streams)
+    _gate(x, h, AT.first, o, size, streams)
 
 
 @compiled
-def _recur(w, values, inputs, streams):  # type: ignore[no-untyped-def]
+def _recur(w, x, streams):  # type: ignore[no-untyped-def]
     """The three GRUs, each with the output of the layer before and the past samples."""
     called()
-    _copy(inputs, INPUT.y, INPUT.gru1, SIZE.conv_output, streams)
-    _set_past(values, VALUE.pitch_gates + 0, inputs, INPUT.gru1_past, streams)
-    _gru(w, LAYERS.gru1_input, inputs, INPUT.gru1, INPUT.state1, INPUT.o1, values, VALUE.state1, SIZE.gru1, streams)
-    _copy(inputs, INPUT.o1, INPUT.gru2, SIZE.gru1, streams)
-    _set_past(values, VALUE.pitch_gates + 1, inputs, INPUT.gru2_past, streams)
-    _gru(w, LAYERS.gru2_input, inputs, INPUT.gru2, INPUT.state2, INPUT.o2, values, VALUE.state2, SIZE.gru2, streams)
-    _copy(inputs, INPUT.o2, INPUT.gru3, SIZE.gru2, streams)
-    _set_past(values, VALUE.pitch_gates + 2, inputs, INPUT.gru3_past, streams)
-    _gru(w, LAYERS.gru3_input, inputs, INPUT.gru3, INPUT.state3, INPUT.o3, values, VALUE.state3, SIZE.gru3, streams)
-    _set_past(values, VALUE.pitch_gates + 3, inputs, INPUT.skip_past, streams)
+    _copy(x, AT.y, AT.gru1, SIZE.y, streams)
+    _set_past(x, AT.pitch_gates + 0, AT.gru1_past, streams)
+    _gru(w, LAYERS.gru1_input, x, AT.gru1, AT.state1, AT.o1, SIZE.state1, streams)
+    _copy(x, AT.o1, AT.gru2, SIZE.o1, streams)
+    _set_past(x, AT.pitch_gates + 1, AT.gru2_past, streams)
+    _gru(w, LAYERS.gru2_input, x, AT.gru2, AT.state2, AT.o2, SIZE.state2, streams)
+    _copy(x, AT.o2, AT.gru3, SIZE.o2, streams)
+    _set_past(x, AT.pitch_gates + 2, AT.gru3_past, streams)
+    _gru(w, LAYERS.gru3_input, x, AT.gru3, AT.state3, AT.o3, SIZE.state3, streams)
+    _set_past(x, AT.pitch_gates + 3, AT.skip_past, streams)
 
 
 @compiled
-def _finish(w, values, inputs, streams):  # type: ignore[no-untyped-def]
+def _finish(w, x, streams):  # type: ignore[no-untyped-def]
     """From all layers to 40 samples in +-1."""
     called()
-    _multiply(w, LAYERS.skip, inputs, INPUT.o1, values, VALUE.first, streams)
-    _squash(values, VALUE.first, SIZE.skip, streams)
-    _store(values, VALUE.first, inputs, INPUT.hidden, SIZE.skip, streams)
-    _multiply(w, LAYERS.skip_gate, inputs, INPUT.hidden, values, VALUE.second, streams)
-    _gate(values, VALUE.first, VALUE.second, inputs, INPUT.hidden, SIZE.skip, streams)
-    _multiply(w, LAYERS.out, inputs, INPUT.hidden, values, VALUE.first, streams)
-    _squash(values, VALUE.first, SIZE.subframe, streams)
+    _multiply(w, LAYERS.skip, x, AT.o1, AT.first, streams)
+    _tanh(x, AT.first, SIZE.skip, streams)
+    _multiply(w, LAYERS.skip_gate, x, AT.first, AT.second, streams)
+    _gate(x, AT.first, AT.second, AT.first, SIZE.skip, streams)
+    _multiply(w, LAYERS.out, x, AT.first, AT.second, streams)
+    _tanh(x, AT.second, SIZE.subframe, streams)
 
 
 @cached(layout, fargan)
-def render_frames(w, rows, signal, samples, values, inputs, audible, streams):  # type: ignore[no-untyped-def]
+def render_frames(w, rows, signal, samples, x, audible, streams):  # type: ignore[no-untyped-def]
     """Make frames.
 
     Args:
@@ -234,29 +192,24 @@ def render_frames(w, rows, signal, samples, values, inputs, audible, streams):  
         rows: ``[S, 2 + n, 20] float32``, two earlier feature rows and the new ones.
         signal: ``[S, 256 + 160 n] float32``: the memory, then room for the samples before de-emphasis.
         samples: ``[S, 160 n] float32``: room for the samples after de-emphasis.
-        values: ``[S, VALUES_LENGTH] float32``; the parts in :data:`CARRIED` are the state, which is advanced.
-        inputs: ``[S, INPUTS_LENGTH]``, float32, or int16 for int8 weights; room for work.
+        x: ``[S, ROW_LENGTH] float32``; the parts in :data:`CARRIED` are the state, which is advanced.
         audible: 1.0 float32, or 0.0 to run the network with silence for its samples.
         streams: a tuple of S entries.
     """
-    _store(values, VALUE.tap, inputs, INPUT.tap_before, SIZE.conv_input, streams)
-    _store(values, VALUE.state1, inputs, INPUT.state1, SIZE.gru1, streams)
-    _store(values, VALUE.state2, inputs, INPUT.state2, SIZE.gru2, streams)
-    _store(values, VALUE.state3, inputs, INPUT.state3, SIZE.gru3, streams)
     for frame in range(rows.shape[1] - COND_ROWS + 1):
-        _condition(w, rows, frame, values, inputs, streams)
+        _condition(w, rows, frame, x, streams)
         for subframe in range(SUBFRAMES):
             at = FRAME * frame + SUBFRAME * subframe
             for s in range(len(streams)):
-                _predict(w, subframe, signal, at, _period(rows[s, frame + 1, PITCH]), values, s)
-            _convolve(w, values, inputs, streams)
-            _recur(w, values, inputs, streams)
-            _finish(w, values, inputs, streams)
+                _predict(w, subframe, signal, at, _period(rows[s, frame + 1, PITCH]), x, s)
+            _convolve(w, x, streams)
+            _recur(w, x, streams)
+            _finish(w, x, streams)
             for s in range(len(streams)):
-                output, gain = values[s, VALUE.output], audible * values[s, VALUE.gain]
+                output, gain = x[s, AT.output], audible * x[s, AT.gain]
                 for i in range(SUBFRAME):
-                    sample = gain * values[s, VALUE.first + i]
+                    sample = gain * x[s, AT.second + i]
                     signal[s, at + MEMORY + i] = sample
                     output = sample + DEEMPHASIS * output
                     samples[s, at + i] = output
-                values[s, VALUE.output] = output
+                x[s, AT.output] = output

@@ -8,13 +8,11 @@ one stream                     frame by frame  8 frames a call  1 s a call
 torch, plain                            0.343
 torch, fused                            0.153            0.084        0.072
 ONNX Runtime, float32 / int8    0.074 / 0.062
-compiled, float32                       0.026            0.021        0.019
-compiled, int8                          0.015           0.0096       0.0089
+compiled                                0.026            0.021        0.019
 =============================  ==============  ===============  ===========
 
-float32 differs from torch by noise 110 dB below the signal. int8, with inputs of 15 bits, is another course of the
-same voice: over the six bundled samples 22 dB from float32, ESTOI 0.928 in both, PESQ 2.48 against 2.50. Compiling
-takes 5 to 10 s once for each precision (and once more for batches), then the code comes from numba's cache.
+It differs from torch by noise 110 dB below the signal. Compiling takes 5 to 10 s once (and once more for batches),
+then the code comes from numba's cache.
 """
 
 from __future__ import annotations
@@ -28,8 +26,7 @@ from torch import Tensor
 
 from aether_lite.features.layout import FRAME, NUM_FREE
 from aether_lite.native import numba_available, require_numba
-from aether_lite.native.fargan_weights import CARRIED, INPUTS_LENGTH, VALUES_LENGTH, pack
-from aether_lite.native.matrices import Precision
+from aether_lite.native.fargan_weights import CARRIED, ROW_LENGTH, pack
 from aether_lite.vocoder.fargan import FARGAN, MEMORY, SubframeState
 from aether_lite.vocoder.fused import PRIMING_ROWS, FrameState, FusedFargan
 from aether_lite.vocoder.synthesis import FrameVocoder
@@ -38,7 +35,7 @@ TOGETHER = 2  # streams that share one pass over the weights; four would need mo
 
 
 def fastest_vocoder(model: FARGAN) -> FrameVocoder:
-    """Freeze ``model`` for synthesis where it lies, in float32.
+    """Freeze ``model`` for synthesis where it lies.
 
     Returns:
         A :class:`CompiledFargan` on a CPU where numba is installed, else a
@@ -57,19 +54,16 @@ class CompiledFargan:
 
     Args:
         model: on any device, in any mode. Later changes are not seen.
-        precision: of the weights. ``"float32"`` equals torch within rounding. ``"int8"`` is twice as fast and takes
-            a quarter of the memory, but is another approximation of the same voice.
 
     Raises:
-        AetherError: numba is not installed, or no such precision.
+        AetherError: numba is not installed.
     """
 
     device = torch.device("cpu")
 
-    def __init__(self, model: FARGAN, precision: Precision = "float32") -> None:
+    def __init__(self, model: FARGAN) -> None:
         require_numba("the compiled vocoder")
-        self.precision = precision
-        self._weights = pack(model, precision)
+        self._weights = pack(model)
 
     def prime(self, first_row: Tensor) -> FrameState:
         """State before the first frame ``[B, 20]``."""
@@ -89,14 +83,13 @@ class CompiledFargan:
         batch, frames = rows.shape[0], rows.shape[1] - PRIMING_ROWS
         signal = np.empty((batch, MEMORY + FRAME * frames), np.float32)
         samples = np.empty((batch, FRAME * frames), np.float32)
-        values = np.empty((batch, VALUES_LENGTH), np.float32)
-        inputs = np.empty((batch, INPUTS_LENGTH), self._weights.product_input.dtype)
+        values = np.empty((batch, ROW_LENGTH), np.float32)
         signal[:, :MEMORY] = _array(state.signal.memory)
         for name, part in CARRIED.items():
             values[:, part] = _array(getattr(state.signal, name)).reshape(batch, -1)
 
         def work(start: int) -> None:
-            arrays = [array[start : start + together] for array in (rows, signal, samples, values, inputs)]
+            arrays = [array[start : start + together] for array in (rows, signal, samples, values)]
             render_frames(self._weights, *arrays, np.float32(audible), (0,) * len(arrays[0]))
 
         threads = torch.get_num_threads()
