@@ -24,7 +24,7 @@ from aether_lite.audio import read_audio
 from aether_lite.bench.dataset import bundled, open_dataset
 from aether_lite.bench.tables import markdown
 from aether_lite.channels import Bits, bsc
-from aether_lite.codec import HashCodec, load_hash
+from aether_lite.codec import Codec, load
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES
 
@@ -44,7 +44,7 @@ MACHINES: dict[str, tuple[int, dict[str, str]]] = {
 def bits_and_speech(model: str, clips: list[str], sent: Path | None, threads: int, out: Path) -> None:
     """Write this process's bits of all clips, and the speech of the first clip's bits (of ``sent`` if there is one)."""
     torch.set_num_threads(threads)
-    codec: HashCodec = load_hash(model)
+    codec: Codec = load(model)
     bits = [codec.encode(read_audio(clip), RATE).values[0].numpy() for clip in clips]
     first = bits[0] if sent is None else np.load(sent)["first"]
     received = bsc(Bits(torch.from_numpy(first)[None], RATE, codec.token_frames), 0.0, state="exact", seed=0)

@@ -22,7 +22,7 @@ import torch
 
 import aether_lite
 from aether_lite.audio import SAMPLE_RATE, read_audio
-from aether_lite.codec import Codec, CompiledSteps, Steps
+from aether_lite.codec import Backend, Codec, CompiledBackend
 from aether_lite.export.graph import to_onnx
 from aether_lite.export.runner import OnnxStep, session
 from aether_lite.export.steps import DecoderStep, EncoderStep
@@ -67,7 +67,7 @@ def print_table(title: str, times: Times, token_ms: float) -> None:
         print(f"{name:44} {min(kept):8.3f} {np.median(kept):8.3f} {min(kept) / token_ms:8.4f}")
 
 
-def compare_streams(codec: Codec, kinds: dict[str, Steps], blocks: Sequence[np.ndarray], rate: int) -> Times:
+def compare_streams(codec: Codec, kinds: dict[str, Backend], blocks: Sequence[np.ndarray], rate: int) -> Times:
     """Whole streams and their parts."""
     times: Times = {"features": [], "vocoder": []}
     encoders = {name: Encoder(codec, rate, backend=steps) for name, steps in kinds.items()}
@@ -84,7 +84,7 @@ def compare_streams(codec: Codec, kinds: dict[str, Steps], blocks: Sequence[np.n
     return times
 
 
-def compare_networks(codec: Codec, kinds: dict[str, Steps], blocks: Sequence[np.ndarray], rate: int) -> Times:
+def compare_networks(codec: Codec, kinds: dict[str, Backend], blocks: Sequence[np.ndarray], rate: int) -> Times:
     """Features to symbols and received symbols to features."""
     model, times = codec.model, dict[str, list[float]]()
     sent: dict[str, State | None] = dict.fromkeys(kinds)
@@ -144,7 +144,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     ahead = np.resize(clip, token * count + 2 * FRAME)  # the first token needs a frame more
     edges = [0, *(token * k + FRAME for k in range(1, count + 1))]
     blocks = [ahead[a:b] for a, b in itertools.pairwise(edges)]
-    kinds: dict[str, Steps] = {"torch modules": codec.model, "compiled": CompiledSteps(codec.model)}
+    kinds: dict[str, Backend] = {"torch modules": codec.model, "compiled": CompiledBackend(codec.model)}
     milliseconds = 1000 * token / SAMPLE_RATE
     print_table("streams [ms a token]", compare_streams(codec, kinds, blocks, options.rate), milliseconds)
     print_table("networks and mapping [ms a token]", compare_networks(codec, kinds, blocks, options.rate), milliseconds)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from aether_lite.codec import Codec, HashCodec, SpiHash, SpiJscc, preset, save_codec
+from aether_lite.codec import Codec, SpiCodec, preset, save_codec
 from aether_lite.features.layout import NUM_ALL, NUM_FREE
 
 DATA = Path(__file__).parent / "vectors"
@@ -63,37 +63,37 @@ def speech() -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def tiny(speech_features: torch.Tensor) -> SpiJscc:
+def tiny(speech_features: torch.Tensor) -> SpiCodec:
     """An untrained ``tiny`` codec with the image constants of real speech; not to be changed."""
     torch.manual_seed(0)
-    model = SpiJscc(preset("tiny"))
+    model = SpiCodec(preset("tiny"))
     model.start(speech_features)
     return model.eval()
 
 
 @pytest.fixture(scope="session")
-def tiny_codec(tiny: SpiJscc) -> Codec:
+def tiny_codec(tiny: SpiCodec) -> Codec:
     """Speech to speech around the untrained codec."""
     return Codec(tiny)
 
 
 @pytest.fixture(scope="session")
-def tiny_hash(speech_features: torch.Tensor) -> SpiHash:
+def tiny_hash(speech_features: torch.Tensor) -> SpiCodec:
     """An untrained ``tiny`` hash codec with the image constants of real speech; not to be changed."""
     torch.manual_seed(0)
-    model = SpiHash(replace(preset("tiny"), hash="sign"))
+    model = SpiCodec(replace(preset("tiny"), hash="sign"))
     model.start(speech_features)
     return model.eval()
 
 
 @pytest.fixture(scope="session")
-def tiny_hash_codec(tiny_hash: SpiHash) -> HashCodec:
+def tiny_hash_codec(tiny_hash: SpiCodec) -> Codec:
     """Speech to bits and back around the untrained hash codec."""
-    return HashCodec(tiny_hash)
+    return Codec(tiny_hash)
 
 
 @pytest.fixture(scope="session")
-def hash_file(tiny_hash: SpiHash, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def hash_file(tiny_hash: SpiCodec, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of the untrained hash codec."""
     path = tmp_path_factory.mktemp("hash") / "hash_tiny.safetensors"
     save_codec(tiny_hash, path, {"note": "untrained", "seed": 0})

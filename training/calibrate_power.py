@@ -29,7 +29,7 @@ def main() -> None:
         parser.add_argument(name, type=Path)
     parser.add_argument("--data", metavar="WORDS")
     chosen = parser.parse_args()
-    model, provenance = load_codec(chosen.codec)
+    model, provenance = load_codec(chosen.codec, unit="uses/s")
     paths = sorted(chosen.folder.rglob("*.f32"), key=lambda path: path.name)
     if not paths:
         parser.error(f"{chosen.folder}: holds no .f32 files")

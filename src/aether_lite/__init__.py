@@ -1,30 +1,29 @@
-"""Aether-lite: speech over noisy channels with a few hundred complex symbols per second.
+"""Aether-lite: speech over noisy channels with a few hundred complex symbols per second, or a few hundred bits.
 
 ::
 
-    codec = aether_lite.load()
+    codec = aether_lite.load()                                        # symbols
     symbols = codec.encode(speech, rate=1000)
     received = aether_lite.channels.awgn(symbols, snr_db=10)
-    heard = codec.decode(received)
+    decoded = codec.decode(received)
 
-or, as bits of a hash codec::
-
-    codec = aether_lite.load_hash()
+    codec = aether_lite.load("hash_small")                            # bits
     bits = codec.encode(speech, rate=600)
-    heard = codec.decode(aether_lite.channels.bsc(bits, error_rate=0.01))
+    decoded = codec.decode(aether_lite.channels.bsc(bits, error_rate=0.01))
 
 Submodules load when first used.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+import importlib as _importlib
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
 
-if TYPE_CHECKING:
-    from aether_lite import audio, channels, codec, features, hash, streaming, vocoder
-    from aether_lite.channels import Bits, Received, ReceivedBits, Symbols
-    from aether_lite.codec import Codec, HashCodec, load, load_hash
+if _TYPE_CHECKING:
+    from aether_lite import audio, channels, codec, features, hash, link, streaming, vocoder, zoo
+    from aether_lite.codec import Codec, load
+    from aether_lite.payload import Bits, Received, ReceivedBits, Symbols
     from aether_lite.streaming import BitDecoder, BitEncoder, Decoder, Encoder
 
 __version__ = "0.1.0"
@@ -35,7 +34,6 @@ __all__ = [
     "Codec",
     "Decoder",
     "Encoder",
-    "HashCodec",
     "Received",
     "ReceivedBits",
     "Symbols",
@@ -45,21 +43,26 @@ __all__ = [
     "codec",
     "features",
     "hash",
+    "link",
     "load",
-    "load_hash",
     "streaming",
     "vocoder",
+    "zoo",
 ]
 _FROM = {
     **dict.fromkeys(("Codec", "HashCodec", "load", "load_hash"), "codec"),
     **dict.fromkeys(("BitDecoder", "BitEncoder", "Decoder", "Encoder"), "streaming"),
-    **dict.fromkeys(("Bits", "Received", "ReceivedBits", "Symbols"), "channels"),
+    **dict.fromkeys(("Bits", "Received", "ReceivedBits", "Symbols"), "payload"),
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _Any:
     if name in _FROM:
-        return getattr(importlib.import_module(f"aether_lite.{_FROM[name]}"), name)
+        return getattr(_importlib.import_module(f"aether_lite.{_FROM[name]}"), name)
     if name in __all__:
-        return importlib.import_module(f"aether_lite.{name}")
+        return _importlib.import_module(f"aether_lite.{name}")
     raise AttributeError(f"module 'aether_lite' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -334,7 +334,7 @@ class ReceivedBits(_Arrived):
             raise AetherError("soft bits that are lost or not sent must be 0")
 
 
-Arrived = TypeVar("Arrived", Received, ReceivedBits)
+Arrived = TypeVar("Arrived", bound=_Arrived)
 
 
 def joined_tokens(pieces: Sequence[Part]) -> Part:

@@ -14,7 +14,7 @@ import torch
 from aether_lite.baselines import Clip, Condition, System, make_system
 from aether_lite.baselines.digital.modes import HASH_MODES, TRIAL_SEED, best_mode, failed_blocks, stored_rates
 from aether_lite.baselines.separation import HashSeparation
-from aether_lite.codec import SpiHash, preset, save_codec
+from aether_lite.codec import SpiCodec, preset, save_codec
 from aether_lite.features import extract_features
 from aether_lite.link import LinkConfig
 from aether_lite.metrics import estoi_4k, pesq_nb
@@ -34,7 +34,7 @@ def clip(speech: np.ndarray) -> Clip:
 
 
 @pytest.fixture(scope="module")
-def hash_path(tiny_hash: SpiHash, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def hash_path(tiny_hash: SpiCodec, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("systems") / "hash_Tiny run.safetensors"
     save_codec(tiny_hash, path, {"data": "none"})
     return path
@@ -138,7 +138,7 @@ def test_behind_a_code_all_bits_arrive_or_the_token_is_lost(coded: System, hashe
 @with_sionna
 def test_a_look_ahead_counts_in_the_latency_with_a_code_and_without(tmp_path: Path) -> None:
     path = tmp_path / "hash_ahead.safetensors"
-    save_codec(SpiHash(replace(preset("tiny"), hash="sign", lookahead=1)), path, {})
+    save_codec(SpiCodec(replace(preset("tiny"), hash="sign", lookahead=1)), path, {})
     for system in (make_system(f"codec:{path}"), HashSeparation("hash-ldpc", path)):
         assert system.facts.latency_ms == 185
 

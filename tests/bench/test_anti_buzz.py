@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from aether_lite.bench.anti_buzz import compare, measure
-from aether_lite.codec import Codec, SpiJscc, load
+from aether_lite.codec import Codec, SpiCodec, load
 from aether_lite.losses.silence import SILENT_BELOW, frame_level
 from aether_lite.metrics import pitch_spike
 from aether_lite.training.codec_validation import alarms
@@ -61,7 +61,7 @@ def test_a_released_codec_is_decoded_with_its_lookahead(speech: np.ndarray) -> N
     assert figures["vuv_error"] < 0.02
 
 
-def test_measure_hears_what_the_vocoder_says(tiny: SpiJscc, speech: np.ndarray) -> None:
+def test_measure_hears_what_the_vocoder_says(tiny: SpiCodec, speech: np.ndarray) -> None:
     on_features, on_audio = measure(Codec(tiny), load_fargan().eval(), [speech[0][:32000]], 1200, 0.0)
     assert on_features["feature_loss"] > 0.1  # the codec is untrained
     assert on_audio["feature_loss"] != on_features["feature_loss"]

@@ -12,7 +12,7 @@ import pytest
 
 from aether_lite.audio import write_audio
 from aether_lite.cli.main import main
-from aether_lite.codec import SpiHash, SpiJscc, save_codec
+from aether_lite.codec import SpiCodec, save_codec
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,14 @@ def run(capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
 
 
 @pytest.fixture(scope="session")
-def codec_file(tiny: SpiJscc, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def codec_file(tiny: SpiCodec, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("codec") / "tiny.safetensors"
     save_codec(tiny, path, {"note": "untrained", "seed": 0})
     return path
 
 
 @pytest.fixture(scope="session")
-def hash_file(tiny_hash: SpiHash, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def hash_file(tiny_hash: SpiCodec, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("hash") / "hash_tiny.safetensors"
     save_codec(tiny_hash, path, {"note": "untrained bits"})
     return path

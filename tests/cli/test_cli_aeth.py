@@ -17,7 +17,7 @@ import torch
 
 from aether_lite.audio import audio_blocks, read_audio, write_audio
 from aether_lite.channels import ReceivedBits, bsc
-from aether_lite.codec import HashCodec, SpiHash, load_hash, save_codec
+from aether_lite.codec import Codec, SpiCodec, load, save_codec
 from aether_lite.container.entropy import _constriction
 from aether_lite.container.files import read_aeth
 from aether_lite.container.layout import HEADER_BYTES, TRAILER_BYTES, bit_array
@@ -32,8 +32,8 @@ SAMPLES = 16_000 + 77
 
 
 @pytest.fixture(scope="module")
-def codec(hash_file: Path) -> HashCodec:
-    return load_hash(hash_file)
+def codec(hash_file: Path) -> Codec:
+    return load(hash_file)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def aeth(run: Run, hash_file: Path) -> Run:
 
 
 @pytest.mark.parametrize("rate", BIT_RATES)
-def test_a_file_of_every_rate_holds_the_bits_of_the_codec(clip: Path, aeth: Run, codec: HashCodec, rate: int) -> None:
+def test_a_file_of_every_rate_holds_the_bits_of_the_codec(clip: Path, aeth: Run, codec: Codec, rate: int) -> None:
     made = aeth("encode", clip, "out.aeth", "--bitrate", rate, "--quiet")
     assert (made.code, made.out, made.err) == (0, "", "")
     recording = read_aeth("out.aeth", weights_id(codec.model.state_dict()))
@@ -99,7 +99,7 @@ def test_other_outputs(clip: Path, aeth: Run, suffix: str) -> None:
         assert len(read_audio(f"heard{suffix}")) == SAMPLES
 
 
-def test_features_go_in_and_out(clip: Path, run: Run, aeth: Run, codec: HashCodec) -> None:
+def test_features_go_in_and_out(clip: Path, run: Run, aeth: Run, codec: Codec) -> None:
     run("features", clip, "in.f32")
     assert aeth("encode", "in.f32", "out.aeth").code == 0
     rows = torch.from_numpy(read_f32("in.f32"))
@@ -148,7 +148,7 @@ def test_entropy_coding_is_lossless(clip: Path, aeth: Run, rate: int) -> None:
 
 
 def test_a_prior_of_a_file_and_a_released_one(
-    clip: Path, aeth: Run, codec: HashCodec, speech_features: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+    clip: Path, aeth: Run, codec: Codec, speech_features: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clips = bit_array(codec.encode_features(speech_features, 300))
     prior = fit_prior(list(clips), FitSettings(hidden=4, steps=5))
@@ -207,7 +207,7 @@ def test_tolerant_decoding_conceals_and_counts(folder: Path, speech: np.ndarray,
     assert not np.array_equal(a[:15_360], b[:15_360])
 
 
-def test_lost_tokens_take_the_erasure_path(clip: Path, aeth: Run, codec: HashCodec) -> None:
+def test_lost_tokens_take_the_erasure_path(clip: Path, aeth: Run, codec: Codec) -> None:
     aeth("encode", clip, "out.aeth", "--bitrate", 300)
     flip("out.aeth", -TRAILER_BYTES - 3)  # the last block, one token
     aeth("decode", "out.aeth", "heard.f32", "--tolerant")
@@ -261,10 +261,10 @@ def test_a_cut_file_and_bytes_behind_the_end_are_tolerated(clip: Path, aeth: Run
     assert "holds no speech" in aeth("decode", "bad.aeth", "heard.wav", "--tolerant").stated
 
 
-def test_another_model_is_refused_even_tolerantly(clip: Path, run: Run, aeth: Run, tiny_hash: SpiHash) -> None:
+def test_another_model_is_refused_even_tolerantly(clip: Path, run: Run, aeth: Run, tiny_hash: SpiCodec) -> None:
     aeth("encode", clip, "out.aeth")
     torch.manual_seed(1)
-    other = SpiHash(tiny_hash.config)
+    other = SpiCodec(tiny_hash.config)
     save_codec(other.eval(), Path("other.safetensors"), {})
     done = run("decode", "out.aeth", "heard.wav", "--tolerant", "--model", "other.safetensors")
     assert "out.aeth: made by model" in done.stated
@@ -290,7 +290,7 @@ def test_what_cannot_be_encoded_is_one_line_and_leaves_nothing(
     assert names == ["cut.wav", "in.wav", "nan.wav"]
 
 
-def test_info_shows_header_and_trailer(clip: Path, run: Run, aeth: Run, codec: HashCodec) -> None:
+def test_info_shows_header_and_trailer(clip: Path, run: Run, aeth: Run, codec: Codec) -> None:
     aeth("encode", clip, "out.aeth", "--bitrate", 1200, "--entropy", "--prior", "adaptive")
     record = json.loads(run("info", "out.aeth", "--json").out)
     assert (record["bit_rate"], record["tokens"], record["samples"]) == (1200, 13, SAMPLES)
@@ -316,7 +316,7 @@ def test_audio_in_pieces_is_the_audio(folder: Path, speech: np.ndarray) -> None:
     np.testing.assert_array_equal(np.concatenate(pieces), read_audio("in.wav"))
 
 
-def test_searched_bits_are_those_of_the_codec(clip: Path, aeth: Run, codec: HashCodec) -> None:
+def test_searched_bits_are_those_of_the_codec(clip: Path, aeth: Run, codec: Codec) -> None:
     made = aeth("encode", clip, "out.aeth", "--refine", 2, "--json", "made.json", "-q")
     assert (made.code, made.err) == (0, "")
     assert json.loads(Path("made.json").read_text())["search_steps"] == 2

@@ -13,7 +13,7 @@ import soundfile
 
 from aether_lite.cli.demo_table import over_clips
 from aether_lite.cli.info import released
-from aether_lite.codec import SpiJscc, preset, save_codec
+from aether_lite.codec import SpiCodec, preset, save_codec
 from aether_lite.features import extract_features, read_f32, write_f32
 
 
@@ -56,7 +56,7 @@ def test_info_describes_a_codec(run, codec_file, tiny):
 
 @pytest.mark.parametrize(("power", "words"), [("token", "over every token sent"), ("session", "over speech")])
 def test_info_says_what_the_power_constraint_holds_for(folder, run, power, words):
-    save_codec(SpiJscc(replace(preset("tiny"), power=power)), folder / "codec.safetensors", {})
+    save_codec(SpiCodec(replace(preset("tiny"), power=power)), folder / "codec.safetensors", {})
     model = json.loads(run("info", "codec.safetensors", "--json").out)["model"]
     assert words in model["power_constraint"]
 

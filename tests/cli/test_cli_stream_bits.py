@@ -12,7 +12,7 @@ import torch
 from stream_runs import pcm, read_tokens, run, start, wait_for
 
 from aether_lite.channels import ReceivedBits
-from aether_lite.codec import HashCodec, load_hash
+from aether_lite.codec import Codec, load
 from aether_lite.container.layout import bit_array, received_bits, unpack_tokens
 from aether_lite.hash import BIT_RATES
 
@@ -20,12 +20,12 @@ TOKEN = 1280
 
 
 @pytest.fixture(scope="module")
-def codec(hash_file: Path) -> HashCodec:
-    return load_hash(hash_file)
+def codec(hash_file: Path) -> Codec:
+    return load(hash_file)
 
 
 @pytest.mark.parametrize("rate", BIT_RATES)
-def test_packed_bits_through_a_pipe(hash_file: Path, codec: HashCodec, speech: np.ndarray, rate: int) -> None:
+def test_packed_bits_through_a_pipe(hash_file: Path, codec: Codec, speech: np.ndarray, rate: int) -> None:
     options = ("--bitrate", rate, "--model", hash_file)
     data = pcm(speech[0, :6000])
     sent = run(data, "--encode", "--raw", *options)
@@ -38,7 +38,7 @@ def test_packed_bits_through_a_pipe(hash_file: Path, codec: HashCodec, speech: n
     np.testing.assert_allclose(np.frombuffer(heard.stdout, "<i2") / 32768, offline, atol=1e-3)
 
 
-def test_a_channel_turns_bits_and_soft_bits_know_it(hash_file: Path, codec: HashCodec) -> None:
+def test_a_channel_turns_bits_and_soft_bits_know_it(hash_file: Path, codec: Codec) -> None:
     options = ("--bitrate", 600, "--model", hash_file)
     sent = np.random.default_rng(1).integers(0, 256, 6 * 500, dtype=np.uint8).tobytes()
     channel = ("--channel", "bsc", "--ber", 0.05, "--seed", 3, *options)
@@ -59,7 +59,7 @@ def test_a_channel_turns_bits_and_soft_bits_know_it(hash_file: Path, codec: Hash
     assert told.stdout != run(hard.stdout[:60], "--decode", "--raw", *options).stdout
 
 
-def test_lost_tokens_are_nan_and_the_decoder_conceals_them(hash_file: Path, codec: HashCodec) -> None:
+def test_lost_tokens_are_nan_and_the_decoder_conceals_them(hash_file: Path, codec: Codec) -> None:
     options = ("--bitrate", 300, "--model", hash_file)
     sent = np.random.default_rng(1).integers(0, 256, 3 * 20, dtype=np.uint8).tobytes()
     losses = ("--erasure", 0.4, "--burst-tokens", 2, "--seed", 2)
@@ -149,7 +149,7 @@ def test_options_that_do_not_go_together(arguments: tuple[object, ...]) -> None:
     assert run(b"", *arguments).returncode == 2
 
 
-def test_a_hash_codec_as_model_makes_it_bits(hash_file: Path, codec: HashCodec, speech: np.ndarray) -> None:
+def test_a_hash_codec_as_model_makes_it_bits(hash_file: Path, codec: Codec, speech: np.ndarray) -> None:
     data = pcm(speech[0, :6000])
     by_model = run(data, "--encode", "--raw", "--model", hash_file)
     assert by_model.stdout == run(data, "--encode", "--raw", "--bitrate", 600, "--model", hash_file).stdout

@@ -4,57 +4,33 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 import torch
 from torch import Tensor
 
-from aether_lite.channels import awgn, clean
-from aether_lite.codec import CompiledSteps, SpiHash, SpiJscc, fastest_steps, preset
+from aether_lite.channels import awgn
+from aether_lite.codec import SpiCodec, preset
 from aether_lite.codec.latency import latency
 from aether_lite.losses.feature import feature_loss
-from aether_lite.spi import matched_hidden
 from aether_lite.training.codec_config import TrainConfig
 
 
-def started(features: Tensor, **changes: object) -> SpiJscc:
+def started(features: Tensor, **changes: object) -> SpiCodec:
     torch.manual_seed(0)
-    model = SpiJscc(replace(preset("tiny"), **changes))  # type: ignore[arg-type]
+    model = SpiCodec(replace(preset("tiny"), **changes))  # type: ignore[arg-type]
     model.start(features)
     return model.eval()
 
 
-def sent(model: SpiJscc, features: Tensor, snr_db: float) -> float:
+def sent(model: SpiCodec, features: Tensor, snr_db: float) -> float:
     """Feature loss at 1000 uses/s over AWGN."""
     with torch.no_grad():
         decoded, _ = model.decode(awgn(model.encode(features, 1000)[0], snr_db, seed=0))
     return float(feature_loss(decoded, features).mean())
 
 
-@pytest.mark.parametrize("name", ["tiny", "small", "base", "lowdelay"])
-def test_flat_vectors_have_as_many_weights_as_the_image(name: str) -> None:
-    image = preset(name)
-    flat = replace(image, flat=matched_hidden(image.width, image.channels, image.token_frames))
-    sizes = [sum(p.numel() for p in SpiJscc(config).parameters()) for config in (image, flat)]
-    assert flat.flat > 0
-    assert sizes[1] == pytest.approx(sizes[0], rel=2e-3)
-
-
 def test_a_form_undoes_the_linear_path_and_the_power_of_the_session() -> None:
     config = TrainConfig(preset="small", form={"linear": False, "power": "token"}).codec_form
     assert (config.linear, config.power) == (False, "token")
-
-
-def test_flat_vectors_in_pieces_equal_the_whole(speech_features: Tensor) -> None:
-    model = started(speech_features, flat=24)
-    whole, _ = model.encode(speech_features, 600)
-    first, state = model.encode(speech_features[:, :80], 600)
-    rest, _ = model.encode(speech_features[:, 80:], 600, state=state)
-    torch.testing.assert_close(torch.cat((first.values, rest.values), 1), whole.values, atol=1e-5, rtol=1e-5)
-    decoded, _ = model.decode(clean(whole))
-    assert decoded.shape == speech_features.shape
-    assert fastest_steps(model) is model
-    with pytest.raises(ValueError, match="pyramids"):
-        CompiledSteps(model)
 
 
 def test_a_linear_path_carries_speech_before_any_training(speech_features: Tensor) -> None:
@@ -69,7 +45,7 @@ def test_short_tokens_keep_their_latency_and_size(speech_features: Tensor) -> No
     config = preset("lowdelay")
     assert latency(config.token_frames).milliseconds <= 60
     torch.manual_seed(0)
-    model = SpiJscc(config)
+    model = SpiCodec(config)
     model.start(speech_features)
     model.eval()
     assert sum(p.numel() for p in model.parameters()) <= 2_000_000
@@ -80,7 +56,7 @@ def test_short_tokens_keep_their_latency_and_size(speech_features: Tensor) -> No
 
 def test_bits_may_start_from_a_linear_path(speech_features: Tensor) -> None:
     torch.manual_seed(0)
-    model = SpiHash(replace(preset("tiny"), hash="sign"))
+    model = SpiCodec(replace(preset("tiny"), hash="sign"))
     model.start(speech_features)
     bits, _ = model.eval().encode(speech_features, 2400)
     assert bits.values.abs().eq(1).all()

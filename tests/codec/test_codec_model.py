@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aether_lite.channels import awgn, clean
-from aether_lite.codec import PRESETS, SpiJscc, preset
-from aether_lite.codec.model import whole as decoded_whole
+from aether_lite.codec import PRESETS, SpiCodec, preset
 from aether_lite.errors import AetherError
 from aether_lite.payload import ChannelState, Received
 from aether_lite.training.codec_config import TrainConfig
@@ -27,7 +26,7 @@ def parameters(model: torch.nn.Module) -> int:
 
 @pytest.mark.parametrize(("name", "limit"), [("tiny", 200_000), ("small", 2_000_000), ("base", 8_000_000)])
 def test_presets_keep_their_size(name: str, limit: int) -> None:
-    assert parameters(SpiJscc(preset(name))) <= limit
+    assert parameters(SpiCodec(preset(name))) <= limit
 
 
 def test_unknown_preset_is_a_stated_error() -> None:
@@ -38,7 +37,7 @@ def test_unknown_preset_is_a_stated_error() -> None:
 @pytest.mark.parametrize("name", PRESETS)
 def test_changing_a_frame_changes_nothing_before_its_token(name: str, speech_features: torch.Tensor) -> None:
     torch.manual_seed(0)
-    model = SpiJscc(preset(name)).eval()
+    model = SpiCodec(preset(name)).eval()
     frames = model.config.token_frames
     x = speech_features[:1, :160]
     y = x.clone()
@@ -49,14 +48,14 @@ def test_changing_a_frame_changes_nothing_before_its_token(name: str, speech_fea
         b, _ = model.encode(y, 1000)
         assert torch.equal(a.values[:, :token], b.values[:, :token])
         assert not torch.allclose(a.values[:, token], b.values[:, token])
-        da, db = (decoded_whole(model.decode, clean(symbols), model.config) for symbols in (a, b))
+        da, db = (model.decode_clip(clean(symbols)) for symbols in (a, b))
     assert torch.equal(da[:, : frames * token], db[:, : frames * token])
     assert not torch.allclose(da[:, frames * token], db[:, frames * token])
 
 
 @settings(max_examples=10, deadline=None)
 @given(cuts=st.lists(st.integers(1, 59), max_size=6, unique=True))
-def test_streaming_equals_offline(tiny: SpiJscc, speech_features: torch.Tensor, cuts: list[int]) -> None:
+def test_streaming_equals_offline(tiny: SpiCodec, speech_features: torch.Tensor, cuts: list[int]) -> None:
     whole, _ = tiny.encode(speech_features, 500)
     offline, _ = tiny.decode(awgn(whole, 5.0, seed=0, state="exact"))
     received = awgn(whole, 5.0, seed=0, state="exact")
@@ -81,7 +80,7 @@ def test_streaming_equals_offline(tiny: SpiJscc, speech_features: torch.Tensor, 
     torch.testing.assert_close(torch.cat(heard, 1), offline, atol=1e-5, rtol=0)
 
 
-def test_decoded_features_stay_in_their_ranges(tiny: SpiJscc, speech_features: torch.Tensor) -> None:
+def test_decoded_features_stay_in_their_ranges(tiny: SpiCodec, speech_features: torch.Tensor) -> None:
     symbols, _ = tiny.encode(speech_features, 150)
     loud = awgn(symbols, -20.0, seed=0, state="withheld")
     decoded, _ = tiny.decode(loud)
@@ -90,7 +89,7 @@ def test_decoded_features_stay_in_their_ranges(tiny: SpiJscc, speech_features: t
     assert decoded[..., 19].abs().max() <= 0.5
 
 
-def test_same_input_same_bits(tiny: SpiJscc, speech_features: torch.Tensor) -> None:
+def test_same_input_same_bits(tiny: SpiCodec, speech_features: torch.Tensor) -> None:
     results = [tiny.decode(awgn(tiny.encode(speech_features, 300)[0], 3.0, seed=5))[0] for _ in range(2)]
     assert torch.equal(*results)
 
@@ -101,7 +100,7 @@ MODULES = ("spi_encoder", "jscc_encoder", "jscc_decoder", "spi_decoder")
 @pytest.mark.parametrize("term", weights("spi", TrainConfig()))
 def test_every_loss_term_reaches_every_module(term: str, speech_features: torch.Tensor) -> None:
     torch.manual_seed(0)
-    model = SpiJscc(preset("tiny"))
+    model = SpiCodec(preset("tiny"))
     model.start(speech_features)
     x = speech_features.repeat(4, 1, 1)[:, :96].clone()
     x[:, :16, :18] = 0.0
@@ -129,10 +128,10 @@ def test_three_snrs_draw_the_middle_one_most_often() -> None:
     assert float(drawn.mean()) == pytest.approx(5.0, abs=0.5)  # a third of the sum of the three
 
 
-def test_noise_is_on_and_told_from_the_first_step(tiny: SpiJscc, speech_features: torch.Tensor) -> None:
+def test_noise_is_on_and_told_from_the_first_step(tiny: SpiCodec, speech_features: torch.Tensor) -> None:
     x = speech_features.repeat(16, 1, 1)[:, :96]
     conditions = draw(ConditionRanges(erasure_share=0.0, csi_none_share=0.0), 0, 0, range(32))
-    symbols = tiny.jscc_encoder.symbols(tiny.latents(x)[0], conditions.rate, tiny.power)
+    symbols = tiny.bottleneck.send(tiny.latents(x)[0], conditions.rate, 8, tiny.power)
     received = conditions.transmit(symbols)
     assert received.state.gain is not None
     assert received.state.noise_variance is not None

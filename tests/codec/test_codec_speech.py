@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from aether_lite.channels import awgn, clean
-from aether_lite.codec import Codec, SpiJscc, load, load_codec, preset, save_codec
+from aether_lite.codec import Codec, SpiCodec, load, load_codec, preset, save_codec
 from aether_lite.errors import AetherError
 
 
@@ -27,7 +27,7 @@ def test_blocks_of_long_speech_join_without_a_seam(
     symbols = tiny_codec.encode_features(speech_features, 600)
     received = awgn(symbols, 8.0, seed=0)
     whole = tiny_codec.decode_features(received)
-    monkeypatch.setattr("aether_lite.codec.chain.BLOCK_TOKENS", 7)
+    monkeypatch.setattr("aether_lite.codec.model.BLOCK_TOKENS", 7)
     pieces = tiny_codec.encode_features(speech_features, 600)
     torch.testing.assert_close(pieces.values, symbols.values, atol=1e-5, rtol=0)
     torch.testing.assert_close(tiny_codec.decode_features(received), whole, atol=1e-5, rtol=0)
@@ -65,7 +65,7 @@ def test_the_stated_latency_is_reached(tiny_codec: Codec, speech: np.ndarray) ->
     assert max(reach) >= tiny_codec.latency.samples - 2 * 160
 
 
-def test_codec_file_round_trip(tiny: SpiJscc, speech_features: torch.Tensor, tmp_path: Path) -> None:
+def test_codec_file_round_trip(tiny: SpiCodec, speech_features: torch.Tensor, tmp_path: Path) -> None:
     path = tmp_path / "codec_x.safetensors"
     save_codec(tiny, path, {"steps": 3})
     model, provenance = load_codec(path)
@@ -76,7 +76,7 @@ def test_codec_file_round_trip(tiny: SpiJscc, speech_features: torch.Tensor, tmp
     assert load(path).model.config == preset("tiny")
 
 
-def test_a_file_that_is_no_codec_is_named(tmp_path: Path, tiny: SpiJscc) -> None:
+def test_a_file_that_is_no_codec_is_named(tmp_path: Path, tiny: SpiCodec) -> None:
     text = tmp_path / "notes.safetensors"
     text.write_text("not weights")
     with pytest.raises(AetherError, match=r"notes\.safetensors: not a codec file"):

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from aether_lite.channels import awgn
 from aether_lite.channels.binary import bsc
-from aether_lite.codec import SpiHash, SpiJscc, grown, preset
-from aether_lite.codec.model import whole
+from aether_lite.codec import SpiCodec, grown, preset
 from aether_lite.errors import AetherError
 from aether_lite.losses.feature import feature_loss
 
@@ -20,16 +19,16 @@ LARGE = replace(SMALL, encoder_blocks=2, decoder_blocks=3, expansion=4)
 
 
 @pytest.fixture
-def small(speech_features: Tensor) -> SpiJscc:
+def small(speech_features: Tensor) -> SpiCodec:
     torch.manual_seed(0)
-    model = SpiJscc(SMALL)
+    model = SpiCodec(SMALL)
     model.start(speech_features)
     for value in model.parameters():
         torch.nn.init.normal_(value, std=0.1)
     return model.eval()
 
 
-def test_features_and_symbols_stay(small: SpiJscc, speech_features: Tensor) -> None:
+def test_features_and_symbols_stay(small: SpiCodec, speech_features: Tensor) -> None:
     large = grown(small, LARGE).eval()
     assert large.config == LARGE
     symbols, states = zip(*(model.encode(speech_features, 600) for model in (small, large)), strict=True)
@@ -39,7 +38,7 @@ def test_features_and_symbols_stay(small: SpiJscc, speech_features: Tensor) -> N
     torch.testing.assert_close(small.decode(received)[0], large.decode(received)[0], rtol=1e-4, atol=1e-5)
 
 
-def test_all_that_is_new_learns(small: SpiJscc, speech_features: Tensor) -> None:
+def test_all_that_is_new_learns(small: SpiCodec, speech_features: Tensor) -> None:
     large = grown(small, LARGE).train()
     before = {name: value.detach().clone() for name, value in large.named_parameters()}
     optimiser = torch.optim.Adam(large.parameters(), lr=1e-3)
@@ -58,28 +57,27 @@ def test_all_that_is_new_learns(small: SpiJscc, speech_features: Tensor) -> None
 def test_a_decoder_begins_to_look_ahead(speech_features: Tensor, hashed: bool) -> None:
     torch.manual_seed(1)
     size = replace(preset("tiny"), hash="sign" if hashed else "")
-    model: SpiHash | SpiJscc = SpiHash(size) if hashed else SpiJscc(size)
+    model = SpiCodec(size)
     model.start(speech_features)
     ahead = grown(model.eval(), replace(size, lookahead=1)).eval()
     assert type(ahead) is type(model)
     found = []
     for each in (model, ahead):
-        if isinstance(each, SpiHash):
+        if each.config.hash:
             received = bsc(each.encode(speech_features, 600)[0], 0.05, seed=0)
         else:
             received = awgn(each.encode(speech_features, 600)[0], 6.0, seed=0)
-        found.append(whole(each.decode, received, each.config))
+        found.append(each.decode_clip(received))
     difference = (found[0] - found[1]).abs()
     assert difference.max() < 0.1  # the empty token that comes first leaves a trace in the memory
     assert difference[:, -80:].max() < 1e-4
 
 
-def test_only_blocks_their_units_and_the_look_ahead_grow(small: SpiJscc) -> None:
+def test_only_blocks_their_units_and_the_look_ahead_grow(small: SpiCodec) -> None:
     for wrong in (
         replace(LARGE, decoder_blocks=0),
         replace(LARGE, expansion=1),
         replace(LARGE, width=48),
-        replace(LARGE, flat=20),
         replace(LARGE, lookahead=0),
     ):
         with pytest.raises(AetherError, match="only encoder_blocks, decoder_blocks, expansion, lookahead may differ"):

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from aether_lite.channels import Received, awgn, bsc, clean, erase, lose_tokens
-from aether_lite.codec import Codec, CompiledSteps, HashCodec, SpiHash, SpiJscc, preset
-from aether_lite.codec.model import whole
+from aether_lite.codec import Codec, CompiledBackend, SpiCodec, preset
 from aether_lite.errors import AetherError
 from aether_lite.payload import ChannelState
 from aether_lite.streaming import Decoder
@@ -22,7 +21,7 @@ FRAMES = 4
 AHEAD = replace(preset("tiny"), token_frames=FRAMES, lookahead=1)
 
 
-def _listening(model: SpiJscc | SpiHash, features: Tensor) -> None:
+def _listening(model: SpiCodec, features: Tensor) -> None:
     """Start the model as if trained to hear the token behind."""
     model.start(features)
     assert model.ahead is not None
@@ -31,27 +30,27 @@ def _listening(model: SpiJscc | SpiHash, features: Tensor) -> None:
 
 
 @pytest.fixture(scope="module")
-def model(speech_features: Tensor) -> SpiJscc:
+def model(speech_features: Tensor) -> SpiCodec:
     torch.manual_seed(0)
-    made = SpiJscc(AHEAD)
+    made = SpiCodec(AHEAD)
     _listening(made, speech_features)
     return made
 
 
 @pytest.fixture(scope="module", params=["compiled", "eager"])
-def codec(request: pytest.FixtureRequest, model: SpiJscc) -> Codec:
+def codec(request: pytest.FixtureRequest, model: SpiCodec) -> Codec:
     made = Codec(model)
-    made.stream_steps = CompiledSteps(model) if request.param == "compiled" else model
+    made.stream_backend = CompiledBackend(model) if request.param == "compiled" else model
     return made
 
 
 @pytest.fixture(scope="module", params=["compiled", "eager"])
-def bit_codec(request: pytest.FixtureRequest, speech_features: Tensor) -> HashCodec:
+def bit_codec(request: pytest.FixtureRequest, speech_features: Tensor) -> Codec:
     torch.manual_seed(0)
-    made = SpiHash(replace(AHEAD, hash="sign"))
+    made = SpiCodec(replace(AHEAD, hash="sign"))
     _listening(made, speech_features)
-    codec = HashCodec(made)
-    codec.stream_steps = CompiledSteps(made) if request.param == "compiled" else made
+    codec = Codec(made)
+    codec.stream_backend = CompiledBackend(made) if request.param == "compiled" else made
     return codec
 
 
@@ -63,21 +62,21 @@ def part(received: Received, tokens: slice) -> Received:
     return Received(received.values[:, tokens], received.rate, state, received.token_frames)
 
 
-def test_a_token_hears_the_one_behind_it_and_no_further(model: SpiJscc, speech_features: Tensor) -> None:
+def test_a_token_hears_the_one_behind_it_and_no_further(model: SpiCodec, speech_features: Tensor) -> None:
     received = awgn(model.encode(speech_features, 1000)[0], 10.0, seed=0)
-    before = whole(model.decode, received, model.config)
+    before = model.decode_clip(received)
     assert before.shape == speech_features.shape
     values = received.values.clone()
     values[:, 30] *= -1
-    changed = whole(model.decode, Received(values, 1000, received.state, FRAMES), model.config)
+    changed = model.decode_clip(Received(values, 1000, received.state, FRAMES))
     first = int(torch.nonzero((before != changed).any(-1).any(0))[0])
     assert 29 * FRAMES <= first < 30 * FRAMES
 
 
-def test_training_hears_what_decoding_hears(model: SpiJscc, speech_features: Tensor) -> None:
+def test_training_hears_what_decoding_hears(model: SpiCodec, speech_features: Tensor) -> None:
     with torch.no_grad():
         sent = model(speech_features, 600, lambda symbols: awgn(symbols, 5.0, seed=1))
-    heard = whole(model.decode, awgn(model.encode(speech_features, 600)[0], 5.0, seed=1), model.config)
+    heard = model.decode_clip(awgn(model.encode(speech_features, 600)[0], 5.0, seed=1))
     torch.testing.assert_close(sent.features, heard, atol=1e-5, rtol=0)
     assert sent.image.shape == sent.target_image.shape
     assert sent.decoder_semantics.pitch.shape == sent.encoder_semantics.pitch.shape
@@ -85,7 +84,7 @@ def test_training_hears_what_decoding_hears(model: SpiJscc, speech_features: Ten
 
 def test_training_reaches_the_weights_that_look_ahead(speech_features: Tensor) -> None:
     torch.manual_seed(0)
-    fresh = SpiJscc(AHEAD)
+    fresh = SpiCodec(AHEAD)
     fresh.start(speech_features)
     assert fresh.ahead is not None
     assert not fresh.ahead.next.weight.any()
@@ -98,7 +97,7 @@ def test_training_reaches_the_weights_that_look_ahead(speech_features: Tensor) -
 def test_blocks_join_without_a_seam(codec: Codec, speech_features: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     received = awgn(codec.encode_features(speech_features, 600), 8.0, seed=0)
     at_once = codec.decode_features(received)
-    monkeypatch.setattr("aether_lite.codec.chain.BLOCK_TOKENS", 7)
+    monkeypatch.setattr("aether_lite.codec.model.BLOCK_TOKENS", 7)
     torch.testing.assert_close(codec.decode_features(received), at_once, atol=1e-5, rtol=0)
 
 
@@ -135,12 +134,12 @@ def test_a_waiting_token_is_part_of_the_state(codec: Codec, speech: np.ndarray) 
     assert torch.equal(decoder.push(rest).samples, fresh.push(rest).samples)
     assert torch.equal(decoder.flush().samples, fresh.flush().samples)
     decoder.push(rest)
-    kept, other = decoder.state_dict(), Decoder(Codec(SpiJscc(replace(AHEAD, lookahead=0)).eval()))
+    kept, other = decoder.state_dict(), Decoder(Codec(SpiCodec(replace(AHEAD, lookahead=0)).eval()))
     with pytest.raises(AetherError, match="codec of another size"):
         other.load_state_dict(kept)
 
 
-def test_streams_of_bits(bit_codec: HashCodec, speech_features: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_streams_of_bits(bit_codec: Codec, speech_features: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     bits = bit_codec.encode_features(speech_features[:1, :120], 600)
     received = lose_tokens(bsc(bits, 0.05, seed=0), 0.2, seed=1)
     offline = bit_codec.decode_features(received)[0]
@@ -150,13 +149,13 @@ def test_streams_of_bits(bit_codec: HashCodec, speech_features: Tensor, monkeypa
     torch.testing.assert_close(torch.cat((heard.features, last.features)), offline, atol=1e-5, rtol=0)
     assert len(heard.samples) + len(last.samples) == 120 * 160
     assert len(decoder.flush().samples) == 0
-    monkeypatch.setattr("aether_lite.codec.chain.BLOCK_TOKENS", 7)
+    monkeypatch.setattr("aether_lite.codec.model.BLOCK_TOKENS", 7)
     torch.testing.assert_close(bit_codec.decode_features(received)[0], offline, atol=1e-5, rtol=0)
 
 
-def test_the_stated_latency_holds_and_is_reached(model: SpiJscc, speech: np.ndarray) -> None:
+def test_the_stated_latency_holds_and_is_reached(model: SpiCodec, speech: np.ndarray) -> None:
     codec = Codec(model)
-    assert codec.latency.samples == Codec(SpiJscc(replace(AHEAD, lookahead=0))).latency.samples + FRAMES * 160
+    assert codec.latency.samples == Codec(SpiCodec(replace(AHEAD, lookahead=0))).latency.samples + FRAMES * 160
     reach = []
     for position in range(20480, 20480 + FRAMES * 160, 80):
         changed = speech[0].copy()

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from aether_lite import streaming
 from aether_lite.channels import awgn, clean, erase, rayleigh
-from aether_lite.codec import Codec, CompiledSteps, SpiJscc, preset
+from aether_lite.codec import Codec, CompiledBackend, SpiCodec, preset
 from aether_lite.errors import AetherError
 from aether_lite.jscc import RATES
 from aether_lite.payload import ChannelState, Received, ReceivedBits, Symbols, elements_per_token
@@ -30,10 +30,10 @@ from silent_vocoder import SilentVocoder
 
 
 @pytest.fixture(scope="module")
-def ahead(speech_features: Tensor) -> SpiJscc:
+def ahead(speech_features: Tensor) -> SpiCodec:
     """An untrained codec of the default's form: tokens of 40 ms and a decoder that looks one ahead."""
     torch.manual_seed(0)
-    model = SpiJscc(replace(preset("tiny"), token_frames=4, lookahead=1))
+    model = SpiCodec(replace(preset("tiny"), token_frames=4, lookahead=1))
     model.start(speech_features)
     assert model.ahead is not None
     torch.nn.init.normal_(model.ahead.next.weight, std=0.2)
@@ -41,11 +41,11 @@ def ahead(speech_features: Tensor) -> SpiJscc:
 
 
 @pytest.fixture(scope="module", params=["compiled", "eager", "compiled, looks ahead"])
-def tiny_codec(request: pytest.FixtureRequest, tiny: SpiJscc, ahead: SpiJscc) -> Codec:
+def tiny_codec(request: pytest.FixtureRequest, tiny: SpiCodec, ahead: SpiCodec) -> Codec:
     """The untrained codecs, with streams of either kind."""
     model = ahead if "ahead" in request.param else tiny
     codec = Codec(model)
-    codec.stream_steps = CompiledSteps(model) if "compiled" in request.param else model
+    codec.stream_backend = CompiledBackend(model) if "compiled" in request.param else model
     return codec
 
 
@@ -185,7 +185,7 @@ def test_a_fresh_stream_goes_on_from_a_stored_state_to_the_bit(
 
 def test_a_state_serves_streams_of_the_other_kind(tiny_codec: Codec, speech: np.ndarray) -> None:
     speech = speech[:, :12_800]
-    kinds = [tiny_codec.stream_steps, tiny_codec.model, CompiledSteps(tiny_codec.model)]
+    kinds = [tiny_codec.stream_backend, tiny_codec.model, CompiledBackend(tiny_codec.model)]
     encoders = [Encoder(tiny_codec, 600, backend=kind) for kind in kinds]
     encoders[0].push(speech[0, :5000])
     for encoder in encoders[1:]:
@@ -202,7 +202,7 @@ def test_a_state_serves_streams_of_the_other_kind(tiny_codec: Codec, speech: np.
 
 
 def test_a_stored_state_of_another_codec_is_refused(tiny_codec: Codec, speech: np.ndarray) -> None:
-    other = Codec(SpiJscc(preset("small")).eval())
+    other = Codec(SpiCodec(preset("small")).eval())
     encoder = Encoder(tiny_codec)
     symbols = encoder.push(speech[0])
     with pytest.raises(AetherError, match="codec of another size"):

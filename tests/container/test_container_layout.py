@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from aether_lite.codec import load_hash
+from aether_lite.codec import load
 from aether_lite.codec.loading import released_hash_codecs
 from aether_lite.container.files import read_aeth, read_span, read_stream, write_aeth
 from aether_lite.container.layout import (
@@ -198,7 +198,7 @@ def test_a_file_of_earlier_weights_says_which_and_where_they_are() -> None:
 
 @pytest.mark.parametrize("name", list(released_hash_codecs()))
 def test_released_weights_are_the_newest_listed_version(name: str) -> None:
-    weights = released_weights(weights_id(load_hash(name).model.state_dict()))
+    weights = released_weights(weights_id(load(name).model.state_dict()))
     assert weights is not None
     assert weights.current
     assert weights.name.partition("@")[0] == name

@@ -95,7 +95,7 @@ def of_symbols(model: str) -> Iterator[tuple[str, Figures]]:
 
 def of_bits(model: str) -> Iterator[tuple[str, Figures]]:
     """Cases of a codec of bits."""
-    codec = aether_lite.load_hash(model)
+    codec = aether_lite.load(model)
     for case, (rate, channel) in BIT_CASES.items():
         sent = codec.encode(speech(), rate)
         received = channel(sent)

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from aether_lite.channels import Bits, ReceivedBits, bsc, lose_tokens
-from aether_lite.codec import CompiledSteps, HashCodec, SpiHash, preset
+from aether_lite.codec import Codec, CompiledBackend, SpiCodec, preset
 from aether_lite.container.layout import bit_array, received_bits
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES
@@ -30,10 +30,10 @@ TOKEN = 1280
 
 
 @pytest.fixture(scope="module", params=["compiled", "eager"])
-def tiny_hash_codec(request: pytest.FixtureRequest, tiny_hash: SpiHash) -> HashCodec:
+def tiny_hash_codec(request: pytest.FixtureRequest, tiny_hash: SpiCodec) -> Codec:
     """The untrained hash codec, with streams of either kind."""
-    codec = HashCodec(tiny_hash)
-    codec.stream_steps = CompiledSteps(tiny_hash) if request.param == "compiled" else tiny_hash
+    codec = Codec(tiny_hash)
+    codec.stream_backend = CompiledBackend(tiny_hash) if request.param == "compiled" else tiny_hash
     return codec
 
 
@@ -49,7 +49,7 @@ def pushed(encoder: Encoder, pieces: list[np.ndarray]) -> Tensor:
     whole_numbers=st.booleans(),
 )
 def test_bits_are_those_of_the_codec_for_any_cutting(
-    tiny_hash_codec: HashCodec, speech: np.ndarray, length: int, cuts: list[int], rate: int, whole_numbers: bool
+    tiny_hash_codec: Codec, speech: np.ndarray, length: int, cuts: list[int], rate: int, whole_numbers: bool
 ) -> None:
     clip = speech[0, 4000 : 4000 + length]
     clip = (clip * 32768).astype(np.int16) if whole_numbers else clip
@@ -60,7 +60,7 @@ def test_bits_are_those_of_the_codec_for_any_cutting(
 @settings(max_examples=10, deadline=None)
 @given(cuts=st.lists(st.integers(0, 1900), max_size=8), rate=st.sampled_from(BIT_RATES), seed=st.integers(0, 99))
 def test_features_are_those_of_the_codec_for_any_cutting(
-    tiny_hash_codec: HashCodec, speech_features: Tensor, cuts: list[int], rate: int, seed: int
+    tiny_hash_codec: Codec, speech_features: Tensor, cuts: list[int], rate: int, seed: int
 ) -> None:
     bits = tiny_hash_codec.encode_features(speech_features[:1, :80], rate)
     received = lose_tokens(bsc(bits, 0.05, seed=seed), 0.3, seed=seed)
@@ -74,7 +74,7 @@ def test_features_are_those_of_the_codec_for_any_cutting(
     assert torch.equal(torch.cat(pieces), whole.features)
 
 
-def test_samples_line_up_and_end(tiny_hash_codec: HashCodec, speech: np.ndarray) -> None:
+def test_samples_line_up_and_end(tiny_hash_codec: Codec, speech: np.ndarray) -> None:
     bits = Encoder(tiny_hash_codec, 600).push(speech[0, : 4 * TOKEN + 160])
     assert bits.values.shape == (1, 4, 48)
     decoder = Decoder(tiny_hash_codec)
@@ -88,7 +88,7 @@ def test_samples_line_up_and_end(tiny_hash_codec: HashCodec, speech: np.ndarray)
     assert len(decoder.flush().samples) == 0
 
 
-def test_lost_tokens_are_concealed_and_long_gaps_muted(tiny_hash_codec: HashCodec, speech_features: Tensor) -> None:
+def test_lost_tokens_are_concealed_and_long_gaps_muted(tiny_hash_codec: Codec, speech_features: Tensor) -> None:
     bits = tiny_hash_codec.encode_features(speech_features[:1, :160], 300)
     received = bsc(bits, 0.0, state="exact")
     decoder, never = (Decoder(tiny_hash_codec, 300, vocoder=SilentVocoder(), mute=mute) for mute in (True, False))
@@ -109,7 +109,7 @@ def test_lost_tokens_are_concealed_and_long_gaps_muted(tiny_hash_codec: HashCode
 
 @pytest.mark.parametrize("cut", [0, 100, 1440, 5000, 16_001])
 def test_a_fresh_stream_goes_on_from_a_stored_state_to_the_bit(
-    tiny_hash_codec: HashCodec, speech: np.ndarray, tmp_path: Path, cut: int
+    tiny_hash_codec: Codec, speech: np.ndarray, tmp_path: Path, cut: int
 ) -> None:
     def stored(state: dict[str, Tensor]) -> dict[str, Tensor]:
         save_file(state, tmp_path / "state.safetensors")
@@ -131,7 +131,7 @@ def test_a_fresh_stream_goes_on_from_a_stored_state_to_the_bit(
     assert torch.equal(heard, again)
 
 
-def test_reset_forgets(tiny_hash_codec: HashCodec, speech: np.ndarray) -> None:
+def test_reset_forgets(tiny_hash_codec: Codec, speech: np.ndarray) -> None:
     fresh = pushed(Encoder(tiny_hash_codec, 300), [speech[0, :8000]])
     encoder, decoder = Encoder(tiny_hash_codec, 300), Decoder(tiny_hash_codec, 300, vocoder=SilentVocoder())
     encoder.push(speech[1])
@@ -144,7 +144,7 @@ def test_reset_forgets(tiny_hash_codec: HashCodec, speech: np.ndarray) -> None:
     assert torch.equal(decoder.push_bits(fresh.flatten()).features, heard)
 
 
-def test_the_rate_changes_between_tokens(tiny_hash_codec: HashCodec, speech: np.ndarray) -> None:
+def test_the_rate_changes_between_tokens(tiny_hash_codec: Codec, speech: np.ndarray) -> None:
     encoder, decoder = Encoder(tiny_hash_codec, 300), Decoder(tiny_hash_codec, 300, vocoder=SilentVocoder())
     for k, rate in enumerate((300, 2400, 600, 1200)):
         encoder.rate = rate
@@ -154,7 +154,7 @@ def test_the_rate_changes_between_tokens(tiny_hash_codec: HashCodec, speech: np.
         assert decoder.rate == rate
 
 
-def test_what_cannot_be_pushed_is_a_stated_error(tiny_hash_codec: HashCodec, speech: np.ndarray) -> None:
+def test_what_cannot_be_pushed_is_a_stated_error(tiny_hash_codec: Codec, speech: np.ndarray) -> None:
     decoder = Decoder(tiny_hash_codec, 300, vocoder=SilentVocoder())
     for soft in (torch.tensor([1.5]), torch.zeros(2, 24), torch.tensor([float("inf")])):
         with pytest.raises(AetherError, match="soft bits must be one row"):
@@ -174,7 +174,7 @@ def test_what_cannot_be_pushed_is_a_stated_error(tiny_hash_codec: HashCodec, spe
     encoder.push(speech[0])
     with pytest.raises(AetherError, match=r"'features\.waiting' is missing"):
         encoder.load_state_dict(decoder.state_dict())
-    other = HashCodec(SpiHash(replace(preset("small"), hash="sign")).eval())
+    other = Codec(SpiCodec(replace(preset("small"), hash="sign")).eval())
     with pytest.raises(AetherError, match="codec of another size"):
         Encoder(other).load_state_dict(encoder.state_dict())
 
@@ -207,7 +207,7 @@ def test_channel_token_by_token_goes_on_and_has_the_error_rate() -> None:
     assert torch.equal(values[0, :750][kept], first.values[0][kept])
 
 
-def test_bytes_between_programs(tiny_hash_codec: HashCodec, speech_features: Tensor) -> None:
+def test_bytes_between_programs(tiny_hash_codec: Codec, speech_features: Tensor) -> None:
     bits = tiny_hash_codec.encode_features(speech_features[:1, :80], 1200)
     data = packed_bytes(bits)
     assert len(data) == 10 * 12

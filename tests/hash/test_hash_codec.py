@@ -12,35 +12,23 @@ import torch
 from torch import Tensor
 
 from aether_lite.channels.binary import bsc, lose_tokens
-from aether_lite.codec import (
-    HashCodec,
-    SpiHash,
-    SpiJscc,
-    is_hash_codec,
-    load,
-    load_codec,
-    load_hash,
-    load_hash_codec,
-    preset,
-    save_codec,
-    start_hash_codec,
-)
+from aether_lite.codec import Codec, SpiCodec, is_hash_codec, load, load_codec, preset, save_codec, start_hash_codec
 from aether_lite.errors import AetherError
-from aether_lite.hash import BIT_RATES, KINDS
+from aether_lite.hash import BIT_RATES
 from aether_lite.payload import Bits, ReceivedBits
 
 
 @pytest.fixture(scope="module")
-def model(tiny_hash: SpiHash) -> SpiHash:
+def model(tiny_hash: SpiCodec) -> SpiCodec:
     return tiny_hash
 
 
 @pytest.fixture
-def codec(tiny_hash_codec: HashCodec) -> HashCodec:
+def codec(tiny_hash_codec: Codec) -> Codec:
     return tiny_hash_codec
 
 
-def test_rates_hold_their_bits_and_lower_ones_are_prefixes(model: SpiHash, speech_features: Tensor) -> None:
+def test_rates_hold_their_bits_and_lower_ones_are_prefixes(model: SpiCodec, speech_features: Tensor) -> None:
     sent = {rate: model.encode(speech_features, rate)[0] for rate in BIT_RATES}
     assert [sent[rate].values.shape[2] for rate in BIT_RATES] == [24, 48, 96, 192]
     for rate, bits in sent.items():
@@ -49,14 +37,14 @@ def test_rates_hold_their_bits_and_lower_ones_are_prefixes(model: SpiHash, speec
         assert torch.equal(sent[2400].prefix(rate).values, bits.values)
 
 
-def test_mixed_rates_send_the_bits_of_each(model: SpiHash, speech_features: Tensor) -> None:
-    mixed = model.jscc_encoder.bits(model.latents(speech_features)[0], torch.tensor([300, 1200]))
+def test_mixed_rates_send_the_bits_of_each(model: SpiCodec, speech_features: Tensor) -> None:
+    mixed = model.bottleneck.send(model.latents(speech_features)[0], torch.tensor([300, 1200]), 8)
     mixed.validate()
     assert torch.equal(mixed.values[0, :, :24], model.encode(speech_features, 300)[0].values[0])
     assert not mixed.values[0, :, 24:].any()
 
 
-def test_bits_do_not_depend_on_the_batch_or_the_length(codec: HashCodec, speech_features: Tensor) -> None:
+def test_bits_do_not_depend_on_the_batch_or_the_length(codec: Codec, speech_features: Tensor) -> None:
     together = codec.encode_features(speech_features, 2400)
     for item in range(2):
         alone = codec.encode_features(speech_features[item : item + 1], 2400)
@@ -66,7 +54,7 @@ def test_bits_do_not_depend_on_the_batch_or_the_length(codec: HashCodec, speech_
     assert torch.equal(codec.encode_features(speech_features[:, :160], 2400).values, together.values[:, :20])
 
 
-def test_speech_to_bits_and_soft_bits_to_speech(codec: HashCodec, speech: np.ndarray) -> None:
+def test_speech_to_bits_and_soft_bits_to_speech(codec: Codec, speech: np.ndarray) -> None:
     bits = codec.encode(speech[:1, :6000], 600)
     assert bits.values.shape == (1, 5, 48)
     heard = codec.decode(bsc(bits, 0.01, seed=1))
@@ -75,18 +63,18 @@ def test_speech_to_bits_and_soft_bits_to_speech(codec: HashCodec, speech: np.nda
 
 
 def test_long_speech_is_decoded_in_pieces_without_a_seam(
-    codec: HashCodec, speech_features: Tensor, monkeypatch: pytest.MonkeyPatch
+    codec: Codec, speech_features: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     received = bsc(codec.encode_features(speech_features[:1], 600), 0.02, seed=1)
     whole = codec.decode_features(received)
-    monkeypatch.setattr("aether_lite.codec.chain.BLOCK_TOKENS", 7)
+    monkeypatch.setattr("aether_lite.codec.model.BLOCK_TOKENS", 7)
     torch.testing.assert_close(codec.decode_features(received), whole, atol=1e-5, rtol=0)
 
 
-def test_nothing_bypasses_the_channel(model: SpiHash, speech_features: Tensor) -> None:
+def test_nothing_bypasses_the_channel(model: SpiCodec, speech_features: Tensor) -> None:
     """At an error rate of 1/2 the output is that of the rate and the length alone, and no gradient passes."""
     torch.manual_seed(2)
-    model = SpiHash(model.config)
+    model = SpiCodec(model.config)
     outputs = []
     for features in (speech_features, speech_features.flip(0)):
         sent = model(features[:, :160], 2400, lambda bits: bsc(bits, 0.5, state="exact", seed=1))
@@ -99,18 +87,18 @@ def test_nothing_bypasses_the_channel(model: SpiHash, speech_features: Tensor) -
     assert not torch.equal(less.features, outputs[0])
 
 
-def test_only_what_was_received_decodes(model: SpiHash, speech_features: Tensor) -> None:
+def test_only_what_was_received_decodes(model: SpiCodec, speech_features: Tensor) -> None:
     """The decoder's output is a function of ReceivedBits: the same soft bits of another sender decode alike."""
     received = bsc(model.encode(speech_features, 600)[0], 0.05, seed=1)
     copied = ReceivedBits(received.values.clone(), 600, received.erased.clone(), token_frames=8)
     assert torch.equal(model.decode(received)[0], model.decode(copied)[0])
-    with pytest.raises(AttributeError):
+    with pytest.raises(AetherError, match="decodes ReceivedBits, not Bits"):
         model.decode(model.encode(speech_features, 600)[0])  # bits that crossed no channel
 
 
-def test_erased_tokens_decode_by_their_own_path(model: SpiHash, speech_features: Tensor) -> None:
+def test_erased_tokens_decode_by_their_own_path(model: SpiCodec, speech_features: Tensor) -> None:
     torch.manual_seed(1)
-    trained = SpiHash(model.config).eval()
+    trained = SpiCodec(model.config).eval()
     torch.nn.init.normal_(trained.jscc_decoder.film_token.outer.weight, std=0.3)  # starts as zero
     bits = trained.encode(speech_features, 600)[0]
     whole = bsc(bits, 0.0, state="exact")
@@ -128,11 +116,9 @@ def test_erased_tokens_decode_by_their_own_path(model: SpiHash, speech_features:
     assert torch.equal(trained.decode(again)[0], b)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_gradient_passes_from_the_features_to_the_encoder(kind: str, model: SpiHash, speech_features: Tensor) -> None:
+def test_gradient_passes_from_the_features_to_the_encoder(model: SpiCodec, speech_features: Tensor) -> None:
     torch.manual_seed(0)
-    codec = SpiHash(replace(model.config, hash=kind)).train()
-    codec.jscc_encoder.bottleneck.sharpness = 1.0
+    codec = SpiCodec(model.config).train()
     sent = codec(speech_features[:, :80], torch.tensor([600, 1200]), lambda bits: bsc(bits, 0.05, seed=1))
     sent.features.square().mean().backward()
     for part in (codec.spi_encoder, codec.jscc_encoder):
@@ -141,21 +127,22 @@ def test_gradient_passes_from_the_features_to_the_encoder(kind: str, model: SpiH
         assert all(torch.isfinite(g).all() for g in gradients)
 
 
-def test_a_codec_file_says_what_it_is(model: SpiHash, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_codec_file_says_what_it_is(model: SpiCodec, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from aether_lite.cli.main import main
 
     path = tmp_path / "hash_tiny.safetensors"
     save_codec(model, path, {"steps_done": 3})
     assert is_hash_codec(path)
-    loaded, provenance = load_hash_codec(path)
+    loaded, provenance = load_codec(path)
     assert provenance == {"steps_done": 3}
     assert loaded.config == model.config
     for ours, theirs in zip(model.state_dict().values(), loaded.state_dict().values(), strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3)
-    assert load_hash(path).token_frames == 8
+    assert load(path).token_frames == 8
+    assert (load(path).unit, load(path).rates) == ("bit/s", BIT_RATES)
     for reader in (load_codec, load):
-        with pytest.raises(AetherError, match="is a hash codec, which sends bits"):
-            reader(path)
+        with pytest.raises(AetherError, match="is a hash codec, which sends bits, and not a codec of symbols"):
+            reader(path, unit="uses/s")
     with pytest.raises(SystemExit) as done:
         main(["info", str(path), "--json"])
     assert not done.value.code
@@ -168,7 +155,7 @@ def test_a_codec_file_says_what_it_is(model: SpiHash, tmp_path: Path, capsys: py
     assert "hash codec" in capsys.readouterr().out
 
 
-def test_an_analogue_codec_file_is_as_before_and_can_be_the_start(tiny: SpiJscc, tmp_path: Path) -> None:
+def test_an_analogue_codec_file_is_as_before_and_can_be_the_start(tiny: SpiCodec, tmp_path: Path) -> None:
     from safetensors import safe_open
 
     path = tmp_path / "codec_tiny.safetensors"
@@ -177,19 +164,19 @@ def test_an_analogue_codec_file_is_as_before_and_can_be_the_start(tiny: SpiJscc,
         assert "hash" not in json.loads(file.metadata()["config"])
     assert not is_hash_codec(path)
     with pytest.raises(AetherError, match="is a codec of symbols"):
-        load_hash_codec(path)
-    start = start_hash_codec(path, "spherical")
-    assert start.config == replace(tiny.config, hash="spherical")
+        load_codec(path, "bit/s")
+    start = start_hash_codec(path)
+    assert start.config == replace(tiny.config, hash="sign")
     assert start.state_dict().keys() == tiny.state_dict().keys() - {"latent_power.values", "latent_power.told"}
 
 
-def test_a_rate_or_a_kind_that_does_not_exist_is_a_stated_error(codec: HashCodec, speech_features: Tensor) -> None:
+def test_a_rate_or_an_option_that_does_not_exist_is_a_stated_error(codec: Codec, speech_features: Tensor) -> None:
     with pytest.raises(AetherError, match="rate 500 bit/s is not one of 300, 600, 1200, 2400"):
         codec.encode_features(speech_features, 500)
-    with pytest.raises(AetherError, match="hash kind must be one of"):
-        SpiHash(replace(preset("tiny"), hash="median"))
-    with pytest.raises(ValueError, match="hash codec"):
-        SpiJscc(codec.model.config)
+    with pytest.raises(ValueError, match="hash must be one of '', 'sign', not 'median'"):
+        replace(preset("tiny"), hash="median")
+    with pytest.raises(AetherError, match="has no target SNR"):
+        codec.encode_features(speech_features, 600, target_snr_db=3.0)
     short = ReceivedBits(torch.zeros(1, 2, 6), 300, torch.zeros(1, 2, dtype=torch.bool), token_frames=2)
     with pytest.raises(AetherError, match="tokens of 2 frames"):
         codec.decode_features(short)

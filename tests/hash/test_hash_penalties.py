@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from aether_lite.hash import PENALTIES, HashBottleneck, HashPenalties
+from aether_lite.hash import PENALTIES, HashPenalties, hard_bits
 
 FIRST_WEIGHT = 0.9  # of the first batch in the running means
 
@@ -14,7 +14,7 @@ FIRST_WEIGHT = 0.9  # of the first batch in the running means
 def penalties(latents: Tensor, steps: int = 1, module: HashPenalties | None = None) -> dict[str, float]:
     module = module or HashPenalties(latents.shape[-1])
     for _ in range(steps):
-        found = module(latents, HashBottleneck("sign")(latents))
+        found = module(latents, hard_bits(latents))
     assert set(found) == set(PENALTIES)
     return {name: float(value) for name, value in found.items()}
 
@@ -62,7 +62,7 @@ def test_the_gradient_lowers_the_penalty(name: str) -> None:
     z = torch.randn(2, 40, 6, generator=torch.Generator().manual_seed(1)) + 0.5
     z[..., 1] = z[..., 0] + 0.1
     z.requires_grad_()
-    found = HashPenalties(6)(z, HashBottleneck("sign")(z))
+    found = HashPenalties(6)(z, hard_bits(z))
     (gradient,) = torch.autograd.grad(found[name], z)
     assert gradient.abs().sum() > 0
     with torch.no_grad():
@@ -74,7 +74,7 @@ def test_penalties_change_no_bit_and_carry_no_weight() -> None:
     module = HashPenalties(4)
     assert not list(module.parameters())
     z = torch.randn(1, 10, 4, generator=torch.Generator().manual_seed(2))
-    bits = HashBottleneck("sign")(z)
+    bits = hard_bits(z)
     kept = bits.clone()
     module(z, bits)
     assert torch.equal(bits, kept)
@@ -93,7 +93,7 @@ def test_processes_together_have_the_statistics_and_gradient_of_the_joined_batch
                 record = None if summing else sums
                 module = HashPenalties(4, reduce=_reducer(record, sums)).double()
                 own = part.clone().requires_grad_()
-                terms = module(own, HashBottleneck("sign")(own))
+                terms = module(own, hard_bits(own))
                 total = sum(terms.values(), torch.zeros((), dtype=torch.float64))
                 found.append(torch.autograd.grad(total, own)[0] / len(parts))
                 values.append(float(total.detach()))

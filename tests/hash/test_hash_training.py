@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from aether_lite.codec import is_hash_codec, load_hash_codec, save_codec
+from aether_lite.codec import is_hash_codec, load_codec, save_codec
 from aether_lite.codec.loading import codec_path
 from aether_lite.data.corpus import Corpus
 from aether_lite.errors import AetherError
@@ -142,7 +142,7 @@ def test_a_run_validates_over_the_channel_and_writes_a_hash_codec(clips: Path, t
     assert {"balance", "decorrelation", "confidence"} <= rows[-len(valid) - 1].keys()
     assert (first / "transmission_00000003.png").exists()
     path = first / "hash_tiny.safetensors"
-    model, provenance = load_hash_codec(path)
+    model, provenance = load_codec(path)
     assert model.config.hash == "sign"
     assert provenance["steps_done"] == 3
 
@@ -151,12 +151,12 @@ def test_a_run_starts_from_the_weights_of_any_codec(clips: Path, tmp_path: Path)
     analogue = trainer(options(clips, tmp_path / "a", enable_hash=False))
     start = tmp_path / "codec_tiny.safetensors"
     save_codec(analogue.task.codec, start, {"commit": "abc", "steps_done": 5, "started_from": {"steps": 2}})
-    made = trainer(options(clips, tmp_path / "b", codec=str(start), form={"hash": "spherical"}))
-    assert made.task.codec.config.hash == "spherical"
+    made = trainer(options(clips, tmp_path / "b", codec=str(start)))
+    assert made.task.codec.config.hash == "sign"
     assert made.task.start == {"model": "codec_tiny", "commit": "abc", "steps": 7}
     (tmp_path / "b").mkdir()
     made.task.export(made.step)
-    assert load_hash_codec(tmp_path / "b" / "hash_tiny.safetensors")[1]["started_from"] == made.task.start
+    assert load_codec(tmp_path / "b" / "hash_tiny.safetensors")[1]["started_from"] == made.task.start
     assert torch.equal(
         made.task.codec.jscc_encoder.linear.bias, analogue.task.codec.jscc_encoder.linear.bias.half().float()
     )
@@ -168,7 +168,7 @@ def test_a_run_starts_from_the_weights_of_any_codec(clips: Path, tmp_path: Path)
         trainer(options(clips, tmp_path / "d", preset="long", codec=str(start)))
     released = trainer(options(clips, tmp_path / "f", preset="long", codec="hash_small"))
     assert released.task.codec.config == replace(
-        load_hash_codec(codec_path("hash_small"))[0].config, hash="sign", lookahead=1
+        load_codec(codec_path("hash_small"))[0].config, hash="sign", lookahead=1
     )
     with pytest.raises(AetherError, match="not whole bytes at 300 bit/s"):
         trainer(options(clips, tmp_path / "e", preset="small"))

@@ -11,7 +11,7 @@ import torch
 
 from aether_lite.audio import read_audio
 from aether_lite.channels import bsc
-from aether_lite.codec import HashCodec, load_hash
+from aether_lite.codec import Codec, load
 from aether_lite.container.files import read_stream
 from aether_lite.container.layout import Header, bit_array, token_bits
 from aether_lite.container.prior import prior_for_model
@@ -24,17 +24,17 @@ CLIP = Path(str(resources.files("aether_lite"))) / "assets" / "samples" / "en_f_
 
 
 @pytest.fixture(scope="module")
-def codec() -> HashCodec:
-    return load_hash()
+def codec() -> Codec:
+    return load("hash_small")
 
 
 @pytest.fixture(scope="module")
-def features(codec: HashCodec) -> torch.Tensor:
+def features(codec: Codec) -> torch.Tensor:
     """``[1, F, 20]`` of at most eight seconds."""
     return codec.features(read_audio(CLIP)[: 8 * 16_000])
 
 
-def test_errors_cost_what_the_card_says_and_every_rate_helps(codec: HashCodec, features: torch.Tensor) -> None:
+def test_errors_cost_what_the_card_says_and_every_rate_helps(codec: Codec, features: torch.Tensor) -> None:
     losses = {}
     for rate in BIT_RATES:
         bits = codec.encode_features(features, rate)
@@ -52,7 +52,7 @@ def test_errors_cost_what_the_card_says_and_every_rate_helps(codec: HashCodec, f
 
 @pytest.mark.parametrize(("rate", "most"), [(300, 1.0), (600, 0.9), (1200, 0.8), (2400, 0.75)])
 def test_every_rate_has_a_prior_that_makes_the_file_smaller_and_loses_nothing(
-    codec: HashCodec, features: torch.Tensor, rate: int, most: float
+    codec: Codec, features: torch.Tensor, rate: int, most: float
 ) -> None:
     bits = bit_array(codec.encode_features(features, rate))[0]
     plain = Header(rate, weights_id(codec.model.state_dict()), codec.token_frames)

@@ -11,25 +11,25 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from aether_lite.channels import awgn, clean, erase
-from aether_lite.codec import SpiJscc, load_codec, preset, save_codec
+from aether_lite.codec import SpiCodec, load_codec, preset, save_codec
 from aether_lite.errors import AetherError
-from aether_lite.jscc import RATES
-from aether_lite.jscc.equaliser import equalise, parts
-from aether_lite.jscc.power import TOLD_SNRS_DB, LatentPower, papr_db, scaled
-from aether_lite.payload import Symbols
+from aether_lite.jscc import RATES, equalise
+from aether_lite.jscc.bottleneck import latent_estimates
+from aether_lite.jscc.power import TARGET_SNRS_DB, LatentPower, papr_db, scaled
+from aether_lite.payload import Received, Symbols
 
 
 @pytest.fixture(scope="module")
-def held(speech_features: torch.Tensor) -> SpiJscc:
+def held(speech_features: torch.Tensor) -> SpiCodec:
     """An untrained codec that holds the power of every token."""
     torch.manual_seed(0)
-    model = SpiJscc(replace(preset("tiny"), power="token", linear=False))
+    model = SpiCodec(replace(preset("tiny"), power="token", linear=False))
     model.start(speech_features)
     return model.eval()
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_the_power_of_speech_is_1_at_every_rate(tiny: SpiJscc, speech_features: torch.Tensor, rate: int) -> None:
+def test_the_power_of_speech_is_1_at_every_rate(tiny: SpiCodec, speech_features: torch.Tensor, rate: int) -> None:
     symbols, _ = tiny.encode(speech_features, rate)  # the features that the constants were measured on
     assert symbols.values.shape == (2, 60, rate * 8 // 100)
     assert float(symbols.values.abs().square().mean()) == pytest.approx(1, abs=1e-4)
@@ -39,7 +39,7 @@ def test_the_power_of_speech_is_1_at_every_rate(tiny: SpiJscc, speech_features: 
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_every_token_has_unit_power_at_every_rate(held: SpiJscc, speech_features: torch.Tensor, rate: int) -> None:
+def test_every_token_has_unit_power_at_every_rate(held: SpiCodec, speech_features: torch.Tensor, rate: int) -> None:
     symbols, _ = held.encode(speech_features, rate)
     assert symbols.values.shape == (2, 60, rate * 8 // 100)
     power = symbols.values.abs().square().mean(-1)
@@ -48,7 +48,7 @@ def test_every_token_has_unit_power_at_every_rate(held: SpiJscc, speech_features
 
 
 @pytest.mark.parametrize("rate", RATES[:-1])
-def test_a_slower_stream_is_a_prefix_of_the_fastest(tiny: SpiJscc, speech_features: torch.Tensor, rate: int) -> None:
+def test_a_slower_stream_is_a_prefix_of_the_fastest(tiny: SpiCodec, speech_features: torch.Tensor, rate: int) -> None:
     slow, _ = tiny.encode(speech_features, rate)
     fast, _ = tiny.encode(speech_features, 1200)
     prefix = fast.values[..., : slow.values.shape[2]]
@@ -58,21 +58,28 @@ def test_a_slower_stream_is_a_prefix_of_the_fastest(tiny: SpiJscc, speech_featur
     torch.testing.assert_close(gain.real, gain.real.mean(-1, keepdim=True).expand_as(gain.real), atol=1e-3, rtol=1e-3)
 
 
-def test_mixed_rates_in_a_batch_equal_items_alone(tiny: SpiJscc, speech_features: torch.Tensor) -> None:
+def tokens_of(model: SpiCodec, received: Received) -> torch.Tensor:
+    tokens: torch.Tensor = model.jscc_decoder(
+        *model.jscc_decoder.decoder_inputs(model.bottleneck.estimates(received, model.power))
+    )
+    return tokens
+
+
+def test_mixed_rates_in_a_batch_equal_items_alone(tiny: SpiCodec, speech_features: torch.Tensor) -> None:
     rates = torch.tensor([300, 1000])
     latents, _ = tiny.latents(speech_features)
-    together = tiny.jscc_encoder.symbols(latents, rates, tiny.power)
-    decoded = tiny.jscc_decoder.tokens(*tiny.jscc_decoder.inputs(clean(together), tiny.power))
+    together = tiny.bottleneck.send(latents, rates, 8, tiny.power)
+    decoded = tokens_of(tiny, clean(together))
     for item, rate in enumerate(rates.tolist()):
-        alone = tiny.jscc_encoder.symbols(latents[item : item + 1], rate, tiny.power)
-        heard = tiny.jscc_decoder.tokens(*tiny.jscc_decoder.inputs(clean(alone), tiny.power))
+        alone = tiny.bottleneck.send(latents[item : item + 1], rate, 8, tiny.power)
+        heard = tokens_of(tiny, clean(alone))
         n = alone.values.shape[2]
         torch.testing.assert_close(together.values[item, :, :n], alone.values[0])
         assert (together.values[item, :, n:] == 0).all()
         torch.testing.assert_close(decoded[item], heard[0], atol=1e-5, rtol=1e-5)
 
 
-def test_measured_snr_over_speech_is_the_one_asked_for(tiny: SpiJscc, speech_features: torch.Tensor) -> None:
+def test_measured_snr_over_speech_is_the_one_asked_for(tiny: SpiCodec, speech_features: torch.Tensor) -> None:
     symbols, _ = tiny.encode(speech_features.repeat(8, 1, 1), 1200)
     for snr_db in (-6.0, 6.0):
         received = awgn(symbols, snr_db, seed=3)
@@ -81,16 +88,16 @@ def test_measured_snr_over_speech_is_the_one_asked_for(tiny: SpiJscc, speech_fea
         assert abs(float(measured) - snr_db) < 0.1
 
 
-def test_nothing_passes_when_every_token_is_lost(tiny: SpiJscc, speech_features: torch.Tensor) -> None:
+def test_nothing_passes_when_every_token_is_lost(tiny: SpiCodec, speech_features: torch.Tensor) -> None:
     symbols, _ = tiny.encode(speech_features, 600)
     lost = erase(clean(symbols), 1.0, seed=0)
     decoded, _ = tiny.decode(lost)
     torch.testing.assert_close(decoded[0], decoded[1], atol=0, rtol=0)
 
 
-def test_decoder_is_told_snr_rate_and_state(tiny: SpiJscc, speech_features: torch.Tensor) -> None:
+def test_decoder_is_told_snr_rate_and_state(tiny: SpiCodec, speech_features: torch.Tensor) -> None:
     torch.manual_seed(1)
-    model = SpiJscc(tiny.config)
+    model = SpiCodec(tiny.config)
     model.load_state_dict(tiny.state_dict())
     for film in (model.jscc_decoder.film_hidden, model.jscc_decoder.film_token, model.jscc_encoder.film):
         torch.nn.init.normal_(film.outer.weight, std=0.3)
@@ -110,7 +117,7 @@ def test_posterior_means_are_those_of_gaussian_latents() -> None:
     used = torch.ones(1, 1, 2, dtype=torch.bool)
     sent = Symbols(scaled(torch.view_as_complex(latents.reshape(1, -1, 2, 2)), used, power), 25, token_frames=8)
     assert float(sent.values.abs().square().mean()) == pytest.approx(1, abs=0.02)
-    heard = parts(equalise(awgn(sent, 3.0, seed=1, state="exact"), used), used, power)
+    heard = latent_estimates(equalise(awgn(sent, 3.0, seed=1, state="exact"), used), used, power)
     means = torch.stack(heard, -1).flatten(-2)[0]
     units = latents[0] / power.sqrt()
     error = units - means
@@ -139,10 +146,10 @@ def test_the_gradient_pays_for_power_and_the_value_ignores_the_batch() -> None:
     assert radial == pytest.approx(1 - ratio, abs=1e-4)
 
 
-def test_power_is_1_for_every_told_snr(tiny: SpiJscc, speech_features: torch.Tensor) -> None:
+def test_power_is_1_for_every_told_snr(tiny: SpiCodec, speech_features: torch.Tensor) -> None:
     """An encoder that spends more where it is told of noise does not get more: every link has power 1 by itself."""
     torch.manual_seed(1)
-    model = SpiJscc(tiny.config)
+    model = SpiCodec(tiny.config)
     model.load_state_dict(tiny.state_dict())
     torch.nn.init.normal_(model.jscc_encoder.film.outer.weight, std=3.0)
     told_before, _ = model.encode(speech_features, 1000, target_snr_db=-10.0)
@@ -151,7 +158,7 @@ def test_power_is_1_for_every_told_snr(tiny: SpiJscc, speech_features: torch.Ten
     again, _ = model.encode(speech_features, 1000)
     assert float(again.values.abs().square().mean()) == pytest.approx(1, abs=1e-4)
     for rate in (150, 1000):
-        for snr_db in (-20.0, *TOLD_SNRS_DB, 40.0):  # beyond the grid: as at its ends
+        for snr_db in (-20.0, *TARGET_SNRS_DB, 40.0):  # beyond the grid: as at its ends
             sent, _ = model.encode(speech_features, rate, target_snr_db=snr_db)
             assert float(sent.values.abs().square().mean()) == pytest.approx(1, abs=1e-4)
         for snr_db in (-7.5, 0.0, 12.3):
@@ -160,7 +167,7 @@ def test_power_is_1_for_every_told_snr(tiny: SpiJscc, speech_features: torch.Ten
 
 
 def test_a_codec_whose_power_was_not_measured_for_told_snrs_says_so(
-    tiny: SpiJscc, speech_features: torch.Tensor, tmp_path: Path
+    tiny: SpiCodec, speech_features: torch.Tensor, tmp_path: Path
 ) -> None:
     save_codec(tiny, tmp_path / "new.safetensors", {})
     with safe_open(tmp_path / "new.safetensors", "pt") as file:
@@ -170,5 +177,5 @@ def test_a_codec_whose_power_was_not_measured_for_told_snrs_says_so(
     new, _ = load_codec(tmp_path / "new.safetensors")
     assert torch.equal(old.encode(speech_features, 300)[0].values, new.encode(speech_features, 300)[0].values)
     new.encode(speech_features, 300, target_snr_db=3.0)
-    with pytest.raises(AetherError, match="never measured for told SNRs"):
+    with pytest.raises(AetherError, match="never measured for target SNRs"):
         old.encode(speech_features, 300, target_snr_db=3.0)

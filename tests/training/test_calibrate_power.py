@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from aether_lite.codec import SpiJscc, load_codec, save_codec
+from aether_lite.codec import SpiCodec, load_codec, save_codec
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_given_speech_has_power_1_at_every_rate(tiny: SpiJscc, tmp_path: Path) -> None:
-    model = SpiJscc(tiny.config)
+def test_given_speech_has_power_1_at_every_rate(tiny: SpiCodec, tmp_path: Path) -> None:
+    model = SpiCodec(tiny.config)
     model.load_state_dict(tiny.state_dict())
     assert model.latent_power is not None
     model.latent_power.set(model.latent_power.values * 3)

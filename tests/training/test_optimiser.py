@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from aether_lite.codec import SpiJscc, preset
+from aether_lite.codec import SpiCodec, preset
 from aether_lite.training import optimiser as muon
 from aether_lite.training.distributed import DistributedContext
 from aether_lite.training.optimiser import Muon, matrices_and_rest, orthogonalised
@@ -27,7 +27,7 @@ def test_factors_are_nearly_orthogonal_and_turn_nothing(shape: tuple[int, int, i
 
 
 def test_every_weight_of_a_codec_is_trained_by_one_of_both() -> None:
-    model = SpiJscc(preset("small"))
+    model = SpiCodec(preset("small"))
     matrices, rest = matrices_and_rest(model)
     assert len({id(p) for p in (*matrices, *rest)}) == len(list(model.parameters()))
     ids = {id(p) for p in matrices}

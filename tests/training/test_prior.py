@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from aether_lite.cli.main import main
-from aether_lite.codec import HashCodec, SpiHash, load_hash
+from aether_lite.codec import Codec, SpiCodec, load
 from aether_lite.container.layout import Header, bit_array
 from aether_lite.container.prior import adaptive_prior, load_prior, read_label
 from aether_lite.container.weights import weights_id
@@ -34,7 +34,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_bits_of_clips_are_those_of_the_codec(root: Path, tiny_hash: SpiHash, tiny_hash_codec: HashCodec) -> None:
+def test_bits_of_clips_are_those_of_the_codec(root: Path, tiny_hash: SpiCodec, tiny_hash_codec: Codec) -> None:
     clips = find_clips(root)
     done: list[tuple[int, int]] = []
     found = clip_bits(tiny_hash, clips, lambda *step: done.append(step))
@@ -47,7 +47,7 @@ def test_bits_of_clips_are_those_of_the_codec(root: Path, tiny_hash: SpiHash, ti
     assert [clip.shape[1] for clip in at_rate(found, 300, 8)] == [24] * 8
 
 
-def test_sizes_count_everything(root: Path, tiny_hash: SpiHash) -> None:
+def test_sizes_count_everything(root: Path, tiny_hash: SpiCodec) -> None:
     clips = at_rate(clip_bits(tiny_hash, find_clips(root)), 600, 8)
     sizes = file_sizes(clips, Header(600, b"12345678"), adaptive_prior(48))
     tokens = sum(map(len, clips))
@@ -75,7 +75,7 @@ def test_the_command_writes_priors_that_files_find(
     said = capsys.readouterr().err
     assert "| bit/s | bits a token, plain |" in said
     assert "one file each, decoded back and equal" in said
-    model_id = weights_id(load_hash(hash_file).model.state_dict())
+    model_id = weights_id(load(hash_file).model.state_dict())
     for rate in (300, 600):
         path = tmp_path / "priors" / f"prior_hash_tiny_{rate}.safetensors"
         label, prior = read_label(path), load_prior(path)

@@ -15,7 +15,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
 
-from aether_lite.codec import SpiJscc, preset
+from aether_lite.codec import SpiCodec, preset
 from aether_lite.data.corpus import Corpus
 from aether_lite.errors import AetherError
 from aether_lite.training.batches import Batch
@@ -38,7 +38,7 @@ def gradients(data_root: Path, here: DistributedContext) -> dict[str, torch.Tens
     """Gradients of one end_to_end step in float64, of codec, vocoder and discriminator."""
     torch.manual_seed(0)
     corpus = Corpus([data_root])
-    codec = SpiJscc(preset("tiny"))
+    codec = SpiCodec(preset("tiny"))
     codec.start(corpus.batch(1, 0, range(8), 64))
     if codec.latent_power is not None:
         codec.latent_power.total = here.total

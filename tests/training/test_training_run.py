@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from aether_lite.codec import SpiJscc, load_codec, preset, save_codec
+from aether_lite.codec import SpiCodec, load_codec, preset, save_codec
 from aether_lite.codec.loading import codec_path
 from aether_lite.data.loader import Loader
 from aether_lite.errors import AetherError
@@ -307,7 +307,7 @@ def test_errors_count_as_a_recogniser_hears_them_only_where_asked(data_root: Pat
 
 def test_a_start_of_unknown_origin_counts_no_steps(tmp_path: Path) -> None:
     path = tmp_path / "mine.safetensors"
-    save_codec(SpiJscc(preset("tiny")), path, {"steps_done": "many", "started_from": "elsewhere"})
+    save_codec(SpiCodec(preset("tiny")), path, {"steps_done": "many", "started_from": "elsewhere"})
     assert started_from(str(path)) == {"model": "mine", "commit": "", "steps": 0}
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from vocoder_runs import options
 
-from aether_lite.codec import SpiJscc, preset
+from aether_lite.codec import SpiCodec, preset
 from aether_lite.data.corpus import Corpus
 from aether_lite.data.loader import Loader
 from aether_lite.metrics import frame_levels
@@ -132,7 +132,7 @@ def test_half_of_the_items_are_turned_with_the_same_features(data_root: Path, tm
 
 
 def test_decoded_items_went_through_a_noisy_channel_and_only_they_differ(
-    plain: VocoderConfig, data_root: Path, tiny: SpiJscc
+    plain: VocoderConfig, data_root: Path, tiny: SpiCodec
 ) -> None:
     batch = made(plain, data_root)
     sent = with_decoded(batch, tiny, 0, 3)
@@ -150,7 +150,7 @@ def test_the_last_token_of_a_crop_is_decoded_with_the_one_behind_it(
 ) -> None:
     """A decoder that looks ahead must not take the token behind the crop for a lost one."""
     torch.manual_seed(0)
-    codec = SpiJscc(replace(preset("tiny"), lookahead=1))
+    codec = SpiCodec(replace(preset("tiny"), lookahead=1))
     codec.start(speech_features)
     for parameter in codec.parameters():
         torch.nn.init.normal_(parameter, std=0.1)  # the look-ahead begins with zeros
@@ -168,7 +168,7 @@ def test_the_last_token_of_a_crop_is_decoded_with_the_one_behind_it(
     assert not torch.equal(found[:, -TOKEN_FRAMES:], with_decoded(ends, codec, 0, 0)[:2, -TOKEN_FRAMES:])
 
 
-def test_without_a_share_nothing_is_decoded(plain: VocoderConfig, data_root: Path, tiny: SpiJscc) -> None:
+def test_without_a_share_nothing_is_decoded(plain: VocoderConfig, data_root: Path, tiny: SpiCodec) -> None:
     batch = made(replace(plain, decoded_share=0.0), data_root)
     assert len(batch.history) == 0
     assert torch.equal(with_decoded(batch, tiny, 0, 3), batch.features)

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from aether_lite import zoo
 from aether_lite.baselines.parts import (
     IDEAL_SYNC,
     STATE_IN_WORDS,
@@ -18,9 +19,9 @@ from aether_lite.baselines.parts import (
     symbol_measures,
 )
 from aether_lite.baselines.registry import SYSTEMS, Clip, Condition, Facts, Outcome, system
-from aether_lite.codec import Codec, HashCodec, bit_search, is_hash_codec, load, load_hash, symbol_search
-from aether_lite.codec.loading import DEFAULT_CODEC, codec_path, released_codecs, released_hash_codecs
-from aether_lite.codec.search import wait_ms
+from aether_lite.codec import is_hash_codec, load
+from aether_lite.codec.loading import DEFAULT_CODEC, codec_path
+from aether_lite.codec.refinement import SETTINGS, wait_ms
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES
 from aether_lite.jscc import RATES
@@ -54,8 +55,8 @@ class CodecSystem:
         if refine:
             _require_recogniser()
         path = codec_path(model)
-        self._of_bits = is_hash_codec(path)
-        self._codec: Codec | HashCodec = load_hash(path) if self._of_bits else load(path)
+        self._codec = load(path)
+        self._of_bits = self._codec.unit == "bit/s"
         self.name, self.refine = name, refine
         self.title = file_title(path) + (" with search" if refine else "")
         knows = "the encoder does not know the channel"
@@ -131,7 +132,7 @@ def _require_recogniser() -> None:
         raise MissingToolError(str(error)) from error
 
 
-for _stem in sorted(released_codecs(), key=lambda stem: (stem != DEFAULT_CODEC, stem)):
-    _register(f"codec-{_stem}", _stem, symbol_search.STEPS)
-for _stem in released_hash_codecs():
-    _register(_stem.replace("_", "-"), _stem, bit_search.STEPS)
+for _stem in sorted(zoo.names("codec"), key=lambda stem: (stem != DEFAULT_CODEC, stem)):
+    _register(f"codec-{_stem}", _stem, SETTINGS["uses/s"].steps)
+for _stem in zoo.names("hash codec"):
+    _register(_stem.replace("_", "-"), _stem, SETTINGS["bit/s"].steps)

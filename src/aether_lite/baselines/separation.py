@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aether_lite import zoo
 from aether_lite.baselines.codec import file_title, training_data
 from aether_lite.baselines.codec2 import (
     CODEC2,
@@ -35,9 +36,9 @@ from aether_lite.baselines.digital.modes import (
 )
 from aether_lite.baselines.parts import IDEAL_SYNC, STATE_IN_WORDS, fingerprint_of, link_of, speak, symbol_measures
 from aether_lite.baselines.registry import Clip, Condition, Facts, Outcome, system
-from aether_lite.codec import load_hash
+from aether_lite.codec import load
 from aether_lite.codec.latency import latency
-from aether_lite.codec.loading import codec_path, released_hash_codecs
+from aether_lite.codec.loading import codec_path
 from aether_lite.features.layout import FRAME, SAMPLE_RATE
 from aether_lite.payload import ReceivedBits
 from aether_lite.vocoder import default_vocoder_path
@@ -156,7 +157,7 @@ class HashSeparation(Separation):
 
     def __init__(self, name: str, model: str | Path) -> None:
         path = codec_path(model)
-        self._codec = load_hash(path)
+        self._codec = load(path, unit="bit/s")
         ahead = self._codec.model.config.lookahead * self._codec.token_frames  # frames, behind the block
         facts = Facts(
             latency_ms=latency(HASH_BLOCK_FRAMES + ahead).milliseconds,
@@ -170,7 +171,7 @@ class HashSeparation(Separation):
         """Bits of whole tokens; the last row of features fills the last block."""
         missing = -len(clip.features) % mode.block_frames
         rows = torch.cat((clip.features, clip.features[-1:].expand(missing, -1)))
-        values = self._codec.encode_features(rows[None], mode.bit_rate).values
+        values: Tensor = self._codec.encode_features(rows[None], mode.bit_rate).values
         return (values > 0).to(torch.uint8).reshape(-1, mode.info_bits)
 
     def decoded(self, clip: Clip, mode: Mode, bits: Tensor, valid: Tensor) -> tuple[Tensor, None]:
@@ -182,7 +183,7 @@ class HashSeparation(Separation):
         return self._codec.decode_features(received)[0, : len(clip.features)], None
 
 
-if CODED_HASH in released_hash_codecs():
+if CODED_HASH in zoo.names("hash codec"):
     system("hash-ldpc")(partial(HashSeparation, "hash-ldpc", CODED_HASH))
 for _name, _modes in {"codec2-ldpc": CODEC2_MODES, **{mode.name: (mode,) for mode in CODEC2_MODES}}.items():
     system(_name)(partial(Codec2Separation, _name, _modes))

@@ -74,7 +74,7 @@ def measure_speed(model: str, seconds: float = SECONDS, repeats: int = REPEATS) 
     Raises:
         AetherError: the codec cannot be loaded, or the command failed.
     """
-    codec, load_before = load(model), os.getloadavg()[0]
+    codec, load_before = load(model, unit="uses/s"), os.getloadavg()[0]
     speech = np.resize(read_audio(bundled().sources[0].paths[0]), round(seconds * SAMPLE_RATE))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -10,13 +10,15 @@ power of the clip is never measured: a quiet clip gets the same noise as a loud 
 
 from __future__ import annotations
 
+from typing import Any, overload
+
 import torch
 from torch import Tensor
 
 from aether_lite.channels.parameters import SnrDb, noise_variance
 from aether_lite.channels.randomness import Draws, Generator, Seed
 from aether_lite.channels.state import PILOT_SPACING, StateKind, channel_state, check_state
-from aether_lite.payload import Received, Symbols
+from aether_lite.payload import Bits, Received, ReceivedBits, Symbols
 
 
 def faded_and_noisy(symbols: Symbols, gain: Tensor | None, n0: Tensor, draws: Draws) -> Tensor:
@@ -70,15 +72,20 @@ def awgn(
     return Received(values, symbols.rate, known, symbols.token_frames)
 
 
+@overload
+def clean(symbols: Symbols, snr_db: SnrDb | None = None, *, state: StateKind = "exact", **_: Any) -> Received: ...
+@overload
+def clean(symbols: Bits, snr_db: SnrDb | None = None, *, state: StateKind = "exact", **_: Any) -> ReceivedBits: ...
 def clean(
-    symbols: Symbols,
+    symbols: Symbols | Bits,
     snr_db: SnrDb | None = None,
     *,
     state: StateKind = "exact",
     seed: Seed = None,
     generator: Generator | None = None,
     pilot_spacing: int = PILOT_SPACING,
-) -> Received:
+    **_: Any,
+) -> Received | ReceivedBits:
     """No noise: y = x, gain 1 and noise variance 0 known (unless ``state`` is ``withheld``).
 
     ``snr_db``, ``seed``, ``generator`` and ``pilot_spacing`` change nothing; they are accepted so that every
@@ -86,6 +93,9 @@ def clean(
     """
     check_state(state, pilot_spacing)
     batch = symbols.values.shape[0]
+    if isinstance(symbols, Bits):
+        erased = torch.zeros(symbols.values.shape[:2], dtype=torch.bool, device=symbols.values.device)
+        return ReceivedBits(symbols.values, symbols.rate, erased, symbols.token_frames)
     n0 = torch.zeros(batch, dtype=symbols.values.real.dtype, device=symbols.values.device)
     kind: StateKind = "withheld" if state == "withheld" else "exact"
     known = channel_state(kind, symbols, n0, Draws(batch, n0.device))

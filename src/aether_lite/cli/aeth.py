@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from aether_lite.codec import HashCodec
+    from aether_lite.codec import Codec
     from aether_lite.container.layout import Header
     from aether_lite.container.prior import Prior
 
@@ -92,7 +92,7 @@ def readers_prior(given: str | None) -> Prior | None:
 
 
 def numbers(
-    source: str, destination: str, header: Header, samples: int, tokens: int, size: int, model: str, codec: HashCodec
+    source: str, destination: str, header: Header, samples: int, tokens: int, size: int, model: str, codec: Codec
 ) -> dict[str, Any]:
     """What ``encode`` and ``decode`` both tell of a file of ``size`` bytes."""
     from aether_lite import __version__

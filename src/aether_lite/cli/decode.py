@@ -17,7 +17,6 @@ from aether_lite.errors import AetherError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from aether_lite.codec import HashCodec
     from aether_lite.container.files import Recording
 
 
@@ -64,9 +63,9 @@ class Decoding:
     """
 
     def __init__(self, model: str, vocoder: str | None, prior: str | None, speaks: bool) -> None:
-        from aether_lite.codec import load_hash
+        from aether_lite.codec import load
 
-        self.codec: HashCodec = load_hash(model, vocoder)
+        self.codec = load(model, vocoder, unit="bit/s")
         self.model, self.prior, self.speaks = model, readers_prior(prior), speaks
         if speaks:
             _ = self.codec.vocoder

@@ -64,7 +64,7 @@ def demo(
     ]
     for link in links:
         link.check()
-    codec = load(model, vocoder)
+    codec = load(model, vocoder, unit="uses/s")
     _ = codec.vocoder  # its errors before the work
     try:
         out.mkdir(parents=True, exist_ok=True)

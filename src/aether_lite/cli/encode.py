@@ -16,7 +16,6 @@ from aether_lite.cli.options import DEFAULT_HASH_MODEL, HashModel, Quiet, Refine
 from aether_lite.errors import AetherError
 
 if TYPE_CHECKING:
-    from aether_lite.codec import HashCodec
     from aether_lite.container.layout import BitArray
     from aether_lite.container.prior import Prior
 
@@ -71,11 +70,11 @@ class Encoding:
     """
 
     def __init__(self, model: str, bitrate: int, entropy: bool, prior: str | None, search: int = 0) -> None:
-        from aether_lite.codec import load_hash
+        from aether_lite.codec import load
         from aether_lite.container.layout import Header
         from aether_lite.container.weights import weights_id
 
-        self.codec: HashCodec = load_hash(model)
+        self.codec = load(model, unit="bit/s")
         self.model, self.search = model, search
         if search:
             _ = self.codec.listener  # its errors before the work
@@ -119,7 +118,7 @@ class Encoding:
             rows = torch.from_numpy(files.read_features(source))
             yield (
                 FRAME * len(rows),
-                bit_array(self.codec.encode_features(rows[None], self.header.bit_rate, self.search))[0],
+                bit_array(self.codec.encode_features(rows[None], self.header.bit_rate, refine=self.search))[0],
             )
             return
         encoder = Encoder(self.codec, self.header.bit_rate, refine=self.search)

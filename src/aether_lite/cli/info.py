@@ -12,7 +12,7 @@ from aether_lite.cli.aeth import SUFFIX
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from aether_lite.codec.chain import SpeechChain
+    from aether_lite.codec import Codec
 
 POWER = {
     "token": "mean |x|^2 = 1 over every token sent (one gain per token, never over a clip)",
@@ -31,11 +31,11 @@ def info(
     if model is not None and files.suffix_of(model) == SUFFIX:
         _info_bits(model, json)
         return
-    from aether_lite import __version__
-    from aether_lite.codec.loading import DEFAULT_CODEC, released_codecs
+    from aether_lite import __version__, zoo
+    from aether_lite.codec.loading import DEFAULT_CODEC
 
     record: dict[str, Any] = {"version": __version__, "released": released()}
-    if model is not None or DEFAULT_CODEC in released_codecs():
+    if model is not None or DEFAULT_CODEC in zoo.names():
         record["model"] = described(model or DEFAULT_CODEC)
     if json:
         files.write_json(files.STANDARD, record)
@@ -65,18 +65,19 @@ def _info_bits(path: str, json: bool) -> None:
 
 
 def released() -> list[dict[str, Any]]:
-    """Weights that come with the package: kind, name, file and size [bytes]."""
-    from aether_lite.codec.loading import released_codecs, released_hash_codecs
-    from aether_lite.container.prior import released_priors
-    from aether_lite.losses.asr import DEFAULT_EAR, ear_path
-    from aether_lite.vocoder import released_vocoders
+    """Weights that come with the package: kind, name, version, file and size [bytes]."""
+    from aether_lite import zoo
 
-    found = [("codec", name, path) for name, path in released_codecs().items()]
-    found += [("hash codec", name, path) for name, path in released_hash_codecs().items()]
-    found += [("prior", path.stem.removeprefix("prior_"), path) for path in released_priors()]
-    found += [("vocoder", name, path) for name, path in released_vocoders().items()]
-    found.append(("ear", DEFAULT_EAR, ear_path(DEFAULT_EAR)))
-    return [{"kind": kind, "name": name, "file": path.name, "bytes": path.stat().st_size} for kind, name, path in found]
+    return [
+        {
+            "kind": weights.kind,
+            "name": weights.name,
+            "version": weights.version,
+            "file": weights.path.name,
+            "bytes": weights.path.stat().st_size,
+        }
+        for weights in zoo.RELEASED
+    ]
 
 
 def described(name: str) -> dict[str, Any]:
@@ -87,16 +88,12 @@ def described(name: str) -> dict[str, Any]:
     """
     from dataclasses import asdict
 
-    from aether_lite.codec import is_hash_codec, load, load_hash
-    from aether_lite.codec.loading import codec_path
-    from aether_lite.hash import BIT_RATES
-    from aether_lite.jscc import RATES
-    from aether_lite.payload import elements_per_token
+    from aether_lite.codec import codec_path, load
+    from aether_lite.payload import Bits, elements_per_token
 
     path = codec_path(name)
-    bits = is_hash_codec(path)
-    codec = load_hash(path) if bits else load(path)
-    rates = BIT_RATES if bits else RATES
+    codec = load(path)
+    bits = codec.unit == Bits.unit
     latency = codec.latency
     parts = parameters(codec)
     return {
@@ -108,7 +105,7 @@ def described(name: str) -> dict[str, Any]:
         "parameters": {**parts, "total": sum(parts.values())},
         "token_ms": 10 * codec.token_frames,
         "bits_per_token" if bits else "uses_per_token": {
-            str(rate): elements_per_token(rate, codec.token_frames) for rate in rates
+            str(rate): elements_per_token(rate, codec.token_frames) for rate in codec.rates
         },
         "latency_samples": {**asdict(latency), "total": latency.samples},
         "latency_ms": latency.milliseconds,
@@ -117,7 +114,7 @@ def described(name: str) -> dict[str, Any]:
     }
 
 
-def parameters(codec: SpeechChain) -> dict[str, int]:
+def parameters(codec: Codec) -> dict[str, int]:
     """Number of parameters of each part of the learned codec."""
     return {
         name: sum(weight.numel() for weight in part.parameters())

@@ -136,7 +136,7 @@ def live(
     from aether_lite.codec import load
 
     use_one_core()
-    codec = load(model, vocoder)
+    codec = load(model, vocoder, unit="uses/s")
     losses = {"erasure": erasure, "burst_tokens": burst_tokens}
     uses_per_s = link_options.DEFAULT_RATE if rate is None else rate
     config = link_options.link_config(channel, uses_per_s, snr, {"csi": csi}, seed=seed, **losses)

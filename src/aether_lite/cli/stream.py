@@ -85,10 +85,10 @@ def stream(
         if file.isatty():
             raise AetherError(f"standard {'input' if way == 'from' else 'output'} is a terminal; pipe {way} a program")
     use_one_core()
-    from aether_lite.codec import load, load_hash
+    from aether_lite.codec import load
 
     rates = (bitrate, link_options.DEFAULT_BITRATE) if sends_bits else (rate, link_options.DEFAULT_RATE)
-    codec: Any = (load_hash if sends_bits else load)(model, vocoder)
+    codec = load(model, vocoder, unit="bit/s" if sends_bits else "uses/s")
     ends = Filter(codec, rates[1] if rates[0] is None else rates[0], raw, soft, gains)
     if encode:
         ends.encode(target_snr)

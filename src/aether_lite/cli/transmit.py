@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from aether_lite.codec import Codec, HashCodec
+    from aether_lite.codec import Codec
     from aether_lite.link import LinkConfig, LinkInput, LinkResult
 
 SAMPLE_RATE = 16_000  # [Hz]
@@ -117,13 +117,13 @@ class Transmission:
     """
 
     def __init__(self, job: Job, config: LinkConfig, quiet: bool) -> None:
-        from aether_lite.codec import load, load_hash
+        from aether_lite.codec import load
         from aether_lite.codec.loading import codec_path
         from aether_lite.vocoder import vocoder_path
 
         self.job, self.config = job, config
         self.out = console(quiet)
-        self.codec: Codec | HashCodec = (load_hash if config.unit == "bit/s" else load)(job.model, job.vocoder)
+        self.codec = load(job.model, job.vocoder, unit=config.unit)
         if job.refine:
             _ = self.codec.listener  # its errors before the work
         self.to_audio = files.suffix_of(job.destination) != files.FEATURES
@@ -182,7 +182,7 @@ class Transmission:
     def _record(self, result: LinkResult, samples: int, vocoder_s: float | None) -> dict[str, Any]:
         """All numbers."""
         from aether_lite import __version__
-        from aether_lite.codec.search import wait_ms
+        from aether_lite.codec.refinement import wait_ms
 
         seconds = samples / SAMPLE_RATE
         times = {"encode": result.encode_s, "decode": result.decode_s, "vocoder": vocoder_s}
@@ -219,7 +219,7 @@ class Transmission:
 
 
 def draw(
-    path: str | Path, codec: Codec | HashCodec, result: LinkResult, original: Any, decoded: Any, title: str
+    path: str | Path, codec: Codec, result: LinkResult, original: Any, decoded: Any, title: str
 ) -> None:
     """Picture of one transmission; ``original`` and ``decoded`` are speech ``[N]``."""
     from aether_lite.plots.transmission import transmission_picture

@@ -1,34 +1,38 @@
-"""The composition: presets, the learned codec, and speech in, speech out."""
+"""Codec: presets, the learned codec, and speech in, speech out."""
 
-from aether_lite.codec.bit_model import SpiHash
-from aether_lite.codec.codec import Codec, load
+import warnings
+from typing import Any
+
+from aether_lite.codec.backend import CompiledBackend, fastest_backend
+from aether_lite.codec.codec import ALIASES_GO, Codec, load, load_hash
 from aether_lite.codec.growth import grown
-from aether_lite.codec.hash_codec import HashCodec, load_hash
-from aether_lite.codec.loading import is_hash_codec, load_codec, load_hash_codec, save_codec, start_hash_codec
-from aether_lite.codec.model import SpeechImageCodec, Steps, Transmission
+from aether_lite.codec.loading import codec_path, is_hash_codec, load_codec, save_codec, start_hash_codec
+from aether_lite.codec.model import Backend, SpiCodec, Transmission
 from aether_lite.codec.presets import PRESETS, CodecConfig, preset
-from aether_lite.codec.steps import CompiledSteps, fastest_steps
-from aether_lite.codec.symbol_model import SpiJscc
 
 __all__ = [
     "PRESETS",
+    "Backend",
     "Codec",
     "CodecConfig",
-    "CompiledSteps",
-    "HashCodec",
-    "SpeechImageCodec",
-    "SpiHash",
-    "SpiJscc",
-    "Steps",
+    "CompiledBackend",
+    "SpiCodec",
     "Transmission",
-    "fastest_steps",
+    "codec_path",
+    "fastest_backend",
     "grown",
     "is_hash_codec",
     "load",
     "load_codec",
     "load_hash",
-    "load_hash_codec",
     "preset",
     "save_codec",
     "start_hash_codec",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "HashCodec":
+        warnings.warn(f"HashCodec goes in {ALIASES_GO}: it is Codec", FutureWarning, stacklevel=2)
+        return Codec
+    raise AttributeError(f"module 'aether_lite.codec' has no attribute {name!r}")

@@ -1,30 +1,41 @@
-"""Speech in, symbols out; received symbols in, speech out."""
+"""Speech codec around a channel: speech in, symbols or bits out; what was received in, speech out."""
 
 from __future__ import annotations
 
+import warnings
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
+from torch.nn.functional import pad
 
-from aether_lite.codec import chain
-from aether_lite.codec.chain import SpeechChain, decoded_in_blocks
-from aether_lite.codec.loading import DEFAULT_CODEC, codec_path, load_codec
-from aether_lite.codec.symbol_model import SpiJscc
+from aether_lite.channels import clean
+from aether_lite.codec.backend import fastest_backend
+from aether_lite.codec.latency import Latency, latency
+from aether_lite.codec.loading import DEFAULT_CODEC, DEFAULT_HASH_CODEC, codec_path, load_codec
+from aether_lite.codec.model import BLOCK_TOKENS, Backend, SpiCodec
 from aether_lite.errors import AetherError
-from aether_lite.features.layout import FRAME
-from aether_lite.jscc import RATES
-from aether_lite.payload import Received, Symbols
+from aether_lite.features import extract_features
+from aether_lite.features.analysis import int16_scale
+from aether_lite.features.conditioning import condition as conditioned
+from aether_lite.features.layout import FRAME, INT16_SCALE, NUM_FREE, SAMPLE_RATE
+from aether_lite.payload import Bits, Received, ReceivedBits, Symbols
 from aether_lite.spi import State
+from aether_lite.vocoder import FrameVocoder, FusedFargan, fastest_vocoder, load_fargan, synthesize
 
 if TYPE_CHECKING:
-    from aether_lite.codec.symbol_search import SymbolSearch
+    from aether_lite.codec.refinement import Refinement
+    from aether_lite.losses.asr import Listener
+
+ALIASES_GO = "0.3"  # release without the old names
 
 
-class Codec(SpeechChain):
-    """The whole chain around a channel, with the released weights or others.
+class Codec:
+    """A learned codec with feature extraction before it and a vocoder behind it; of symbols, or of bits.
 
     Args:
         model: the learned codec.
@@ -33,74 +44,196 @@ class Codec(SpeechChain):
 
     Example:
         >>> import aether_lite, numpy as np
-        >>> codec = aether_lite.load()
-        >>> symbols = codec.encode(np.zeros(16000, np.float32), rate=300)
-        >>> symbols.values.shape
-        torch.Size([1, 25, 12])
+        >>> codec = aether_lite.load("small")
+        >>> codec.encode(np.zeros(16000, np.float32), rate=300)
+        Symbols([1, 25, 12], 300 uses/s, token_frames=4)
     """
 
-    model: SpiJscc
+    sample_rate = SAMPLE_RATE
+    """Of speech in and out [Hz]."""
 
-    def __init__(self, model: SpiJscc, provenance: dict[str, Any] | None = None, vocoder: Path | None = None) -> None:
-        super().__init__(model, provenance, vocoder)
+    def __init__(
+        self, model: SpiCodec, provenance: dict[str, Any] | None = None, vocoder: Path | None = None
+    ) -> None:
+        self.model = model
+        self.provenance = provenance or {}
+        self._vocoder_path = vocoder
+
+    def __repr__(self) -> str:
+        rates = ", ".join(map(str, self.rates))
+        return f"Codec({rates} {self.unit}, tokens of {10 * self.token_frames} ms, {self.latency.milliseconds:g} ms)"
+
+    @property
+    def unit(self) -> str:
+        """Unit of rates: ``uses/s`` of a codec of symbols, ``bit/s`` of a hash codec."""
+        return str(self.model.bottleneck.unit)
+
+    @property
+    def rates(self) -> tuple[int, ...]:
+        """Rates that it serves, in its :attr:`unit`."""
+        return tuple(self.model.bottleneck.rates)
+
+    @property
+    def default_rate(self) -> int:
+        """Rate where none is asked for."""
+        return int(self.model.bottleneck.default_rate)
+
+    @property
+    def token_frames(self) -> int:
+        """Frames of 10 ms in a token."""
+        return self.model.config.token_frames
+
+    @property
+    def latency(self) -> Latency:
+        """Algorithmic latency, speech to speech."""
+        return latency(self.token_frames, self.model.config.lookahead)
+
+    @cached_property
+    def vocoder(self) -> FusedFargan:
+        """The vocoder, loaded when first used."""
+        return FusedFargan(load_fargan(self._vocoder_path))
+
+    @cached_property
+    def stream_vocoder(self) -> FrameVocoder:
+        """The fastest vocoder for one stream on this machine: compiled if numba is installed (once, some seconds)."""
+        return fastest_vocoder(load_fargan(self._vocoder_path))
+
+    @cached_property
+    def stream_backend(self) -> Backend:
+        """The fastest networks for one stream on this machine: compiled if numba is installed (once, some seconds).
+
+        Frozen: later changes of the model may not be seen.
+        """
+        return fastest_backend(self.model)
+
+    @cached_property
+    def listener(self) -> Listener:
+        """Perceptual loss of the refinement, loaded when first used; see :mod:`aether_lite.codec.refinement`.
+
+        Raises:
+            AetherError: the recogniser is not installed (the extra ``listener``).
+        """
+        from aether_lite.losses.asr import load_listener
+
+        with torch.inference_mode(False):  # a refinement wants gradients through it
+            return load_listener()
+
+    def features(self, speech: ArrayLike | Tensor, condition: bool = True) -> Tensor:
+        """Features of whole tokens ``[B, F, 20]`` of speech ``[N]`` or ``[B, N]`` in [-1, 1] at 16 kHz.
+
+        The end is padded with silence to a whole token. Without ``condition`` DC and rumble stay, see
+        :mod:`aether_lite.features.conditioning`.
+        """
+        rows = [extract_features(clip)[:, :NUM_FREE] for clip in self._whole(speech, condition)]
+        return torch.from_numpy(np.stack(rows))
+
+    def samples(self, speech: ArrayLike | Tensor, condition: bool = True) -> Tensor:
+        """Samples of whole tokens ``[B, 160 F] float32`` in [-1, 1], those that :meth:`features` are of."""
+        clips = self._whole(speech, condition)
+        return torch.from_numpy(np.stack([int16_scale(clip) for clip in clips]) / INT16_SCALE).float()
+
+    def _whole(self, speech: ArrayLike | Tensor, condition: bool) -> NDArray[Any]:
+        """Speech as ``[B, N']`` of whole tokens, conditioned or as it is."""
+        array = speech.numpy(force=True) if isinstance(speech, Tensor) else np.asarray(speech)
+        if array.ndim not in (1, 2) or array.shape[-1] == 0:
+            raise AetherError(f"speech must be [N] or [B, N] with N > 0 samples, not {array.shape}")
+        missing = -array.shape[-1] % (self.token_frames * FRAME)
+        clips = np.atleast_2d(array)
+        if condition:
+            clips = np.stack([conditioned(clip) for clip in clips])
+        return np.pad(clips, ((0, 0), (0, missing)))
+
+    def whole_tokens(self, features: Tensor) -> Tensor:
+        """Features ``[B, F', 20] float32`` of whole tokens: the last row is repeated to fill a part token.
+
+        Raises:
+            AetherError: not ``[B, F, 20 or more]`` with F > 0.
+        """
+        if features.ndim != 3 or features.shape[1] == 0 or features.shape[2] < NUM_FREE:
+            raise AetherError(f"features must be [B, F, 20] with F > 0 frames, not {tuple(features.shape)}")
+        missing = -features.shape[1] % self.token_frames
+        return torch.cat((features, features[:, -1:].expand(-1, missing, -1)), dim=1)[..., :NUM_FREE].float()
+
+    def checked_rate(self, rate: int | None) -> int:
+        """``rate`` if the codec serves it, its default for None.
+
+        Raises:
+            AetherError: it serves no such rate.
+        """
+        if rate is None:
+            return self.default_rate
+        if rate not in self.rates:
+            raise AetherError(f"rate {rate} {self.unit} is not one of {', '.join(map(str, self.rates))}")
+        return int(rate)
 
     def encode(
         self,
         speech: ArrayLike | Tensor,
-        rate: int = 1000,
+        rate: int | None = None,
         target_snr_db: float | None = None,
-        search: int = 0,
+        refine: int = 0,
         condition: bool = True,
-    ) -> Symbols:
-        """Symbols of speech.
+        *,
+        search: int = 0,
+    ) -> Any:
+        """Symbols or bits of speech.
 
         Args:
             speech: ``[N]`` or ``[B, N]`` at 16 kHz, float in [-1, 1] or int16.
-            rate: channel uses per second, one of 150, 300, 500, 600, 700, 1000, 1200.
-            target_snr_db: Es/N0 the link is designed for [dB]; None encodes for any channel.
-            search: steps of a search for better symbols, which needs ``target_snr_db``, see
-                :mod:`aether_lite.codec.search`; 0 for none.
+            rate: one of :attr:`rates`; None for 1000 uses/s or 600 bit/s.
+            target_snr_db: Es/N0 the link is designed for [dB], of symbols only; None encodes for any channel.
+            refine: steps of refinement at the sender, see :mod:`aether_lite.codec.refinement`; 0 for none. Of symbols
+                it needs ``target_snr_db``.
             condition: remove DC and rumble first, see :mod:`aether_lite.features.conditioning`.
+            search: an older name of ``refine``.
 
         Returns:
-            ``[B, K, n] complex64`` with K = ceil(N / 640) tokens of 40 ms (of the released codec) and mean power 1 over
-            speech.
+            :class:`~aether_lite.payload.Symbols` of mean power 1 over speech, or :class:`~aether_lite.payload.Bits`, of
+            K = ceil(N / (160 token_frames)) tokens.
         """
-        samples = self.samples(speech, condition) if search else None
-        return self.encode_features(self.features(speech, condition), rate, target_snr_db, search, samples)
-
-    def searching(self, rate: int, target_snr_db: float, steps: int) -> SymbolSearch:
-        """A stream of features to symbols found in ``steps`` steps, see :mod:`aether_lite.codec.search`."""
-        from aether_lite.codec.symbol_search import SymbolSearch
-
-        return SymbolSearch(self.model, self.listener, rate, target_snr_db, steps)
+        steps = refine or search
+        samples = self.samples(speech, condition) if steps and self.unit == Symbols.unit else None
+        return self.encode_features(self.features(speech, condition), rate, target_snr_db, steps, samples)
 
     def encode_features(
         self,
         features: Tensor,
-        rate: int = 1000,
+        rate: int | None = None,
         target_snr_db: float | None = None,
-        search: int = 0,
+        refine: int = 0,
         speech: Tensor | None = None,
-    ) -> Symbols:
-        """Symbols of features ``[B, F, 20 or more]``; a last part token is filled by repeating the last row.
+        *,
+        search: int = 0,
+    ) -> Any:
+        """Symbols or bits of features ``[B, F, 20 or more]``; a last part token is filled by repeating the last row.
 
-        ``speech`` ``[B, N]`` in [-1, 1], that the features are of, makes a search better; nothing else asks for it.
+        Bits are encoded token by token and item by item: the size of a matrix product decides how its sums are rounded,
+        and a latent within rounding of its threshold would change its bit with the size of the batch or the length of
+        the clip. Refined bits have no such guarantee.
+
+        Args:
+            speech: ``[B, N]`` in [-1, 1], that the features are of; makes a refinement better.
         """
-        if rate not in RATES:
-            raise AetherError(f"rate {rate} uses/s is not one of {', '.join(map(str, RATES))}")
-        whole = self.whole_tokens(features)
-        if search:
-            if target_snr_db is None:
-                raise AetherError("a search for symbols needs the SNR that they are for (target_snr_db)")
-            found = self.searching(rate, target_snr_db, search).each(whole, self._speech_of(whole, speech))
-            return Symbols(found, rate, self.token_frames)
-        state: State | None = None
-        pieces = []
-        for block in torch.split(whole, chain.BLOCK_TOKENS * self.token_frames, dim=1):
-            symbols, state = self.model.encode(block, rate, target_snr_db, state)
-            pieces.append(symbols.values)
-        return Symbols(torch.cat(pieces, dim=1), rate, self.token_frames)
+        rate, whole = self.checked_rate(rate), self.whole_tokens(features)
+        if steps := refine or search:
+            values = self.refinement(rate, target_snr_db, steps).each(whole, self._speech_of(whole, speech))
+            return (Symbols if self.unit == Symbols.unit else Bits)(values, rate, self.token_frames)
+        bits = self.unit == Bits.unit
+        rows = []
+        for item in torch.split(whole, 1 if bits else len(whole)):
+            state: State | None = None
+            pieces = []
+            for block in torch.split(item, self.token_frames * (1 if bits else BLOCK_TOKENS), dim=1):
+                sent, state = self.model.encode(block, rate, target_snr_db, state)
+                pieces.append(sent.values)
+            rows.append(torch.cat(pieces, dim=1))
+        return type(sent)(torch.cat(rows), rate, self.token_frames)
+
+    def refinement(self, rate: int, target_snr_db: float | None, steps: int) -> Refinement:
+        """A stream of features to symbols or bits refined in ``steps`` steps."""
+        from aether_lite.codec.refinement import Refinement
+
+        return Refinement(self.model, self.listener, rate, steps, target_snr_db)
 
     @staticmethod
     def _speech_of(features: Tensor, speech: Tensor | None) -> Tensor | None:
@@ -115,26 +248,42 @@ class Codec(SpeechChain):
             )
         if not speech.isfinite().all():
             raise AetherError("speech has a sample that is not finite")
-        return torch.nn.functional.pad(speech.float(), (0, missing))
+        return pad(speech.float(), (0, missing))
 
-    def decode(self, received: Received) -> Tensor:
-        """Speech ``[B, 160 F] float32`` in [-1, 1] of F frames in whole received tokens, aligned with the input."""
+    def decode(self, received: Received | ReceivedBits | Symbols | Bits) -> Tensor:
+        """Speech ``[B, 160 F] float32`` in [-1, 1] of F frames in whole received tokens, aligned with the input.
+
+        What was sent (:class:`Symbols`, :class:`Bits`) is passed through the channel without noise first.
+        """
         return self.speak(self.decode_features(received))
 
-    def decode_features(self, received: Received) -> Tensor:
-        """Features ``[B, F, 20]`` of whole received tokens."""
-        return decoded_in_blocks(self.model.decode, received, self.model.config)
+    def decode_features(self, received: Received | ReceivedBits | Symbols | Bits) -> Tensor:
+        """Features ``[B, F, 20]`` of whole received tokens; arguments as :meth:`decode`."""
+        return self.model.decode_clip(clean(received) if isinstance(received, Symbols | Bits) else received)
+
+    def speak(self, features: Tensor) -> Tensor:
+        """Speech ``[B, 160 F] float32`` in [-1, 1] of features ``[B, F, 20]``."""
+        return synthesize(features, self.vocoder)
 
 
-def load(model: str | Path = DEFAULT_CODEC, vocoder: str | Path | None = None) -> Codec:
-    """A codec by released name or file.
+def load(
+    model: str | Path = DEFAULT_CODEC, vocoder: str | Path | None = None, *, unit: str | None = None
+) -> Codec:
+    """A codec, of symbols or of bits, by released name or file.
 
     Args:
         model: name of released weights (``aether-lite info`` lists them) or a codec file.
         vocoder: FARGAN weights, public ``.pth`` or ``.safetensors``, or a released name; None for ``fargan``.
+        unit: ``uses/s`` or ``bit/s`` where only a codec of symbols or of bits will do.
 
     Raises:
-        AetherError: no such file, or not a codec of symbols (:func:`load_hash` loads hash codecs).
+        AetherError: no such file, not a codec file, or one of the other payload.
     """
-    weights, provenance = load_codec(codec_path(model))
+    weights, provenance = load_codec(codec_path(model), unit)
     return Codec(weights, provenance, Path(vocoder) if vocoder is not None else None)
+
+
+def load_hash(model: str | Path = DEFAULT_HASH_CODEC, vocoder: str | Path | None = None) -> Codec:
+    """An older name of :func:`load` for codecs of bits."""
+    warnings.warn(f"load_hash goes in {ALIASES_GO}: use load({str(model)!r})", FutureWarning, stacklevel=2)
+    return load(model, vocoder, unit=Bits.unit)

@@ -9,26 +9,23 @@ they read.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeVar, cast
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from aether_lite.codec.bit_model import SpiHash
+from aether_lite.codec.model import SpiCodec
 from aether_lite.codec.presets import CodecConfig
-from aether_lite.codec.symbol_model import SpiJscc
 from aether_lite.errors import AetherError
-from aether_lite.spi.layers import TokenBlock
-from aether_lite.spi.lookahead import Lookahead
+from aether_lite.spi.layers import Lookahead, TokenBlock
 
 GROWING = ("encoder_blocks", "decoder_blocks", "expansion", "lookahead")
 """Sizes of a configuration that may become larger."""
-Model = TypeVar("Model", bound=SpiJscc | SpiHash)
 _CANDIDATE = slice(-1, None)  # of the three parts of a GRU's weights: reset, update, candidate
 
 
 @torch.no_grad()
-def grown(model: Model, size: CodecConfig) -> Model:
+def grown(model: SpiCodec, size: CodecConfig) -> SpiCodec:
     """A codec of ``size`` that gives the features ``model`` gives.
 
     Where it alone looks ahead they come a token later, and differ a little in the first second: the empty token that a
@@ -39,9 +36,9 @@ def grown(model: Model, size: CodecConfig) -> Model:
     """
     small = model.config
     larger = all(getattr(size, name) >= getattr(small, name) for name in GROWING)
-    if not larger or size.flat or replace(size, **{name: getattr(small, name) for name in GROWING}) != small:
+    if not larger or replace(size, **{name: getattr(small, name) for name in GROWING}) != small:
         raise AetherError(f"a codec of {small} does not grow to {size}: only {', '.join(GROWING)} may differ, and grow")
-    made = type(model)(size)
+    made = SpiCodec(size)
     given = dict(model.state_dict())
     if size.lookahead > small.lookahead:
         given |= {f"ahead.{name}": value for name, value in cast(Lookahead, made.ahead).state_dict().items()}

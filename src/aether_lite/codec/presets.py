@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from aether_lite.errors import AetherError
+from aether_lite.jscc.power import POWERS
+
+HASH = "sign"  # the bits of a hash codec are signs of its latents
 
 
 @dataclass(frozen=True)
@@ -18,10 +21,12 @@ class CodecConfig:
         token_frames: frames of 10 ms per token.
         expansion: gated units of a sequence block over the width.
         lookahead: tokens that the decoder waits for before it gives a token's features, 0 or 1.
-        hash: kind of the hash bottleneck of a hash codec (sign, tanh or spherical); empty for an analogue codec.
+        hash: :data:`HASH` for a codec of bits; empty for one of symbols.
         linear: whether a linear path lies beside the networks, see :mod:`aether_lite.jscc.linear`.
-        flat: units of the dense layers that stand for the pyramids (an ablation); 0 for the pyramids.
-        power: constraint on the symbols of an analogue codec, token or session, see :mod:`aether_lite.jscc.power`.
+        power: power constraint of symbols, token or session, see :mod:`aether_lite.jscc.power`.
+
+    Raises:
+        ValueError: a value that no codec has.
     """
 
     width: int
@@ -33,16 +38,14 @@ class CodecConfig:
     expansion: int = 2
     hash: str = ""
     linear: bool = False
-    flat: int = 0
     power: str = "token"
 
     def __post_init__(self) -> None:
-        if self.lookahead not in (0, 1):
-            raise ValueError(f"a decoder looks 0 or 1 tokens ahead, not {self.lookahead}")
+        for name, known in (("lookahead", (0, 1)), ("hash", ("", HASH)), ("power", POWERS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}, not {getattr(self, name)!r}")
         if self.expansion < 1:
-            raise ValueError(
-                f"sequence blocks have at least as many gated units as the width, not {self.expansion} times"
-            )
+            raise ValueError(f"expansion must be at least 1, not {self.expansion}")
 
 
 LONG = CodecConfig(
@@ -51,20 +54,10 @@ LONG = CodecConfig(
 SMALL = replace(LONG, token_frames=4)
 
 PRESETS: dict[str, CodecConfig] = {
-    "tiny": CodecConfig(
-        width=32, channels=(4, 8, 16, 24), encoder_blocks=1, decoder_blocks=1, linear=True, power="session"
-    ),
+    "tiny": replace(LONG, width=32, channels=(4, 8, 16, 24), encoder_blocks=1, decoder_blocks=1, lookahead=0),
     "small": SMALL,
     "long": LONG,
-    "lowdelay": CodecConfig(
-        width=128,
-        channels=(8, 16, 32, 72),
-        encoder_blocks=2,
-        decoder_blocks=3,
-        token_frames=2,
-        linear=True,
-        power="session",
-    ),
+    "lowdelay": replace(LONG, width=128, token_frames=2, lookahead=0),
     "base": replace(SMALL, encoder_blocks=3, decoder_blocks=5, expansion=4),
 }
 

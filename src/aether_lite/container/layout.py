@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME
-from aether_lite.hash.mapping import checked_bit_rate
+from aether_lite.hash import checked_bit_rate
 from aether_lite.payload import FRAMES_PER_SECOND, Bits, ReceivedBits
 
 BitArray = NDArray[np.uint8]

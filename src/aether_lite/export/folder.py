@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from aether_lite import __version__
+from aether_lite.codec import SpiCodec
 from aether_lite.codec.latency import latency
 from aether_lite.codec.loading import DEFAULT_CODEC, codec_path, load_codec
-from aether_lite.codec.symbol_model import SpiJscc
 from aether_lite.errors import AetherError
 from aether_lite.export.graph import OPSET, quantise, to_onnx
 from aether_lite.export.runner import FORMAT, MANIFEST, NEW_STATE, OnnxStep, check_packages, session
@@ -35,7 +35,7 @@ from aether_lite.features.layout import (
     SAMPLE_RATE,
 )
 from aether_lite.jscc import RATES
-from aether_lite.jscc.conditioning import SNR_RANGE_DB
+from aether_lite.jscc.mapping import SNR_RANGE_DB
 from aether_lite.payload import elements_per_token
 from aether_lite.vocoder import LOOKAHEAD_FRAMES, load_fargan, vocoder_path
 
@@ -78,7 +78,7 @@ def export_folder(
     with new_folder(Path(folder)) as partial:
         codec_file = codec_path(model)
         vocoder_file = vocoder_path(vocoder)
-        codec, provenance = load_codec(codec_file)
+        codec, provenance = load_codec(codec_file, unit="uses/s")
         steps = codec_and_vocoder_steps(codec, load_fargan(vocoder_file))
         inputs = probes(codec)
         files: dict[str, Any] = {}
@@ -155,7 +155,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def probes(codec: SpiJscc) -> dict[str, list[Inputs]]:
+def probes(codec: SpiCodec) -> dict[str, list[Inputs]]:
     """Inputs for each step: as many tokens (or rows) as there are rates; the same at every call."""
     random = torch.Generator().manual_seed(0)
 
@@ -199,7 +199,7 @@ def largest_difference(step: Step, onnx: OnnxStep, inputs: list[Inputs]) -> floa
     return worst
 
 
-def manifest(codec: SpiJscc, steps: dict[str, Step], files: dict[str, Any], weights: dict[str, Any]) -> dict[str, Any]:
+def manifest(codec: SpiCodec, steps: dict[str, Step], files: dict[str, Any], weights: dict[str, Any]) -> dict[str, Any]:
     """The manifest.
 
     Args:

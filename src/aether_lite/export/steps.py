@@ -13,11 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from aether_lite.codec import SpiJscc
+from aether_lite.codec import SpiCodec
 from aether_lite.features.layout import FRAME, NUM_FREE
-from aether_lite.jscc import RATES
-from aether_lite.jscc.conditioning import rate_inputs, snr_inputs
-from aether_lite.jscc.equaliser import equalise, parts
+from aether_lite.jscc import RATES, SymbolBottleneck
+from aether_lite.jscc.bottleneck import paired
 from aether_lite.jscc.power import scaled
 from aether_lite.payload import ChannelState, Received, elements_per_token
 from aether_lite.vocoder import FARGAN, SubframeState, deemphasize, periods_from_features
@@ -63,9 +62,9 @@ class Step(nn.Module):
 class EncoderStep(Step):
     """Features of one token -> symbols of one token."""
 
-    def __init__(self, model: SpiJscc) -> None:
+    def __init__(self, model: SpiCodec) -> None:
         super().__init__()
-        model.check_told()
+        model.check_targets()
         self.model, self.jscc = model, model.jscc_encoder
         frames = model.config.token_frames
         self.inputs = (
@@ -89,9 +88,9 @@ class EncoderStep(Step):
         """``features [8, 20]``, ``rate [1] int64``, ``target_snr_db [1]`` -> ``symbols [96, 2]`` and states."""
         image = self.model.image(features[None])
         tokens, new_states = self.model.spi_encoder(image, states)
-        latents = self.jscc.paired(self.model.coded(image, tokens, target_snr_db[None]))
+        latents = paired(self.model.map_tokens(image, tokens, target_snr_db[None]))
         used = _used(rate, self.jscc.max_uses, self.jscc.token_frames)
-        symbols = scaled(latents, used, self.model.power_told(target_snr_db[0]))
+        symbols = scaled(latents, used, self.model.power_constraint(target_snr_db[0]))
         return torch.view_as_real(symbols)[0, 0], *new_states
 
 
@@ -101,7 +100,7 @@ class DecoderStep(Step):
     Where the decoder looks ahead they are those of the token before.
     """
 
-    def __init__(self, model: SpiJscc) -> None:
+    def __init__(self, model: SpiCodec) -> None:
         super().__init__()
         self.model, self.jscc = model, model.jscc_decoder
         uses = self.jscc.max_uses
@@ -116,8 +115,8 @@ class DecoderStep(Step):
             Port("features", (model.config.token_frames, NUM_FREE), torch.float32, "feature rows, columns 0..19"),
         )
         with torch.no_grad():
-            planes = torch.zeros(1, 1, self.jscc.linear.in_features)
-            *_, states = model.decoded(planes, planes.new_zeros(1, 1, self.jscc.CONDITIONS))
+            inputs = torch.zeros(1, 1, self.jscc.linear.in_features)
+            *_, states = model.decode_image(inputs, inputs.new_zeros(1, 1, self.jscc.CONDITIONS))
         self.states = _state_ports(states)
 
     def forward(
@@ -127,13 +126,9 @@ class DecoderStep(Step):
         known = ChannelState(torch.view_as_complex(gain[None, None]), noise_variance[None], erased[None])
         everything = Received(torch.view_as_complex(received[None, None]), RATES[-1], known, self.jscc.token_frames)
         used = _used(rate, self.jscc.max_uses, self.jscc.token_frames)
-        front = equalise(everything, used)
-        planes = self.jscc.planes(*parts(front, used, self.model.power), front.reliability)
-        conditions = torch.cat(
-            (snr_inputs(front.snr_db, planes), rate_inputs(rate, planes), erased[None, :, None].to(planes.dtype)),
-            dim=-1,
-        )
-        image, _, new_states = self.model.decoded(planes, conditions, states)
+        estimates = replace(SymbolBottleneck().estimates(everything, self.model.power, used), rates=rate)
+        inputs, conditions = self.jscc.decoder_inputs(estimates)
+        image, _, new_states = self.model.decode_image(inputs, conditions, states)
         return self.model.image.to_features(image)[0], *new_states
 
 
@@ -180,7 +175,7 @@ class VocoderFrame(Step):
         return sound[0].clamp(-1.0, 1.0), seen[:, -PRIMING_ROWS:], *vars(state).values()
 
 
-def codec_and_vocoder_steps(codec: SpiJscc, vocoder: FARGAN) -> dict[str, Step]:
+def codec_and_vocoder_steps(codec: SpiCodec, vocoder: FARGAN) -> dict[str, Step]:
     """All steps by the name of their graph, in evaluation mode."""
     steps: dict[str, Step] = {
         "encoder": EncoderStep(codec),

@@ -1,20 +1,24 @@
 """The hash bottleneck: tokens to ordered bits and soft bits to tokens."""
 
-from aether_lite.hash.bottleneck import KINDS, HashBottleneck, HashKind, checked_kind, sharpness_at, signs
-from aether_lite.hash.mapping import BIT_RATES, HashDecoder, HashEncoder, checked_bit_rate
+from aether_lite.hash.bottleneck import (
+    BIT_RATES,
+    DEFAULT_BIT_RATE,
+    BitBottleneck,
+    checked_bit_rate,
+    hard_bits,
+    on_sphere,
+    signs,
+)
 from aether_lite.hash.penalties import PENALTIES, HashPenalties
 
 __all__ = [
     "BIT_RATES",
-    "KINDS",
+    "DEFAULT_BIT_RATE",
     "PENALTIES",
-    "HashBottleneck",
-    "HashDecoder",
-    "HashEncoder",
-    "HashKind",
+    "BitBottleneck",
     "HashPenalties",
     "checked_bit_rate",
-    "checked_kind",
-    "sharpness_at",
+    "hard_bits",
+    "on_sphere",
     "signs",
 ]

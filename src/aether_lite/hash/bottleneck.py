@@ -1,83 +1,76 @@
-"""One bit per latent dimension: thresholds at zero, with a gradient for training.
+"""Bottleneck of a codec of bits: one bit per latent, soft bits to estimates of latents.
 
-Latents are real and ordered; the bit of a dimension is b = +1 where z >= 0 and -1 elsewhere, always, whatever the
-kind. Nothing of a batch, a clip or a running average enters it. For training the d latents of a token are scaled to
-u = sqrt(d) z / |z| (:func:`on_sphere`), which changes no bit: without it gradients through a threshold let latents grow
-without bound (docs/experiments.md). The kinds differ in training alone:
+The n_max complex latents of the mapping are 2 n_max real ones here, b = +1 where z >= 0 and -1 elsewhere, always: no
+statistics of a batch, a clip or a running average enter. The encoder is blind, so the bits of a lower rate are the
+first ones of a higher rate. For training the d latents of a token are scaled to u = sqrt(d) z / |z|
+(:func:`on_sphere`), which changes no bit (without it gradients through a threshold let latents grow without bound), and
+the gradient passes straight through a saturating curve, db/du = 1 - tanh(u)^2.
 
-=============  ===========================  ========================================================================
-kind           forward in training          gradient
-=============  ===========================  ========================================================================
-``sign``       the bit                      db/du = 1 - tanh(u)^2: straight through a saturating curve
-``tanh``       tanh(k u), k rises by step   its own; k goes from 1 to 10, so that the values become bits
-``spherical``  the bit                      db/du = 1: the code point sign(u) / sqrt(d) of binary spherical
-                                            quantisation, straight through, scaled to +1 and -1
-=============  ===========================  ========================================================================
+The decoder sees a pair of soft bits as it would a QPSK symbol of unit energy after the MMSE equaliser (the soft bit
+*is* the MMSE estimate of the bit), with the mean s^2 of the pair as its reliability. The quality of a token is the SNR
+at which an MMSE estimate has the same mean reliability rho, that is rho / (1 - rho).
 
-Sources: Y. Bengio, N. Leonard, A. Courville, "Estimating or propagating gradients through stochastic neurons"
-(arXiv:1308.3432); Z. Cao et al., "HashNet: deep learning to hash by continuation" (ICCV 2017, arXiv:1702.00758);
-Y. Zhao, Y. Xiong, P. Kraehenbuehl, "Image and video tokenization with binary spherical quantization"
-(arXiv:2406.07548).
+Source: Y. Bengio, N. Leonard, A. Courville, "Estimating or propagating gradients through stochastic neurons"
+(arXiv:1308.3432).
 """
 
 from __future__ import annotations
 
 import math
-from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from aether_lite.errors import AetherError
+from aether_lite.jscc.mapping import SNR_RANGE_DB, Estimates
+from aether_lite.payload import Bits, ReceivedBits, widest_token
 
-HashKind = Literal["sign", "tanh", "spherical"]
-KINDS: tuple[HashKind, ...] = get_args(HashKind)
+BIT_RATES = (300, 600, 1200, 2400)
+"""Bit rates [bit/s] that one set of weights serves: 24, 48, 96 and 192 bits of a token of 80 ms."""
+DEFAULT_BIT_RATE = 600  # bit/s
+BITS_PER_SYMBOL = 2  # real latents in a complex one
 
-FIRST_SHARPNESS = 1.0  # k at step 0
-LAST_SHARPNESS = 10.0  # k once annealed: tanh(10 z) is a bit within 1 % for |z| > 0.27
-
-
-def checked_kind(kind: str) -> HashKind:
-    """The kind itself; an unknown one is a stated error."""
-    for known in KINDS:
-        if kind == known:
-            return known
-    raise AetherError(f"hash kind must be one of {', '.join(KINDS)}, not {kind!r}")
+_LEAST_NOISE = 10 ** (-SNR_RANGE_DB[1] / 10)
+_LEAST_SIGNAL = 10 ** (SNR_RANGE_DB[0] / 10)
 
 
-def sharpness_at(step: int, anneal_steps: int) -> float:
-    """k of the ``tanh`` kind at a step: a geometric rise over ``anneal_steps`` steps, then constant."""
-    progress = min(step / anneal_steps, 1.0) if anneal_steps > 0 else 1.0
-    return float(FIRST_SHARPNESS * (LAST_SHARPNESS / FIRST_SHARPNESS) ** progress)
+def checked_bit_rate(rate: int) -> int:
+    """``rate`` [bit/s] if a hash codec serves it; else a stated error."""
+    if rate not in BIT_RATES:
+        raise AetherError(f"bit rate {rate} bit/s is not one of {', '.join(map(str, BIT_RATES))}")
+    return int(rate)
 
 
-class HashBottleneck(nn.Module):
-    """Scaled latents to bits; has no weights.
+class BitBottleneck:
+    """One bit per latent."""
 
-    Args:
-        kind: gradient of training, one of :data:`KINDS`.
+    unit = Bits.unit
+    rates = BIT_RATES
+    default_rate = DEFAULT_BIT_RATE
+    received = ReceivedBits
 
-    Attributes:
-        sharpness: k of the ``tanh`` kind; set by the trainer (:func:`sharpness_at`), without effect on any other kind.
-    """
+    def send(self, latents: Tensor, rate: int | Tensor, token_frames: int, power: Tensor | None = None) -> Bits:
+        """Bits of latents ``[B, K, 2 n_max]`` at ``rate`` [bit/s], an int, or ``[B] int64``; bits have no power."""
+        n = widest_token(rate, token_frames)
+        first = Bits(hard_bits(latents.float())[..., :n], rate, token_frames)
+        return Bits(first.values * first.used, rate, token_frames)
 
-    def __init__(self, kind: HashKind = "sign") -> None:
-        super().__init__()
-        self.kind = checked_kind(kind)
-        self.sharpness = LAST_SHARPNESS
+    def estimates(self, received: ReceivedBits, power: Tensor | None = None) -> Estimates:
+        """Estimates of the latents: soft bits in pairs."""
+        used, erased = received.used, received.erased
+        soft = received.values.masked_fill(~used | erased[:, :, None], 0)
+        pairs = torch.unflatten(soft, -1, (-1, BITS_PER_SYMBOL))
+        first, second = (pairs / math.sqrt(BITS_PER_SYMBOL)).unbind(-1)
+        reliability = pairs.detach().square().mean(-1)
+        quality = quality_db(soft.detach(), used)
+        return Estimates(first, second, reliability, quality, received.rates / BITS_PER_SYMBOL, erased)
 
-    def forward(self, latents: Tensor) -> Tensor:
-        """Bits ``[..., d]``, +1 or -1, of latents ``[..., d]``.
 
-        In training mode they carry the gradient of the kind, and the kind ``tanh`` gives values between -1 and 1.
-        """
-        if not self.training:
-            return signs(latents)
-        if self.kind == "tanh":
-            return torch.tanh(self.sharpness * latents)
-        smooth = torch.tanh(latents) if self.kind == "sign" else latents
-        return signs(latents) + (smooth - smooth.detach())
+def hard_bits(latents: Tensor) -> Tensor:
+    """Bits ``[..., d]``, +1 or -1, of latents ``[..., d]``, with the gradient of training."""
+    smooth = torch.tanh(on_sphere(latents))
+    return signs(latents) + (smooth - smooth.detach())
 
 
 def on_sphere(latents: Tensor) -> Tensor:
@@ -89,3 +82,10 @@ def signs(latents: Tensor) -> Tensor:
     """+1 where a latent is at least 0, -1 elsewhere; no gradient."""
     one = torch.ones((), dtype=latents.dtype, device=latents.device)
     return torch.where(latents.detach() >= 0, one, -one)
+
+
+def quality_db(soft: Tensor, used: Tensor) -> Tensor:
+    """``[B, K]``: rho / (1 - rho) [dB] of the mean reliability rho = mean s^2 of every token's bits, -10..30 dB."""
+    rho = soft.square().sum(-1) / used.sum(-1).clamp(min=1)
+    ratio = rho / (1 - rho).clamp_min(_LEAST_NOISE)
+    return 10 * torch.log10(ratio.clamp_min(_LEAST_SIGNAL))

@@ -38,18 +38,14 @@ class LinearPath(nn.Module):
         made: Tensor = self.down(patches(image, self.token_frames))
         return made
 
-    def image(self, planes: Tensor) -> Tensor:
-        """Normalised image ``[B, F, 20]`` of the decoder's planes ``[B, K, 3 n_max]``; reliabilities are not read."""
-        made: Tensor = self.up(torch.unflatten(planes, -1, (-1, 3))[..., :2].flatten(-2))
-        return made.reshape(planes.shape[0], -1, NUM_ROWS)
+    def image(self, inputs: Tensor) -> Tensor:
+        """Normalised image ``[B, F, 20]`` of the decoder's inputs ``[B, K, 3 n_max]``; reliabilities are not read."""
+        made: Tensor = self.up(torch.unflatten(inputs, -1, (-1, 3))[..., :2].flatten(-2))
+        return made.reshape(inputs.shape[0], -1, NUM_ROWS)
 
     @torch.no_grad()
-    def fit(self, image: SpeechImage, features: Tensor) -> Tensor:
-        """Set both matrices from ``features [B, F, 20]`` of whole tokens (training data); ``up`` takes unit latents.
-
-        Returns:
-            Mean squares ``[2 n_max]`` of the latents that ``down`` gives.
-        """
+    def fit(self, image: SpeechImage, features: Tensor) -> None:
+        """Set both matrices from ``features [B, F, 20]`` of whole tokens (training data); ``up`` takes unit latents."""
         tokens = image(features).double().reshape(-1, self.down.in_features)
         metric = image.scale.double().clone()
         metric[PITCH] *= PITCH_METRIC
@@ -64,4 +60,3 @@ class LinearPath(nn.Module):
         up[:, :kept] = (basis / metric[:, None] * variance.sqrt()).to(up)
         self.down.weight.copy_(down)
         self.up.weight.copy_(up)
-        return self.latents(image(features)).square().mean((0, 1))

@@ -1,28 +1,66 @@
-"""Tokens to ordered complex symbols and back.
+"""Networks between tokens and ordered latents, the same for codecs of symbols and of bits.
 
-The encoder maps every token to ``n_max`` ordered latent symbols; a rate sends a prefix of them under the power
-constraint of :mod:`aether_lite.jscc.power`. The latents do not depend on the rate, so any prefix of a stream is
-the stream of a lower rate (up to one positive gain per token). The decoder is told the rate, the receiver's SNR
-estimate, the reliability of every symbol and which tokens are lost.
+The encoder maps every token to 2 n_max ordered real latents: pairs are the I and Q of complex symbols, or each is one
+bit. A rate sends a prefix; the latents do not depend on the rate, so any prefix of a stream is the stream of a lower
+rate (of symbols: up to one positive gain per token). The decoder is conditioned (FiLM: feature-wise scale and shift) on
+the receiver's SNR estimate, the rate and which tokens are erased, and sees the reliability of every pair.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aether_lite.jscc.conditioning import FiLM, rate_inputs, snr_inputs
-from aether_lite.jscc.equaliser import equalise, parts
-from aether_lite.jscc.power import scaled
-from aether_lite.payload import Received, Symbols, elements_per_token, widest_token
+from aether_lite.payload import elements_per_token
 
 RATES = (150, 300, 500, 600, 700, 1000, 1200)
 """Payload rates [uses/s] that one set of weights serves."""
+SNR_RANGE_DB = (-10.0, 30.0)  # SNRs outside it are clamped before the networks see them
+REFERENCE_RATE = 600.0  # uses/s whose logarithm is the zero of the rate input
+
+
+def snr_inputs(snr_db: Tensor | None, like: Tensor) -> Tensor:
+    """``[B, K, 2]``: SNR / 10 dB and a flag that it is known; zeros where it is not (None or NaN).
+
+    Args:
+        snr_db: ``[B, K]`` [dB] or None.
+        like: ``[B, K, ...]``, gives shape, dtype and device.
+    """
+    if snr_db is None:
+        return like.new_zeros(*like.shape[:2], 2)
+    known = torch.isfinite(snr_db)
+    value = torch.nan_to_num(snr_db.clamp(*SNR_RANGE_DB)) / 10
+    value = torch.where(known, value, torch.zeros_like(value))
+    return torch.stack((value, known.to(value.dtype)), dim=-1).to(like.dtype)
+
+
+class FiLM(nn.Module):
+    """``x * (1 + scale) + shift`` with scale and shift from a small network of the conditions; starts as identity.
+
+    Args:
+        conditions: number of condition values per token.
+        width: features to modulate.
+    """
+
+    def __init__(self, conditions: int, width: int, hidden: int = 32) -> None:
+        super().__init__()
+        self.inner = nn.Linear(conditions, hidden)
+        self.outer = nn.Linear(hidden, 2 * width)
+        nn.init.zeros_(self.outer.weight)
+        nn.init.zeros_(self.outer.bias)
+
+    def forward(self, x: Tensor, conditions: Tensor) -> Tensor:
+        """``x [B, K, width]``, ``conditions [B, K, C]``."""
+        scale, shift = self.outer(F.silu(self.inner(conditions))).chunk(2, dim=-1)
+        modulated: Tensor = x * (1 + scale) + shift
+        return modulated
 
 
 class MappingEncoder(nn.Module):
-    """Tokens ``[B, K, width]`` to ordered latents: what symbols and bits have in common.
+    """Tokens ``[B, K, width]`` to ordered latents.
 
     Args:
         width: token width.
@@ -38,7 +76,7 @@ class MappingEncoder(nn.Module):
         self.linear = nn.Linear(width, 2 * self.max_uses)
         self.contract = nn.Linear(2 * width, 2 * self.max_uses, bias=False)
 
-    def real_latents(self, tokens: Tensor, target_snr_db: Tensor | None = None) -> Tensor:
+    def forward(self, tokens: Tensor, target_snr_db: Tensor | None = None) -> Tensor:
         """All ordered latents ``[B, K, 2 n_max]``.
 
         Args:
@@ -46,32 +84,32 @@ class MappingEncoder(nn.Module):
             target_snr_db: ``[B, K]`` Es/N0 the link is designed for [dB]; None (or NaN) encodes blind.
         """
         conditioned = self.film(tokens, snr_inputs(target_snr_db, tokens))
-        flat: Tensor = self.linear(conditioned) + self.contract(F.silu(self.expand(conditioned)))
-        return flat
+        latents: Tensor = self.linear(conditioned) + self.contract(F.silu(self.expand(conditioned)))
+        return latents
 
 
-class JsccEncoder(MappingEncoder):
-    """Tokens ``[B, K, width]`` to symbols of nominal power 1."""
+@dataclass(frozen=True)
+class Estimates:
+    """Received payload behind the receiver's front end, in pairs of latents.
 
-    def paired(self, real_latents: Tensor) -> Tensor:
-        """Latents ``[B, K, 2 n_max]`` in pairs, ``[B, K, n_max] complex64``: symbols before the power constraint."""
-        return torch.view_as_complex(real_latents.reshape(*real_latents.shape[:2], self.max_uses, 2))
+    Attributes:
+        first, second: ``[B, K, n]``, estimates of the two latents of every pair.
+        reliability: ``[B, K, n]``, 0 (nothing known) .. 1 (noise-free).
+        snr_db: ``[B, K]``, quality of the token as Es/N0 [dB]; None (or NaN) where unknown.
+        rates: ``[B]`` [uses/s].
+        erased: ``[B, K] bool``.
+    """
 
-    def symbols(self, real_latents: Tensor, rate: int | Tensor, power: Tensor | None = None) -> Symbols:
-        """What is sent of latents ``[B, K, 2 n_max]``.
-
-        Args:
-            rate: [uses/s], an int, or ``[B] int64`` for mixed ones.
-            power: mean squares ``[2 n_max]`` of the latents, for the power constraint ``session``; None for ``token``.
-        """
-        latent = self.paired(real_latents)
-        widest = widest_token(rate, self.token_frames)
-        sent = Symbols(latent[..., :widest], rate, self.token_frames)
-        return Symbols(scaled(sent.values, sent.used, power), rate, self.token_frames)
+    first: Tensor
+    second: Tensor
+    reliability: Tensor
+    snr_db: Tensor | None
+    rates: Tensor
+    erased: Tensor
 
 
 class MappingDecoder(nn.Module):
-    """Estimates of the latents, and what is known of them, to tokens ``[B, K, width]``.
+    """Decoder inputs, and the conditions of the channel, to tokens ``[B, K, width]``.
 
     Args:
         width: token width.
@@ -91,40 +129,17 @@ class MappingDecoder(nn.Module):
         self.contract = nn.Linear(2 * width, width, bias=False)
         self.film_token = FiLM(self.CONDITIONS, width)
 
-    def planes(self, first: Tensor, second: Tensor, reliability: Tensor) -> Tensor:
-        """Estimates of a pair's two latents and its reliability, each ``[B, K, n]``, as inputs ``[B, K, 3 n_max]``."""
-        batch, count, n = first.shape
-        planes = torch.stack((first, second, reliability), dim=-1)
-        planes = F.pad(planes, (0, 0, 0, self.max_uses - n)).reshape(batch, count, -1)
-        return planes.to(self.linear.weight.dtype)
+    def decoder_inputs(self, estimates: Estimates) -> tuple[Tensor, Tensor]:
+        """Inputs ``[B, K, 3 n_max]`` (two estimates and their reliability a pair) and conditions ``[B, K, 4]``."""
+        batch, count, n = estimates.first.shape
+        stacked = torch.stack((estimates.first, estimates.second, estimates.reliability), dim=-1)
+        inputs = F.pad(stacked, (0, 0, 0, self.max_uses - n)).reshape(batch, count, -1).to(self.linear.weight.dtype)
+        rates = torch.log2(estimates.rates.to(inputs) / REFERENCE_RATE)[:, None, None].expand(batch, count, 1)
+        conditions = (snr_inputs(estimates.snr_db, inputs), rates, estimates.erased[..., None].to(inputs.dtype))
+        return inputs, torch.cat(conditions, dim=-1)
 
-    def tokens(self, planes: Tensor, conditions: Tensor) -> Tensor:
-        """Tokens of ``planes [B, K, 3 n_max]`` under ``conditions [B, K, 4]``."""
-        hidden = self.film_hidden(self.expand(planes), conditions)
-        tokens: Tensor = self.film_token(self.linear(planes) + self.contract(F.silu(hidden)), conditions)
+    def forward(self, inputs: Tensor, conditions: Tensor) -> Tensor:
+        """Tokens of inputs ``[B, K, 3 n_max]`` under ``conditions [B, K, 4]``."""
+        hidden = self.film_hidden(self.expand(inputs), conditions)
+        tokens: Tensor = self.film_token(self.linear(inputs) + self.contract(F.silu(hidden)), conditions)
         return tokens
-
-
-class JsccDecoder(MappingDecoder):
-    """Received symbols and channel state to tokens ``[B, K, width]``."""
-
-    def inputs(self, received: Received, power: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """What :meth:`tokens` takes: planes ``[B, K, 3 n_max]`` and conditions ``[B, K, 4]`` of what was received.
-
-        Args:
-            power: mean squares ``[2 n_max]`` of the latents, where known; the planes then hold posterior means.
-        """
-        batch = received.values.shape[0]
-        used = Symbols(received.values, received.rate, received.token_frames).used
-        front = equalise(received, used)
-        planes = self.planes(*parts(front, used, power), front.reliability)
-        rates = torch.as_tensor(received.rate, device=planes.device).expand(batch)
-        conditions = torch.cat(
-            (
-                snr_inputs(front.snr_db, planes),
-                rate_inputs(rates, planes),
-                received.state.erased[..., None].to(planes.dtype),
-            ),
-            dim=-1,
-        )
-        return planes, conditions

@@ -1,21 +1,20 @@
-"""The power constraint: nominal symbol energy Es = 1.
+"""Power constraint of symbols: nominal symbol energy Es = 1.
 
 Latent symbols are ordered; a rate sends the first n of a token, scaled in one of two ways.
 
-``token``: the mean energy of every token that is sent is exactly 1::
+``token``, per-token power: the mean energy of every token that is sent is exactly 1::
 
     x_j = z_j * sqrt(n / sum_{i < n} |z_i|^2),   j = 0 .. n - 1
 
-``session``: the mean energy over speech is 1. The scale is a constant of the rate, from mean squares of the latents
-that were measured on speech and are part of the checkpoint; a token with little to say costs less::
+``session``, long-term average power: the mean energy over speech is 1. The scale is a constant of the rate, from mean
+squares of the latents that were measured on speech and are part of the checkpoint; a token with little to say costs
+less::
 
     x_j = z_j * sqrt(n / sum_{i < n} E|z_i|^2)
 
 Either scale is one positive number, so a prefix of a faster stream differs from the slower stream in that number
-alone. It is never taken over a clip or a batch.
-
-An encoder that is told the SNR it sends for has other latents, so the mean squares are measured for told SNRs too: the
-mean energy is 1 for every link by itself, not only for all of them together.
+alone. It is never taken over a clip or a batch. An encoder with a target SNR has other latents, so the mean squares are
+measured for a grid of target SNRs too: the mean energy is 1 for every link by itself.
 """
 
 from __future__ import annotations
@@ -31,25 +30,18 @@ from aether_lite.errors import AetherError
 POWERS = ("token", "session")
 """Power constraints a codec may have."""
 ENERGY_FLOOR = 1e-9  # keeps the gradient finite for an all-zero token
-TOLD_SNRS_DB = tuple(range(-10, 31, 4))
-"""Told SNRs [dB] for which mean squares are measured; between them their logarithms are interpolated."""
-_TOLD_STEP_DB = 4.0
+TARGET_SNRS_DB = tuple(range(-10, 31, 4))
+"""Target SNRs [dB] for which mean squares are measured; between them their logarithms are interpolated."""
+_TARGET_STEP_DB = 4.0
 _FOLLOW = 0.98  # decay of the running mean squares while training
-
-
-def checked_power(power: str) -> str:
-    """``power`` if it is a known constraint; else a stated error."""
-    if power not in POWERS:
-        raise AetherError(f"power constraint {power!r} is not one of {', '.join(POWERS)}")
-    return power
 
 
 class LatentPower(nn.Module):
     """Mean squares of the real latents over speech: constants of the checkpoint.
 
-    Buffer ``values [2 n_max]`` is of the blind encoder, ``told [11, 2 n_max]`` of one that is told each of
-    :data:`TOLD_SNRS_DB`; NaN until they are measured. While training ``values`` follow the batches, told items among
-    them; at the end both are measured.
+    Buffer ``values [2 n_max]`` is of the blind encoder, ``told [11, 2 n_max]`` of one with each of
+    :data:`TARGET_SNRS_DB`; NaN until they are measured. While training ``values`` follow the batches, items with a
+    target among them; at the end both are measured.
 
     Args:
         latents: real latents per token, 2 n_max.
@@ -66,36 +58,33 @@ class LatentPower(nn.Module):
         super().__init__()
         self.total: Callable[[Tensor], Tensor] = _alone
         self.register_buffer("values", torch.ones(latents))
-        self.register_buffer("told", torch.full((len(TOLD_SNRS_DB), latents), torch.nan))
-        self.register_buffer("grid_db", torch.tensor(TOLD_SNRS_DB, dtype=torch.float32), persistent=False)
+        self.register_buffer("told", torch.full((len(TARGET_SNRS_DB), latents), torch.nan))
+        self.register_buffer("grid_db", torch.tensor(TARGET_SNRS_DB, dtype=torch.float32), persistent=False)
 
     @torch.no_grad()
-    def set(self, values: Tensor) -> None:
-        """Take measured mean squares ``[2 n_max]`` of the blind encoder."""
+    def set(self, values: Tensor, told: Sequence[Tensor] = ()) -> None:
+        """Take measured mean squares ``[2 n_max]`` of the blind encoder, and for each of :data:`TARGET_SNRS_DB`."""
         self.values.copy_(values.clamp_min(ENERGY_FLOOR))
+        if told:
+            self.told.copy_(torch.stack(list(told)).clamp_min(ENERGY_FLOOR))
 
-    @torch.no_grad()
-    def set_told(self, told: Sequence[Tensor]) -> None:
-        """Take measured mean squares ``[2 n_max]`` for each of :data:`TOLD_SNRS_DB`."""
-        self.told.copy_(torch.stack(list(told)).clamp_min(ENERGY_FLOOR))
-
-    def check_told(self) -> None:
-        """Refuse constants that :meth:`at` cannot be asked for.
+    def check_targets(self) -> None:
+        """Refuse constants that :meth:`at` cannot interpolate.
 
         Raises:
-            AetherError: they were never measured for told SNRs.
+            AetherError: they were never measured for target SNRs.
         """
         if bool(torch.isnan(self.told).any()):
             raise AetherError(
-                "this codec's power was never measured for told SNRs: encode without a target SNR, or measure it by "
+                "this codec's power was never measured for target SNRs: encode without a target SNR, or measure it by "
                 "training/calibrate_power.py"
             )
 
     def at(self, target_snr_db: Tensor) -> Tensor:
-        """Mean squares ``[..., 2 n_max]`` of an encoder told ``target_snr_db [...]`` [dB]; NaN: blind."""
+        """Mean squares ``[..., 2 n_max]`` of an encoder with ``target_snr_db [...]`` [dB]; NaN: blind."""
         known = torch.isfinite(target_snr_db)
-        place = torch.nan_to_num(target_snr_db.clamp(TOLD_SNRS_DB[0], TOLD_SNRS_DB[-1]))
-        shares = (1 - (place[..., None] - self.grid_db).abs() / _TOLD_STEP_DB).clamp_min(0)
+        place = torch.nan_to_num(target_snr_db.clamp(TARGET_SNRS_DB[0], TARGET_SNRS_DB[-1]))
+        shares = (1 - (place[..., None] - self.grid_db).abs() / _TARGET_STEP_DB).clamp_min(0)
         return torch.where(known[..., None], torch.exp(shares @ torch.log(self.told)), self.values)
 
     def followed(self, latents: Tensor) -> Tensor:
@@ -114,41 +103,26 @@ class LatentPower(nn.Module):
         super()._load_from_state_dict({f"{prefix}told": self.told, **state_dict}, prefix, *rest)
 
 
-def normalise_prefix(latent: Tensor, used: Tensor) -> Tensor:
-    """Scale the used prefix of every token to mean energy 1 and zero the rest.
-
-    Args:
-        latent: ``[B, K, n] complex``.
-        used: ``[B, 1, n] bool``, the prefix that is sent.
-    """
-    kept = _kept(latent, used)
-    energy = (kept.real.square() + kept.imag.square()).sum(-1, keepdim=True)
-    count = used.sum(-1, keepdim=True).to(energy.dtype)
-    return kept * torch.sqrt(count / (energy + ENERGY_FLOOR))
-
-
-def scale_prefix(latent: Tensor, used: Tensor, power: Tensor) -> Tensor:
-    """Scale the used prefix by the constant that gives it mean energy 1 over speech, and zero the rest.
-
-    Args:
-        latent: ``[B, K, n] complex``.
-        used: ``[B, 1, n] bool``, the prefix that is sent.
-        power: mean squares of the real latents ``[2 n_max]``.
-    """
-    each = first_pairs(power, latent.shape[-1]).sum(-1)
-    count = used.sum(-1, keepdim=True).to(each.dtype)
-    energy = (each * used).sum(-1, keepdim=True)
-    return _kept(latent, used) * torch.sqrt(count / (energy + ENERGY_FLOOR))
-
-
 def first_pairs(power: Tensor, n: int) -> Tensor:
     """Mean squares ``[n, 2]`` of the two parts of the first n latent symbols, of those of all ``[2 n_max]``."""
     return power[: 2 * n].reshape(n, 2)
 
 
 def scaled(latent: Tensor, used: Tensor, power: Tensor | None) -> Tensor:
-    """The symbols sent: :func:`scale_prefix` by the constants, or :func:`normalise_prefix` where there are none."""
-    return normalise_prefix(latent, used) if power is None else scale_prefix(latent, used, power)
+    """Symbols that are sent: the used prefix of every token at mean energy 1, and zero beyond.
+
+    Args:
+        latent: ``[B, K, n] complex``.
+        used: ``[B, 1, n] bool``, the prefix that is sent.
+        power: mean squares of the real latents ``[2 n_max]``, for a mean of 1 over speech; None for 1 in every token.
+    """
+    kept = torch.where(used, latent, torch.zeros((), dtype=latent.dtype, device=latent.device))
+    if power is None:
+        energy = (kept.real.square() + kept.imag.square()).sum(-1, keepdim=True)
+    else:
+        energy = (first_pairs(power, latent.shape[-1]).sum(-1) * used).sum(-1, keepdim=True)
+    count = used.sum(-1, keepdim=True).to(energy.dtype)
+    return kept * torch.sqrt(count / (energy + ENERGY_FLOOR))
 
 
 def papr_db(values: Tensor) -> float:
@@ -177,7 +151,3 @@ def _mean(value: Tensor, total: Callable[[Tensor], Tensor]) -> Tensor:
 
 def _alone(value: Tensor) -> Tensor:
     return value
-
-
-def _kept(latent: Tensor, used: Tensor) -> Tensor:
-    return torch.where(used, latent, torch.zeros((), dtype=latent.dtype, device=latent.device))

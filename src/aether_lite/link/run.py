@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from aether_lite.codec import Codec, HashCodec
+from aether_lite.codec import Codec
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME
 from aether_lite.jscc import papr_db
@@ -42,7 +42,7 @@ class LinkInput:
     extraction_s: float = 0.0
 
     @classmethod
-    def of_speech(cls, codec: Codec | HashCodec, speech: ArrayLike | Tensor) -> LinkInput:
+    def of_speech(cls, codec: Codec, speech: ArrayLike | Tensor) -> LinkInput:
         """Features of conditioned speech ``[N]`` at 16 kHz; F = floor(N / 160), at least 1."""
         start = time.perf_counter()
         given = torch.as_tensor(speech)
@@ -120,7 +120,7 @@ class LinkResult:
 
 
 def run_link(
-    codec: Codec | HashCodec,
+    codec: Codec,
     source: LinkInput | ArrayLike | Tensor,
     config: LinkConfig,
     *,
@@ -134,8 +134,8 @@ def run_link(
         source: speech ``[N]`` in [-1, 1] at 16 kHz, features ``[F, 20 or more]`` (a last part token is filled up), or
             a :class:`LinkInput`.
         config: the channel and its options.
-        refine: steps of refinement at the encoder (:mod:`aether_lite.codec.search`); 0 for none. For symbols it needs
-            ``config.target_snr_db``.
+        refine: steps of refinement at the encoder (:mod:`aether_lite.codec.refinement`); 0 for none. For symbols it
+            needs ``config.target_snr_db``.
         progress: called as each step begins.
 
     Raises:
@@ -143,7 +143,7 @@ def run_link(
     """
     begin = progress or (lambda step: None)
     given = source if isinstance(source, LinkInput) else _input(codec, torch.as_tensor(source))
-    of_bits = isinstance(codec, HashCodec)
+    of_bits = codec.unit == "bit/s"
     if of_bits != (config.unit == "bit/s"):
         own, other = ("bits", "symbols") if of_bits else ("symbols", "bits")
         raise AetherError(f"a codec of {own} cannot use a link of {other} ({config.describe()})")
@@ -155,18 +155,19 @@ def run_link(
     received, air = config.carry(sent)
     begin("decoding")
     start = time.perf_counter()
-    decoded = codec.decode_features(received)[0]  # type: ignore[arg-type]
+    decoded = codec.decode_features(received)[0]
     decode_s = time.perf_counter() - start
     features = given.features[: given.frames, : decoded.shape[1]]
     return LinkResult(config, sent, received, air, features, decoded, encode_s, decode_s)
 
 
-def _input(codec: Codec | HashCodec, source: Tensor) -> LinkInput:
+def _input(codec: Codec, source: Tensor) -> LinkInput:
     return LinkInput.of_speech(codec, source) if source.ndim == 1 else LinkInput(source, len(source))
 
 
-def _encoded(codec: Codec | HashCodec, given: LinkInput, config: LinkConfig, refine: int) -> Symbols | Bits:
-    if isinstance(codec, HashCodec):
-        return codec.encode_features(given.features[None], config.rate, refine)
-    speech = None if given.speech is None else given.speech[None]
-    return codec.encode_features(given.features[None], config.rate, config.target_snr_db, refine, speech)
+def _encoded(codec: Codec, given: LinkInput, config: LinkConfig, refine: int) -> Symbols | Bits:
+    speech = None if given.speech is None or codec.unit == "bit/s" else given.speech[None]
+    sent: Symbols | Bits = codec.encode_features(
+        given.features[None], config.rate, config.target_snr_db, refine, speech
+    )
+    return sent

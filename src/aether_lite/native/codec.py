@@ -15,8 +15,8 @@ import numpy as np
 from aether_lite.features import layout
 from aether_lite.features.layout import CORRELATION_MAX, NUM_FREE, PITCH, PITCH_MAX, VOICING
 from aether_lite.native.primitives import cached, called, compiled, product, sigmoid, tanh
-from aether_lite.spi import encoder
-from aether_lite.spi.encoder import PYRAMID_ROWS
+from aether_lite.spi import pyramid
+from aether_lite.spi.pyramid import PYRAMID_ROWS
 
 NORM_EPSILON = np.finfo(np.float32).eps  # of nn.RMSNorm where none is given
 ROW_PADDING = 1
@@ -176,7 +176,7 @@ def normalised(tokens):  # type: ignore[no-untyped-def]
 
 @compiled
 def modulated(w, layer, tokens, conditions):  # type: ignore[no-untyped-def]
-    """:class:`aether_lite.jscc.conditioning.FiLM`, of two layers; a new array."""
+    """:class:`aether_lite.jscc.mapping.FiLM`, of two layers; a new array."""
     called()
     width = tokens.shape[1]
     hidden = dense(w, layer, w.places[layer + 1, 2], conditions)
@@ -215,14 +215,14 @@ def _kernel_rows(rows):  # type: ignore[no-untyped-def]
     return 3 if rows == PYRAMID_ROWS[2] else 4
 
 
-@cached(encoder, layout)
+@cached(pyramid, layout)
 def encode_token(w, features, conditions, state):  # type: ignore[no-untyped-def]
     """Latents ``[1, 2 n_max]`` of one token.
 
     Args:
         w: :class:`~aether_lite.native.codec_weights.StepWeights` of an encoder.
         features: ``[frames, 20] float32``.
-        conditions: ``[1, 2] float32``, as :func:`aether_lite.jscc.conditioning.snr_inputs` makes them.
+        conditions: ``[1, 2] float32``, as :func:`aether_lite.jscc.mapping.snr_inputs` makes them.
         state: ``[M] float32``.
     """
     layer = SIZE.first_layer
@@ -271,7 +271,7 @@ def _swapped(value, state):  # type: ignore[no-untyped-def]
     return waited
 
 
-@cached(encoder, layout)
+@cached(pyramid, layout)
 def decode_token(w, planes, conditions, state):  # type: ignore[no-untyped-def]
     """Features ``[frames, 20]`` of one token.
 

@@ -16,10 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from aether_lite.codec.model import SpeechImageCodec
-from aether_lite.jscc.conditioning import FiLM
+from aether_lite.codec.model import SpiCodec
+from aether_lite.jscc.mapping import FiLM
 from aether_lite.native.matrices import pack_matrices, plain_array
-from aether_lite.spi import SpiDecoder, SpiEncoder
 from aether_lite.spi.image import SpeechImage
 from aether_lite.spi.layers import ResidualConv, TokenBlock
 
@@ -60,9 +59,9 @@ class StepWeights(NamedTuple):
 
 
 @torch.no_grad()
-def pack_encoder(model: SpeechImageCodec) -> StepWeights:
+def pack_encoder(model: SpiCodec) -> StepWeights:
     """Copy and pack what leads from features to latents; ``model`` may lie on any device."""
-    spi, mapping, image = cast(SpiEncoder, model.spi_encoder), model.jscc_encoder, model.image
+    spi, mapping, image = model.spi_encoder, model.jscc_encoder, model.image
     last = cast(ResidualConv, spi.residual[-1]).conv.in_channels
     project = torch.unflatten(spi.project.weight, 1, (last, -1)).transpose(1, 2).flatten(1)
     layers = [_image_in(image), _convolution(spi.stem.conv)]
@@ -81,9 +80,9 @@ def pack_encoder(model: SpeechImageCodec) -> StepWeights:
 
 
 @torch.no_grad()
-def pack_decoder(model: SpeechImageCodec) -> StepWeights:
+def pack_decoder(model: SpiCodec) -> StepWeights:
     """Copy and pack what leads from estimated latents to features; ``model`` may lie on any device."""
-    spi, mapping, image = cast(SpiDecoder, model.spi_decoder), model.jscc_decoder, model.image
+    spi, mapping, image = model.spi_decoder, model.jscc_decoder, model.image
     layers = [(mapping.expand.weight, mapping.expand.bias), *_film(mapping.film_hidden)]
     layers.append((torch.cat((mapping.linear.weight, mapping.contract.weight), 1), mapping.linear.bias))
     layers += _film(mapping.film_token)
@@ -105,7 +104,7 @@ def pack_decoder(model: SpeechImageCodec) -> StepWeights:
 
 
 def _packed(
-    model: SpeechImageCodec,
+    model: SpiCodec,
     layers: Sequence[Layer],
     row_bias: Tensor,
     channels: Sequence[int],

@@ -37,14 +37,10 @@ class CausalConv2d(nn.Module):
         self.in_channels = in_channels
         self.context = kernel[1] - stride[1]
 
-    def initial_state(self, batch: int, rows: int, like: Tensor) -> Tensor:
-        """``[B, C, rows, context]`` zeros: silence of the normalised image before the clip."""
-        return like.new_zeros(batch, self.in_channels, rows, self.context)
-
     def forward(self, x: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
         """``x [B, C, rows, T]`` -> ``[B, C', rows', T / stride_t]`` and the new state."""
-        if state is None:
-            state = self.initial_state(x.shape[0], x.shape[2], x)
+        if state is None:  # silence of the normalised image before the clip
+            state = x.new_zeros(x.shape[0], self.in_channels, x.shape[2], self.context)
         padded = torch.cat((state, x), dim=3)
         return cast(Tensor, self.conv(padded)), padded[..., padded.shape[3] - self.context :]
 
@@ -89,3 +85,35 @@ class TokenBlock(nn.Module):
         x = x + mixed
         value, gate = self.expand(self.norm_mlp(x)).chunk(2, dim=-1)
         return x + self.contract(value * F.silu(gate)), new_state
+
+
+class Lookahead(nn.Module):
+    """Delays tokens by one and adds to each what the token behind it says; starts as a pure delay.
+
+    With it a decoder gives the features of token k once token k + 1 has arrived: noise is averaged over both, and a
+    lost token is interpolated instead of extrapolated. The price is the time of a token.
+
+    Args:
+        width: token width.
+    """
+
+    KEPT = 2  # entries of the decoder's state that belong to this layer
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.next = nn.Linear(width, width, bias=False)
+        nn.init.zeros_(self.next.weight)
+
+    def forward(self, tokens: Tensor, inputs: Tensor, state: State | None) -> tuple[Tensor, Tensor, State]:
+        """Tokens ``[B, K, width]`` and decoder inputs ``[B, K, 3 n_max]`` of the tokens before, and the new state.
+
+        Args:
+            tokens: ``[B, K, width]``, as they arrive.
+            inputs: ``[B, K, 3 n_max]``, which they were made of.
+            state: begins with what waited, ``[B, 1, width]`` and ``[B, 1, 3 n_max]``; None at the beginning: zeros.
+        """
+        if state is None:
+            state = (torch.zeros_like(tokens[:, :1]), torch.zeros_like(inputs[:, :1]))
+        tokens_so_far, inputs_so_far = torch.cat((state[0], tokens), 1), torch.cat((state[1], inputs), 1)
+        delayed = tokens_so_far[:, :-1] + self.next(tokens)
+        return delayed, inputs_so_far[:, :-1], (tokens_so_far[:, -1:], inputs_so_far[:, -1:])

@@ -8,11 +8,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from aether_lite.codec import Codec, HashCodec, Steps
+from aether_lite.codec import Backend, Codec
 from aether_lite.errors import AetherError, warn_renamed
-from aether_lite.payload import FRAMES_PER_SECOND, ChannelState, Received, ReceivedBits, elements_per_token
+from aether_lite.payload import FRAMES_PER_SECOND, Bits, ChannelState, Received, ReceivedBits, elements_per_token
 from aether_lite.spi import State
-from aether_lite.streaming.encoder import checked_rate
 from aether_lite.streaming.muting import judged
 from aether_lite.streaming.snapshot import Snapshot, entry, flattened, present, rebuilt
 from aether_lite.streaming.synthesis import DecodedSpeech, Synthesis, joined
@@ -38,7 +37,7 @@ class Decoder:
         rate: of :meth:`push_symbols`, :meth:`push_bits` and :meth:`lose` [uses/s or bit/s], None for the codec's
             default; see :attr:`rate`.
         vocoder: makes the samples; None for the codec's ``stream_vocoder``.
-        backend: computes the networks; None for the codec's ``stream_steps``.
+        backend: computes the networks; None for the codec's ``stream_backend``.
         mute: False for whatever the decoder makes of gaps and noise.
 
     Raises:
@@ -57,22 +56,22 @@ class Decoder:
 
     def __init__(
         self,
-        codec: Codec | HashCodec,
+        codec: Codec,
         rate: int | None = None,
         *,
         vocoder: FrameVocoder | None = None,
-        backend: Steps | None = None,
+        backend: Backend | None = None,
         mute: bool = True,
-        steps: Steps | None = None,
+        steps: Backend | None = None,
     ) -> None:
         if steps is not None:
             warn_renamed("steps", "backend")
         self._codec, self._model, self._frames = codec, codec.model, codec.token_frames
-        self._lost_element = LOST_BIT if isinstance(codec, HashCodec) else LOST_SYMBOL
+        self._lost_element = LOST_BIT if codec.unit == Bits.unit else LOST_SYMBOL
         given = steps if backend is None else backend
-        self._steps: Steps = given or codec.stream_steps
+        self._backend: Backend = given or codec.stream_backend
         self._synthesis = Synthesis(codec.stream_vocoder if vocoder is None else vocoder, mute)
-        self._rate = checked_rate(codec, rate)
+        self._rate = codec.checked_rate(rate)
         self.reset()
 
     @property
@@ -82,7 +81,7 @@ class Decoder:
 
     @rate.setter
     def rate(self, rate: int) -> None:
-        if checked_rate(self._codec, rate) != self._rate and len(self._waiting):
+        if self._codec.checked_rate(rate) != self._rate and len(self._waiting):
             raise AetherError(f"rate {rate}: {self._count()} of a token at {self._rate} are waiting")
         self._rate = rate
 
@@ -107,7 +106,7 @@ class Decoder:
             AetherError: more than one stream, tokens of another length or payload, values out of range, or part of a
                 token is waiting.
         """
-        if isinstance(received, ReceivedBits) != isinstance(self._codec, HashCodec):
+        if isinstance(received, ReceivedBits) != (self._codec.unit == Bits.unit):
             raise AetherError(f"this codec does not decode {type(received).__name__}")
         if received.values.shape[0] != 1 or received.token_frames != self._frames:
             raise AetherError(
@@ -202,10 +201,10 @@ class Decoder:
             waiting = torch.view_as_complex(entry("waiting", state, (None, 3, 2)))
         else:
             waiting = entry("waiting", state, (None,))
-        rate, synthesis = checked_rate(self._codec, int(entry("rate", state, ()))), self._synthesis.restored(state)
+        rate, synthesis = self._codec.checked_rate(int(entry("rate", state, ()))), self._synthesis.restored(state)
         memory: State | None = None
         if present("decoder", state):
-            _, template = self._model.decode(self._lost(rate))  # type: ignore[arg-type]
+            _, template = self._model.decode(self._lost(rate))
             memory = rebuilt("decoder", template, state)
         self._waiting, self._rate, self._memory, self._synthesis = waiting, rate, memory, synthesis
 
@@ -246,7 +245,7 @@ class Decoder:
     def _features(self, received: Received | ReceivedBits) -> Tensor:
         """Features ``[1, n, 20]`` that one token ``[1, 1, n]`` makes known."""
         first = self._memory is None
-        rows, self._memory = self._model.decode(received, self._memory, self._steps)  # type: ignore[arg-type]
+        rows, self._memory = self._model.decode(received, self._memory, self._backend)
         return rows[:, :0] if first and self._model.config.lookahead else rows
 
     def _count(self) -> str:

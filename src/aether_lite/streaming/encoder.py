@@ -12,32 +12,17 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from aether_lite.channels.parameters import SNR_RANGE_DB, checked_number
-from aether_lite.codec import Codec, HashCodec, Steps
-from aether_lite.codec.hash_codec import DEFAULT_RATE as DEFAULT_BIT_RATE
+from aether_lite.codec import Backend, Codec
 from aether_lite.errors import AetherError, warn_renamed
 from aether_lite.features import FRAME, NUM_FREE, ROW_LOOKAHEAD_SAMPLES, Conditioner, StreamingExtractor, conditioning
 from aether_lite.features.analysis import STATE_SHAPES, int16_scale
 from aether_lite.features.layout import INT16_SCALE, Float32
-from aether_lite.hash import BIT_RATES
-from aether_lite.jscc import RATES
 from aether_lite.payload import Bits, Symbols, elements_per_token, joined_tokens
 from aether_lite.spi import State
 from aether_lite.streaming.snapshot import Snapshot, entry, flattened, present, rebuilt
 
 LOOKAHEAD = ROW_LOOKAHEAD_SAMPLES - FRAME  # samples beyond a token's own that its last row needs
 UNKNOWN = float("nan")  # target SNR of an encoder for any channel, in a snapshot
-
-
-def checked_rate(codec: Codec | HashCodec, rate: int | None) -> int:
-    """``rate`` [uses/s or bit/s], the codec's default for None; AetherError where the codec has no such rate."""
-    unit, rates, default = (
-        (Bits.unit, BIT_RATES, DEFAULT_BIT_RATE) if isinstance(codec, HashCodec) else (Symbols.unit, RATES, 1000)
-    )
-    if rate is None:
-        return default
-    if rate not in rates:
-        raise AetherError(f"rate {rate} {unit} is not one of {', '.join(map(str, rates))}")
-    return int(rate)
 
 
 class Encoder:
@@ -51,10 +36,10 @@ class Encoder:
         codec: gives the weights; several streams may share one.
         rate: one of the codec's [uses/s or bit/s], None for its default; see :attr:`rate`.
         target_snr_db: Es/N0 that symbols are designed for [dB]; None for any channel.
-        backend: computes the networks; None for the codec's ``stream_steps``, and for bits, where another order of sums
-            would round some to other bits, for the layers of its model.
-        refine: steps of refinement (:mod:`aether_lite.codec.search`) of bits; 0 for none. They then come in windows of
-            8 s, too late for a conversation, at a fixed rate, and without a state to store.
+        backend: computes the networks; None for the codec's ``stream_backend``, and for bits, where another order of
+            sums would round some to other bits, for the layers of its model.
+        refine: steps of refinement (:mod:`aether_lite.codec.refinement`) of bits; 0 for none. They then come in windows
+            of 8 s, too late for a conversation, at a fixed rate, and without a state to store.
         condition: remove DC and rumble first (:mod:`aether_lite.features.conditioning`).
 
     Raises:
@@ -69,28 +54,28 @@ class Encoder:
 
     def __init__(
         self,
-        codec: Codec | HashCodec,
+        codec: Codec,
         rate: int | None = None,
         target_snr_db: float | None = None,
         *,
-        backend: Steps | None = None,
+        backend: Backend | None = None,
         refine: int = 0,
         condition: bool = True,
-        steps: Steps | None = None,
+        steps: Backend | None = None,
     ) -> None:
         if steps is not None:
             warn_renamed("steps", "backend")
         self._codec, self._model, self._frames = codec, codec.model, codec.token_frames
-        self._of_bits, self._condition = isinstance(codec, HashCodec), condition
+        self._of_bits, self._condition = codec.unit == Bits.unit, condition
         given = steps if backend is None else backend
-        self._steps: Steps = given or (codec.model if self._of_bits else codec.stream_steps)
+        self._backend: Backend = given or (codec.model if self._of_bits else codec.stream_backend)
         self._refinement: Any = None
-        self._rate = checked_rate(codec, rate)
+        self._rate = codec.checked_rate(rate)
         self.target_snr_db = target_snr_db
         if refine:
-            if not isinstance(codec, HashCodec):
+            if not self._of_bits:
                 raise AetherError("refinement of a stream is for bits; codec.encode refines the symbols of a clip")
-            self._refinement = codec.searching(self._rate, refine)
+            self._refinement = codec.refinement(self._rate, None, refine)
         self.reset()
 
     @property
@@ -102,7 +87,7 @@ class Encoder:
     def rate(self, rate: int) -> None:
         if self._refinement is not None:
             raise AetherError("the rate of a refined stream is fixed")
-        self._rate = checked_rate(self._codec, rate)
+        self._rate = self._codec.checked_rate(rate)
 
     @property
     def target_snr_db(self) -> float | None:
@@ -164,7 +149,7 @@ class Encoder:
             AetherError: not an encoder's state, or that of a codec of another size; nothing is changed then.
         """
         speech = TokenFeatures.restored(self._frames, state)
-        rate, target = checked_rate(self._codec, int(entry("rate", state, ()))), UNKNOWN
+        rate, target = self._codec.checked_rate(int(entry("rate", state, ()))), UNKNOWN
         if present("target_snr_db", state):
             target = float(entry("target_snr_db", state, ()))
         target_snr_db = None if np.isnan(target) else checked_number("target_snr_db", target, *SNR_RANGE_DB)
@@ -184,10 +169,8 @@ class Encoder:
             return Bits(torch.cat([nothing.values, *values], dim=1), self._rate, self._frames)
         pieces = []
         for features in tokens:
-            target: Any = {} if self._of_bits else {"target_snr_db": self._target_snr_db}
-            sent, self._memory = self._model.encode(
-                features, self._rate, state=self._memory, steps=self._steps, **target
-            )
+            target = None if self._of_bits else self._target_snr_db
+            sent, self._memory = self._model.encode(features, self._rate, target, self._memory, self._backend)
             pieces.append(sent)
         return joined_tokens(pieces) if pieces else nothing
 

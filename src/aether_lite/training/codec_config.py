@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from aether_lite.channels import CHANNELS
-from aether_lite.codec.presets import PRESETS, CodecConfig, preset
+from aether_lite.codec.presets import HASH, PRESETS, CodecConfig, preset
 from aether_lite.hash import BIT_RATES, PENALTIES
 from aether_lite.jscc import RATES
 from aether_lite.losses.asr.listener import longest
@@ -36,8 +36,8 @@ class TrainConfig(RunConfig):
         "flat": "an ablation without a speech image that is finished (docs/experiments.md)",
         "linear": f"write --form linear=false, or {_FORM}",
         "power": f"write --form power=token, or {_FORM}",
-        "hash_kind": f"write --form hash=KIND, or {_FORM}",
-        "hash_anneal": "the hash kind tanh is trained no more; the default kind sign needs no annealing",
+        "hash_kind": "bits are trained with the gradient of the former kind sign alone",
+        "hash_anneal": "the former hash kind tanh is trained no more",
         "optimiser": "matrices are trained by Muon, the rest by AdamW",
         "sends": "train more steps instead; what it brought stands in docs/experiments.md",
         "lambda_words": "no released codec used it; --lambda_asr compares what the recogniser makes of both",
@@ -139,9 +139,9 @@ class TrainConfig(RunConfig):
 
     @property
     def codec_form(self) -> CodecConfig:
-        """Sizes that the options ask for; of a codec of bits with its kind of hash."""
+        """Sizes that the options ask for."""
         size = replace(preset(self.preset), **self.form)
-        return replace(size, hash=size.hash or "sign") if self.enable_hash else size
+        return replace(size, hash=HASH) if self.enable_hash else size
 
     @property
     def exported(self) -> Path:

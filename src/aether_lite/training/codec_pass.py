@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from aether_lite.codec import SpiHash, SpiJscc, Transmission
+from aether_lite.codec import SpiCodec, Transmission
 from aether_lite.features.layout import FRAME, PITCH
 from aether_lite.features.tensors import voiced_frames
-from aether_lite.hash import HashPenalties
+from aether_lite.hash import HashPenalties, hard_bits, on_sphere
 from aether_lite.losses.adversarial import balanced_gradient, feature_matching_loss, generator_loss
 from aether_lite.losses.asr import Listener
 from aether_lite.losses.envelope import envelope_loss
@@ -33,7 +33,6 @@ from aether_lite.losses.silence import silence_loss
 from aether_lite.losses.soft_yin import f0_audio_loss
 from aether_lite.losses.spectral import log_mel_loss, stft_losses
 from aether_lite.losses.voicing import voicing_loss
-from aether_lite.payload import Bits, Symbols
 from aether_lite.training.batches import Batch
 from aether_lite.training.capture import Speak, Vocode
 from aether_lite.training.codec_config import TrainConfig
@@ -83,7 +82,7 @@ class TrainingPass(nn.Module):
 
     def __init__(
         self,
-        codec: SpiJscc | SpiHash,
+        codec: SpiCodec,
         vocoder: FARGAN,
         discriminator: Discriminator | None,
         config: TrainConfig,
@@ -133,12 +132,9 @@ class TrainingPass(nn.Module):
     def _coded(self, batch: Batch, conditions: Conditions) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
         """Decoded features, the SPI terms and the penalties of bits."""
         config, features = self.config, batch.features
-        sent: Transmission[Symbols] | Transmission[Bits]
         with torch.autocast(features.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            if isinstance(self.codec, SpiJscc):
-                sent = self.codec(features, conditions.rate, conditions.transmit, conditions.target_snr_db)
-            else:
-                sent = self.codec(features, conditions.rate, conditions.transmit)
+            target_snr_db = None if self.codec.config.hash else conditions.target_snr_db
+            sent = self.codec(features, conditions.rate, conditions.transmit, target_snr_db)
         terms = spi_terms(
             sent,
             features,
@@ -148,8 +144,10 @@ class TrainingPass(nn.Module):
             asr_items=every(config.batch // self.asr_items, batch),
             envelope=config.lambda_envelope > 0,
         )
-        hashed = getattr(sent, "hashed", None)
-        return sent.features, terms, {} if self.penalties is None or hashed is None else self.penalties(*hashed)
+        if self.penalties is None:
+            return sent.features, terms, {}
+        latents = sent.latents.float()
+        return sent.features, terms, self.penalties(on_sphere(latents), hard_bits(latents))
 
     def _vocode(self, decoded: Tensor, batch: Batch, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Audio of crops of every n-th item, the original beside it, and the original's feature rows of its frames."""
@@ -192,7 +190,7 @@ class TrainingPass(nn.Module):
 
 
 def spi_terms(
-    sent: Transmission[Symbols] | Transmission[Bits],
+    sent: Transmission,
     features: Tensor,
     weight: Tensor,
     reduce: Reduce = alone,

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from aether_lite.codec import CodecConfig, SpiHash, SpiJscc, grown
+from aether_lite.codec import CodecConfig, SpiCodec, grown
 from aether_lite.codec.growth import GROWING
 from aether_lite.codec.loading import codec_path, load_codec, save_codec, start_hash_codec
 from aether_lite.container.layout import token_bits
 from aether_lite.data.corpus import Corpus
 from aether_lite.data.loader import Loader
 from aether_lite.errors import AetherError
-from aether_lite.hash import BIT_RATES, HashPenalties, checked_kind
+from aether_lite.hash import BIT_RATES, HashPenalties
 from aether_lite.losses.asr import load_listener
 from aether_lite.training.batches import Batch
 from aether_lite.training.capture import captured_vocoder
@@ -46,7 +46,7 @@ class CodecTask(Task):
     """Codec, vocoder and discriminators of one run."""
 
     config: TrainConfig
-    average: SpiJscc | SpiHash
+    average: SpiCodec
     shown = ("total", "wave", "adv", "spi")
 
     def __init__(self, config: TrainConfig, corpus: Corpus, context: DistributedContext) -> None:
@@ -64,11 +64,12 @@ class CodecTask(Task):
         self.discriminator = Discriminator().to(context.device) if config.lambda_adv > 0 else None
         self.asr = load_listener(config.mel_predictor, config.asr_model) if config.lambda_asr > 0 else None
         self.penalties = None
-        if isinstance(self.codec, SpiHash):
-            self.penalties = HashPenalties(self.codec.jscc_encoder.max_bits, reduce=context.total).to(context.device)
+        if self.codec.config.hash:
+            bits = 2 * self.codec.jscc_encoder.max_uses
+            self.penalties = HashPenalties(bits, reduce=context.total).to(context.device)
         self.average = copy.deepcopy(self.codec).requires_grad_(False)
         self.average.to(context.device)  # puts the copied weights of each GRU into one piece again, which cuDNN wants
-        if isinstance(self.codec, SpiJscc) and self.codec.latent_power is not None:
+        if self.codec.latent_power is not None:
             self.codec.latent_power.total = context.total
         self.networks, self.optimisers = {MODEL: self.codec, "vocoder": self.vocoder}, {MODEL: self._optimiser()}
         if self.discriminator is not None:
@@ -177,10 +178,10 @@ class CodecTask(Task):
             return f"aether-lite encode IN.wav OUT.aeth --model {self.config.exported}"
         return f"aether-lite transmit IN.wav OUT.wav --snr 10 --model {self.config.exported}"
 
-    def _measure_power(self, model: SpiJscc | SpiHash | None = None) -> None:
+    def _measure_power(self, model: SpiCodec | None = None) -> None:
         """Constants of the averaged weights' power constraint, measured on training data."""
         chosen = self.average if model is None else model
-        if isinstance(chosen, SpiJscc):
+        if chosen.latent_power is not None:
             chosen.measure_power(constants_crops(self.config, self.corpus).to(self.context.device))
 
 
@@ -221,21 +222,20 @@ def constants_crops(config: TrainConfig, corpus: Corpus) -> Tensor:
     return corpus.batch(config.seed + CONSTANTS_STREAM, 0, range(CONSTANTS_CROPS), config.frames)
 
 
-def _codec(config: TrainConfig, corpus: Corpus) -> SpiJscc | SpiHash:
+def _codec(config: TrainConfig, corpus: Corpus) -> SpiCodec:
     """The codec to start from: given weights, or random ones with the image constants of the training data."""
     size = config.codec_form
     if config.enable_hash:
         token_bits(min(BIT_RATES), size.token_frames)  # refuses tokens that files cannot hold
-    model: SpiJscc | SpiHash
     if config.codec:
         path = codec_path(config.codec)
-        model = start_hash_codec(path, checked_kind(size.hash)) if config.enable_hash else load_codec(path)[0]
+        model = start_hash_codec(path) if config.enable_hash else load_codec(path, unit="uses/s")[0]
         if _differ(model.config, size, SAME_PRESET):
             raise AetherError(f"{config.codec}: is not of preset {config.preset}")
         if _differ(model.config, size, GROWING):
             model = grown(model, replace(model.config, **{name: getattr(size, name) for name in GROWING}))
         return model.train().requires_grad_(True)
-    model = SpiHash(size) if config.enable_hash else SpiJscc(size)
+    model = SpiCodec(size)
     model.start(constants_crops(config, corpus))
     return model
 

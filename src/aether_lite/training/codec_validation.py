@@ -11,8 +11,7 @@ from torch import Tensor
 
 from aether_lite.channels import awgn
 from aether_lite.channels.binary import bsc
-from aether_lite.codec import SpiHash, SpiJscc
-from aether_lite.codec.model import whole
+from aether_lite.codec import SpiCodec
 from aether_lite.data.corpus import Clip, Corpus, read_frames
 from aether_lite.data.pairs import common_kind, read_speech
 from aether_lite.features.layout import FRAME
@@ -90,8 +89,8 @@ class CodecValidation:
         device: to compute on.
     """
 
-    def __init__(self, config: TrainConfig, valid: Corpus, codec: SpiJscc | SpiHash, device: torch.device) -> None:
-        self.config, self.points = config, BIT_POINTS if isinstance(codec, SpiHash) else SYMBOL_POINTS
+    def __init__(self, config: TrainConfig, valid: Corpus, codec: SpiCodec, device: torch.device) -> None:
+        self.config, self.points = config, BIT_POINTS if codec.config.hash else SYMBOL_POINTS
         features, mask = validation_features(valid, codec.config.token_frames)
         self.features, self.mask = features.to(device), mask.to(device)
         clips = chosen_clips(valid)[: max(config.estoi_clips, 1)]
@@ -100,7 +99,7 @@ class CodecValidation:
             frames = min(clip.frames, features.shape[1])
             row[: frames * FRAME] = torch.from_numpy(read_speech(clip, common_kind([clip]), 0, frames))
 
-    def __call__(self, step: int, codec: SpiJscc | SpiHash, vocoder: FARGAN, logger: RunLogger) -> Validation:
+    def __call__(self, step: int, codec: SpiCodec, vocoder: FARGAN, logger: RunLogger) -> Validation:
         """Measure at fixed rates and channels; log figures, pictures and audio."""
         outcomes = {point: measure(codec, self.features, self.mask, point) for point in self.points}
         first = outcomes[self.points[0]]
@@ -125,7 +124,7 @@ class CodecValidation:
         return synthesize(outcome.decoded[:count, :frames], vocoder).cpu()
 
     def _show(
-        self, step: int, codec: SpiJscc | SpiHash, outcome: Outcome, audio: Tensor, logger: RunLogger
+        self, step: int, codec: SpiCodec, outcome: Outcome, audio: Tensor, logger: RunLogger
     ) -> None:
         """A PNG page of the first clip, and its audio."""
         frames = int(self.mask[0].sum())
@@ -168,22 +167,20 @@ def validation_features(corpus: Corpus, token_frames: int, clips: int = MAX_CLIP
 
 
 @torch.no_grad()
-def measure(
-    model: SpiJscc | SpiHash, features: Tensor, mask: Tensor, point: ValidationPoint, seed: int = 0
-) -> Outcome:
+def measure(model: SpiCodec, features: Tensor, mask: Tensor, point: ValidationPoint, seed: int = 0) -> Outcome:
     """Send clips over the channel and measure the decoded features (definitions: :mod:`aether_lite.metrics`)."""
     was_training = model.training
     model.eval()
-    if isinstance(model, SpiHash):
+    if model.config.hash:
         bits, _ = model.encode(features, point.rate)
         bits.validate()
         soft = bsc(bits, point.quality, seed=seed)
-        decoded = whole(model.decode, soft, model.config)
+        decoded = model.decode_clip(soft)
         sent, received = _in_pairs(bits.values), _in_pairs(soft.values)
     else:
         symbols, _ = model.encode(features, point.rate)
         arrived = awgn(symbols, point.quality, seed=seed)
-        decoded, sent, received = whole(model.decode, arrived, model.config), symbols.values, arrived.values
+        decoded, sent, received = model.decode_clip(arrived), symbols.values, arrived.values
     model.train(was_training)
     frames = mask.sum(-1).tolist()
     numbers = {

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from aether_lite.codec import SpiHash, load_hash_codec
+from aether_lite.codec import SpiCodec, load_codec
 from aether_lite.codec.loading import codec_path
 from aether_lite.container.files import read_stream
 from aether_lite.container.layout import BitArray, Header, bit_array, token_bits
@@ -94,7 +94,7 @@ def run(config: PriorConfig, say: Callable[[str], None], progress: Progress | No
         AetherError: codec, data or folder that cannot be used.
     """
     path = codec_path(config.codec)
-    model, _ = load_hash_codec(path)
+    model, _ = load_codec(path, unit="bit/s")
     train, valid = corpora(config)
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -154,11 +154,11 @@ def _some(clips: Sequence[Clip], seed: int, hours: float | None = None, count: i
     return order[: max(2, count or 0)]
 
 
-def clip_bits(model: SpiHash, clips: Sequence[Clip], progress: Progress | None = None) -> list[BitArray]:
+def clip_bits(model: SpiCodec, clips: Sequence[Clip], progress: Progress | None = None) -> list[BitArray]:
     """Bits ``[K, n] uint8`` of every clip at the highest rate; those of a lower one are its first ones.
 
     Clips are encoded many at a time, so that a bit within rounding of its threshold may differ from what
-    :meth:`~aether_lite.codec.hash_codec.HashCodec.encode` gives; chances do not depend on so few.
+    :meth:`~aether_lite.codec.Codec.encode` gives; chances do not depend on so few.
     """
     order = sorted(range(len(clips)), key=lambda index: clips[index].frames)
     frames = model.config.token_frames

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aether_lite.codec import SpiJscc
+from aether_lite.codec import SpiCodec
 from aether_lite.data.corpus import Corpus
 from aether_lite.features.layout import FRAME
 from aether_lite.training.batches import Batch
@@ -85,7 +85,7 @@ def goes_through_codec(item: int, share: float) -> bool:
 
 
 @torch.no_grad()
-def with_decoded(batch: Batch, codec: SpiJscc | None, seed: int, step: int) -> Tensor:
+def with_decoded(batch: Batch, codec: SpiCodec | None, seed: int, step: int) -> Tensor:
     """Features ``[B, T, 20]`` of which the first K have been through the codec and a channel of their own."""
     if codec is None or batch.history is None or len(batch.history) == 0:
         return batch.features

@@ -107,7 +107,7 @@ class VocoderTask(Task):
             self.vocoder.sig_net.compile(fullgraph=True, dynamic=False)
         self.average: FARGAN = copy.deepcopy(self.vocoder).eval().requires_grad_(False)
         self.discriminator = Discriminator(config.spectrogram_sizes, config.periods).to(context.device)
-        self.codec = load_codec(codec_path(config.codec or DEFAULT_CODEC))[0].to(context.device).eval()
+        self.codec = load_codec(codec_path(config.codec or DEFAULT_CODEC), unit="uses/s")[0].to(context.device).eval()
         self.captured = config.captured and context.device.type == "cuda" and context.size == 1
         self.networks = {MODEL: self.vocoder, DISCRIMINATOR: self.discriminator}
         named = self.vocoder.named_parameters()

@@ -1,7 +1,7 @@
 """Digital modem by Sionna: QPSK and 16-QAM with soft decisions, and the LDPC code of 5G New Radio.
 
 Gray labels are those of 3GPP TS 38.211. The receiver's front end is that of the codec
-(:func:`aether_lite.jscc.equaliser.equalise`) with the same channel state. Its MMSE estimate r of reliability rho is
+(:func:`aether_lite.jscc.equalise`) with the same channel state. Its MMSE estimate r of reliability rho is
 made unbiased::
 
     y / h = r / rho,    N0 / |h|^2 = (1 - rho) / rho
@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from aether_lite.errors import AetherError
-from aether_lite.jscc.equaliser import equalise
+from aether_lite.jscc import equalise
 from aether_lite.optional import require_packages
 from aether_lite.payload import Received
 

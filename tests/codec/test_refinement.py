@@ -1,4 +1,4 @@
-"""Bits and symbols found by search: better by the goal, the same however speech arrives, decoded like any others."""
+"""Refined bits and symbols: better by the goal, the same however speech arrives, decoded like any others."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ from torch import Tensor
 
 from aether_lite.audio import read_audio
 from aether_lite.channels import awgn, bsc
-from aether_lite.codec import Codec, HashCodec, SpiHash, SpiJscc, load, load_hash, preset
-from aether_lite.codec import search as searching
-from aether_lite.codec.bit_search import BitSearch
-from aether_lite.codec.search import Goal
-from aether_lite.codec.symbol_search import SymbolSearch
+from aether_lite.codec import Codec, SpiCodec, load, preset
+from aether_lite.codec import refinement as refining
+from aether_lite.codec.refinement import SETTINGS, Goal, Refinement
 from aether_lite.errors import AetherError
 from aether_lite.losses.asr.spectra import Spectra
 from aether_lite.losses.envelope import envelope_loss
@@ -29,26 +27,26 @@ from tiny_listener import tiny_listener
 
 
 @pytest.fixture(scope="module", params=[0, 1], ids=["causal", "looks ahead"])
-def codec(request: pytest.FixtureRequest, speech_features: Tensor) -> HashCodec:
+def codec(request: pytest.FixtureRequest, speech_features: Tensor) -> Codec:
     """An untrained codec whose decoder is not a mere linear map, with a listener of a few weights."""
     torch.manual_seed(0)
-    model = SpiHash(replace(preset("tiny"), hash="sign", linear=False, lookahead=request.param))
+    model = SpiCodec(replace(preset("tiny"), hash="sign", linear=False, lookahead=request.param))
     model.start(speech_features)
     if model.ahead is not None:
         torch.nn.init.normal_(model.ahead.next.weight, std=0.1)
-    made = HashCodec(model.eval())
+    made = Codec(model.eval())
     made.__dict__["listener"] = tiny_listener()
     return made
 
 
 @pytest.fixture
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(searching, "WINDOW", 9 * 8)
-    monkeypatch.setattr(searching, "AHEAD", 3 * 8)
-    monkeypatch.setattr(searching, "BEFORE", 40)
+    monkeypatch.setattr(refining, "WINDOW", 9 * 8)
+    monkeypatch.setattr(refining, "AHEAD", 3 * 8)
+    monkeypatch.setattr(refining, "BEFORE", 40)
 
 
-def goal_of(codec: HashCodec, features: Tensor, bits: Bits) -> float:
+def goal_of(codec: Codec, features: Tensor, bits: Bits) -> float:
     """The goal of bits by what a receiver makes of them."""
     heard = codec.decode_features(bsc(bits, 0.0, state="exact"))
     states = listening_loss(*(codec.listener.last(codec.listener(rows)) for rows in (heard, features)))
@@ -56,8 +54,8 @@ def goal_of(codec: HashCodec, features: Tensor, bits: Bits) -> float:
 
 
 def test_symbols_are_heard_behind_every_block_and_bits_behind_the_last(speech_features: Tensor) -> None:
-    assert SymbolSearch.every_block
-    assert not BitSearch.every_block
+    assert SETTINGS["uses/s"].every_block
+    assert not SETTINGS["bit/s"].every_block
     listener, true = tiny_listener(), speech_features[:1, :60]
     decoded = true + 0.2
     goals = []
@@ -85,24 +83,24 @@ def test_the_distance_to_the_recording_counts_twice_that_to_features(speech: Any
 
 @pytest.mark.parametrize("rate", [300, 2400])
 def test_a_search_lowers_the_goal_that_a_receiver_measures(
-    codec: HashCodec, speech_features: Tensor, rate: int
+    codec: Codec, speech_features: Tensor, rate: int
 ) -> None:
     features = speech_features[:1, :160]
-    plain, found = codec.encode_features(features, rate), codec.encode_features(features, rate, 20)
+    plain, found = codec.encode_features(features, rate), codec.encode_features(features, rate, refine=20)
     found.validate()
     assert (found.rate, found.token_frames, found.values.shape) == (rate, 8, plain.values.shape)
     assert goal_of(codec, features, found) < 0.98 * goal_of(codec, features, plain)
 
 
-def test_no_step_gives_the_bits_of_the_encoder(codec: HashCodec, speech_features: Tensor, small_windows: None) -> None:
-    search = BitSearch(codec.model, codec.listener, 600, 0)
+def test_no_step_gives_the_bits_of_the_encoder(codec: Codec, speech_features: Tensor, small_windows: None) -> None:
+    search = Refinement(codec.model, codec.listener, 600, 0)
     bits = torch.cat([search.push(speech_features[:1]), search.flush()], 1)
     assert torch.equal(bits, codec.encode_features(speech_features[:1], 600).values)
 
 
 @pytest.mark.parametrize("tokens", [1, 12, 13, 21, 40])
 def test_windows_see_what_a_receiver_decodes(
-    codec: HashCodec, speech_features: Tensor, small_windows: None, monkeypatch: pytest.MonkeyPatch, tokens: int
+    codec: Codec, speech_features: Tensor, small_windows: None, monkeypatch: pytest.MonkeyPatch, tokens: int
 ) -> None:
     seen: list[tuple[Goal, Tensor]] = []
     distance = Goal.distance
@@ -113,7 +111,7 @@ def test_windows_see_what_a_receiver_decodes(
 
     monkeypatch.setattr(Goal, "distance", recorded)
     features = speech_features[:1, : 8 * tokens]
-    search = BitSearch(codec.model, codec.listener, 600, 0)
+    search = Refinement(codec.model, codec.listener, 600, 0)
     bits = Bits(torch.cat([search.push(features), search.flush()], 1), 600, 8)
     heard = codec.decode_features(bsc(bits, 0.0, state="exact"))
     late = 8 * codec.model.config.lookahead
@@ -133,29 +131,29 @@ def test_windows_see_what_a_receiver_decodes(
 
 
 def test_the_cut_of_the_stream_and_the_batch_change_no_bit(
-    codec: HashCodec, speech_features: Tensor, small_windows: None
+    codec: Codec, speech_features: Tensor, small_windows: None
 ) -> None:
-    both = codec.encode_features(speech_features[:, :240], 600, 3).values
-    search = BitSearch(codec.model, codec.listener, 600, 3)
+    both = codec.encode_features(speech_features[:, :240], 600, refine=3).values
+    search = Refinement(codec.model, codec.listener, 600, 3)
     pieces = [search.push(piece) for piece in torch.split(speech_features[1:, :240], 56, dim=1)]
     assert torch.equal(torch.cat([*pieces, search.flush()], 1), both[1:])
     again = search.push(speech_features[:1, :240])  # a flushed search begins anew
     assert torch.equal(torch.cat([again, search.flush()], 1), both[:1])
 
 
-def test_a_caller_without_gradients_gets_the_same_bits(codec: HashCodec, speech_features: Tensor) -> None:
-    expected = codec.encode_features(speech_features[:1, :160], 600, 3).values
+def test_a_caller_without_gradients_gets_the_same_bits(codec: Codec, speech_features: Tensor) -> None:
+    expected = codec.encode_features(speech_features[:1, :160], 600, refine=3).values
     with torch.no_grad():
-        assert torch.equal(codec.encode_features(speech_features[:1, :160], 600, 3).values, expected)
+        assert torch.equal(codec.encode_features(speech_features[:1, :160], 600, refine=3).values, expected)
     with torch.inference_mode():
-        assert torch.equal(codec.encode_features(speech_features[:1, :160].clone(), 600, 3).values, expected)
+        assert torch.equal(codec.encode_features(speech_features[:1, :160].clone(), 600, refine=3).values, expected)
 
 
-def test_samples_that_arrive_become_the_bits_of_the_whole(codec: HashCodec, speech: Any, small_windows: None) -> None:
+def test_samples_that_arrive_become_the_bits_of_the_whole(codec: Codec, speech: Any, small_windows: None) -> None:
     encoder = Encoder(codec, 1200, refine=2)
     pieces = [encoder.push(speech[0, start : start + 7001]) for start in range(0, speech.shape[1], 7001)]
     values = torch.cat([piece.values for piece in [*pieces, encoder.flush()]], 1)
-    assert torch.equal(values, codec.encode(speech[0], 1200, 2).values)
+    assert torch.equal(values, codec.encode(speech[0], 1200, refine=2).values)
     with pytest.raises(AetherError, match="has no state to store"):
         encoder.state_dict()
     with pytest.raises(AetherError, match="rate of a refined stream is fixed"):
@@ -163,25 +161,25 @@ def test_samples_that_arrive_become_the_bits_of_the_whole(codec: HashCodec, spee
 
 
 def test_a_searched_codec_needs_the_recogniser(
-    tiny_hash: SpiHash, speech_features: Tensor, monkeypatch: pytest.MonkeyPatch
+    tiny_hash: SpiCodec, speech_features: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(_: str) -> None:
         raise ModuleNotFoundError
 
     monkeypatch.setattr("aether_lite.losses.asr.ctranslate.files", missing)
     with pytest.raises(AetherError, match=r"pip install aether-lite\[listener\]"):
-        HashCodec(tiny_hash).encode_features(speech_features, 600, 1)
-    with pytest.raises(AetherError, match="bit rate 700 bit/s is not one of"):
-        BitSearch(tiny_hash, tiny_listener(), 700)
+        Codec(tiny_hash).encode_features(speech_features, 600, refine=1)
+    with pytest.raises(AetherError, match="rate 700 bit/s is not one of"):
+        Refinement(tiny_hash, tiny_listener(), 700)
 
 
 def test_the_released_codec_gains_features_and_states_on_speech() -> None:
-    codec = load_hash()
+    codec = load("hash_small")
     path = Path(str(files("aether_lite") / "assets" / "samples" / "en_f_intro.flac"))
     features = codec.whole_tokens(codec.features(read_audio(path)[16_000:48_000]))
     losses = []
     for steps in (0, 12):
-        heard = codec.decode_features(bsc(codec.encode_features(features, 600, steps), 0.0, state="exact"))
+        heard = codec.decode_features(bsc(codec.encode_features(features, 600, refine=steps), 0.0, state="exact"))
         states = listening_loss(*(codec.listener.last(codec.listener(rows)) for rows in (heard, features)))
         losses.append((float(feature_loss(heard, features)), float(states)))
     assert losses[1][0] < 0.95 * losses[0][0]
@@ -192,7 +190,7 @@ def test_the_released_codec_gains_features_and_states_on_speech() -> None:
 def analogue(request: pytest.FixtureRequest, speech_features: Tensor) -> Codec:
     """The same of symbols, for each power constraint."""
     torch.manual_seed(0)
-    model = SpiJscc(replace(preset("tiny"), linear=False, lookahead=1, power=request.param))
+    model = SpiCodec(replace(preset("tiny"), linear=False, lookahead=1, power=request.param))
     model.start(speech_features)
     made = Codec(model.eval())
     made.__dict__["listener"] = tiny_listener()
@@ -206,7 +204,7 @@ def test_searched_symbols_are_heard_better_through_other_noise_at_the_same_power
     plain = analogue.encode_features(features, 1000, 6.0)
     found = analogue.encode_features(features, 1000, 6.0, search=30)
     assert found.values.shape == plain.values.shape
-    powers = [each.values.abs().square().mean((1, 2) if analogue.model.session else 2) for each in (plain, found)]
+    powers = [each.values.abs().square().mean((1, 2) if analogue.model.long_term else 2) for each in (plain, found)]
     torch.testing.assert_close(*powers)
     losses = []
     for symbols in (plain, found):
@@ -223,11 +221,11 @@ def test_windows_of_symbols_are_those_of_the_whole_and_the_power_of_each_stays(
 ) -> None:
     features = speech_features[:, :240]
     both = analogue.encode_features(features, 1000, 6.0, search=3).values
-    search = SymbolSearch(analogue.model, analogue.listener, 1000, 6.0, 3)
+    search = Refinement(analogue.model, analogue.listener, 1000, 3, 6.0)
     pieces = [search.push(piece) for piece in torch.split(features[1:], 56, dim=1)]
     assert torch.equal(torch.cat([*pieces, search.flush()], 1), both[1:])
     plain = torch.cat([search.push(features[:1]), search.flush()], 1)
-    start = SymbolSearch(analogue.model, analogue.listener, 1000, 6.0, 0)
+    start = Refinement(analogue.model, analogue.listener, 1000, 0, 6.0)
     proposed = torch.cat([start.push(features[:1]), start.flush()], 1)
     torch.testing.assert_close(proposed, analogue.encode_features(features[:1], 1000, 6.0).values)
     for window in (slice(0, 9), slice(9, 18), slice(18, 27), slice(27, 30)):
@@ -268,7 +266,7 @@ def test_every_window_has_its_own_speech(
         return goal.states(goal.true)
 
     monkeypatch.setattr(Goal, "wanted", recorded)
-    SymbolSearch(analogue.model, analogue.listener, 1000, 6.0, 0).each(features, samples)
+    Refinement(analogue.model, analogue.listener, 1000, 0, 6.0).each(features, samples)
     assert len(places) > 2
     assert places[0][0] == 0
     assert sum(places[-1]) == features.shape[1]
@@ -285,17 +283,17 @@ def test_speech_that_features_are_not_of_is_refused(analogue: Codec, speech_feat
 
 @pytest.mark.parametrize("level", [0.0, 20.0], ids=["silence", "clipped"])
 @pytest.mark.parametrize("samples", [160, 16_000])
-def test_any_sound_can_be_searched(codec: HashCodec, analogue: Codec, speech: Any, level: float, samples: int) -> None:
+def test_any_sound_can_be_searched(codec: Codec, analogue: Codec, speech: Any, level: float, samples: int) -> None:
     sound = (level * speech[0, :samples]).clip(-1, 1)
-    codec.encode(sound, 600, 3).validate()
+    codec.encode(sound, 600, refine=3).validate()
     assert analogue.encode(sound, 1000, 6.0, 3).values.isfinite().all()
 
 
 def test_a_search_for_symbols_must_know_the_noise(analogue: Codec, speech_features: Tensor) -> None:
-    with pytest.raises(AetherError, match="a search for symbols needs the SNR that they are for"):
+    with pytest.raises(AetherError, match="a refinement of symbols needs the SNR that they are for"):
         analogue.encode_features(speech_features, 1000, search=3)
     with pytest.raises(AetherError, match="rate 999 uses/s is not one of"):
-        SymbolSearch(analogue.model, analogue.listener, 999, 6.0)
+        Refinement(analogue.model, analogue.listener, 999, target_snr_db=6.0)
 
 
 def test_the_released_codec_of_symbols_gains_states_on_speech() -> None:

@@ -1,9 +1,10 @@
-"""Speech image to tokens: a causal 2-D convolutional pyramid, then a causal sequence model.
+"""SPI encoder and decoder: speech image to tokens and back through a causal 2-D convolutional pyramid.
 
     image [B, T, 20] -> 20 x T -> 10 x T/2 -> 5 x T/4 -> 3 x T/8 -> (+ linear patch) -> blocks -> tokens [B, T/8, d]
+    tokens [B, K, d] -> blocks -> 3 x K -> 5 x 2K -> 10 x 4K -> 20 x 8K -> (+ linear patch) -> image [B, 8K, 20]
 
-Each level halves time and Bark resolution. For shorter tokens the last levels keep the time resolution.
-Nothing looks past the end of its token.
+Each level halves or doubles time and Bark resolution; for shorter tokens the last levels keep the time resolution. The
+blocks are a causal sequence model over tokens. Nothing looks past the end of its token.
 """
 
 from __future__ import annotations
@@ -45,11 +46,10 @@ class SpiEncoder(nn.Module):
         stem, *levels = channels
         self.stem = CausalConv2d(1, stem, (3, 3))
         self.row_bias = nn.Parameter(torch.zeros(stem, NUM_ROWS, 1))
-        strides = time_strides(token_frames)
         down: list[nn.Module] = []
         residual: list[nn.Module] = []
         incoming = stem
-        for level, (outgoing, stride) in enumerate(zip(levels, strides, strict=True)):
+        for level, (outgoing, stride) in enumerate(zip(levels, time_strides(token_frames), strict=True)):
             rows = 3 if level == 2 else 4  # 5 rows to 3 needs an odd kernel
             down.append(CausalConv2d(incoming, outgoing, (rows, 2 * stride), (2, stride)))
             residual.append(ResidualConv(outgoing))
@@ -70,13 +70,54 @@ class SpiEncoder(nn.Module):
         new.append(s)
         x = F.silu(x + self.row_bias)
         for down, residual in zip(self.down, self.residual, strict=True):
-            x, s = down(x, next(old, None))
-            new.append(s)
-            x, s = residual(x, next(old, None))
-            new.append(s)
-        tokens = self.project(F.silu(x).permute(0, 3, 1, 2).flatten(2))
-        tokens = tokens + self.patch(flat)
+            for layer in (down, residual):
+                x, s = layer(x, next(old, None))
+                new.append(s)
+        tokens = self.project(F.silu(x).permute(0, 3, 1, 2).flatten(2)) + self.patch(flat)
         for block in self.blocks:
             tokens, s = block(tokens, next(old, None))
             new.append(s)
         return self.norm(tokens), tuple(new)
+
+
+class SpiDecoder(nn.Module):
+    """Tokens to normalised speech image; arguments as :class:`SpiEncoder`, the channels used in reverse."""
+
+    def __init__(self, width: int, channels: Sequence[int], blocks: int, token_frames: int, expansion: int = 2) -> None:
+        super().__init__()
+        self.token_frames = token_frames
+        self.blocks = nn.ModuleList(TokenBlock(width, expansion) for _ in range(blocks))
+        self.norm = nn.RMSNorm(width)
+        reverse = tuple(reversed(channels))
+        self.top = reverse[0]
+        self.project = nn.Linear(width, self.top * PYRAMID_ROWS[-1])
+        residual: list[nn.Module] = []
+        up: list[nn.Module] = []
+        for level, stride in enumerate(reversed(time_strides(token_frames))):
+            incoming, outgoing = reverse[level], reverse[level + 1]
+            rows = 3 if level == 0 else 4
+            residual.append(ResidualConv(incoming))
+            up.append(nn.ConvTranspose2d(incoming, outgoing, (rows, stride), (2, stride), padding=(1, 0)))
+        self.residual = nn.ModuleList(residual)
+        self.up = nn.ModuleList(up)
+        self.out = CausalConv2d(reverse[-1], 1, (3, 3))
+        self.patch = nn.Linear(width, NUM_ROWS * token_frames)
+
+    def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, Tensor, State]:
+        """``tokens [B, K, d]`` -> image ``[B, K * token_frames, 20]``, refined tokens ``[B, K, d]``, new state."""
+        batch, count, _ = tokens.shape
+        old: Iterator[Tensor | None] = iter(state if state is not None else ())
+        new: list[Tensor] = []
+        for block in self.blocks:
+            tokens, s = block(tokens, next(old, None))
+            new.append(s)
+        tokens = self.norm(tokens)
+        x = self.project(tokens).reshape(batch, count, self.top, PYRAMID_ROWS[-1]).permute(0, 2, 3, 1)
+        for residual, up in zip(self.residual, self.up, strict=True):
+            x, s = residual(x, next(old, None))
+            new.append(s)
+            x = F.silu(up(x))
+        x, s = self.out(x, next(old, None))
+        new.append(s)
+        image = x[:, 0].transpose(1, 2) + self.patch(tokens).reshape(batch, -1, NUM_ROWS)
+        return image, tokens, tuple(new)

@@ -27,27 +27,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from aether_lite.codec.model import SpeechImageCodec, Steps
+from aether_lite.codec.model import Backend, SpiCodec
 from aether_lite.features.layout import NUM_FREE
-from aether_lite.jscc.conditioning import snr_inputs
-from aether_lite.jscc.mapping import MappingDecoder
+from aether_lite.jscc.mapping import MappingDecoder, snr_inputs
 from aether_lite.native import numba_available, require_numba
 from aether_lite.spi import State
 
 Float32 = NDArray[np.float32]
 
 
-def fastest_steps(model: SpeechImageCodec) -> Steps:
+def fastest_backend(model: SpiCodec) -> Backend:
     """The fastest steps for one stream where ``model`` lies.
 
     Returns:
-        :class:`CompiledSteps` on a CPU where numba is installed, else ``model`` itself (and for a flat one).
+        :class:`CompiledBackend` on a CPU where numba is installed, else ``model`` itself.
     """
     on_cpu = next(model.parameters()).device.type == "cpu"
-    return CompiledSteps(model) if on_cpu and numba_available() and not model.config.flat else model
+    return CompiledBackend(model) if on_cpu and numba_available() else model
 
 
-class CompiledSteps:
+class CompiledBackend:
     """A codec's networks frozen for one stream, one token a call. Later changes of the model are not seen.
 
     Results equal those of the model within rounding and are the same to the bit in every run on a machine. Inputs
@@ -58,28 +57,25 @@ class CompiledSteps:
 
     Raises:
         AetherError: numba is not installed.
-        ValueError: the model has no pyramids.
     """
 
-    def __init__(self, model: SpeechImageCodec) -> None:
+    def __init__(self, model: SpiCodec) -> None:
         require_numba("the compiled codec")
-        if model.config.flat:
-            raise ValueError("compiled steps are those of a codec with pyramids")
         from aether_lite.native.codec_weights import pack_decoder, pack_encoder
 
         self._encoder, self._decoder = pack_encoder(model), pack_decoder(model)
         first = next(model.parameters())
         features = first.new_zeros(1, model.config.token_frames, NUM_FREE)
-        planes = first.new_zeros(1, 1, model.jscc_decoder.linear.in_features)
+        inputs = first.new_zeros(1, 1, model.jscc_decoder.linear.in_features)
         conditions = first.new_zeros(1, 1, MappingDecoder.CONDITIONS)
-        self._features_shape, self._planes_shape = features.shape, planes.shape
+        self._features_shape, self._inputs_shape = features.shape, inputs.shape
         self._encoder_shapes = [part.shape for part in model.latents(features)[1]]
-        self._decoder_shapes = [part.shape for part in model.heard(planes, conditions)[1]]
+        self._decoder_shapes = [part.shape for part in model.reconstruct(inputs, conditions)[1]]
 
     def latents(
         self, features: Tensor, target_snr_db: float | None = None, state: State | None = None
     ) -> tuple[Tensor, State]:
-        """See :class:`~aether_lite.codec.model.Steps`.
+        """See :class:`~aether_lite.codec.model.Backend`.
 
         Raises:
             ValueError: not one token of one stream.
@@ -93,23 +89,23 @@ class CompiledSteps:
         latents = encode_token(self._encoder, _array(features)[0], _array(conditions)[0], memory)
         return torch.from_numpy(latents)[None], _parted(memory, self._encoder_shapes)
 
-    def heard(self, planes: Tensor, conditions: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """See :class:`~aether_lite.codec.model.Steps`.
+    def reconstruct(self, inputs: Tensor, conditions: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """See :class:`~aether_lite.codec.model.Backend`.
 
         Raises:
             ValueError: not one token of one stream.
         """
         from aether_lite.native.codec import decode_token
 
-        _check(planes, self._planes_shape)
+        _check(inputs, self._inputs_shape)
         memory = _joined(state, self._decoder_shapes)
-        features = decode_token(self._decoder, _array(planes)[0], _array(conditions)[0], memory)
+        features = decode_token(self._decoder, _array(inputs)[0], _array(conditions)[0], memory)
         return torch.from_numpy(features)[None], _parted(memory, self._decoder_shapes)
 
 
 def _check(value: Tensor, shape: torch.Size) -> None:
     if value.shape != shape:
-        raise ValueError(f"compiled steps take one token of one stream, {list(shape)}, not {list(value.shape)}")
+        raise ValueError(f"a compiled backend takes one token of one stream, {list(shape)}, not {list(value.shape)}")
 
 
 def _array(value: Tensor) -> Float32:

@@ -1,0 +1,112 @@
+"""What a newcomer meets first: the package's names, short representations, older names, released weights."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import aether_lite
+from aether_lite import zoo
+from aether_lite.channels import awgn, bsc, clean
+from aether_lite.codec import Codec
+from aether_lite.errors import AetherError
+from aether_lite.payload import Bits, Symbols, joined_items, joined_tokens
+
+
+def test_the_package_shows_its_public_names_alone() -> None:
+    shown = dir(aether_lite)
+    assert shown == sorted(aether_lite.__all__)
+    assert {"load", "Codec", "Symbols", "channels"} <= set(shown)
+    assert not {"Any", "annotations", "importlib", "load_hash"} & set(shown)
+    assert all(hasattr(aether_lite, name) for name in shown)
+
+
+def test_importing_the_package_imports_no_torch() -> None:
+    code = "import sys, aether_lite; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_was_sent_passes_the_clean_channel(tiny_codec: Codec, tiny_hash_codec: Codec, speech: np.ndarray) -> None:
+    for codec, rate in ((tiny_codec, 300), (tiny_hash_codec, 600)):
+        sent = codec.encode(speech[0, :6400], rate)
+        assert torch.equal(codec.decode(sent), codec.decode(clean(sent)))
+
+
+def test_only_what_a_codec_sends_is_decoded(tiny_codec: Codec, tiny_hash_codec: Codec, speech_features: Tensor) -> None:
+    symbols, bits = tiny_codec.encode_features(speech_features), tiny_hash_codec.encode_features(speech_features)
+    with pytest.raises(AetherError, match="decodes Received, not ReceivedBits"):
+        tiny_codec.decode_features(bsc(bits, 0.1))
+    with pytest.raises(AetherError, match="decodes ReceivedBits, not Received"):
+        tiny_hash_codec.decode_features(awgn(symbols, 3.0))
+    with pytest.raises(AetherError, match="decodes Received, not Symbols"):
+        tiny_codec.model.decode(symbols)  # the model knows no clean channel
+
+
+def test_representations_are_short(tiny_codec: Codec, speech_features: Tensor) -> None:
+    symbols = tiny_codec.encode_features(speech_features, 300)
+    received = awgn(symbols, 3.0)
+    assert repr(symbols) == "Symbols([2, 60, 24], 300 uses/s, token_frames=8)"
+    assert repr(received) == "Received([2, 60, 24], 300 uses/s, token_frames=8)"
+    assert repr(received.state) == "ChannelState(gain, noise_variance known, 0 tokens erased)"
+    assert repr(Bits(torch.ones(2, 3, 96), torch.tensor([300, 1200]), 8)).startswith("Bits([2, 3, 96], mixed rates")
+    assert repr(tiny_codec).startswith("Codec(150, 300, 500, 600, 700, 1000, 1200 uses/s, tokens of 80 ms, ")
+    assert (tiny_codec.sample_rate, tiny_codec.unit, tiny_codec.rates[0]) == (16_000, "uses/s", 150)
+
+
+def test_older_names_work_and_name_the_release_in_which_they_go(tiny_hash: object) -> None:
+    with pytest.warns(FutureWarning, match=r"0\.3"):
+        assert aether_lite.HashCodec is Codec  # type: ignore[attr-defined]
+    with pytest.warns(FutureWarning, match=r"load_hash goes in 0\.3"):
+        assert aether_lite.load_hash().unit == "bit/s"  # type: ignore[attr-defined]
+    with pytest.warns(FutureWarning), pytest.raises(AetherError, match="is a codec of symbols"):
+        aether_lite.load_hash("small")  # type: ignore[attr-defined]
+
+
+def test_payloads_are_cut_joined_and_chosen_alike() -> None:
+    rate = torch.tensor([300, 1200])
+    values = torch.randn(2, 6, 96)
+    symbols = Symbols(torch.complex(values, values), rate, 8)
+    symbols = Symbols(symbols.values * symbols.used, rate, 8)
+    received = awgn(symbols, torch.tensor([3.0, 9.0]), seed=[1, 2])
+    pieces = [received.tokens(slice(0, 2)), received.tokens(slice(2, 6))]
+    again = joined_items([joined_tokens(pieces).items(torch.tensor([item])) for item in (1, 0)])
+    again = again.items(torch.tensor([1, 0]))
+    assert torch.equal(again.values, received.values)
+    assert torch.equal(again.rates, received.rates)
+    for name in ("noise_variance", "erased"):
+        assert torch.equal(getattr(again.state, name), getattr(received.state, name))
+    assert received.items(torch.tensor([0])).values.shape == (1, 6, 24)
+    longer = received.with_lost_token()
+    assert longer.erased[:, -1].all()
+    assert not longer.values[:, -1].any()
+    assert longer.state.noise_variance is not None
+    assert longer.state.noise_variance[:, -1].isnan().all()
+    longer.validate()
+
+
+def test_released_weights_are_those_of_the_registry() -> None:
+    folder = Path(zoo.RELEASED[0].path).parent
+    assert {weights.path for weights in zoo.RELEASED} == set(folder.glob("*.safetensors"))
+    for weights in zoo.RELEASED:
+        assert hashlib.sha256(weights.path.read_bytes()).hexdigest() == weights.sha256, weights.name
+        assert weights.kind in zoo.KINDS
+
+
+def test_released_weights_are_found_by_name_and_version(tmp_path: Path) -> None:
+    small = zoo.find("small")
+    assert small is not None
+    assert zoo.path(f"small@{small.version}", "codec") == small.path == zoo.path("small")
+    with pytest.raises(AetherError, match=f"small@1: version {small.version} of small is here"):
+        zoo.path("small@1")
+    with pytest.raises(AetherError, match=r"fargan: no such codec file, nor a released codec \(base, small\)"):
+        zoo.path("fargan", "codec")
+    with pytest.raises(AetherError, match="is a folder"):
+        zoo.path(tmp_path)
+    assert "small" not in zoo.names("vocoder")
