@@ -1,1 +1,21 @@
-"""Container files of hash codecs (.aeth): layout, entropy coder, priors."""
+"""Container files of the bits of a codec (.aeth): layout, entropy coder, priors."""
+
+from aether_lite.container.files import Recording, read_aeth, read_span, read_stream, write_aeth
+from aether_lite.container.layout import Header
+from aether_lite.container.streams import Damage, TokenReader, Tokens, TokenWriter
+from aether_lite.container.weights import released_weights, weights_id
+
+__all__ = [
+    "Damage",
+    "Header",
+    "Recording",
+    "TokenReader",
+    "TokenWriter",
+    "Tokens",
+    "read_aeth",
+    "read_span",
+    "read_stream",
+    "released_weights",
+    "weights_id",
+    "write_aeth",
+]

@@ -14,7 +14,7 @@ Both return one :class:`DiscriminatorOutput` per network.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -129,23 +129,6 @@ class SpectrogramDiscriminator(nn.Module):
         return DiscriminatorOutput(torch.sigmoid(score) if self.bounded else score, tuple(hidden))
 
 
-class SpectrogramDiscriminators(nn.Module):
-    """One :class:`SpectrogramDiscriminator` for each size.
-
-    Args:
-        sizes: FFT sizes [samples].
-        bounded: see there.
-    """
-
-    def __init__(self, sizes: Sequence[int] = SPECTROGRAM_SIZES, bounded: bool = True) -> None:
-        super().__init__()
-        self.discriminators = nn.ModuleList(SpectrogramDiscriminator(size, bounded) for size in sizes)
-
-    def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
-        """Classify ``audio [B, N]``, scale +-1, pre-emphasised; N more than 1024."""
-        return [network(audio) for network in self.discriminators]
-
-
 class PeriodDiscriminator(nn.Module):
     """Convolutions over every ``period``-th sample, the phases side by side.
 
@@ -177,13 +160,27 @@ class PeriodDiscriminator(nn.Module):
         return DiscriminatorOutput(self.score(x), tuple(hidden))
 
 
-class PeriodDiscriminators(nn.Module):
+class _Discriminators(nn.Module):
+    """Several networks that see the same audio."""
+
+    def __init__(self, networks: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.discriminators = nn.ModuleList(networks)
+
+    def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
+        """Classify ``audio [B, N]``, scale +-1, pre-emphasised; for spectrograms N is more than 1024."""
+        return [network(audio) for network in self.discriminators]
+
+
+class SpectrogramDiscriminators(_Discriminators):
+    """One :class:`SpectrogramDiscriminator` for each FFT size [samples]; ``bounded``: see there."""
+
+    def __init__(self, sizes: Sequence[int] = SPECTROGRAM_SIZES, bounded: bool = True) -> None:
+        super().__init__(SpectrogramDiscriminator(size, bounded) for size in sizes)
+
+
+class PeriodDiscriminators(_Discriminators):
     """One :class:`PeriodDiscriminator` for each period [samples]."""
 
     def __init__(self, periods: Sequence[int] = PERIODS) -> None:
-        super().__init__()
-        self.discriminators = nn.ModuleList(PeriodDiscriminator(period) for period in periods)
-
-    def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
-        """Classify ``audio [B, N]``, scale +-1."""
-        return [network(audio) for network in self.discriminators]
+        super().__init__(PeriodDiscriminator(period) for period in periods)
