@@ -1,14 +1,14 @@
 """A stream's state as a flat dict of tensors, for ``torch.save`` or safetensors, and back.
 
-Tuples, mappings and dataclasses become names with dots (``vocoder.signal.memory``), arrays and numbers become
-tensors, and None leaves no entry. The way back needs a template of the same form, which gives types and shapes.
+Tuples, mappings and dataclasses become names with dots (``vocoder.signal.memory``), arrays and numbers become tensors,
+and None leaves no entry. The way back needs a template of the same form, which gives types and shapes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,8 +18,6 @@ from aether_lite.errors import AetherError
 
 Snapshot = dict[str, Tensor]
 """State of a stream: tensors by name, all on the CPU, none sharing memory with the stream."""
-
-T = TypeVar("T")
 
 
 def flattened(name: str, value: Any) -> Snapshot:
@@ -40,13 +38,22 @@ def flattened(name: str, value: Any) -> Snapshot:
     raise TypeError(f"{name}: a {type(value).__name__} cannot be part of a stream's state")
 
 
-def rebuilt(name: str, template: T, snapshot: Mapping[str, Tensor]) -> T:
+def rebuilt(name: str, template: Any, snapshot: Mapping[str, Tensor]) -> Any:
     """What :func:`flattened` was given, with the types and shapes of ``template``.
 
     Raises:
         AetherError: an entry is missing or of another shape.
     """
-    return _rebuilt(name, template, snapshot)  # type: ignore[no-any-return]
+    children = {child: rebuilt(f"{name}.{child}", item, snapshot) for child, item in _children(template)}
+    if children:
+        return type(template)(**children) if is_dataclass(template) else type(template)(children.values())
+    if template is None:
+        return None
+    if isinstance(template, Tensor):
+        return entry(name, snapshot, tuple(template.shape)).to(template)
+    if isinstance(template, np.ndarray):
+        return entry(name, snapshot, template.shape).numpy().astype(template.dtype)
+    return type(template)(entry(name, snapshot, ()).item())
 
 
 def present(name: str, snapshot: Mapping[str, Tensor]) -> bool:
@@ -81,18 +88,3 @@ def _children(value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, tuple | list):
         for index, item in enumerate(value):
             yield str(index), item
-
-
-def _rebuilt(name: str, template: Any, snapshot: Mapping[str, Tensor]) -> Any:
-    children = {child: _rebuilt(f"{name}.{child}", item, snapshot) for child, item in _children(template)}
-    if children and is_dataclass(template):
-        return type(template)(**children)  # type: ignore[misc]
-    if children:
-        return type(template)(children.values())
-    if template is None:
-        return None
-    if isinstance(template, Tensor):
-        return entry(name, snapshot, tuple(template.shape)).to(template)
-    if isinstance(template, np.ndarray):
-        return entry(name, snapshot, template.shape).numpy().astype(template.dtype)
-    return type(template)(entry(name, snapshot, ()).item())

@@ -1,7 +1,7 @@
 """Speech on a pipe: wav or raw 16-bit samples, block by block in both directions.
 
-A wav on a pipe cannot know its length. Readers here take a data size of 0 or 0x7FFFF000 and more as "until the end",
-and the writer gives 0xFFFFFFFF, as other programs do; into a regular file it puts the true sizes in the end.
+A wav on a pipe cannot know its length: a data size of 0 or of 0x7FFFF000 and more is read as "until the end", and
+0xFFFFFFFF is written; a regular file gets its true sizes in the end.
 """
 
 from __future__ import annotations
