@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from aether_lite.vocoder.emphasis import deemphasize, emphasised_frames
+from aether_lite.vocoder.fargan import deemphasize, emphasised_frames
 
 
 @given(st.integers(0, 12), st.integers(0, 12), st.integers(0, 1500))

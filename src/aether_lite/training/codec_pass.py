@@ -41,8 +41,7 @@ from aether_lite.training.curriculum import Position
 from aether_lite.training.discriminator import Discriminator
 from aether_lite.training.distributed import DistributedContext, shared_items
 from aether_lite.vocoder import FARGAN, deemphasize, periods_from_features
-from aether_lite.vocoder.emphasis import emphasised_frames
-from aether_lite.vocoder.fargan import CONTEXT_ROWS, FIRST_ROW
+from aether_lite.vocoder.fargan import CONTEXT_ROWS, FIRST_ROW, emphasised_frames
 
 WARM_UP_FRAMES = 6  # frames in which the vocoder starts from silence; no loss counts them
 _CROP_STREAM = 0xB0C5  # separates this random stream from others of the same seed

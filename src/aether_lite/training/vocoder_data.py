@@ -21,8 +21,7 @@ from aether_lite.features.layout import FRAME
 from aether_lite.training.batches import Batch
 from aether_lite.training.conditions import ConditionRanges, draw
 from aether_lite.training.vocoder_config import KNOWN_FRAMES, VocoderConfig
-from aether_lite.vocoder.emphasis import emphasised_frames
-from aether_lite.vocoder.fargan import CONTEXT_ROWS, FIRST_ROW
+from aether_lite.vocoder.fargan import CONTEXT_ROWS, FIRST_ROW, emphasised_frames
 
 HISTORY_FRAMES = 64  # at least; what the codec gets before the crop (0.64 s)
 _POLARITY_STREAM = 0x51C7

@@ -21,7 +21,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from aether_lite.vocoder.emphasis import deemphasize
 from aether_lite.vocoder.fargan import (
     COND,
     CONV_OUTPUT,
@@ -37,6 +36,7 @@ from aether_lite.vocoder.fargan import (
     SUBFRAME,
     SUBFRAMES,
     SubframeState,
+    deemphasize,
     gather_indices,
     periods_from_features,
 )
