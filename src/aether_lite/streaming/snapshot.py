@@ -46,7 +46,8 @@ def rebuilt(name: str, template: Any, snapshot: Mapping[str, Tensor]) -> Any:
     """
     children = {child: rebuilt(f"{name}.{child}", item, snapshot) for child, item in _children(template)}
     if children:
-        return type(template)(**children) if is_dataclass(template) else type(template)(children.values())
+        kind: Any = type(template)
+        return kind(**children) if is_dataclass(template) else kind(children.values())
     if template is None:
         return None
     if isinstance(template, Tensor):
