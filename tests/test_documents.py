@@ -57,6 +57,15 @@ def test_commands_have_the_options_that_are_shown(page: Path) -> None:
     assert unknown == []
 
 
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page not in RECORDS], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_scripts_that_are_named_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"`?(?:python )?((?:benchmarks|examples|training)/\w+\.py)([^`]*`(?: of commit)?|)", text)
+    assert [script for script, after in named if not after.endswith("of commit") and not (ROOT / script).exists()] == []
+
+
 def commands(text: str) -> Iterator[tuple[str, list[str]]]:
     """Name and further words of every call of the command line in shell blocks."""
     for block in SHELL.findall(text):
