@@ -22,6 +22,7 @@ RECORDS = [path for path in PAGES if "notebook" in path.parts]  # of older commi
 README_LINES = 150
 CARD_LINES = 60
 SCRIPTS = {"training/spi_jscc_train.py": "train", "training/ear_train.py": "train-mel-predictor"}
+TASKS = {"codec": "train", "vocoder": "train-vocoder", "mel_predictor": "train-mel-predictor", "prior": "train-prior"}
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
 SHELL = re.compile(r"^ *```sh\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 
@@ -72,10 +73,19 @@ def commands(text: str) -> Iterator[tuple[str, list[str]]]:
         for line in block.replace("\\\n", " ").splitlines():
             for call in shlex.split(line, comments=True) and split_pipe(shlex.split(line, comments=True)):
                 if call[0] == "aether-lite" and len(call) > 1 and not call[1].startswith("-"):
-                    yield call[1], call[2:]
+                    yield task_of(call[1:]), call[2:]
                 scripts = [place for place, word in enumerate(call) if word in SCRIPTS]
                 if scripts:
                     yield SCRIPTS[call[scripts[0]]], call[scripts[0] + 1 :]
+
+
+def task_of(words: list[str]) -> str:
+    """The command that has the options: `train` with a recipe takes those of the recipe's task."""
+    if words[0] != "train" or "--config" not in words:
+        return words[0]
+    recipe = ROOT / words[words.index("--config") + 1]
+    task = re.search(r"^task: (\w+)$", recipe.read_text(encoding="utf-8"), re.MULTILINE)
+    return TASKS[task[1]] if task else words[0]
 
 
 def split_pipe(words: list[str]) -> list[list[str]]:
