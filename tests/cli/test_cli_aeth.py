@@ -321,7 +321,7 @@ def test_searched_bits_are_those_of_the_codec(clip: Path, aeth: Run, codec: Code
     assert (made.code, made.err) == (0, "")
     assert json.loads(Path("made.json").read_text())["search_steps"] == 2
     searched = read_aeth("out.aeth", weights_id(codec.model.state_dict())).bits
-    np.testing.assert_array_equal(searched, bit_array(codec.encode(read_audio(clip), 600, 2))[0])
+    np.testing.assert_array_equal(searched, bit_array(codec.encode(read_audio(clip), 600, refine=2))[0])
     assert (searched != bit_array(codec.encode(read_audio(clip), 600))[0]).any()
     assert aeth("encode", clip, "heard.f32", "--refine", -1).code == 2
     assert aeth("decode", "out.aeth", "heard.wav", "-q").code == 0

@@ -1,17 +1,20 @@
-"""What the commands around ``.aeth`` files share: opening, writing, the prior that is meant, numbers."""
+"""``aether-lite encode`` and ``decode``: speech to an ``.aeth`` file of bits and back; what ``info`` says of one."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aether_lite.cli.console import number, summary
-from aether_lite.cli.files import STANDARD
+from aether_lite.cli import files
+from aether_lite.cli.console import Steps, console, number, steps, summary
+from aether_lite.cli.options import DEFAULT_HASH_MODEL, HashModel, Quiet, Refine, Vocoder, use_cores, use_one_core
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
 
@@ -21,12 +24,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from aether_lite.codec import Codec
-    from aether_lite.container.layout import Header
+    from aether_lite.container.layout import BitArray, Header
     from aether_lite.container.prior import Prior
 
 SUFFIX = ".aeth"
 SAMPLE_RATE = 16_000  # [Hz]
 
+Json = Annotated[str | None, typer.Option(metavar="FILE", help="Write all numbers; - for stdout.")]
 PriorFile = Annotated[
     str | None,
     typer.Option(
@@ -36,14 +40,183 @@ PriorFile = Annotated[
 ]  # fmt: skip
 
 
+def encode(
+    source: Annotated[str, typer.Argument(metavar="IN", help="Audio, or features (.f32); - for a wav on stdin.")],
+    destination: Annotated[str, typer.Argument(metavar="OUT.aeth", help="File of bits; - for stdout.")],
+    bitrate: Annotated[
+        int, typer.Option("--bitrate", metavar="BIT/S", help="300, 600, 1200 or 2400 bit/s, before entropy coding.")
+    ] = 600,
+    entropy: Annotated[
+        bool, typer.Option("--entropy", help="Entropy-coded: smaller, without a constant rate (the extra `entropy`).")
+    ] = False,
+    prior: PriorFile = None,
+    refine: Refine = 0,
+    json: Json = None,
+    model: HashModel = DEFAULT_HASH_MODEL,
+    quiet: Quiet = False,
+) -> None:
+    """Compress speech to a file of 300 to 2400 bit/s with a check of every second, in constant memory."""
+    if prior is not None and not entropy:
+        raise typer.BadParameter("needs --entropy", param_hint="'--prior'")
+    files.check_distinct((destination, json))
+    if destination != files.STANDARD:
+        files.check_output(destination, (SUFFIX,))
+    elif sys.stdout.isatty():
+        raise AetherError("standard output is a terminal; give OUT.aeth, or pipe into a program")
+    if json is not None:
+        files.check_output(json)
+    use_cores(refine)
+    out = console(quiet)
+    codec, header = _opened(model, bitrate)
+    if refine:
+        _ = codec.listener  # its errors before the work
+    chosen = _writers_prior(prior, header) if entropy else None
+    if chosen is not None:
+        header = header.coded(chosen.identity)
+    with steps(out) as progress:
+        record = _encode(source, destination, codec, header, chosen, refine, progress)
+    _report(out, {**record, "model": model, "provenance": codec.provenance}, json)
+
+
+def _encode(
+    source: str, destination: str, codec: Codec, header: Header, prior: Prior | None, refine: int, progress: Steps
+) -> dict[str, Any]:
+    """Read, encode, write; returns the numbers."""
+    from aether_lite.container.streams import TokenWriter
+
+    writer = TokenWriter(header, prior)
+    samples = tokens = size = 0
+    start = time.perf_counter()
+    with _writing(destination) as file:
+        for more, bits in _tokens(source, codec, header.bit_rate, refine):
+            samples, tokens = samples + more, tokens + len(bits)
+            size += file.write(writer.push(bits))
+            progress.begin(f"encoding {samples // SAMPLE_RATE} s")
+        size += file.write(writer.finish(samples))
+    return {
+        **_numbers(source, destination, header, samples, tokens, size),
+        "search_steps": refine,
+        "real_time_factor": {"encode": SAMPLE_RATE * (time.perf_counter() - start) / samples},
+    }
+
+
+def _tokens(source: str, codec: Codec, bit_rate: int, refine: int) -> Iterator[tuple[int, BitArray]]:
+    """Audio samples that were read, and the bits ``[K, n]`` that are ready with them."""
+    import torch
+
+    from aether_lite.audio import audio_blocks
+    from aether_lite.container.layout import bit_array
+    from aether_lite.features import FRAME
+    from aether_lite.streaming import Encoder
+
+    if files.suffix_of(source) == files.FEATURES:
+        rows = torch.from_numpy(files.read_features(source))
+        yield FRAME * len(rows), bit_array(codec.encode_features(rows[None], bit_rate, refine=refine))[0]
+        return
+    encoder = Encoder(codec, bit_rate, refine=refine)
+    for block in audio_blocks(source):
+        yield len(block), bit_array(encoder.push(block))[0]
+    yield 0, bit_array(encoder.flush())[0]
+
+
+def decode(
+    source: Annotated[str, typer.Argument(metavar="IN.aeth", help="File of bits; - for stdin.")],
+    destination: Annotated[
+        str, typer.Argument(metavar="OUT", help=".wav, .flac, .ogg, .pcm or .f32; - for a wav on stdout.")
+    ],
+    tolerant: Annotated[
+        bool, typer.Option("--tolerant", help="Go past damage: conceal the tokens it costs, and say how many.")
+    ] = False,
+    prior: PriorFile = None,
+    json: Json = None,
+    model: HashModel = DEFAULT_HASH_MODEL,
+    vocoder: Vocoder = None,
+    quiet: Quiet = False,
+) -> None:
+    """Speak a file of bits; the output has the length of what was encoded and lines up with it."""
+    from aether_lite.container.prior import ADAPTIVE, load_prior
+
+    files.check_distinct((destination, json))
+    files.check_output(destination, (*files.AUDIO_OUT, files.FEATURES))
+    if json is not None:
+        files.check_output(json)
+    use_one_core()
+    out = console(quiet)
+    codec, header = _opened(model, vocoder=vocoder)
+    given = None if prior in (None, ADAPTIVE) else load_prior(prior)
+    if files.suffix_of(destination) != files.FEATURES:
+        _ = codec.vocoder  # its errors before the work
+    with steps(out) as progress:
+        record = _decode(source, destination, codec, header.model_id, given, tolerant, progress)
+    damage = described_damage(record["damage"], record["tokens"])
+    _report(out, {**record, "model": model, "provenance": codec.provenance}, json, damage)
+
+
+def _decode(
+    source: str,
+    destination: str,
+    codec: Codec,
+    model_id: bytes,
+    prior: Prior | None,
+    tolerant: bool,
+    progress: Steps,
+) -> dict[str, Any]:
+    """Read, decode (damaged tokens as lost ones), speak, write; returns the numbers."""
+    from aether_lite.audio import write_audio
+    from aether_lite.container.files import read_stream
+    from aether_lite.container.layout import received_bits
+    from aether_lite.features import FRAME
+    from aether_lite.vocoder import synthesize
+
+    progress.begin("reading")
+    start = time.perf_counter()
+    with _reading(source) as (stream, name):
+        recording = read_stream(stream, name, model_id, prior, tolerant)
+    header, samples, tokens = recording.header, recording.samples, len(recording.bits)
+    if samples == 0:
+        raise AetherError(f"{name}: holds no speech ({tokens} tokens, 0 samples)")
+    read = time.perf_counter()
+    progress.begin("decoding")
+    received = received_bits(recording.bits, header.bit_rate, header.token_frames, recording.erased)
+    features = codec.decode_features(received)[0]
+    decoded = time.perf_counter()
+    times = {"read": read - start, "decode": decoded - read}
+    if files.suffix_of(destination) == files.FEATURES:
+        files.write_features(destination, features[: max(1, samples // FRAME)].numpy())
+    else:
+        progress.begin("vocoder")
+        speech = synthesize(features, codec.vocoder, lambda done: progress.advance(done, len(features)))
+        times["vocoder"] = time.perf_counter() - decoded
+        write_audio(destination, speech.numpy()[:samples])
+    return {
+        **_numbers(source, destination, header, samples, tokens, recording.size),
+        "damage": asdict(recording.damage),
+        "real_time_factor": {part: SAMPLE_RATE * value / samples for part, value in times.items()},
+    }
+
+
+def _opened(model: str, bitrate: int = 300, vocoder: str | None = None) -> tuple[Codec, Header]:
+    """The codec of bits by name or file, and the header of plain files that it makes.
+
+    Raises:
+        AetherError: a codec, vocoder or rate that cannot be used.
+    """
+    from aether_lite.codec import load
+    from aether_lite.container.layout import Header
+    from aether_lite.container.weights import weights_id
+
+    codec = load(model, vocoder, unit="bit/s")
+    return codec, Header(bitrate, weights_id(codec.model.state_dict()), codec.token_frames)
+
+
 @contextmanager
-def reading(source: str) -> Iterator[tuple[BinaryIO, str]]:
+def _reading(source: str) -> Iterator[tuple[BinaryIO, str]]:
     """The stream of bytes and its name for errors; ``-`` is standard input.
 
     Raises:
         AetherError: it cannot be read.
     """
-    if source == STANDARD:
+    if source == files.STANDARD:
         yield sys.stdin.buffer, "standard input"
         return
     try:
@@ -54,9 +227,9 @@ def reading(source: str) -> Iterator[tuple[BinaryIO, str]]:
 
 
 @contextmanager
-def writing(destination: str) -> Iterator[BinaryIO]:
+def _writing(destination: str) -> Iterator[BinaryIO]:
     """Where to write; a file is written whole or not at all, ``-`` is standard output."""
-    if destination == STANDARD:
+    if destination == files.STANDARD:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
@@ -64,7 +237,7 @@ def writing(destination: str) -> Iterator[BinaryIO]:
         yield file
 
 
-def writers_prior(given: str | None, model_id: bytes, token_bits: int) -> Prior:
+def _writers_prior(given: str | None, header: Header) -> Prior:
     """The prior to write with: of a file, the adaptive one, or else the released one of the model.
 
     Raises:
@@ -72,29 +245,21 @@ def writers_prior(given: str | None, model_id: bytes, token_bits: int) -> Prior:
     """
     from aether_lite.container.prior import ADAPTIVE, adaptive_prior, load_prior, prior_for_model
 
+    width = header.token_bits
     if given is None:
-        return prior_for_model(model_id, token_bits)
+        return prior_for_model(header.model_id, width)
     if given == ADAPTIVE:
-        return adaptive_prior(token_bits)
+        return adaptive_prior(width)
     prior = load_prior(given)
-    if prior.token_bits != token_bits:
+    if prior.token_bits != width:
         raise AetherError(
-            f"{given}: prior for tokens of {prior.token_bits} bits, but this bit rate has {token_bits} bits a token"
+            f"{given}: prior for tokens of {prior.token_bits} bits, but this bit rate has {width} bits a token"
         )
     return prior
 
 
-def readers_prior(given: str | None) -> Prior | None:
-    """The prior to read with; None for the one that the file names, released or adaptive."""
-    from aether_lite.container.prior import ADAPTIVE, load_prior
-
-    return None if given is None or given == ADAPTIVE else load_prior(given)
-
-
-def numbers(
-    source: str, destination: str, header: Header, samples: int, tokens: int, size: int, model: str, codec: Codec
-) -> dict[str, Any]:
-    """What ``encode`` and ``decode`` both tell of a file of ``size`` bytes."""
+def _numbers(source: str, destination: str, header: Header, samples: int, tokens: int, size: int) -> dict[str, Any]:
+    """What both commands report of a file of ``size`` bytes."""
     from aether_lite import __version__
 
     seconds = samples / SAMPLE_RATE
@@ -109,15 +274,15 @@ def numbers(
         "entropy_coded": header.prior_id is not None,
         "bytes": size,
         "bits_per_s": 8 * size / seconds,
-        "model": model,
         "model_id": header.model_id.hex(),
         "prior_id": None if header.prior_id is None else header.prior_id.hex(),
-        "provenance": codec.provenance,
     }
 
 
-def summarise(out: Console, record: dict[str, Any], damage: str = "") -> None:
-    """The numbers that matter, on standard error."""
+def _report(out: Console, record: dict[str, Any], json: str | None, damage: str = "") -> None:
+    """All numbers as JSON, if asked for, and those that matter on standard error."""
+    if json is not None:
+        files.write_json(json, record)
     coded = ", entropy coded" if record["entropy_coded"] else ""
     speed = ", ".join(f"{part} {number(value)}" for part, value in record["real_time_factor"].items())
     rows = [
@@ -128,3 +293,70 @@ def summarise(out: Console, record: dict[str, Any], damage: str = "") -> None:
         ("real-time factor", speed),
     ]  # fmt: skip
     summary(out, f"{record['input']} -> {record['output']}", rows)
+
+
+def described_damage(damage: dict[str, Any], tokens: int) -> str:
+    """Damage of a file in words; empty for none."""
+    places = "1 place" if damage["damaged_places"] == 1 else f"{damage['damaged_places']} places"
+    parts = {
+        f"{damage['erased_tokens']} of {tokens} tokens in {places} lost and concealed": damage["damaged_places"],
+        "the end is missing, so the length is that of all tokens": damage["end_missing"],
+        f"{damage['trailing_bytes']} bytes after the end ignored": damage["trailing_bytes"],
+        "the tokens are not those that were written (CRC-32)": damage["tokens_differ"],
+    }
+    return "; ".join(text for text, applies in parts.items() if applies)
+
+
+def described_bits(path: str) -> dict[str, Any]:
+    """Everything that header and trailer of a file say; the blocks between are not checked.
+
+    Raises:
+        AetherError: the file cannot be read, or has no valid header.
+    """
+    from aether_lite.container.files import read_ends
+    from aether_lite.container.prior import prior_name
+    from aether_lite.container.weights import released_weights
+
+    with _reading(path) as (stream, name):
+        header, trailer, size = read_ends(stream, name)
+    model = released_weights(header.model_id)
+    coded = header.prior_id is not None
+    seconds = None if trailer is None else trailer.samples / SAMPLE_RATE
+    return {
+        "file": path,
+        "bytes": size,
+        "bit_rate": header.bit_rate,
+        "token_ms": 10 * header.token_frames,
+        "token_bits": header.token_bits,
+        "model_id": header.model_id.hex(),
+        "model": None if model is None else model.name,
+        "entropy_coded": coded,
+        "prior_id": header.prior_id.hex() if header.prior_id is not None else None,
+        "prior": prior_name(header),
+        "reset_blocks": header.reset_blocks if coded else None,
+        "tokens": None if trailer is None else trailer.tokens,
+        "samples": None if trailer is None else trailer.samples,
+        "seconds": seconds,
+        "bits_per_s": 8 * size / seconds if seconds else None,
+        "tokens_crc32": None if trailer is None else f"{trailer.tokens_crc:08x}",
+    }
+
+
+def print_bits(out: Console, record: dict[str, Any]) -> None:
+    """The same as two columns."""
+    coded = f"entropy coded, afresh every {record['reset_blocks']} blocks" if record["entropy_coded"] else "plain"
+    rows = [
+        ("size", f"{record['bytes']} bytes"),
+        ("bit rate", f"{record['bit_rate']} bit/s; with everything {number(record['bits_per_s'], 0, 'bit/s')}"),
+        ("coding", coded),
+        ("token", f"{record['token_ms']} ms, {record['token_bits']} bits"),
+        ("model", f"{record['model_id']} ({record['model'] or 'not a released one'})"),
+    ]
+    if record["entropy_coded"]:
+        rows.append(("prior", f"{record['prior_id']} ({record['prior'] or 'not a released one'})"))
+    if record["tokens"] is None:
+        rows.append(("end", "no valid end mark: the file is truncated, or goes on after its end"))
+    else:
+        rows.append(("speech", f"{record['seconds']:.2f} s, {record['samples']} samples, {record['tokens']} tokens"))
+        rows.append(("CRC-32 of the tokens", record["tokens_crc32"]))
+    summary(out, record["file"], rows)

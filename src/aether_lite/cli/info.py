@@ -55,7 +55,7 @@ def _console() -> Console:
 
 def _info_bits(path: str, json: bool) -> None:
     """Header and trailer of a file of bits."""
-    from aether_lite.cli.info_aeth import described_bits, print_bits
+    from aether_lite.cli.aeth import described_bits, print_bits
 
     record = described_bits(path)
     if json:

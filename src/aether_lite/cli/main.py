@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import typer
 
-from aether_lite.cli import bench, convert, decode, demo, encode, export, info, live, prepare, stream, train, transmit
+from aether_lite.cli import aeth, bench, convert, demo, export, info, live, prepare, stream, train, transmit
 from aether_lite.cli.options import with_new_names
 from aether_lite.errors import AetherError
 
@@ -30,8 +30,8 @@ app = typer.Typer(
 )
 app.command()(demo.demo)
 app.command()(transmit.transmit)
-app.command()(encode.encode)
-app.command()(decode.decode)
+app.command()(aeth.encode)
+app.command()(aeth.decode)
 app.command()(convert.features)
 app.command()(convert.vocode)
 app.command()(info.info)

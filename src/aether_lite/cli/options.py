@@ -61,7 +61,7 @@ Refine = Annotated[
 Vocoder = Annotated[
     str | None,
     typer.Option(
-        "--vocoder", "--fargan-ckpt", help="FARGAN weights, .pth or .safetensors, or released ones by name.",
+        "--vocoder", "--fargan-ckpt", help="Vocoder weights, .pth or .safetensors, or released ones by name.",
         metavar="NAME|FILE", show_default=False,
     ),
 ]  # fmt: skip

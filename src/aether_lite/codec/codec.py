@@ -25,7 +25,7 @@ from aether_lite.features.conditioning import condition as conditioned
 from aether_lite.features.layout import FRAME, INT16_SCALE, NUM_FREE, SAMPLE_RATE
 from aether_lite.payload import Bits, Received, ReceivedBits, Symbols
 from aether_lite.spi import State
-from aether_lite.vocoder import FrameVocoder, FusedFargan, fastest_vocoder, load_fargan, synthesize
+from aether_lite.vocoder import FrameVocoder, load_vocoder, synthesize
 
 if TYPE_CHECKING:
     from aether_lite.codec.refinement import Refinement
@@ -89,14 +89,14 @@ class Codec:
         return latency(self.token_frames, self.model.config.lookahead)
 
     @cached_property
-    def vocoder(self) -> FusedFargan:
+    def vocoder(self) -> FrameVocoder:
         """The vocoder, loaded when first used."""
-        return FusedFargan(load_fargan(self._vocoder_path))
+        return load_vocoder(self._vocoder_path)
 
     @cached_property
     def stream_vocoder(self) -> FrameVocoder:
         """The fastest vocoder for one stream on this machine: compiled if numba is installed (once, some seconds)."""
-        return fastest_vocoder(load_fargan(self._vocoder_path))
+        return load_vocoder(self._vocoder_path, fastest=True)
 
     @cached_property
     def stream_backend(self) -> Backend:
