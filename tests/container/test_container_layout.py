@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from aether_lite import zoo
 from aether_lite.codec import load
-from aether_lite.codec.loading import released_hash_codecs
 from aether_lite.container.files import read_aeth, read_span, read_stream, write_aeth
 from aether_lite.container.layout import (
     HEADER_BYTES,
@@ -196,9 +196,9 @@ def test_a_file_of_earlier_weights_says_which_and_where_they_are() -> None:
         check_model(Header(300, MODEL), first, "x")
 
 
-@pytest.mark.parametrize("name", list(released_hash_codecs()))
+@pytest.mark.parametrize("name", zoo.names("hash codec"))
 def test_released_weights_are_the_newest_listed_version(name: str) -> None:
     weights = released_weights(weights_id(load(name).model.state_dict()))
     assert weights is not None
     assert weights.current
-    assert weights.name.partition("@")[0] == name
+    assert zoo.find(weights.name) == zoo.find(name)

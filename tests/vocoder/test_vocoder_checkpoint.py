@@ -155,7 +155,7 @@ def test_cut_files_are_refused(tmp_path, name, kept):
 
 
 def test_missing_files_and_folders_are_refused(tmp_path):
-    assert "no such file" in refusal(tmp_path / "none.pth")
+    assert "no such vocoder file" in refusal(tmp_path / "none.pth")
     assert "is a folder" in refusal(tmp_path)
 
 

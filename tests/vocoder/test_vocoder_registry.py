@@ -78,7 +78,7 @@ def test_fargan_is_fargan_with_and_without_a_stated_format(vocoder, tmp_path):
 
 
 def test_what_is_no_vocoder_is_refused(tmp_path):
-    with pytest.raises(AetherError, match=r"no such file; .*fargan"):
+    with pytest.raises(AetherError, match=r"no such vocoder file.*fargan"):
         load_vocoder("nobody")
     for content in (b"", b"\xff" * 100, (20).to_bytes(8, "little") + b"[1, 2, 3]           "):
         path = tmp_path / "a.safetensors"

@@ -27,7 +27,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
 from hashlib import sha256
-from importlib.resources import files
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -37,6 +36,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from aether_lite import zoo
 from aether_lite.container.layout import ID_BYTES, BitArray, Header
 from aether_lite.container.weights import released_weights
 from aether_lite.errors import AetherError
@@ -247,8 +247,7 @@ def _tensors(prior: Prior) -> dict[str, NDArray[np.generic]]:
 
 def released_priors() -> dict[Path, PriorLabel]:
     """Priors that come with the package, ``prior_<codec>_<bit rate>.safetensors``; only their labels are read."""
-    zoo = Path(str(files("aether_lite") / "zoo"))
-    return {path: read_label(path) for path in sorted(zoo.glob("prior_*.safetensors"))}
+    return {path: read_label(path) for path in map(zoo.path, zoo.names("prior"))}
 
 
 def prior_for_model(model_id: bytes, token_bits: int) -> Prior:

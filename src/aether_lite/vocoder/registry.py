@@ -6,8 +6,8 @@ A new vocoder is one module of this package. It defines a class with the methods
     @vocoder("hnsf")
     def load(path: Path, fastest: bool) -> FrameVocoder: ...
 
-Weights of the kind are ``.safetensors`` files whose metadata say ``format = hnsf``; released ones are called
-``hnsf*.safetensors`` in the zoo. Files of no stated kind, and public ``.pth`` checkpoints, are FARGAN's.
+Weights of the kind are ``.safetensors`` files whose metadata say ``format = hnsf``; released ones are listed in
+:mod:`aether_lite.zoo`. Files of no stated kind, and public ``.pth`` checkpoints, are FARGAN's.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ import pkgutil
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
-from importlib.resources import files
 from pathlib import Path
 
-from aether_lite.errors import AetherError
+from aether_lite import zoo
 from aether_lite.vocoder.synthesis import FrameVocoder
 
 DEFAULT_VOCODER = "fargan"
@@ -65,14 +64,12 @@ def load_vocoder(name: str | Path | None = None, fastest: bool = False) -> Frame
 
 def released_vocoders() -> dict[str, Path]:
     """Weights that come with the package, by name."""
-    zoo = Path(str(files("aether_lite").joinpath("zoo")))
-    found = [path for kind in _kinds() for path in zoo.glob(f"{kind}*{SAFETENSORS_SUFFIX}")]
-    return {path.stem: path for path in sorted(found)}
+    return {name: zoo.path(name) for name in zoo.names("vocoder")}
 
 
 def default_vocoder_path() -> Path:
     """The weights that are used where none are named."""
-    return vocoder_path(None)
+    return zoo.path(DEFAULT_VOCODER)
 
 
 def vocoder_path(name: str | Path | None) -> Path:
@@ -81,14 +78,7 @@ def vocoder_path(name: str | Path | None) -> Path:
     Raises:
         AetherError: neither a released vocoder nor a file.
     """
-    released = released_vocoders()
-    if name is None or str(name) in released:
-        return released[DEFAULT_VOCODER if name is None else str(name)]
-    path = Path(name)
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "no such file"
-        raise AetherError(f"{path}: {what}; give a vocoder checkpoint or a released vocoder ({', '.join(released)})")
-    return path
+    return zoo.path(DEFAULT_VOCODER if name is None else name, "vocoder")
 
 
 def _format(path: Path) -> str:
