@@ -20,26 +20,19 @@ def missing_packages(modules: Sequence[str]) -> list[str]:
 
 
 def require_packages(what: str, modules: Sequence[str], extra: str = "eval") -> None:
-    """Check that optional packages are installed.
+    """Raise MissingToolError where one of the importable ``modules`` is not installed.
 
     Args:
         what: needs them, in words.
         modules: names by which they are imported.
         extra: of this package, that installs them.
-
-    Raises:
-        MissingToolError: one is not installed.
     """
     if missing := missing_packages(modules):
         raise MissingToolError(f"{what} needs {in_words(missing)}: {how_to_install(extra)}")
 
 
 def require_programs(what: str, programs: Sequence[str], package: str) -> None:
-    """Check that programs are on the path; ``package`` is Debian's that holds them.
-
-    Raises:
-        MissingToolError: one is not.
-    """
+    """Raise MissingToolError where a program is not on the path; ``package`` is Debian's that holds them."""
     for program in programs:
         if shutil.which(program) is None:
             raise MissingToolError(f"{what} needs the program {program}: apt install {package} (or its like elsewhere)")

@@ -42,7 +42,7 @@ def test_wrong_snr_convention_is_noticed(monkeypatch: pytest.MonkeyPatch) -> Non
     """Noise of N0 instead of N0/2 in each real dimension: every uncoded point fails."""
     monkeypatch.setattr(calibration_module, "awgn", lambda symbols, snr_db, **rest: awgn(symbols, snr_db - 3, **rest))
     uncoded = calibration_module._uncoded(
-        "QPSK over AWGN", "qpsk", 3.0, 20_000, calibration_module.qpsk_ber, fading=False
+        "QPSK over AWGN", "qpsk", 3.0, calibration_module.qpsk_ber, 20_000
     )
     assert not uncoded.inside
 

@@ -138,11 +138,7 @@ SYSTEMS: dict[str, Callable[..., System]] = {}
 
 
 def system(name: str) -> Callable[[Factory], Factory]:
-    """Decorator that registers the factory of a system, or of a family of systems (``NAME:``).
-
-    Raises:
-        ValueError: the name is taken.
-    """
+    """Decorator that registers the factory of a system, or of a family of systems (``NAME:``), under a free name."""
 
     def register(factory: Factory) -> Factory:
         if name in SYSTEMS:
@@ -174,13 +170,7 @@ def make_system(name: str) -> System:
 
 
 def available_systems(names: Sequence[str] | None = None) -> tuple[list[str], list[str]]:
-    """Systems whose tools are installed.
-
-    Args:
-        names: to look at; None for all of :func:`system_names`.
-
-    Returns:
-        names that can be made, and one line for every other: its name and what to install.
+    """Names (of these, or of all systems) that can be made, and for every other a line that says what to install.
 
     Raises:
         AetherError: an unknown name, or a codec file that cannot be used.

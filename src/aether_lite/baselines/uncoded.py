@@ -1,4 +1,4 @@
-"""The naive analogue: the features themselves as symbols, no learning and no code.
+"""Uncoded features as symbols: no learning and no channel code.
 
 The 8 frames of a token of 80 ms are transformed over time, each of the 20 features by an orthonormal DCT-II. The
 160 coefficients, less their mean and over their standard deviation (constants measured on training speech), are
@@ -38,7 +38,7 @@ CONSTANTS = "uncoded_constants.tsv"
 
 @system("uncoded")
 class Uncoded:
-    """Features as symbols; see the module's text. Offered up to 1000 uses/s: there is no more to send."""
+    """Uncoded features, up to 1000 uses/s: there is no more to send."""
 
     name = "uncoded"
     title = "uncoded features"

@@ -4,8 +4,7 @@ Functions are batch first and give one number for each clip, NaN where it is not
 ``[..., F, 20]`` features or ``[..., N]`` audio -> ``[...]``. :data:`METRICS` holds a :class:`Metric` for each, by the
 column name of results tables; :class:`MetricAverage` accumulates any of them over batches.
 
-A new metric is a function under the decorator :func:`~aether_lite.metrics.registry.metric` in a new file of this
-package.
+A new metric is a function under the decorator :func:`~aether_lite.metrics.registry.metric` in a new file here.
 """
 
 from __future__ import annotations

@@ -49,11 +49,10 @@ def plain_words(transcript: str) -> str:
 
 
 def word_error_rate(decoded: Tensor, original: Tensor, recogniser: Recogniser | None = None) -> Tensor:
-    """Word error rate ``[...]`` of each clip: (substitutions + deletions + insertions) / words of the reference.
+    """Word error rate of each clip: (substitutions + deletions + insertions) / words of the reference.
 
     Args:
-        decoded: ``[..., N]`` samples at 16 kHz on the scale +-1.
-        original: ``[..., N]`` samples, English speech.
+        decoded, original: ``[..., N]`` samples at 16 kHz on the scale +-1, English speech.
         recogniser: None for :func:`whisper`.
 
     Returns:

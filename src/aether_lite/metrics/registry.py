@@ -28,23 +28,18 @@ P = ParamSpec("P")
 
 
 class Needs(StrEnum):
-    """Input of a metric."""
+    """Input of a metric: decoded and original features or audio, symbols sent, or a count and the speech's length."""
 
-    FEATURES = "features"
-    """``[..., F, 20]`` with a mask ``[..., F]``."""
-    AUDIO = "audio"
-    """``[..., N]`` at 16 kHz on the scale +-1, decoded and original aligned; with a mask ``[..., N]``."""
-    SYMBOLS = "symbols"
-    """``[..., n] complex``, the symbols sent."""
-    COUNTS = "counts"
-    """How many ``[...]``, and in how much speech ``[...]`` [s]."""
+    FEATURES = "features"  # [..., F, 20] with a mask [..., F]
+    AUDIO = "audio"  # [..., N] at 16 kHz on the scale +-1, aligned; with a mask [..., N]
+    SYMBOLS = "symbols"  # [..., n] complex
+    COUNTS = "counts"  # how many [...], and in how much speech [...] [s]
 
 
 class Pooling(StrEnum):
-    """Average over clips; clips on which a metric is not defined (NaN) do not count."""
+    """Average over clips; those on which a metric is not defined (NaN) do not count."""
 
-    FRAMES = "mean over frames"
-    """Every clip weighs as many frames (or samples) as it holds."""
+    FRAMES = "mean over frames"  # every clip weighs as many frames (or samples) as it holds
     MEAN = "mean over clips"
     MEDIAN = "median over clips"
 
@@ -183,9 +178,7 @@ class MetricAverage:
     """Average of a metric over clips that arrive in batches; any split into batches gives the same.
 
     Attributes:
-        metric: averaged.
-        values: of every clip so far, NaN where it is not defined.
-        weights: frames or samples of every clip so far.
+        values, weights: of every clip so far (NaN where not defined), and its frames or samples.
     """
 
     def __init__(self, metric: Metric) -> None:
@@ -213,14 +206,20 @@ class MetricAverage:
         self.weights: list[float] = []
 
 
-def available(metric: Metric | str) -> bool:
-    """Whether the packages that a metric imports are installed; nothing is imported."""
-    return not missing_packages(_known(metric).packages)
+def available(name: str) -> bool:
+    """Whether the packages that a metric imports are installed; nothing is imported.
+
+    Raises:
+        AetherError: no such metric.
+    """
+    if name not in METRICS:
+        raise AetherError(f"{name} is not a metric; there are {', '.join(METRICS)}")
+    return not missing_packages(METRICS[name].packages)
 
 
-def missing_line(metrics: Iterable[Metric | str]) -> str | None:
+def missing_line(names: Iterable[str]) -> str | None:
     """One line that says what to install for the metrics that cannot be measured; None where all can."""
-    lacking = [metric for metric in map(_known, metrics) if not available(metric)]
+    lacking = [METRICS[name] for name in names if not available(name)]
     if not lacking:
         return None
     packages = sorted({name for metric in lacking for name in missing_packages(metric.packages)})
@@ -231,14 +230,10 @@ def missing_line(metrics: Iterable[Metric | str]) -> str | None:
 def evaluate_audio(
     decoded: Tensor, original: Tensor, names: Iterable[str] | None = None, language: str = ""
 ) -> dict[str, float]:
-    """Audio metrics of one clip.
-
-    Networks are loaded at the first call of a process and run on one thread; the transcript and the embedding of an
-    original are kept for its next condition.
+    """Audio metrics of one clip; networks are loaded at the first call of a process and run on one thread.
 
     Args:
-        decoded: ``[N]`` samples at 16 kHz on the scale +-1, aligned with the original.
-        original: ``[N]`` samples.
+        decoded, original: ``[N]`` samples at 16 kHz on the scale +-1, aligned.
         names: columns of :data:`AUDIO_METRICS`; None for all.
         language: code such as ``en`` or ``en-GB``; metrics of other languages than this are not measured.
 
@@ -257,17 +252,9 @@ def evaluate_audio(
             raise AetherError(f"{name} is not an audio metric; there are {', '.join(AUDIO_METRICS)}")
     metrics = [AUDIO_METRICS[name] for name in chosen]
     return {
-        metric.name: float(metric(decoded, original)) if metric.speaks(language) and available(metric) else NAN
+        metric.name: float(metric(decoded, original)) if metric.speaks(language) and available(metric.name) else NAN
         for metric in metrics
     }
-
-
-def _known(metric: Metric | str) -> Metric:
-    if isinstance(metric, Metric):
-        return metric
-    if metric not in METRICS:
-        raise AetherError(f"{metric} is not a metric; there are {', '.join(METRICS)}")
-    return METRICS[metric]
 
 
 def _masked(function: Callable[..., Tensor], signals: tuple[Tensor, ...], mask: Tensor) -> Tensor:

@@ -30,8 +30,7 @@ def speaker_similarity(decoded: Tensor, original: Tensor) -> Tensor:
     near 0.6, two clips of one speaker near 0.8, halves of one clip near 0.95.
 
     Args:
-        decoded: ``[..., N]`` samples at 16 kHz on the scale +-1; those beyond it are clipped.
-        original: ``[..., N]`` samples.
+        decoded, original: ``[..., N]`` samples at 16 kHz on the scale +-1; those beyond it are clipped.
 
     Returns:
         ``[...] float32`` on the CPU, 0 to 1 (embeddings have no negative entries); where the voice activity detection

@@ -10,39 +10,22 @@ from torch import Tensor
 from aether_lite.metrics.clips import NAN
 from aether_lite.metrics.registry import Needs, metric
 
+_symbols = partial(metric, needs=Needs.SYMBOLS)
+_rate = partial(metric, needs=Needs.COUNTS)
+_POWER = "mean |x|^2 of the symbols sent; 1 is nominal"
 
-@metric(
-    "symbol_power",
-    "Symbol power",
-    "Es",
-    needs=Needs.SYMBOLS,
-    higher_is_better=None,
-    source="mean |x|^2 of the symbols sent; 1 is nominal",
-)
+
+@_symbols("symbol_power", "Symbol power", "Es", higher_is_better=None, source=_POWER)
 def symbol_power(symbols: Tensor) -> Tensor:
-    """Mean ``|x|^2`` of the symbols sent of each clip, >= 0; 1 is the nominal Es.
-
-    Args:
-        symbols: ``[..., n] complex``, without those that were not sent.
-
-    Returns:
-        ``[...]`` of the real type of the symbols; NaN where there are none.
-    """
+    """Mean ``|x|^2 [...]`` of the symbols sent ``[..., n] complex``; 1 is the nominal Es, NaN without symbols."""
     return _power(symbols).mean(-1)
 
 
-@metric(
-    "papr_db",
-    "PAPR",
-    "dB",
-    needs=Needs.SYMBOLS,
-    source="max |x|^2 / mean |x|^2 of the symbols sent, before pulse shaping",
-)
+@_symbols("papr_db", "PAPR", "dB", source="max |x|^2 / mean |x|^2 of the symbols sent, before pulse shaping")
 def clip_papr_db(symbols: Tensor) -> Tensor:
-    """Peak-to-average power ratio of the symbols of each clip [dB], >= 0, lower is better.
+    """Peak-to-average power ratio ``[...]`` [dB] of symbols ``[..., n] complex``, ``max |x|^2 / mean |x|^2``.
 
-    That of the symbols themselves, ``max |x|^2 / mean |x|^2``, before any pulse shaping. Arguments as
-    :func:`symbol_power`; NaN where no symbol has energy.
+    Before any pulse shaping; >= 0, NaN where no symbol has energy.
     """
     power = _power(symbols)
     if not power.shape[-1]:
@@ -51,11 +34,9 @@ def clip_papr_db(symbols: Tensor) -> Tensor:
 
 
 def per_second(count: Tensor, seconds: Tensor) -> Tensor:
-    """Channel uses/s or bit/s of each clip: a count over the duration of the speech, >= 0.
+    """Channel uses/s or bit/s ``[...]``: payload symbols or bits ``[...]`` over the speech they carry ``[...]`` [s].
 
-    Args:
-        count: ``[...]``, payload channel uses (complex symbols, pilots and cyclic prefix not counted) or payload bits.
-        seconds: ``[...]``, of the speech they carry [s].
+    Pilots and cyclic prefix are not counted.
 
     Raises:
         ValueError: a duration that is not positive, or a negative count.
@@ -66,7 +47,6 @@ def per_second(count: Tensor, seconds: Tensor) -> Tensor:
     return count / seconds
 
 
-_rate = partial(metric, needs=Needs.COUNTS)
 _rate("bit_rate", "Bit rate", "bit/s", source="payload bits")(per_second)
 _rate("uses_per_s", "Channel uses", "uses/s", source="payload complex symbols")(per_second)
 

@@ -1,4 +1,4 @@
-"""Is the link itself right? Error rates that theory or an independent chain knows, measured through our own channels.
+"""Calibration of channels and channel code: measured error rates against theory and an independent chain.
 
 Uncoded QPSK and 16-QAM have bit error rates in closed form; two LDPC points were measured once with Sionna's own
 chain (its source, mapper, noise and demapper; :data:`LDPC_REFERENCES`). Every row says whether the measured share of
@@ -63,16 +63,13 @@ LDPC_REFERENCES = (
 
 @dataclass(frozen=True)
 class CalibrationRow:
-    """One check.
+    """One check of modulation, code and channel (``what``).
 
     Attributes:
-        what: modulation, code and channel.
-        esn0_db: [dB].
-        measured: share of errors.
-        expected: by theory or reference.
+        esn0_db: Es/N0 [dB].
+        measured, expected: share of errors, the latter by theory or reference (``source``).
         low, high: interval in which the measured share lies with 99.9 % if all is right.
         trials: bits or blocks that were sent.
-        source: of the expected value.
     """
 
     what: str
@@ -91,21 +88,14 @@ class CalibrationRow:
 
 
 def calibration(uncoded_symbols: int = UNCODED_SYMBOLS, blocks: tuple[int, int] = (2000, 1000)) -> list[CalibrationRow]:
-    """All checks; some 15 s on one idle core.
-
-    Args:
-        uncoded_symbols: symbols of each uncoded point.
-        blocks: of each LDPC point.
+    """All checks, with so many symbols of each uncoded point and blocks of each LDPC point; some 15 s on one idle core.
 
     Raises:
         MissingToolError: Sionna is not installed.
     """
-    rows = [
-        _uncoded("QPSK over AWGN", "qpsk", esn0_db, uncoded_symbols, qpsk_ber, fading=False)
-        for esn0_db in (-3.0, 0.0, 3.0, 6.0)
-    ]
-    rows.append(_uncoded("16-QAM over AWGN", "16qam", 9.0, uncoded_symbols, qam16_ber, fading=False))
-    rows.append(_uncoded("QPSK over Rayleigh", "qpsk", 9.0, uncoded_symbols, qpsk_rayleigh_ber, fading=True))
+    points = [("QPSK over AWGN", "qpsk", esn0_db, qpsk_ber) for esn0_db in (-3.0, 0.0, 3.0, 6.0)]
+    points += [("16-QAM over AWGN", "16qam", 9.0, qam16_ber), ("QPSK over Rayleigh", "qpsk", 9.0, qpsk_rayleigh_ber)]
+    rows = [_uncoded(*point, uncoded_symbols) for point in points]
     return rows + [_coded(reference, count) for reference, count in zip(LDPC_REFERENCES, blocks, strict=True)]
 
 
@@ -139,8 +129,9 @@ def binomial_interval(share: float, trials: int, reference_trials: float = math.
 
 
 def _uncoded(
-    what: str, modulation: str, esn0_db: float, count: int, theory: Callable[[float], float], fading: bool
+    what: str, modulation: str, esn0_db: float, theory: Callable[[float], float], count: int
 ) -> CalibrationRow:
+    fading = theory is qpsk_rayleigh_ber
     bits = random_bits(SEED, count * BITS_PER_SYMBOL[modulation])
     symbols = _as_symbols(modulate(bits, modulation).reshape(-1, 100))
     if fading:  # a gain for every symbol, known exactly
