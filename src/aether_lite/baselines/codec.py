@@ -90,9 +90,9 @@ class CodecSystem:
         measured: dict[str, float] = {}
         if self._of_bits:
             measured = {"bit_rate": float(link.rate), "bit_error_rate": share(*result.bit_errors())}
-        if result.air is not None:
-            measured |= symbol_measures(result.air[0])
-        payload = result.sent if result.air is None else result.air[0]
+        if result.symbols is not None:
+            measured |= symbol_measures(result.symbols[0])
+        payload = result.sent if result.symbols is None else result.symbols[0]
         uses = payload.values[0].numel()
         return Outcome(result.decoded, speak(result.decoded) if audio else None, uses, measured)
 

@@ -25,7 +25,7 @@ def use_cores(refine: int) -> None:
         use_one_core()
 
 
-RENAMED = {"--search": "--refine", "--state": "--csi"}
+RENAMED = {"--search": "--refine", "--state": "--csi", "--withheld": "--csi=none"}
 """Options by their names before 0.2, which go in 0.3."""
 RENAMED_IN = ("transmit", "encode", "stream", "live", "bench")
 

@@ -46,11 +46,14 @@ def stream(
     noise_variance: Annotated[
         float | None, typer.Option(metavar="N0", help="For the decoder instead of --snr.")
     ] = None,
-    withheld: Annotated[bool, typer.Option("--withheld", help="The decoder knows nothing of the noise.")] = False,
     target_snr: link_options.TargetSnr = None,
     mute: Annotated[bool, typer.Option(help="Mute long gaps and noise without speech.")] = True,
     seed: link_options.Seed = 0,
-    csi: link_options.Csi = None,
+    csi: Annotated[
+        str | None, typer.Option(metavar="KIND", callback=link_options.csi_word, show_default="estimated",
+                                 help="Gains that correct phases, and error rate in soft bits, out of the channel: "
+                                 "perfect, estimated or none; none into the decoder: it knows nothing of the noise.")
+    ] = None,
     block_ms: link_options.BlockMs = None,
     doppler_hz: link_options.DopplerHz = None,
     k_db: link_options.KDb = None,
@@ -68,7 +71,7 @@ def stream(
     if encode + decode + (channel is not None) != 1:
         raise typer.BadParameter("give one of --encode, --decode and --channel NAME")
     of_symbols = {
-        "--rate": rate, "--snr": snr, "--noise-variance": noise_variance, "--withheld": withheld, "--gains": gains,
+        "--rate": rate, "--snr": snr, "--noise-variance": noise_variance, "--gains": gains,
         "--target-snr": target_snr, "--block-ms": block_ms, "--doppler-hz": doppler_hz, "--k-db": k_db,
     }  # fmt: skip
     of_bits = {"--bitrate": bitrate, "--soft": soft, "--ber": ber, "--channel bsc": channel == link_options.BSC}
@@ -79,8 +82,8 @@ def stream(
         link_options.check_snr(channel, snr)
     if gains and encode:
         raise typer.BadParameter("is for --channel and --decode: what is sent has no gain yet", param_hint="'--gains'")
-    if (snr is not None) + (noise_variance is not None) + withheld > 1:
-        raise typer.BadParameter("give one of --snr, --noise-variance and --withheld")
+    if decode and (snr is not None) + (noise_variance is not None) + (csi == "none") > 1:
+        raise typer.BadParameter("give one of --snr, --noise-variance and --csi none")
     for file, way in ((sys.stdin, "from"), (sys.stdout, "into")):
         if file.isatty():
             raise AetherError(f"standard {'input' if way == 'from' else 'output'} is a terminal; pipe {way} a program")
@@ -95,7 +98,7 @@ def stream(
     elif decode and sends_bits:
         ends.decode_bits(ber, mute)
     elif decode:
-        ends.decode_symbols(snr, noise_variance, withheld, mute)
+        ends.decode_symbols(snr, noise_variance, csi == "none", mute)
     elif channel is not None:
         options = {"csi": csi, "block_ms": block_ms, "doppler_hz": doppler_hz, "k_db": k_db}
         losses = {"erasure": erasure, "burst_tokens": burst_tokens}
@@ -151,7 +154,7 @@ class Filter:
         blocks = speech_blocks(sys.stdin.buffer, self.raw)
         _pass_on(blocks, lambda block: write(encoder.push(block)), lambda: write(encoder.flush()))
 
-    def decode_symbols(self, snr_db: float | None, variance: float | None, withheld: bool, mute: bool) -> None:
+    def decode_symbols(self, snr_db: float | None, variance: float | None, unknown: bool, mute: bool) -> None:
         """Symbols in, speech out; without any word on the noise its variance is estimated from their power."""
         from aether_lite.channels.parameters import SNR_RANGE_DB, checked_number
         from aether_lite.streaming import Decoder
@@ -167,7 +170,7 @@ class Filter:
         speech = SpeechWriter(sys.stdout.buffer, self.raw)
 
         def handle(token: SymbolToken) -> None:
-            known = power.update(token.values, token.gain) if variance is None and not withheld else variance
+            known = power.update(token.values, token.gain) if variance is None and not unknown else variance
             speech.write(decoder.push_symbols(token.values, known, token.gain).samples)
 
         tokens = symbol_tokens(sys.stdin.buffer, self.rate, frames, self.gains)

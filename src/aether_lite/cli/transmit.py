@@ -225,8 +225,8 @@ def draw(
     from aether_lite.plots.transmission import transmission_picture
 
     image = codec.model.image
-    if result.air is not None:
-        symbols, received = (side.values.numpy() for side in result.air)
+    if result.symbols is not None:
+        symbols, received = (side.values.numpy() for side in result.symbols)
         payload: dict[str, Any] = {"symbols": symbols, "received_symbols": received}
     else:
         payload = {"bits": (result.sent.values * result.received.values)[0].numpy()}

@@ -23,8 +23,8 @@ NOISE_BANDWIDTH_HZ = 3000.0  # of SNR3k
 DEFAULT_ERASURE = 0.1  # share of tokens that the channel `erasure` loses
 STATE_OF_CSI = {"perfect": "exact", "estimated": "estimated", "none": "withheld"}
 
-Air = tuple[Symbols, Received]
-"""Symbols that were sent over a channel, and what was received of them."""
+ChannelSymbols = tuple[Symbols, Received]
+"""Symbols into a channel, and what was received of them."""
 
 
 def snr_3k_db(snr_db: float, rate: int) -> float:
@@ -93,8 +93,8 @@ class LinkConfig:
         else:
             self.send(Symbols(ones.to(torch.complex64), self.rate, token_frames))
 
-    def carry(self, payload: Symbols | Bits) -> tuple[Received | ReceivedBits, Air | None]:
-        """What the decoder receives of a payload, and its symbols on the air; None of these over ``bsc``.
+    def carry(self, payload: Symbols | Bits) -> tuple[Received | ReceivedBits, ChannelSymbols | None]:
+        """What the decoder receives of a payload, and the symbols that carried it; None of these over ``bsc``.
 
         Raises:
             AetherError: bits without a modulation on a channel of symbols, or an option out of range.

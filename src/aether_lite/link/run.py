@@ -15,14 +15,14 @@ from aether_lite.codec import Codec
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME
 from aether_lite.jscc import papr_db
-from aether_lite.link.config import Air, LinkConfig, snr_3k_db
+from aether_lite.link.config import ChannelSymbols, LinkConfig, snr_3k_db
 from aether_lite.metrics import FEATURE_METRICS
 from aether_lite.payload import Bits, Received, ReceivedBits, Symbols
 
 Progress = Callable[[str], None]
 """Called with the name of each step as it begins."""
 
-NO_AIR = dict.fromkeys(("channel_uses", "rate_uses_per_s", "snr_db", "snr_3k_db", "symbol_power", "papr_db"))
+NO_SYMBOLS = dict.fromkeys(("channel_uses", "rate_uses_per_s", "snr_db", "snr_3k_db", "symbol_power", "papr_db"))
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class LinkResult:
     Attributes:
         config: the link.
         sent, received: the payload on both sides of the channel, ``[1, K, n]``.
-        air: symbols on the air, the payload's own or those that carried its bits; None over ``bsc``.
+        symbols: into and out of the channel, the payload's own or those that carried its bits; None over ``bsc``.
         features: of the input ``[F, 20]``.
         decoded_tokens: decoded features ``[K * token_frames, 20]`` of all tokens.
         encode_s, decode_s: computing time [s]; the extraction of features counts as encoding.
@@ -66,7 +66,7 @@ class LinkResult:
     config: LinkConfig
     sent: Symbols | Bits
     received: Received | ReceivedBits
-    air: Air | None
+    symbols: ChannelSymbols | None
     features: Tensor
     decoded_tokens: Tensor
     encode_s: float
@@ -92,7 +92,7 @@ class LinkResult:
         numbers: dict[str, Any] = {
             "tokens": self.sent.values.shape[1],
             "erased_tokens": int(self.received.erased.sum()),
-            **(NO_AIR if self.air is None else self._air_numbers(self.air[0])),
+            **(NO_SYMBOLS if self.symbols is None else self._symbol_numbers(self.symbols[0])),
         }
         if isinstance(self.sent, Bits):
             wrong, decided = self.bit_errors()
@@ -107,7 +107,7 @@ class LinkResult:
             }
         return numbers
 
-    def _air_numbers(self, symbols: Symbols) -> dict[str, Any]:
+    def _symbol_numbers(self, symbols: Symbols) -> dict[str, Any]:
         rate, snr_db = int(symbols.rate), self.config.snr_db
         return {
             "channel_uses": symbols.values[0].numel(),
@@ -152,13 +152,13 @@ def run_link(
     sent = _encoded(codec, given, config, refine)
     encode_s = given.extraction_s + time.perf_counter() - start
     begin(f"channel {config.channel}")
-    received, air = config.carry(sent)
+    received, symbols = config.carry(sent)
     begin("decoding")
     start = time.perf_counter()
     decoded = codec.decode_features(received)[0]
     decode_s = time.perf_counter() - start
     features = given.features[: given.frames, : decoded.shape[1]]
-    return LinkResult(config, sent, received, air, features, decoded, encode_s, decode_s)
+    return LinkResult(config, sent, received, symbols, features, decoded, encode_s, decode_s)
 
 
 def _input(codec: Codec, source: Tensor) -> LinkInput:

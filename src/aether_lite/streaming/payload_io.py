@@ -54,8 +54,8 @@ def received_bytes(received: Received, gains: bool = False) -> bytes:
     values, gain = received.values, received.state.gain
     if not gains and gain is not None:
         magnitude = gain.abs()
-        turned = gain.conj() / magnitude.clamp_min(torch.finfo(magnitude.dtype).tiny)
-        values = values * torch.where(magnitude > 0, turned, torch.ones_like(turned))
+        rotation = gain.conj() / magnitude.clamp_min(torch.finfo(magnitude.dtype).tiny)
+        values = values * torch.where(magnitude > 0, rotation, torch.ones_like(rotation))
     marked = values.masked_fill(received.erased[:, :, None], complex("nan+nanj"))
     return symbol_bytes(marked, (torch.ones_like(values) if gain is None else gain) if gains else None)
 
