@@ -12,12 +12,12 @@ from aether_lite.cli.options import CHANNEL_NAMES, DEFAULT_HASH_MODEL, DEFAULT_M
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from aether_lite.codec import Codec
     from aether_lite.link import LinkConfig
 
 BSC = "bsc"
 NOISELESS = ("clean", "erasure", BSC)  # channels that need no --snr
 DEFAULT_RATE = 1000  # uses/s
-DEFAULT_BITRATE = 600  # bit/s
 CSI_WORDS = {"exact": "perfect", "withheld": "none"}  # as they were called before 0.2
 
 
@@ -70,39 +70,36 @@ CodecModel = Annotated[
 ]  # fmt: skip
 
 
-def chosen_model(
-    model: str | None, of_symbols: Mapping[str, Any], of_bits: Mapping[str, Any]
-) -> tuple[str, bool]:
-    """The codec to load, and whether it sends bits.
+def chosen_codec(
+    model: str | None, vocoder: str | None, of_symbols: Mapping[str, Any], of_bits: Mapping[str, Any]
+) -> tuple[str, Codec]:
+    """The codec of these options, by name or file and loaded.
 
     Args:
-        model: as given; None takes the default for the options that are given.
+        model, vocoder: as given; the default model is the one for the options that are given.
         of_symbols, of_bits: options by name that belong to one payload, None or False where they are not given.
 
     Raises:
-        AetherError: no such codec.
+        AetherError: no such codec or vocoder.
         typer.BadParameter: an option of the other payload.
     """
     symbols, bits = ([name for name, value in options.items() if value not in (None, False)]
                      for options in (of_symbols, of_bits))  # fmt: skip
-    if model is None:
-        model = DEFAULT_HASH_MODEL if bits else DEFAULT_MODEL
-    from aether_lite.codec.loading import codec_path, is_hash_codec
+    name = model or (DEFAULT_HASH_MODEL if bits else DEFAULT_MODEL)
+    from aether_lite.codec import load
 
-    sends_bits = is_hash_codec(codec_path(model))
-    if sends_bits and symbols:
+    codec = load(name, vocoder)
+    sends_bits = codec.unit == "bit/s"
+    if wrong := symbols if sends_bits else bits:
+        payload, other = ("symbols", "bits") if sends_bits else ("bits", "symbols")
+        fitting = f"codec of symbols such as --model {DEFAULT_MODEL}"
+        if not sends_bits:
+            fitting = f"hash codec such as --model {DEFAULT_HASH_MODEL}"
         raise typer.BadParameter(
-            f"is for symbols, but {model} sends bits; leave it out, or give a codec of symbols such as --model "
-            f"{DEFAULT_MODEL}",
-            param_hint=f"'{symbols[0]}'",
+            f"is for {payload}, but {name} sends {other}; leave it out, or give a {fitting}",
+            param_hint=f"'{wrong[0]}'",
         )
-    if bits and not sends_bits:
-        raise typer.BadParameter(
-            f"is for bits, but {model} sends symbols; leave it out, or give a hash codec such as --model "
-            f"{DEFAULT_HASH_MODEL}",
-            param_hint=f"'{bits[0]}'",
-        )
-    return model, sends_bits
+    return name, codec
 
 
 def check_snr(channel: str, snr: float | None) -> None:

@@ -75,7 +75,8 @@ def stream(
         "--target-snr": target_snr, "--block-ms": block_ms, "--doppler-hz": doppler_hz, "--k-db": k_db,
     }  # fmt: skip
     of_bits = {"--bitrate": bitrate, "--soft": soft, "--ber": ber, "--channel bsc": channel == link_options.BSC}
-    model, sends_bits = link_options.chosen_model(model, of_symbols, of_bits)
+    codec = link_options.chosen_codec(model, vocoder, of_symbols, of_bits)[1]
+    sends_bits = codec.unit == "bit/s"
     if sends_bits:
         _check_bits(encode, channel, soft, ber, erasure)
     elif channel is not None:
@@ -88,11 +89,8 @@ def stream(
         if file.isatty():
             raise AetherError(f"standard {'input' if way == 'from' else 'output'} is a terminal; pipe {way} a program")
     use_one_core()
-    from aether_lite.codec import load
-
-    rates = (bitrate, link_options.DEFAULT_BITRATE) if sends_bits else (rate, link_options.DEFAULT_RATE)
-    codec = load(model, vocoder, unit="bit/s" if sends_bits else "uses/s")
-    ends = Filter(codec, rates[1] if rates[0] is None else rates[0], raw, soft, gains)
+    given = bitrate if sends_bits else rate
+    ends = Filter(codec, codec.default_rate if given is None else given, raw, soft, gains)
     if encode:
         ends.encode(target_snr)
     elif decode and sends_bits:

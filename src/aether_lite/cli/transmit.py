@@ -65,7 +65,9 @@ def transmit(
         files.check_output(json)
     if picture is not None:
         files.check_output(picture, (".png", ".pdf", ".svg"))
-    model, sends_bits = link_options.chosen_model(model, {"--rate": rate, "--target-snr": target_snr}, bits_only)
+    symbols_only = {"--rate": rate, "--target-snr": target_snr}
+    model, codec = link_options.chosen_codec(model, vocoder, symbols_only, bits_only)
+    sends_bits = codec.unit == "bit/s"
     name = channel or (link_options.BSC if sends_bits else "awgn")
     link_options.check_snr(name, snr)
     if sends_bits and name != link_options.BSC:
@@ -76,10 +78,10 @@ def transmit(
         if name == "clean" or snr is None:
             raise typer.BadParameter(f"of symbols over {name} needs --target-snr", param_hint="'--refine'")
         target_snr = snr
-    rates = (bitrate, link_options.DEFAULT_BITRATE) if sends_bits else (rate, link_options.DEFAULT_RATE)
+    given = bitrate if sends_bits else rate
     config = link_options.link_config(
         name,
-        rates[1] if rates[0] is None else rates[0],
+        codec.default_rate if given is None else given,
         snr,
         {"csi": csi, "block_ms": block_ms, "doppler_hz": doppler_hz, "k_db": k_db},
         seed=seed,
@@ -91,7 +93,7 @@ def transmit(
     )
     use_cores(refine)
     config.check()
-    Transmission(Job(source, destination, json, picture, model, vocoder, refine), config, quiet).run()
+    Transmission(Job(source, destination, json, picture, model, vocoder, refine), codec, config, quiet).run()
 
 
 @dataclass(frozen=True)
@@ -112,18 +114,17 @@ class Transmission:
 
     Args:
         job: files.
+        codec: the model and vocoder of the job.
         config: the link, already checked.
         quiet: whether to print nothing.
     """
 
-    def __init__(self, job: Job, config: LinkConfig, quiet: bool) -> None:
-        from aether_lite.codec import load
+    def __init__(self, job: Job, codec: Codec, config: LinkConfig, quiet: bool) -> None:
         from aether_lite.codec.loading import codec_path
         from aether_lite.vocoder import vocoder_path
 
-        self.job, self.config = job, config
+        self.job, self.codec, self.config = job, codec, config
         self.out = console(quiet)
-        self.codec = load(job.model, job.vocoder, unit=config.unit)
         if job.refine:
             _ = self.codec.listener  # its errors before the work
         self.to_audio = files.suffix_of(job.destination) != files.FEATURES

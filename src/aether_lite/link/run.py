@@ -142,14 +142,17 @@ def run_link(
         AetherError: a codec of the other payload, or an option of the link is out of range.
     """
     begin = progress or (lambda step: None)
-    given = source if isinstance(source, LinkInput) else _input(codec, torch.as_tensor(source))
-    of_bits = codec.unit == "bit/s"
-    if of_bits != (config.unit == "bit/s"):
-        own, other = ("bits", "symbols") if of_bits else ("symbols", "bits")
-        raise AetherError(f"a codec of {own} cannot use a link of {other} ({config.describe()})")
+    if codec.unit != config.unit:
+        raise AetherError(f"a codec of {codec.unit} cannot use a link of {config.unit} ({config.describe()})")
+    if isinstance(source, LinkInput):
+        given = source
+    else:
+        rows = torch.as_tensor(source)
+        given = LinkInput.of_speech(codec, rows) if rows.ndim == 1 else LinkInput(rows, len(rows))
     begin("encoding")
     start = time.perf_counter()
-    sent = _encoded(codec, given, config, refine)
+    speech = None if given.speech is None or codec.unit == Bits.unit else given.speech[None]
+    sent = codec.encode_features(given.features[None], config.rate, config.target_snr_db, refine, speech)
     encode_s = given.extraction_s + time.perf_counter() - start
     begin(f"channel {config.channel}")
     received, symbols = config.carry(sent)
@@ -159,15 +162,3 @@ def run_link(
     decode_s = time.perf_counter() - start
     features = given.features[: given.frames, : decoded.shape[1]]
     return LinkResult(config, sent, received, symbols, features, decoded, encode_s, decode_s)
-
-
-def _input(codec: Codec, source: Tensor) -> LinkInput:
-    return LinkInput.of_speech(codec, source) if source.ndim == 1 else LinkInput(source, len(source))
-
-
-def _encoded(codec: Codec, given: LinkInput, config: LinkConfig, refine: int) -> Symbols | Bits:
-    speech = None if given.speech is None or codec.unit == "bit/s" else given.speech[None]
-    sent: Symbols | Bits = codec.encode_features(
-        given.features[None], config.rate, config.target_snr_db, refine, speech
-    )
-    return sent

@@ -169,8 +169,9 @@ class Encoder:
             return Bits(torch.cat([nothing.values, *values], dim=1), self._rate, self._frames)
         pieces = []
         for features in tokens:
-            target = None if self._of_bits else self._target_snr_db
-            sent, self._memory = self._model.encode(features, self._rate, target, self._memory, self._backend)
+            sent, self._memory = self._model.encode(
+                features, self._rate, self._target_snr_db, self._memory, self._backend
+            )
             pieces.append(sent)
         return joined_tokens(pieces) if pieces else nothing
 
