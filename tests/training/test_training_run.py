@@ -124,6 +124,10 @@ def test_each_stage_trains_what_its_table_says(data_root: Path, tmp_path: Path) 
         assert changed == {"codec": True, "vocoder": place.stage.trains_vocoder, "discriminator": place.adv > 0}
         assert ("log_mel" in parts) == place.stage.makes_audio
         assert ("adv" in parts) == (place.adv > 0)
+        if place.adv > 0:
+            gan = float(parts["adversarial"] + parts["feature_matching"])
+            expected = float(parts["adv_scale"]) * place.adv * config.lambda_adv * gan
+            assert float(parts["adv"]) == pytest.approx(expected, rel=1e-5)
         assert "stft" not in parts
 
 
