@@ -25,8 +25,7 @@ from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.codec_task import CodecTask
 from aether_lite.training.curriculum import STAGES
 from aether_lite.training.distributed import DistributedContext, pick_device
-from aether_lite.training.loop import Trainer
-from aether_lite.training.run import corpora
+from aether_lite.training.loop import Trainer, corpora
 
 FAR = 10**9  # a border that is never reached
 

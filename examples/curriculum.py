@@ -24,8 +24,8 @@ from aether_lite.features.layout import SAMPLE_RATE
 from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.codec_task import CodecTask
 from aether_lite.training.codec_validation import chosen_clips
+from aether_lite.training.loop import run
 from aether_lite.training.options import parse
-from aether_lite.training.run import run
 from aether_lite.vocoder import load_fargan
 
 RATE, SNR_DB = 1000, 10.0  # uses/s and Es/N0 [dB] of the report

@@ -20,9 +20,8 @@ from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.codec_task import CodecTask
 from aether_lite.training.conditions import ConditionRanges, awgn_snr_db, draw, rayleigh_snr_db
 from aether_lite.training.distributed import DistributedContext
-from aether_lite.training.loop import Trainer
+from aether_lite.training.loop import Trainer, run
 from aether_lite.training.options import parse
-from aether_lite.training.run import run
 
 ALONE = DistributedContext(0, 1, torch.device("cpu"))
 SPEECH = Path(__file__).parents[1] / "vectors"

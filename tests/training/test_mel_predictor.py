@@ -14,10 +14,9 @@ from aether_lite.cli.main import main
 from aether_lite.errors import AetherError
 from aether_lite.losses.asr import load_ear, load_listener
 from aether_lite.training.distributed import DistributedContext
-from aether_lite.training.loop import Trainer
+from aether_lite.training.loop import Trainer, corpora
 from aether_lite.training.mel_predictor import MelPredictorConfig, MelPredictorTask
 from aether_lite.training.options import parse
-from aether_lite.training.run import corpora
 from tiny_listener import SIZES, tiny_encoder, variables, write_model
 
 pytest.importorskip("faster_whisper")

@@ -18,7 +18,6 @@ from torch.nn.parallel import DistributedDataParallel
 from aether_lite.codec import SpiCodec, preset
 from aether_lite.data.corpus import Corpus
 from aether_lite.errors import AetherError
-from aether_lite.training.batches import Batch
 from aether_lite.training.checkpoint import load_checkpoint
 from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.codec_pass import TrainingPass
@@ -26,6 +25,7 @@ from aether_lite.training.conditions import ConditionRanges, draw
 from aether_lite.training.curriculum import position
 from aether_lite.training.discriminator import Discriminator, discriminator_step
 from aether_lite.training.distributed import DistributedContext, distributed_context
+from aether_lite.training.loop import Batch
 from aether_lite.vocoder import load_fargan
 
 CONFIG = TrainConfig(

@@ -14,16 +14,14 @@ from aether_lite.codec.loading import codec_path
 from aether_lite.data.loader import Loader
 from aether_lite.errors import AetherError
 from aether_lite.losses.asr import save_ear
-from aether_lite.training.batches import Batch
 from aether_lite.training.checkpoint import load_checkpoint, newest
 from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.codec_pass import every
 from aether_lite.training.codec_task import CodecTask, constants_crops
 from aether_lite.training.curriculum import position
 from aether_lite.training.distributed import DistributedContext
-from aether_lite.training.loop import Trainer
+from aether_lite.training.loop import Batch, Trainer, corpora, run
 from aether_lite.training.provenance import started_from
-from aether_lite.training.run import corpora, run
 from tiny_listener import tiny_encoder, tiny_listener, variables, write_model
 
 ALONE = DistributedContext(0, 1, torch.device("cpu"))

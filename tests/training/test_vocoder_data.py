@@ -15,10 +15,10 @@ from aether_lite.codec import SpiCodec, preset
 from aether_lite.data.corpus import Corpus
 from aether_lite.data.loader import Loader
 from aether_lite.metrics import frame_levels
-from aether_lite.training.batches import Batch
 from aether_lite.training.conditions import ConditionRanges, draw
+from aether_lite.training.loop import Batch
 from aether_lite.training.vocoder_config import KNOWN_FRAMES, VocoderConfig
-from aether_lite.training.vocoder_data import MakeBatch, goes_through_codec, with_decoded
+from aether_lite.training.vocoder_task import MakeBatch, goes_through_codec, with_decoded
 from aether_lite.vocoder.fargan import FIRST_ROW
 
 TOKEN_FRAMES = 8

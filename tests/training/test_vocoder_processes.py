@@ -13,8 +13,7 @@ from vocoder_runs import options
 
 from aether_lite.data.corpus import Corpus
 from aether_lite.training.distributed import DistributedContext
-from aether_lite.training.vocoder_data import MakeBatch, with_decoded
-from aether_lite.training.vocoder_task import VocoderTask, stage_at
+from aether_lite.training.vocoder_task import MakeBatch, VocoderTask, stage_at, with_decoded
 from aether_lite.vocoder import FARGAN, load_fargan, periods_from_features
 
 

@@ -12,12 +12,9 @@ from vocoder_runs import new_trainer, options
 
 from aether_lite.errors import AetherError
 from aether_lite.training import vocoder_task
-from aether_lite.training.batches import Batch
 from aether_lite.training.checkpoint import load_checkpoint, save_checkpoint, step_path
-from aether_lite.training.loop import Trainer
-from aether_lite.training.run import run
-from aether_lite.training.vocoder_data import MakeBatch
-from aether_lite.training.vocoder_task import VocoderTask
+from aether_lite.training.loop import Batch, Trainer, run
+from aether_lite.training.vocoder_task import MakeBatch, VocoderTask
 from aether_lite.vocoder import FARGAN, load_fargan
 
 
@@ -74,7 +71,7 @@ def test_a_run_writes_what_it_promises(finished: Path) -> None:
 
 def test_the_export_loads_here_and_has_the_public_layout(finished: Path) -> None:
     average = load_checkpoint(finished / "step_00000005.pth")["average"]
-    for name in ("vocoder.safetensors", "vocoder.pth"):
+    for name in ("vocoder.safetensors", "vocoder.pth", "step_00000005.pth"):
         exported = load_fargan(finished / name).state_dict()
         assert all(torch.equal(exported[key], value) for key, value in average.items())
     public = torch.load(finished / "vocoder.pth", weights_only=True)

@@ -11,8 +11,8 @@ from vocoder_runs import new_trainer, options
 from aether_lite.cli.train import train
 from aether_lite.errors import AetherError
 from aether_lite.training.distributed import DistributedContext
+from aether_lite.training.loop import corpora
 from aether_lite.training.options import parse as parse_stages
-from aether_lite.training.run import corpora
 from aether_lite.training.vocoder_config import VocoderConfig
 from aether_lite.training.vocoder_task import FROZEN_IN_ADVERSARIAL, VocoderTask, stage_at
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import torch
 
 from aether_lite.training.distributed import DistributedContext
-from aether_lite.training.loop import Trainer
-from aether_lite.training.run import corpora
+from aether_lite.training.loop import Trainer, corpora
 from aether_lite.training.vocoder_config import VocoderConfig
 from aether_lite.training.vocoder_task import VocoderTask
 

@@ -30,7 +30,7 @@ def train(command: str, arguments: Sequence[str]) -> None:
     if named == "prior":
         _train_prior(arguments, prog)
         return
-    from aether_lite.training.run import run
+    from aether_lite.training.loop import run
 
     if named == "codec":
         from aether_lite.training.codec_config import TrainConfig

@@ -15,7 +15,7 @@ import torch
 
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
-from aether_lite.training.config import RunConfig
+from aether_lite.training.options import RunConfig
 
 BEST = "best.pth"
 _PATTERN = "step_????????.pth"

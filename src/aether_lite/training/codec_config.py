@@ -17,8 +17,7 @@ from aether_lite.losses.asr.listener import longest
 from aether_lite.losses.envelope import SEGMENT
 from aether_lite.training import options
 from aether_lite.training.conditions import BIT_CHANNELS
-from aether_lite.training.config import RunConfig
-from aether_lite.training.options import check_rules, option
+from aether_lite.training.options import RunConfig, check_rules, option
 
 FORM = tuple(item.name for item in fields(CodecConfig))
 _FORM = "a recipe's line `form` (conf/ablations)"
@@ -145,11 +144,9 @@ class TrainConfig(RunConfig):
 
     @property
     def exported(self) -> Path:
-        """The file that the weights are written to in the end."""
         return Path(self.out) / f"{'hash' if self.enable_hash else 'codec'}_{self.preset}.safetensors"
 
     def check(self) -> None:
-        """Raise AetherError for an option out of range."""
         borders, snr = self.stage_borders, self.snr_db
         lambdas = [value for name, value in self.as_dict().items() if name.startswith("lambda_")]
         shares = (self.erasure_share, self.erasure_probability, self.csi_none_share, self.targeted, self.start_share)

@@ -33,13 +33,13 @@ from aether_lite.losses.silence import silence_loss
 from aether_lite.losses.soft_yin import f0_audio_loss
 from aether_lite.losses.spectral import log_mel_loss, stft_losses
 from aether_lite.losses.voicing import voicing_loss
-from aether_lite.training.batches import Batch
 from aether_lite.training.capture import Speak, Vocode
 from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.conditions import Conditions, balance
 from aether_lite.training.curriculum import Position
 from aether_lite.training.discriminator import Discriminator
 from aether_lite.training.distributed import DistributedContext, shared_items
+from aether_lite.training.loop import Batch
 from aether_lite.vocoder import FARGAN, deemphasize, periods_from_features
 from aether_lite.vocoder.fargan import CONTEXT_ROWS, FIRST_ROW, emphasised_frames
 

@@ -21,7 +21,6 @@ from aether_lite.data.loader import Loader
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES, HashPenalties
 from aether_lite.losses.asr import load_listener
-from aether_lite.training.batches import Batch
 from aether_lite.training.capture import captured_vocoder
 from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.codec_pass import PassOutput, TrainingPass
@@ -30,7 +29,7 @@ from aether_lite.training.conditions import ConditionRanges, draw
 from aether_lite.training.curriculum import Stage, position, table
 from aether_lite.training.discriminator import BETAS, Discriminator, discriminator_step
 from aether_lite.training.distributed import DistributedContext, check_share
-from aether_lite.training.loop import MODEL, Task, Validation
+from aether_lite.training.loop import MODEL, Batch, Task, Validation
 from aether_lite.training.optimiser import ADAMW_BETAS, Muon, descend, muon_groups, rate_factor, set_rates
 from aether_lite.training.provenance import origin, started_from
 from aether_lite.training.run_logger import RunLogger
@@ -95,7 +94,6 @@ class CodecTask(Task):
         return Muon(groups, lr=rate, betas=ADAMW_BETAS, context=self.context)
 
     def batches(self, first: int) -> Loader[Batch]:
-        """This process's batches from step ``first`` to the end."""
         config = self.config
         items, borders = tuple(self.context.items(config.batch)), tuple(config.stage_borders)
         make = MakeBatch(self.corpus, config.seed, items, config.frames, borders)
@@ -119,7 +117,6 @@ class CodecTask(Task):
             self.wrapped = DistributedDataParallel(whole, device_ids=devices, find_unused_parameters=True)
 
     def train_step(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """One step of all networks."""
         config, place = self.config, position(step, self.config.stage_borders)
         if place.stage is not self.stage:
             self.enter(place.stage)
@@ -137,30 +134,24 @@ class CodecTask(Task):
         return parts
 
     def stage_name(self, step: int) -> str:
-        """Stage of a step."""
         return position(step, self.config.stage_borders).stage.name
 
     def introduction(self) -> Sequence[str]:
-        """The curriculum as a table."""
         heads = ("stage", "steps", "SPI", "audio", "GAN", "vocoder")
         rows = [heads, *table(self.config.stage_borders, self.config.steps)]
         return ["{:18}{:>14}{:>6}{:>7}{:>10}  {}".format(*row) for row in rows]
 
     def prepare_validation(self, valid: Corpus) -> None:
-        """Choose the clips to validate on."""
         self.validation = CodecValidation(self.config, valid, self.codec, self.context.device)
 
     def validate(self, step: int, logger: RunLogger) -> Validation:
-        """Measure the averaged codec at fixed rates and channels."""
         self._measure_power()
         return self.validation(step, self.average, self.vocoder, logger)
 
     def extra(self) -> dict[str, Any]:
-        """Sizes and origin, with which the averaged codec can be loaded from a checkpoint."""
         return {"codec_config": asdict(self.average.config)}
 
     def export(self, step: int) -> None:
-        """Write the averaged codec, and the vocoder once it has been trained, as release files."""
         config, model = self.config, copy.deepcopy(self.average)
         if config.start_share > 0:
             with torch.no_grad():
@@ -173,7 +164,6 @@ class CodecTask(Task):
             save_fargan_safetensors(self.vocoder, Path(config.out) / VOCODER, {"step": str(step)})
 
     def next_command(self) -> str:
-        """What to type when the run is finished."""
         if self.config.enable_hash:
             return f"aether-lite encode IN.wav OUT.aeth --model {self.config.exported}"
         return f"aether-lite transmit IN.wav OUT.wav --snr 10 --model {self.config.exported}"

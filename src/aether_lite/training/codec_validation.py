@@ -9,13 +9,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from aether_lite.channels import awgn
-from aether_lite.channels.binary import bsc
 from aether_lite.codec import SpiCodec
 from aether_lite.data.corpus import Clip, Corpus, read_frames
 from aether_lite.data.pairs import common_kind, read_speech
 from aether_lite.features.layout import FRAME
+from aether_lite.link import LinkConfig
 from aether_lite.metrics import FEATURE_METRICS, available, estoi, pitch_spike
+from aether_lite.payload import Bits
 from aether_lite.plots.transmission import transmission_picture
 from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.loop import Validation
@@ -29,43 +29,15 @@ SAID = ("vuv_error", "f0_correlation", "f0_spread_ratio", "pitch_spike", "estoi"
 SPREAD_RATIO, VUV_ERROR, PITCH_SPIKE = 0.5, 0.35, 5.0  # where a monitor calls a collapse
 
 
-@dataclass(frozen=True)
-class ValidationPoint:
-    """Where a codec is measured: symbols over AWGN, or bits over a binary symmetric channel.
-
-    Attributes:
-        rate: uses/s or bit/s.
-        quality: Es/N0 [dB] or error rate.
-        bits: whether it is a point of a codec of bits.
-    """
-
-    rate: int
-    quality: float
-    bits: bool
-
-    @property
-    def name(self) -> str:
-        """Short, for logs."""
-        return f"{self.rate}bps@BER{self.quality:g}" if self.bits else f"{self.rate}@{self.quality:g}dB"
-
-    @property
-    def words(self) -> str:
-        """In full, for titles."""
-        if self.bits:
-            return f"{self.rate} bit/s, BSC, error rate {self.quality:g}"
-        return f"{self.rate} uses/s, AWGN, Es/N0 {self.quality:g} dB"
-
-
-SYMBOL_POINTS = tuple(ValidationPoint(*point, bits=False) for point in ((1000, 10.0), (1000, 0.0), (300, 6.0)))
-BIT_POINTS = tuple(
-    ValidationPoint(*point, bits=True) for point in ((600, 0.01), (600, 0.0), (600, 0.05), (300, 0.01), (2400, 0.01))
-)
+SYMBOL_LINKS = tuple(LinkConfig("awgn", rate, snr_db) for rate, snr_db in ((1000, 10.0), (1000, 0.0), (300, 6.0)))
+_BIT_POINTS = ((600, 0.01), (600, 0.0), (600, 0.05), (300, 0.01), (2400, 0.01))
+BIT_LINKS = tuple(LinkConfig("bsc", rate, error_rate=error_rate) for rate, error_rate in _BIT_POINTS)
 """Where a run is watched; the first decides which checkpoint is best."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One validation point: figures, and the tensors that pictures and audio are made of.
+    """Validation over one link: figures, and the tensors that pictures and audio are made of.
 
     Attributes:
         numbers: measured, by name.
@@ -90,7 +62,7 @@ class CodecValidation:
     """
 
     def __init__(self, config: TrainConfig, valid: Corpus, codec: SpiCodec, device: torch.device) -> None:
-        self.config, self.points = config, BIT_POINTS if codec.config.hash else SYMBOL_POINTS
+        self.config, self.links = config, BIT_LINKS if codec.config.hash else SYMBOL_LINKS
         features, mask = validation_features(valid, codec.config.token_frames)
         self.features, self.mask = features.to(device), mask.to(device)
         clips = chosen_clips(valid)[: max(config.estoi_clips, 1)]
@@ -101,14 +73,14 @@ class CodecValidation:
 
     def __call__(self, step: int, codec: SpiCodec, vocoder: FARGAN, logger: RunLogger) -> Validation:
         """Measure at fixed rates and channels; log figures, pictures and audio."""
-        outcomes = {point: measure(codec, self.features, self.mask, point) for point in self.points}
-        first = outcomes[self.points[0]]
+        outcomes = {name_of(link): measure(codec, self.features, self.mask, link) for link in self.links}
+        first = next(iter(outcomes.values()))
         audio = self._vocoded(first, vocoder)
         if audio is not None and available("estoi"):
             first.numbers["estoi"] = float(estoi(audio, self.speech[: len(audio), : audio.shape[1]]).nanmean())
-        for point, outcome in outcomes.items():
-            logger.validation(step, point.name, outcome.numbers)
-        losses = ", ".join(f"{point.name} {o.numbers['feature_loss']:.4f}" for point, o in outcomes.items())
+        for name, outcome in outcomes.items():
+            logger.validation(step, name, outcome.numbers)
+        losses = ", ".join(f"{name} {outcome.numbers['feature_loss']:.4f}" for name, outcome in outcomes.items())
         rest = ", ".join(f"{name} {first.numbers[name]:.3f}" for name in SAID if name in first.numbers)
         logger.say(f"step {step}: feature loss {losses}; {rest}")
         if audio is not None:
@@ -140,7 +112,7 @@ class CodecValidation:
             received_audio=audio[0, : frames * FRAME].numpy(),
             symbols=outcome.sent[0, :tokens].flatten().cpu().numpy(),
             received_symbols=outcome.received[0, :tokens].flatten().cpu().numpy(),
-            title=f"Step {step}: {self.points[0].words}",
+            title=f"Step {step}: {self.links[0].describe()}",
         )
         loss_curves(logger.log, path.with_name("losses.png"))
         logger.picture("valid/transmission", path, step)
@@ -167,32 +139,26 @@ def validation_features(corpus: Corpus, token_frames: int, clips: int = MAX_CLIP
 
 
 @torch.no_grad()
-def measure(model: SpiCodec, features: Tensor, mask: Tensor, point: ValidationPoint, seed: int = 0) -> Outcome:
-    """Send clips over the channel and measure the decoded features (definitions: :mod:`aether_lite.metrics`)."""
+def measure(model: SpiCodec, features: Tensor, mask: Tensor, link: LinkConfig) -> Outcome:
+    """Send clips over a link and measure the decoded features (definitions: :mod:`aether_lite.metrics`)."""
     was_training = model.training
     model.eval()
-    if model.config.hash:
-        bits, _ = model.encode(features, point.rate)
-        bits.validate()
-        soft = bsc(bits, point.quality, seed=seed)
-        decoded = model.decode_clip(soft)
-        sent, received = _in_pairs(bits.values), _in_pairs(soft.values)
-    else:
-        symbols, _ = model.encode(features, point.rate)
-        arrived = awgn(symbols, point.quality, seed=seed)
-        decoded, sent, received = model.decode_clip(arrived), symbols.values, arrived.values
+    payload, _ = model.encode(features, link.rate)
+    received, _ = link.carry(payload)
+    decoded = model.decode_clip(received)
     model.train(was_training)
+    sent, arrived = _complex(payload.values), _complex(received.values)
     frames = mask.sum(-1).tolist()
     numbers = {
         name: metric.over_clips(metric(decoded, features, mask).tolist(), frames)
         for name, metric in FEATURE_METRICS.items()
     }
     numbers["pitch_spike"] = pitch_spike(decoded, features, mask)
-    if point.bits:
+    if isinstance(payload, Bits):
         numbers["bit_bias"] = float(torch.view_as_real(sent).mean((0, 1)).abs().mean())
     else:
         numbers["symbol_power"] = float(sent.abs().square().mean())
-    return Outcome(numbers, decoded, sent, received)
+    return Outcome(numbers, decoded, sent, arrived)
 
 
 def alarms(numbers: dict[str, float]) -> Sequence[str]:
@@ -208,6 +174,13 @@ def alarms(numbers: dict[str, float]) -> Sequence[str]:
     return found
 
 
-def _in_pairs(values: Tensor) -> Tensor:
-    """Bits ``[C, K, 2 n]`` as ``[C, K, n] complex``."""
-    return torch.view_as_complex(values.reshape(*values.shape[:2], values.shape[2] // 2, 2))
+def name_of(link: LinkConfig) -> str:
+    """A link in short, for logs."""
+    if link.error_rate is not None:
+        return f"{link.rate}bps@BER{link.error_rate:g}"
+    return f"{link.rate}@{link.snr_db:g}dB"
+
+
+def _complex(values: Tensor) -> Tensor:
+    """Symbols as they are, bits ``[C, K, 2 n]`` as ``[C, K, n] complex``."""
+    return values if values.is_complex() else torch.view_as_complex(torch.unflatten(values, -1, (-1, 2)).contiguous())

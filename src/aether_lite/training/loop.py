@@ -1,29 +1,34 @@
 """One loop for every task: steps, checkpoints, resume, validation, signals and broken partners.
 
-A :class:`Task` turns batches into steps of its networks; :class:`Trainer` does the rest. Crops, conditions and noise
+A :class:`Task` turns batches into steps of its networks; :class:`Trainer` does the rest, and :func:`run` brings data,
+processes and options to both, once for each stage of a recipe. Crops, conditions and noise
 are functions of (seed, step, item), so a checkpoint needs weights, optimisers, the running average and the step, and
 nothing else: a killed run continues to the same bits.
 """
 
 from __future__ import annotations
 
+import json
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from aether_lite.data.augment import Augmentation
 from aether_lite.data.corpus import Corpus
+from aether_lite.data.disjoint import check_disjoint
 from aether_lite.data.loader import Loader
+from aether_lite.data.sources import AUDIO_SUFFIXES
 from aether_lite.errors import AetherError
-from aether_lite.training.batches import Batch
+from aether_lite.files import atomic_path
 from aether_lite.training.checkpoint import (
     BEST,
     check_same_run,
@@ -31,15 +36,51 @@ from aether_lite.training.checkpoint import (
     newest,
     save_checkpoint,
     save_step,
+    step_path,
 )
-from aether_lite.training.config import RunConfig
-from aether_lite.training.distributed import DistributedContext
+from aether_lite.training.distributed import DistributedContext, distributed_context
 from aether_lite.training.optimiser import restore
+from aether_lite.training.options import DataConfig, RunConfig
 from aether_lite.training.provenance import data_hash
 from aether_lite.training.run_logger import RunLogger
 
 MODEL = "model"  # the network whose running average is validated and exported
+OPTIONS = "config.json"
+HELD_OUT = 0.1  # share of the training clips that validate where no validation root is given
 TROUBLE = ("gloo", "nccl", "connection closed")  # words in errors of a lost partner
+
+Config = TypeVar("Config", bound=RunConfig)
+MakeTask = Callable[[Config, Corpus, DistributedContext], "Task"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Crops of one step.
+
+    Attributes:
+        items: numbers of the crops within the step, over all processes.
+        features: ``[B, F, 20] float32``.
+        audio: ``[B, N] float32``, speech of the features' frames; None where nothing asks for it.
+        history: ``[K, H, 20]``, longer stretches of the first K items that end where their ``features`` end; None
+            where no codec has to be warm at the beginning of a crop.
+    """
+
+    items: tuple[int, ...]
+    features: Tensor
+    audio: Tensor | None = None
+    history: Tensor | None = None
+
+    def pin_memory(self) -> Batch:
+        """The same batch in page-locked memory (called by the loader)."""
+        return self._mapped(lambda value: value.pin_memory())
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on a device."""
+        return self._mapped(lambda value: value.to(device, non_blocking=True))
+
+    def _mapped(self, change: Any) -> Batch:
+        tensors = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: change(value) for name, value in tensors.items() if isinstance(value, Tensor)})
 
 
 @dataclass(frozen=True)
@@ -268,3 +309,73 @@ def average_weights(average: nn.Module, model: nn.Module, decay: float, step: in
     with torch.no_grad():
         for mean, now in zip(average.parameters(), model.parameters(), strict=True):
             mean.lerp_(now, 1 - decay)
+
+
+def run(make: MakeTask[Config], *stages: Config) -> bool:
+    """Train as the options say, stage by stage; every process started by torchrun calls this.
+
+    A stage that was finished before is not run again; one that a signal ends is the last.
+
+    Returns:
+        Whether all stages are finished.
+    """
+    first = stages[0]
+    with distributed_context(first.distributed, first.device, first.threads) as context:
+        for config in stages:
+            out = Path(config.out)
+            done = config.exported.exists() and newest(out) == step_path(out, config.steps)
+            if not (done and len(stages) > 1) and not _run_stage(make, config, context):
+                return False
+    return True
+
+
+def _run_stage(make: MakeTask[Config], config: Config, context: DistributedContext) -> bool:
+    """One run, from data to exported weights; whether it came to its end."""
+    train, valid = corpora(config)
+    task = make(config, train, context)
+    trainer = Trainer(task)
+    resumed = trainer.resume(config.resume)
+    if context.leads:
+        task.prepare_validation(valid)
+        out, epoch = Path(config.out), train.frames / (config.batch * config.frames)
+        trainer.logger = RunLogger(out, config.steps, trainer.step, epoch, task.shown, config.tensorboard)
+        with atomic_path(out / OPTIONS) as partial:
+            partial.write_text(json.dumps(config.as_dict(), indent=2) + "\n")
+        for line in task.introduction():
+            trainer.logger.say(line)
+        if resumed is not None:
+            trainer.logger.say(f"continuing {resumed} at step {trainer.step}")
+    context.wait()
+    try:
+        return trainer.run()
+    finally:
+        if trainer.logger is not None:
+            trainer.logger.close()
+
+
+def corpora(config: DataConfig) -> tuple[Corpus, Corpus]:
+    """Training and validation clips of a run; without a validation root a tenth of the training clips, by name.
+
+    Raises:
+        AetherError: no data, or clips in both.
+    """
+    if not config.data_root:
+        raise AetherError("no training data: give a folder made by `aether-lite prepare SRC FOLDER` (see --help)")
+    augmentation = Augmentation(share=config.augment_share) if config.augment_share > 0 else None
+    consecutive = bool(getattr(config, "consecutive", False))
+    roots = [Path(root) for root in config.data_root]
+    try:
+        train = Corpus(roots, config.data_weight or None, augmentation, consecutive=consecutive)
+    except AetherError as error:
+        for root in roots:
+            if not any(root.rglob("*.f32")) and any(path.suffix.lower() in AUDIO_SUFFIXES for path in root.rglob("*")):
+                raise AetherError(
+                    f"{root}: holds audio, not pairs of features and samples; run `aether-lite prepare {root} "
+                    f"{root}_pairs` and train on {root}_pairs"
+                ) from error
+        raise
+    if config.valid_root:
+        valid = Corpus([Path(root) for root in config.valid_root])
+        check_disjoint(train, valid, speakers=False)
+        return train, valid
+    return train.split(HELD_OUT)

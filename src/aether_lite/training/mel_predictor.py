@@ -20,12 +20,10 @@ from aether_lite.data.loader import Loader
 from aether_lite.losses.asr import TINY, Ear, Listener, load_encoder, recogniser_file, save_ear
 from aether_lite.losses.asr.recogniser import LONGEST_HEARD
 from aether_lite.losses.asr.spectra import Spectra
-from aether_lite.training.batches import Batch
-from aether_lite.training.config import RunConfig
 from aether_lite.training.distributed import DistributedContext, check_share
-from aether_lite.training.loop import MODEL, Task, Validation
+from aether_lite.training.loop import MODEL, Batch, Task, Validation
 from aether_lite.training.optimiser import ADAMW_BETAS, Muon, descend, muon_groups, rate_factor, set_rates
-from aether_lite.training.options import check_rules, option
+from aether_lite.training.options import RunConfig, check_rules, option
 from aether_lite.training.pictures import loss_curves
 from aether_lite.training.provenance import origin
 from aether_lite.training.run_logger import RunLogger
@@ -61,11 +59,9 @@ class MelPredictorConfig(RunConfig):
 
     @property
     def exported(self) -> Path:
-        """The file that the weights are written to in the end."""
         return Path(self.out) / "ear.safetensors"
 
     def check(self) -> None:
-        """Raise AetherError for an option out of range."""
         check_rules(
             [
                 (0 <= self.spectral_steps <= self.steps, "spectral_steps: 0 to steps"),
@@ -99,7 +95,6 @@ class MelPredictorTask(Task):
         self.optimisers = {MODEL: Muon(groups, lr=config.learning_rate, betas=ADAMW_BETAS)}
 
     def batches(self, first: int) -> Loader[Batch]:
-        """This process's batches from step ``first`` to the end."""
         return Loader(self._batch, range(first, self.config.steps))
 
     def _batch(self, step: int) -> Batch:
@@ -107,7 +102,6 @@ class MelPredictorTask(Task):
         return Batch(tuple(items), *self._crops(self.corpus, 0, step, items))
 
     def train_step(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """One step of the predictor."""
         config = self.config
         set_rates(self.optimisers[MODEL], rate_factor(step, config.steps, config.warmup, config.final_rate))
         assert batch.audio is not None
@@ -121,17 +115,14 @@ class MelPredictorTask(Task):
         return {"total": total.detach(), "gradient": norm, **parts}
 
     def stage_name(self, step: int) -> str:
-        """Whether the recogniser takes part."""
         return "states" if self._joined(step) else "spectra"
 
     def prepare_validation(self, valid: Corpus) -> None:
-        """Draw the crops to measure on."""
         config = self.config
         self.valid = [self._crops(valid, VALID_STREAM, n, range(config.batch)) for n in range(config.valid_batches)]
 
     @torch.no_grad()
     def validate(self, step: int, logger: RunLogger) -> Validation:
-        """Mean square errors of the averaged predictor's spectra and of the recogniser's states."""
         asr, found = self._averaged(), []
         for crops in self.valid:
             features, spectra = (value.to(self.context.device) for value in crops)
@@ -150,13 +141,11 @@ class MelPredictorTask(Task):
         return Validation(spectrum + STATES_WEIGHT * states)
 
     def export(self, step: int) -> None:
-        """Write the averaged weights."""
         measured = {name: round(value, 5) for name, value in getattr(self, "measured", {}).items()}
         notes = {**origin(self.config, step, self.corpus), "valid": measured}
         save_ear(self._averaged(), self.config.exported, notes)
 
     def next_command(self) -> str:
-        """What to type when the run is finished."""
         return f"aether-lite train --config conf/codec_small.yaml --mel_predictor {self.config.exported}"
 
     def _joined(self, step: int) -> bool:

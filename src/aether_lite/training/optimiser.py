@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from aether_lite.training.config import RunConfig
 from aether_lite.training.distributed import DistributedContext
+from aether_lite.training.options import RunConfig
 
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5

@@ -5,45 +5,22 @@ has a ``name`` and what differs from the lines above, and starts from the weight
 command line wins over both. ``task`` says what the recipe trains and is read by ``aether-lite train``.
 """
 
+# ruff: noqa: RUF009  (`option` makes dataclass fields)
+
 from __future__ import annotations
 
 import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
 from aether_lite.errors import AetherError
 
 STAGES, NAME, TASK = "stages", "name", "task"  # keys of a recipe that are no options
 GOES_IN = "0.3"  # release in which former names of options go
-
-
-class OptionSet(Protocol):
-    """A dataclass of options.
-
-    Attributes:
-        DESCRIPTION: of the command.
-        START: the option that names the weights to start from; the stages of a recipe fill it; empty for none.
-        REMOVED: options that documents named, with what stands in their place.
-    """
-
-    DESCRIPTION: ClassVar[str]
-    START: ClassVar[str]
-    REMOVED: ClassVar[Mapping[str, str]]
-    out: str
-
-    @property
-    def exported(self) -> Path:
-        """The file that the weights are written to in the end."""
-
-    def check(self) -> None:
-        """Raise AetherError for an option out of range."""
-
-
-Options = TypeVar("Options", bound=OptionSet)
 
 
 def option(default: Any, text: str, *, was: Sequence[str] = (), **extra: Any) -> Any:
@@ -62,13 +39,123 @@ def option(default: Any, text: str, *, was: Sequence[str] = (), **extra: Any) ->
     return field(default=default, metadata=metadata)
 
 
-def parser(kind: type[OptionSet], prog: str) -> argparse.ArgumentParser:
+def check_rules(rules: Sequence[tuple[bool, str]]) -> None:
+    """Raise AetherError for the first of the rules that does not hold."""
+    for holds, rule in rules:
+        if not holds:
+            raise AetherError(f"option out of range: {rule}")
+
+
+@dataclass
+class DataConfig:
+    """Everything that, with the data and the code, fixes the result of a run.
+
+    The help text of every field says what it means; units are in brackets.
+    """
+
+    DESCRIPTION: ClassVar[str] = ""  # of the command
+    START: ClassVar[str] = ""  # option with the weights to start from; the stages of a recipe fill it
+    REMOVED: ClassVar[Mapping[str, str]] = {}  # options that documents named, with what stands in their place
+
+    data_root: list[str] = option([], "folders of NAME.f32/NAME.pcm pairs to train on", path=True, free=True)
+    data_weight: list[float] = option([], "share of each data root in the samples; default: by hours")
+    valid_root: list[str] = option(
+        [], "folders of pairs to validate on; default: a tenth of the training clips", path=True, free=True
+    )
+    augment_share: float = option(0.0, "share of items with gain, polarity, filter and noise augmentation")
+    seed: int = option(0, "of weights, crops, conditions and noise")
+    out: str = option("runs/run", "folder of the run: checkpoints, log, pictures", path=True, free=True)
+
+    @property
+    def exported(self) -> Path:
+        """The file that the weights are written to in the end."""
+        raise NotImplementedError
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for checkpoints and YAML."""
+        return asdict(self)
+
+    @classmethod
+    def free_to_change(cls) -> frozenset[str]:
+        """Options that may differ between a checkpoint and the run that continues it."""
+        return frozenset(f.name for f in fields(cls) if f.metadata.get("free") or f.metadata.get("length"))
+
+    def recorded(self) -> dict[str, Any]:
+        """Options that fix the result, for the provenance of weights: files and folders by their names alone."""
+        kept: dict[str, Any] = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.metadata.get("path"):
+                value = Path(value).name if isinstance(value, str) else [Path(path).name for path in value]
+            if item.name == "data_root" or not item.metadata.get("free"):
+                kept[item.name] = value
+        return kept
+
+    def check(self) -> None:
+        """Raise AetherError for an option out of range."""
+        check_rules(
+            [
+                (len(self.data_weight) in (0, len(self.data_root)), "data_weight: one for each data_root"),
+                (0 <= self.augment_share <= 1, "augment_share: shares are 0 to 1"),
+            ]
+        )
+
+
+@dataclass
+class RunConfig(DataConfig):
+    """Options of a run of gradient steps that saves checkpoints."""
+
+    batch: int = option(24, "items a step, over all processes together")
+    frames: int = option(256, "frames of 10 ms an item")
+    workers: int = option(0, "processes that prepare batches ahead; 0 prepares them in line", free=True)
+    learning_rate: float = option(2e-3, "peak learning rate")
+    warmup: int = option(100, "steps in which the learning rate rises")
+    final_rate: float = option(0.02, "learning rate at the end, relative to its peak")
+    weight_decay: float = option(0.01, "decoupled weight decay")
+    gradient_norm: float = option(1.0, "gradients are scaled down to this norm")
+    average: float = option(0.998, "decay of the running average of the weights that is validated and exported")
+    resume: str = option("auto", "auto (continue OUT if it holds a checkpoint), none, or a checkpoint file", free=True)
+    save_every: int = option(200, "steps between checkpoints", free=True)
+    keep: int = option(3, "checkpoints kept besides the best", free=True)
+    validate_every: int = option(500, "steps between validations", free=True)
+    save_visualization: bool = option(False, "write PNG pages at every validation", free=True)
+    tensorboard: bool = option(True, "write TensorBoard scalars, audio and pictures", free=True)
+    distributed: bool = option(False, "one of several processes started by torchrun", free=True)
+    device: str = option("auto", "cpu, cuda or auto", free=True)
+    threads: int = option(1, "threads of each process on the CPU", free=True)
+
+    @property
+    def steps(self) -> int:
+        """Length of the run."""
+        raise NotImplementedError
+
+    def check(self) -> None:
+        """Raise AetherError for an option out of range."""
+        check_rules(
+            [
+                (min(self.batch, self.steps) >= 1, "batch, steps: at least 1"),
+                (self.learning_rate > 0, "learning_rate: above 0"),
+                (0 <= self.final_rate <= 1, "final_rate: 0 to 1"),
+                (min(self.weight_decay, self.warmup, self.workers) >= 0, "weight_decay, warmup, workers: from 0"),
+                (self.gradient_norm > 0, "gradient_norm: above 0"),
+                (0 <= self.average < 1, "average: 0 to below 1"),
+                (min(self.save_every, self.validate_every, self.keep, self.threads) >= 1,
+                 "save_every, validate_every, keep, threads: from 1"),
+            ]
+        )  # fmt: skip
+        super().check()
+
+
+Options = TypeVar("Options", bound=DataConfig)
+
+
+def parser(kind: type[DataConfig], prog: str) -> argparse.ArgumentParser:
     """Command line of a dataclass of options; they are accepted with - and with _ in their names."""
     text = f"{kind.DESCRIPTION} Options may be written with - or _ in their names."
     result = argparse.ArgumentParser(prog, description=text, allow_abbrev=False)
     result.add_argument("--config", metavar="FILE.yaml", help="recipe with options and stages; the command line wins")
     hints, defaults = get_type_hints(kind), kind()
-    for item in fields(kind):  # type: ignore[arg-type]
+    for item in fields(kind):
         hint, about = hints[item.name], item.metadata
         text = f"{about['help']} (default: {_shown(getattr(defaults, item.name))})".replace("%", "%%")
         common: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text}
@@ -129,15 +216,8 @@ def recipe_task(arguments: Sequence[str]) -> str:
     return str(_read_yaml(Path(path)).get(TASK, "")) if path else ""
 
 
-def check_rules(rules: Sequence[tuple[bool, str]]) -> None:
-    """Raise AetherError for the first of the rules that does not hold."""
-    for holds, rule in rules:
-        if not holds:
-            raise AetherError(f"option out of range: {rule}")
-
-
 def _read_recipe(
-    kind: type[OptionSet], path: Path, command: argparse.ArgumentParser
+    kind: type[DataConfig], path: Path, command: argparse.ArgumentParser
 ) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]:
     """Options for all stages, and name and options of each."""
     content = _read_yaml(path)
@@ -166,11 +246,11 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _typed(
-    kind: type[OptionSet], content: Mapping[str, Any], path: Path, command: argparse.ArgumentParser
+    kind: type[DataConfig], content: Mapping[str, Any], path: Path, command: argparse.ArgumentParser
 ) -> dict[str, Any]:
     """Options of a YAML mapping; unknown names and wrong types are stated errors."""
     hints, values = get_type_hints(kind), {}
-    known = {item.name for item in fields(kind)}  # type: ignore[arg-type]
+    known = {item.name for item in fields(kind)}
     for given, value in content.items():
         name = _current(kind, _flag(given), command)[2:].replace("-", "_")
         if name not in known:
@@ -184,7 +264,7 @@ def _typed(
     return values
 
 
-def _current(kind: type[OptionSet], argument: str, command: argparse.ArgumentParser) -> str:
+def _current(kind: type[DataConfig], argument: str, command: argparse.ArgumentParser) -> str:
     """An argument, an option's name as it is today and with dashes; one that has been removed is a usage error."""
     if not argument.startswith("--"):
         return argument
@@ -193,7 +273,7 @@ def _current(kind: type[OptionSet], argument: str, command: argparse.ArgumentPar
     bare = name[2:].removeprefix("no-").replace("-", "_")
     if bare in kind.REMOVED:
         command.error(f"option --{bare} is no more: {kind.REMOVED[bare]}")
-    for item in fields(kind):  # type: ignore[arg-type]
+    for item in fields(kind):
         if bare in item.metadata["was"]:
             print(f"aether-lite: --{bare} is now --{item.name}; the old name goes in {GOES_IN}", file=sys.stderr)
             name = _flag(item.name)

@@ -26,10 +26,9 @@ from aether_lite.data.pairs import Clip, read_frames
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES
 from aether_lite.payload import FRAMES_PER_SECOND
-from aether_lite.training.config import DataConfig
-from aether_lite.training.options import check_rules, option
+from aether_lite.training.loop import corpora
+from aether_lite.training.options import DataConfig, check_rules, option
 from aether_lite.training.provenance import origin
-from aether_lite.training.run import corpora
 
 BATCH_FRAMES = 16_384  # encoded at a time, padding included
 FRAMES_PER_HOUR = 360_000
@@ -58,7 +57,6 @@ class PriorConfig(DataConfig):
     out: str = option("runs/prior", "folder for prior_<codec>_<bit rate>.safetensors", path=True, free=True)
 
     def check(self) -> None:
-        """Raise AetherError for an option out of range."""
         rates = ", ".join(map(str, BIT_RATES))
         check_rules(
             [
@@ -73,22 +71,39 @@ class PriorConfig(DataConfig):
 
 
 @dataclass(frozen=True)
-class Row:
-    """Measures of one prior: sizes of files of training and of validation clips."""
+class Sizes:
+    """Bytes of the same clips, one file each, everything counted.
 
-    bit_rate: int
-    file_bytes: int
-    train: Sizes
-    valid: Sizes
+    Attributes:
+        tokens: in all clips.
+        clips: their number.
+        plain, coded: bytes of plain and of entropy-coded files.
+        overhead: bytes of headers and trailers, the same in both.
+    """
+
+    tokens: int
+    clips: int
+    plain: int
+    coded: int
+    overhead: int
+
+    @property
+    def share(self) -> float:
+        """Coded size relative to the plain one."""
+        return self.coded / self.plain
+
+    @property
+    def bits_per_token(self) -> float:
+        """Bits of the coded blocks, with marks and check sums, without header and trailer."""
+        return 8 * (self.coded - self.overhead) / self.tokens
+
+
+Row = tuple[int, int, Sizes, Sizes]
+"""Bit rate, bytes of the prior's file, sizes of files of training and of validation clips."""
 
 
 def run(config: PriorConfig, say: Callable[[str], None], progress: Progress | None = None) -> list[Row]:
-    """Fit, write and measure the priors that the options ask for.
-
-    Args:
-        config: options.
-        say: told each step, and the table in the end.
-        progress: told how much of a step is done.
+    """Fit, write and measure the priors that the options ask for; says each step, and the table in the end.
 
     Raises:
         AetherError: codec, data or folder that cannot be used.
@@ -117,30 +132,22 @@ def run(config: PriorConfig, say: Callable[[str], None], progress: Progress | No
             file_sizes(clips, header, prior, progress)
             for clips in (seen[: config.valid_clips], at_rate(unseen, bit_rate, frames))
         ]
-        rows.append(Row(bit_rate, target.stat().st_size, *sizes))
+        rows.append((bit_rate, target.stat().st_size, sizes[0], sizes[1]))
     say(table(rows, frames / FRAMES_PER_SECOND))
     return rows
 
 
 def table(rows: Sequence[Row], token_s: float) -> str:
-    """Markdown: bits of a token's share of the blocks, and file sizes relative to plain files.
-
-    Args:
-        rows: at least one.
-        token_s: length of a token [s].
-    """
+    """Markdown: bits of a token's share of the blocks, and file sizes relative to plain files; a token is that long."""
     lines = [
         "| bit/s | bits a token, plain | train | valid | valid files, % of plain | without headers | prior [kB] |",
         "|---|---|---|---|---|---|---|",
     ]
-    for row in rows:
-        blocks = (row.valid.coded - row.valid.overhead) / (row.valid.plain - row.valid.overhead)
-        plain = 8 * (row.valid.plain - row.valid.overhead) / row.valid.tokens
-        lines.append(
-            f"| {row.bit_rate} | {plain:.1f} | {row.train.bits_per_token:.1f} | {row.valid.bits_per_token:.1f} | "
-            f"{100 * row.valid.share:.1f} | {100 * blocks:.1f} | {row.file_bytes / 1000:.0f} |"
-        )
-    clips = rows[-1].valid
+    for bit_rate, size, train, clips in rows:
+        plain, coded = clips.plain - clips.overhead, clips.coded - clips.overhead
+        bits = f"{8 * plain / clips.tokens:.1f} | {train.bits_per_token:.1f} | {clips.bits_per_token:.1f}"
+        shares = f"{100 * clips.share:.1f} | {100 * coded / plain:.1f}"
+        lines.append(f"| {bit_rate} | {bits} | {shares} | {size / 1000:.0f} |")
     seconds = clips.tokens * token_s / clips.clips
     lines.append(f"{clips.clips} validation clips of {seconds:.1f} s on average, one file each, decoded back and equal")
     return "\n".join(lines)
@@ -183,42 +190,8 @@ def at_rate(clips: Sequence[BitArray], bit_rate: int, token_frames: int) -> list
     return [np.ascontiguousarray(clip[:, :width]) for clip in clips]
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """Bytes of the same clips, one file each, everything counted.
-
-    Attributes:
-        tokens: in all clips.
-        clips: their number.
-        plain, coded: bytes of plain and of entropy-coded files.
-        overhead: bytes of headers and trailers, the same in both.
-    """
-
-    tokens: int
-    clips: int
-    plain: int
-    coded: int
-    overhead: int
-
-    @property
-    def share(self) -> float:
-        """Coded size relative to the plain one."""
-        return self.coded / self.plain
-
-    @property
-    def bits_per_token(self) -> float:
-        """Bits of the coded blocks, with marks and check sums, without header and trailer."""
-        return 8 * (self.coded - self.overhead) / self.tokens
-
-
 def file_sizes(clips: Sequence[BitArray], header: Header, prior: Prior, progress: Progress | None = None) -> Sizes:
     """Write every clip as a plain and as a coded file, read the coded one back, and count.
-
-    Args:
-        clips: ``[K, n] uint8``.
-        header: of the plain files.
-        prior: for its rate.
-        progress: told after each clip.
 
     Raises:
         AetherError: the extra ``entropy`` is not installed, or a file does not give its bits back.

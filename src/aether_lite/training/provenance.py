@@ -12,7 +12,7 @@ import torch
 import aether_lite
 from aether_lite.codec.loading import codec_path, read_provenance
 from aether_lite.data.corpus import Corpus
-from aether_lite.training.config import DataConfig
+from aether_lite.training.options import DataConfig
 
 
 def data_hash(corpus: Corpus) -> str:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from aether_lite.training.config import RunConfig
-from aether_lite.training.options import check_rules, option
+from aether_lite.training.options import RunConfig, check_rules, option
 from aether_lite.vocoder.discriminators import SPECTROGRAM_SIZES
 
 KNOWN_FRAMES = 2  # frames of each item that are given: they start the vocoder; Opus, FARGAN
@@ -68,16 +67,13 @@ class VocoderConfig(RunConfig):
 
     @property
     def steps(self) -> int:
-        """Length of the run."""
         return self.spectral_steps + self.adversarial_steps
 
     @property
     def exported(self) -> Path:
-        """The file that the weights are written to in the end."""
         return Path(self.out) / "vocoder.safetensors"
 
     def check(self) -> None:
-        """Raise AetherError for an option out of range."""
         shortest = 2 * max([2560, *self.spectrogram_sizes]) // (4 * 160) + 1  # frames; half of the largest transform
         weights = (self.continuation_weight, self.spectral_weight, self.matching_weight)
         check_rules(

@@ -10,6 +10,10 @@ stage            from step                losses                                
 ===============  =======================  =========================================  ==========================
 
 The conditioning network and the gain stay as they are in the second stage, as in the public recipe.
+
+A share of the items gets the features that the codec makes of the same speech after a random channel, so that the
+vocoder learns to cope with decoding errors. These items bring a longer stretch of features along: the codec's memory is
+warm where the crop begins, and its decoder has the token behind the crop to look ahead to.
 """
 
 from __future__ import annotations
@@ -21,11 +25,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
 from aether_lite.audio import write_audio
+from aether_lite.codec import SpiCodec
 from aether_lite.codec.loading import DEFAULT_CODEC, codec_path, load_codec
 from aether_lite.data.corpus import Corpus, read_frames
 from aether_lite.data.loader import Loader
@@ -36,20 +42,20 @@ from aether_lite.losses.continuation import continuation_loss
 from aether_lite.losses.spectral import root_stft_loss
 from aether_lite.metrics import METRICS, missing_line
 from aether_lite.metrics.resynthesis import SPECTRAL, reanalysed, resynthesis_measures
-from aether_lite.training.batches import Batch
 from aether_lite.training.capture import CapturedStep, Step
 from aether_lite.training.codec_validation import chosen_clips
+from aether_lite.training.conditions import ConditionRanges, draw
 from aether_lite.training.discriminator import BETAS, Discriminator, discriminator_step
 from aether_lite.training.distributed import DistributedContext, check_share
-from aether_lite.training.loop import MODEL, Task, Validation
+from aether_lite.training.loop import MODEL, Batch, Task, Validation
 from aether_lite.training.optimiser import descend, rate_factor, set_rates
 from aether_lite.training.pictures import loss_curves, vocoder_page
 from aether_lite.training.provenance import origin
 from aether_lite.training.run_logger import RunLogger
 from aether_lite.training.vocoder_config import KNOWN_FRAMES, VocoderConfig
-from aether_lite.training.vocoder_data import MakeBatch, with_decoded
 from aether_lite.vocoder import FARGAN, load_fargan, periods_from_features, save_fargan_safetensors, synthesize
 from aether_lite.vocoder.checkpoint import save_public_checkpoint
+from aether_lite.vocoder.fargan import CONTEXT_ROWS, FIRST_ROW, emphasised_frames
 
 SPECTRAL_BETAS = (0.8, 0.95)  # Opus, FARGAN stage 1
 FROZEN_IN_ADVERSARIAL = ("cond_net.", "sig_net.cond_gain_dense.")
@@ -57,6 +63,8 @@ ADVERSARIAL, DISCRIMINATOR = "adversarial", "discriminator"
 MEASURED = ("estoi", "pesq_wb", "dnsmos_ovrl")  # of the audio, where the packages are installed
 MAX_FRAMES = 500  # of each validation clip
 KEPT = 2  # clips whose audio is written
+HISTORY_FRAMES = 64  # at least; what the codec gets before the crop (0.64 s)
+_POLARITY_STREAM = 0x51C7
 
 
 @dataclass(frozen=True)
@@ -130,14 +138,12 @@ class VocoderTask(Task):
         return AdamW([group], lr, betas, weight_decay=decay, capturable=self.captured)
 
     def batches(self, first: int) -> Loader[Batch]:
-        """This process's batches from step ``first`` to the end."""
         config, context, form = self.config, self.context, self.codec.config
         make = MakeBatch(self.corpus, config, context.rank, context.size, form.token_frames, form.lookahead)
         cuda = context.device.type == "cuda"
         return Loader(make, range(first, config.steps), workers=config.workers, pin_memory=cuda)
 
     def train_step(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """One step of the networks that the stage trains."""
         config, stage = self.config, stage_at(self.config, step)
         torch.manual_seed((config.seed * 2**20 + step) * 2**10 + self.context.rank)  # of the activations' noise
         features = with_decoded(batch, self.codec, config.seed, step)
@@ -203,26 +209,21 @@ class VocoderTask(Task):
         return {"total": total.detach(), "gradient": norm, **{term: value.detach() for term, value in terms.items()}}
 
     def stage_name(self, step: int) -> str:
-        """Stage of a step."""
         return stage_at(self.config, step).name
 
     def learns(self, step: int) -> bool:
-        """Whether the vocoder changes in a step."""
         return stage_at(self.config, step).trains
 
     def introduction(self) -> Sequence[str]:
-        """What cannot be measured here."""
         lacking = missing_line(MEASURED)
         return () if lacking is None else (lacking,)
 
     def prepare_validation(self, valid: Corpus) -> None:
-        """Read the clips to vocode."""
         clips = [(clip, min(clip.frames, MAX_FRAMES)) for clip in chosen_clips(valid, self.config.valid_clips)]
         self.features = [torch.from_numpy(read_frames(clip, 0, n)) for clip, n in clips]
         self.speech = [torch.from_numpy(read_speech(clip, common_kind([clip]), 0, n)) for clip, n in clips]
 
     def validate(self, step: int, logger: RunLogger) -> Validation:
-        """Vocode the clips, log figures, audio and pictures; the spectral loss decides which checkpoint is best."""
         out, made = Path(self.config.out), []
         for rows in self.features:
             made.append(synthesize(rows.to(self.context.device), self.average).cpu())
@@ -252,7 +253,6 @@ class VocoderTask(Task):
         return {name: numbers[name] for name in clips[0] if math.isfinite(numbers[name])}
 
     def export(self, step: int) -> None:
-        """Write the averaged weights as safetensors and in the public checkpoint layout."""
         config = self.config
         notes = {name: str(value) for name, value in origin(config, step, self.corpus).items()}
         save_fargan_safetensors(self.average, config.exported, notes)
@@ -267,8 +267,73 @@ class VocoderTask(Task):
         )
 
     def next_command(self) -> str:
-        """What to type when the run is finished."""
         return f"aether-lite vocode IN.f32 OUT.wav --fargan-ckpt {self.config.exported}"
+
+
+@dataclass(frozen=True)
+class MakeBatch:
+    """Batch of a step; picklable, and a function of the step alone. All ranks together make what one rank would.
+
+    A batch has ``features [B, T, 20]`` with T = known frames + frames + 4, ``audio [B, 160 (T - 4)]``, the
+    pre-emphasised speech of rows 3 to T - 2, and as ``history [K, H, 20]`` whole tokens for the codec that end
+    ``lookahead`` tokens behind the first K crops.
+
+    Attributes:
+        corpus: clips with their samples.
+        config: options.
+        rank, ranks: this process among all.
+        token_frames, lookahead: of the codec.
+    """
+
+    corpus: Corpus
+    config: VocoderConfig
+    rank: int
+    ranks: int
+    token_frames: int
+    lookahead: int = 0
+
+    def __call__(self, step: int) -> Batch:
+        config, stage = self.config, stage_at(self.config, step)
+        made = KNOWN_FRAMES + stage.frames
+        rows, share = made + CONTEXT_ROWS, stage.batch // self.ranks
+        own = range(self.rank * share, (self.rank + 1) * share)
+        decoded = [item for item in own if goes_through_codec(item, config.decoded_share)]
+        items = [*decoded, *(item for item in own if item not in decoded)]
+        before = HISTORY_FRAMES + -(rows + HISTORY_FRAMES) % self.token_frames
+        long, speech = self._crops(step, items[: len(decoded)], before + rows + self.lookahead * self.token_frames)
+        short, short_speech = self._crops(step, items[len(decoded) :], rows)
+        crop = slice(before, before + rows)
+        joined = torch.cat((speech[:, before * FRAME : (before + rows) * FRAME], short_speech))
+        target = emphasised_frames(joined, FIRST_ROW, made) * self._polarities(step, items)
+        return Batch(tuple(items), torch.cat((long[:, crop], short)), target, long)
+
+    def _crops(self, step: int, items: Sequence[int], frames: int) -> tuple[Tensor, Tensor]:
+        if not items:
+            return torch.zeros(0, frames, 20), torch.zeros(0, frames * FRAME)
+        return self.corpus.batch_with_audio(self.config.seed, step, items, frames)
+
+    def _polarities(self, step: int, items: Sequence[int]) -> Tensor:
+        """Signs ``[B, 1]``: inverted speech has the same features."""
+        signs = [np.random.default_rng((_POLARITY_STREAM, self.config.seed, step, i)).integers(2) for i in items]
+        return 1.0 - 2.0 * torch.tensor(np.array(signs), dtype=torch.float32)[:, None]
+
+
+def goes_through_codec(item: int, share: float) -> bool:
+    """Whether an item of a step gets decoded features: ``share`` of the items, evenly spread over their numbers."""
+    before, after = (math.floor(round(share * count, 6)) for count in (item, item + 1))
+    return after > before
+
+
+@torch.no_grad()
+def with_decoded(batch: Batch, codec: SpiCodec | None, seed: int, step: int) -> Tensor:
+    """Features ``[B, T, 20]`` of which the first K have been through the codec and a channel of their own."""
+    if codec is None or batch.history is None or len(batch.history) == 0:
+        return batch.features
+    count, rows = len(batch.history), batch.features.shape[1]
+    conditions = draw(ConditionRanges(), seed, step, batch.items[:count]).to(batch.history.device)
+    sent = codec(batch.history, conditions.rate, conditions.transmit, conditions.target_snr_db)
+    end = sent.features.shape[1] - codec.config.lookahead * codec.config.token_frames  # the last token lacks its next
+    return torch.cat((sent.features[:, end - rows : end], batch.features[count:]))
 
 
 def speak(vocoder: FARGAN, features: Tensor, target: Tensor) -> Tensor:

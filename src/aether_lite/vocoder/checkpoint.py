@@ -101,7 +101,7 @@ def save_public_checkpoint(model: FARGAN, path: str | Path, **training: object) 
 
 
 def _read_public(path: Path) -> tuple[object, dict[str, Tensor]]:
-    """Keyword arguments and weights of a public checkpoint."""
+    """Keyword arguments and weights of a public checkpoint, or the averaged weights of one of a training run."""
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -112,11 +112,11 @@ def _read_public(path: Path) -> tuple[object, dict[str, Tensor]]:
         raise AetherError(f"{path}: cannot be read ({error.strerror})") from error
     except (RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise AetherError(f"{path}: not a FARGAN checkpoint, or cut short") from error
-    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
+    weights = checkpoint.get("state_dict", checkpoint.get("average")) if isinstance(checkpoint, dict) else None
+    if not isinstance(weights, dict):
         raise AetherError(f"{path}: not a FARGAN checkpoint (it has no state_dict)")
     if checkpoint.get("model_args", ()) not in ((), []):
         raise AetherError(f"{path}: model_args must be empty, not {checkpoint['model_args']!r}")
-    weights = checkpoint["state_dict"]
     if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()):
         raise AetherError(f"{path}: not a FARGAN checkpoint (its state_dict holds other things than tensors)")
     return checkpoint.get("model_kwargs", {}), weights
