@@ -56,6 +56,12 @@ def test_a_recipe_runs_its_stages_one_after_another_and_only_once(
     for name, value in model.named_parameters():  # stored as float16
         expected = 0.75 * average[name] + 0.25 * before.state_dict()[name]
         torch.testing.assert_close(value, expected, rtol=2e-3, atol=1e-4)
+    best = out / "2_second" / "best.pth"
+    checkpoint, origin = load_codec(best)  # a checkpoint is a model too
+    assert checkpoint.config == model.config
+    assert origin["options"] == provenance["options"]
+    kept = load_checkpoint(best)["average"]
+    assert all(torch.equal(value, kept[name]) for name, value in checkpoint.state_dict().items())
     written = second.stat().st_mtime_ns
     train("train", arguments)
     assert second.stat().st_mtime_ns == written

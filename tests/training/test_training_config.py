@@ -105,6 +105,7 @@ def test_a_wrong_yaml_file_is_a_stated_error(tmp_path: Path, content: str, messa
         ["--channels", "awgm=1"],
         ["--audio-items", "0"],
         ["--form", "widht=3"],
+        ["--form", "power=tokn"],
         ["--start_share", "0.5"],
         ["--lambda-asr", "1", "--frames", "3008"],
         ["--lambda-asr", "-1"],

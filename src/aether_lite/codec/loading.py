@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -44,13 +45,18 @@ def save_codec(model: SpiCodec, path: Path, provenance: dict[str, Any]) -> None:
         name: value.detach().contiguous().to(torch.float32 if name in _SINGLE else torch.float16)
         for name, value in model.state_dict().items()
     }
-    metadata = {
+    with atomic_path(path) as partial:
+        partial.write_bytes(save(tensors, file_metadata(model.config, provenance)))
+
+
+def file_metadata(config: CodecConfig, provenance: dict[str, Any]) -> dict[str, str]:
+    """What stands beside the weights in a codec file, and under ``file_metadata`` in a checkpoint of training."""
+    values = {name: value for name, value in asdict(config).items() if name != "hash" or value}
+    return {
         "format": FORMAT,
-        "config": json.dumps({name: value for name, value in asdict(model.config).items() if name != "hash" or value}),
+        "config": json.dumps(values),
         "provenance": json.dumps(provenance, sort_keys=True),
     }
-    with atomic_path(path) as partial:
-        partial.write_bytes(save(tensors, metadata))
 
 
 def load_codec(path: Path, unit: str | None = None) -> tuple[SpiCodec, dict[str, Any]]:
@@ -94,12 +100,16 @@ def read_provenance(path: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> tuple[CodecConfig, dict[str, Any], dict[str, Tensor]]:
-    """Configuration, provenance and float32 weights of a codec file."""
+    """Configuration, provenance and float32 weights of a codec file, or the averaged ones of a training checkpoint."""
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+        if path.suffix == ".pth":
+            content = torch.load(path, map_location="cpu", weights_only=True)
+            metadata, tensors = content["file_metadata"], content["average"]
+        else:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, RuntimeError, EOFError, LookupError, TypeError, UnpicklingError) as error:
         raise AetherError(f"{path}: not a codec file of this project ({error})") from error
     if metadata.get("format") != FORMAT:
         raise AetherError(f"{path}: not a codec file of this project (format {metadata.get('format')!r})")

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from aether_lite.channels import CHANNELS
 from aether_lite.codec.presets import HASH, PRESETS, CodecConfig, preset
+from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES, PENALTIES
 from aether_lite.jscc import RATES
 from aether_lite.losses.asr.listener import longest
@@ -150,6 +151,11 @@ class TrainConfig(RunConfig):
         borders, snr = self.stage_borders, self.snr_db
         lambdas = [value for name, value in self.as_dict().items() if name.startswith("lambda_")]
         shares = (self.erasure_share, self.erasure_probability, self.csi_none_share, self.targeted, self.start_share)
+        if set(self.form) <= set(FORM):
+            try:
+                _ = self.codec_form
+            except (TypeError, ValueError) as error:
+                raise AetherError(f"option out of range: form: {error}") from error
         check_rules(
             [
                 (len(borders) == 3 and sorted(borders) == list(borders) and borders[0] >= 0,

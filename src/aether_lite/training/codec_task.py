@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from aether_lite.codec import CodecConfig, SpiCodec, grown
 from aether_lite.codec.growth import GROWING
-from aether_lite.codec.loading import codec_path, load_codec, save_codec, start_hash_codec
+from aether_lite.codec.loading import codec_path, file_metadata, load_codec, save_codec, start_hash_codec
 from aether_lite.container.layout import token_bits
 from aether_lite.data.corpus import Corpus
 from aether_lite.data.loader import Loader
@@ -148,8 +148,8 @@ class CodecTask(Task):
         self._measure_power()
         return self.validation(step, self.average, self.vocoder, logger)
 
-    def extra(self) -> dict[str, Any]:
-        return {"codec_config": asdict(self.average.config)}
+    def extra(self, step: int) -> dict[str, Any]:
+        return {"file_metadata": file_metadata(self.average.config, self._provenance(step))}
 
     def export(self, step: int) -> None:
         config, model = self.config, copy.deepcopy(self.average)
@@ -158,10 +158,13 @@ class CodecTask(Task):
                 for name, value in model.named_parameters():
                     value.lerp_(self.begun[name], config.start_share)
         self._measure_power(model)
-        provenance = origin(config, step, self.corpus)
-        save_codec(model, config.exported, {**provenance, "started_from": self.start} if self.start else provenance)
+        save_codec(model, config.exported, self._provenance(step))
         if step > config.stage_borders[-1]:
             save_fargan_safetensors(self.vocoder, Path(config.out) / VOCODER, {"step": str(step)})
+
+    def _provenance(self, step: int) -> dict[str, Any]:
+        provenance = origin(self.config, step, self.corpus)
+        return {**provenance, "started_from": self.start} if self.start else provenance
 
     def next_command(self) -> str:
         if self.config.enable_hash:

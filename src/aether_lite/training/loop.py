@@ -148,7 +148,7 @@ class Task(ABC):
         """Lines to say before the first step."""
         return ()
 
-    def extra(self) -> dict[str, Any]:
+    def extra(self, step: int) -> dict[str, Any]:
         """What else a checkpoint holds, so that it can be used as weights."""
         return {}
 
@@ -256,7 +256,7 @@ class Trainer:
             "best": self.best,
             "config": self.config.as_dict(),
             "data": self.data_hash,
-            **task.extra(),
+            **task.extra(self.step),
         }
 
     def save(self) -> None:

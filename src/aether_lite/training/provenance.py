@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ def data_hash(corpus: Corpus) -> str:
     return digest.hexdigest()[:16]
 
 
+@cache
 def commit() -> str:
     """Commit of the package's source tree, ``+`` added if it was changed; empty where there is none."""
     folder = Path(aether_lite.__file__).parent
