@@ -40,3 +40,12 @@ def test_a_wrong_folder_is_one_line(tmp_path: Path) -> None:
     assert ran.returncode == 1
     assert ran.stderr.startswith(f"bit_flips: {wrong}: ")
     assert ran.stderr.count("\n") == 1
+
+
+def test_speech_passes_few_files() -> None:
+    ran = subprocess.run(
+        [sys.executable, str(BENCHMARKS / "hops.py")], capture_output=True, text=True, check=True, timeout=300
+    )
+    files = {name: int(count) for name, count in re.findall(r"^(\S.*?) {2,}(\d+) +\d+$", ran.stdout, re.MULTILINE)}
+    assert 10 < files["1 s by the library"] <= 25
+    assert 10 < files["a token of a stream"] <= 22
