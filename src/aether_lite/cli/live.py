@@ -148,22 +148,14 @@ def live(
 
 
 def run(
-    chain: Chain,
-    device: Any,
-    names: tuple[int | str | None, ...],
-    block: int,
-    seconds: float | None,
-    quiet: bool,
+    chain: Chain, device: Any, names: tuple[int | str | None, ...], block: int, seconds: float | None, quiet: bool
 ) -> None:
-    """Play until time is up or Ctrl-C.
+    """Play until ``seconds`` are over or Ctrl-C.
 
     Args:
-        chain: what the samples go through.
         device: the module ``sounddevice``, or anything with its ``Stream`` and ``PortAudioError``.
         names: input and output device by number or name; None for the default.
         block: samples that the device gives at a time.
-        seconds: how long; None for ever.
-        quiet: without a read-out.
 
     Raises:
         AetherError: no usable device.
