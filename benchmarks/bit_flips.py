@@ -47,7 +47,7 @@ def bits_and_speech(model: str, clips: list[str], sent: Path | None, threads: in
     codec: Codec = load(model)
     bits = [codec.encode(read_audio(clip), RATE).values[0].numpy() for clip in clips]
     first = bits[0] if sent is None else np.load(sent)["first"]
-    received = bsc(Bits(torch.from_numpy(first)[None], RATE, codec.token_frames), 0.0, state="exact", seed=0)
+    received = bsc(Bits(torch.from_numpy(first)[None], RATE, codec.token_frames), 0.0, csi="perfect", seed=0)
     np.savez(out, bits=np.concatenate(bits), first=bits[0], speech=codec.decode(received)[0].numpy())
 
 

@@ -32,9 +32,6 @@ from torch.nn.functional import pad
 from aether_lite.errors import AetherError
 
 FRAMES_PER_SECOND = 100
-SLOT_SECONDS = 0.020
-SUBCARRIER_HZ = 50.0
-SUBCARRIERS_PER_RATE = 1 / 50  # subcarriers for each use/s
 
 _OF_LOST_TOKEN: dict[str, float] = {"values": 0.0, "gain": 1.0, "noise_variance": nan, "erased": True}
 """Tensors ``[B, K, ...]`` by the name of their field, and what they hold for a lost token."""
@@ -152,45 +149,6 @@ class Symbols(Payload):
     rate: int | Tensor
     token_frames: int
 
-    def time(self) -> Tensor:
-        """``[B, K, n] float32``: the time [s] at which each symbol's slot begins, from the clip's start."""
-        slot, _ = self._grid()
-        _, tokens, _ = self.values.shape
-        start = torch.arange(tokens, device=slot.device) * (self.token_frames / FRAMES_PER_SECOND)
-        return start[None, :, None] + slot * SLOT_SECONDS
-
-    def token_start(self) -> Tensor:
-        """``[K] float64``: the time [s] at which each token begins, from the clip's start."""
-        tokens = torch.arange(self.values.shape[1], device=self.values.device, dtype=torch.float64)
-        return tokens * (self.token_frames / FRAMES_PER_SECOND)
-
-    def slot_offset(self) -> Tensor:
-        """``[B, n] float64``: the time [s] of each symbol's slot from its token's start (OFDM-like grid)."""
-        slot, _ = self._grid()
-        return slot[:, 0, :].double() * SLOT_SECONDS
-
-    def serial_offset(self) -> Tensor:
-        """``[B, n] float64``: j / rate, the time [s] of symbol j from its token's start when symbols are sent
-        one after another."""
-        index = torch.arange(self.values.shape[2], device=self.values.device, dtype=torch.float64)
-        return index / self.rates.double()[:, None]
-
-    def serial_time(self) -> Tensor:
-        """``[B, K, n] float64``: each symbol's time [s] in serial transmission, from the clip's start."""
-        return self.token_start()[None, :, None] + self.serial_offset()[:, None, :]
-
-    def frequency(self) -> Tensor:
-        """``[B, K, n] float32``: the subcarrier frequency [Hz] of each symbol, from 0."""
-        _, carrier = self._grid()
-        return (carrier * SUBCARRIER_HZ).expand(*self.values.shape)
-
-    def _grid(self) -> tuple[Tensor, Tensor]:
-        """Slot index and subcarrier index, each ``[B, 1, n] float32``."""
-        carriers = (self.rates * SUBCARRIERS_PER_RATE)[:, None, None]
-        index = torch.arange(self.values.shape[2], device=self.values.device, dtype=torch.float32)
-        slot = torch.floor((index + 0.5) / carriers)
-        return slot, index - slot * carriers
-
 
 @dataclass(frozen=True, repr=False)
 class Bits(Payload):
@@ -279,6 +237,11 @@ class Received(_Arrived):
         """``[B, K] bool``: tokens that the link layer marks as lost."""
         return self.state.erased
 
+    def with_erased(self, lost: Tensor) -> Received:
+        """The same where the tokens ``lost [B, K] bool`` are erased too."""
+        state = replace(self.state, erased=self.erased | lost)
+        return replace(self, values=self.values.masked_fill(lost[:, :, None], 0), state=state)
+
     def validate(self) -> None:
         """Check what the shapes cannot tell (reads every value).
 
@@ -320,6 +283,10 @@ class ReceivedBits(_Arrived):
         if self.erased.shape != self.values.shape[:2] or self.erased.dtype != torch.bool:
             shape, dtype = tuple(self.erased.shape), self.erased.dtype
             raise ValueError(f"erased must be bool {tuple(self.values.shape[:2])}, not {dtype} {shape}")
+
+    def with_erased(self, lost: Tensor) -> ReceivedBits:
+        """The same where the tokens ``lost [B, K] bool`` are erased too."""
+        return replace(self, values=self.values.masked_fill(lost[:, :, None], 0), erased=self.erased | lost)
 
     def validate(self) -> None:
         """Check what the shapes cannot tell (reads every value).

@@ -53,7 +53,7 @@ def test_bits_survive_a_clean_channel(modulation: str) -> None:
     values = modulate(bits, modulation)
     assert values.abs().square().mean() == pytest.approx(1.0, abs=0.05)
     symbols = Symbols(values[None], values.shape[1] * 10, 10)
-    for received in (awgn(symbols, 40, state="exact", seed=1), rayleigh(symbols, 60, state="exact", seed=1)):
+    for received in (awgn(symbols, 40, csi="perfect", seed=1), rayleigh(symbols, 60, csi="perfect", seed=1)):
         assert torch.equal(soft_bits(received, modulation)[0] > 0, bits.bool())
 
 
@@ -72,7 +72,7 @@ def test_receiver_notices_failed_blocks_by_parity() -> None:
     code = ldpc_code(84, 240, 2)
     bits = torch.randint(0, 2, (600, 84), generator=torch.Generator().manual_seed(2), dtype=torch.uint8)
     symbols = Symbols(modulate(code.encode(bits), "qpsk")[None], 1200, 10)
-    decoded, valid = code.decode(soft_bits(awgn(symbols, -0.5, state="exact", seed=4), "qpsk")[0])
+    decoded, valid = code.decode(soft_bits(awgn(symbols, -0.5, csi="perfect", seed=4), "qpsk")[0])
     wrong = (decoded != bits).any(dim=1)
     assert 30 < int(wrong.sum()) < 400
     assert int((wrong & valid).sum()) <= 6

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from aether_lite.channels import awgn, clean, erasure, mpp, rayleigh
-from aether_lite.channels.binary import WITHHELD_ERROR_RATE, bsc, lose_bits, lose_tokens
+from aether_lite.channels.binary import UNKNOWN_ERROR_RATE, bsc, lose_bits
+from aether_lite.channels.erasure import lose_tokens
 from aether_lite.channels.keying import keyed, modulated
 from aether_lite.errors import AetherError
 from aether_lite.payload import Bits, ReceivedBits
@@ -33,10 +34,10 @@ def hard_error_rate(bits: Bits, received: ReceivedBits) -> float:
 @pytest.mark.parametrize("p", [0.0, 0.01, 0.1, 0.5])
 def test_bsc_turns_bits_at_its_error_rate_and_says_so(p: float) -> None:
     bits = random_bits(tokens=1000)  # 192 000 bits
-    exact = bsc(bits, p, state="exact", seed=1)
+    exact = bsc(bits, p, csi="perfect", seed=1)
     assert torch.allclose(exact.values.abs(), torch.tensor(1 - 2 * p))
-    withheld = bsc(bits, p, state="withheld", seed=1)
-    assert torch.allclose(withheld.values.abs(), torch.tensor(1 - 2 * WITHHELD_ERROR_RATE))
+    withheld = bsc(bits, p, csi="none", seed=1)
+    assert torch.allclose(withheld.values.abs(), torch.tensor(1 - 2 * UNKNOWN_ERROR_RATE))
     assert hard_error_rate(bits, withheld) == pytest.approx(p, abs=4 * math.sqrt(p * (1 - p) / 192_000) + 1e-9)
     turned = (withheld.values * bits.values < 0).float()[0]
     assert turned.mean(0).max() < p + 5 * math.sqrt(p * (1 - p) / 1000) + 1e-9  # no position is favoured
@@ -57,7 +58,7 @@ def test_estimated_error_rate_is_that_of_a_second_of_pilots() -> None:
 def test_each_item_has_its_own_error_rate() -> None:
     bits = random_bits(batch=3, tokens=300)
     p = torch.tensor([0.01, 0.1, 0.3])
-    turned = (bsc(bits, p, state="exact", seed=2).values * bits.values < 0).float().mean((1, 2))
+    turned = (bsc(bits, p, csi="perfect", seed=2).values * bits.values < 0).float().mean((1, 2))
     assert torch.allclose(turned, p, atol=0.01)
 
 
@@ -93,8 +94,8 @@ def test_seeds_repeat_and_differ(name: str) -> None:
 
 def test_bit_errors_of_a_prefix_are_those_of_the_whole() -> None:
     bits = random_bits(tokens=100)
-    whole = bsc(bits, 0.1, state="exact", seed=[7])
-    first = bsc(bits.prefix(300), 0.1, state="exact", seed=[7])
+    whole = bsc(bits, 0.1, csi="perfect", seed=[7])
+    first = bsc(bits.prefix(300), 0.1, csi="perfect", seed=[7])
     assert torch.equal(first.values, whole.values[..., :24])
 
 
@@ -116,7 +117,7 @@ def q(x: float) -> float:
 @pytest.mark.parametrize(("modulation", "energy"), [("bpsk", 1.0), ("qpsk", 0.5)])
 def test_awgn_error_rate_is_that_of_theory(snr_db: float, modulation: str, energy: float) -> None:
     bits = random_bits(tokens=1000)
-    received = keyed(bits, lambda s: awgn(s, snr_db, state="exact", seed=1), modulation)
+    received = keyed(bits, lambda s: awgn(s, snr_db, csi="perfect", seed=1), modulation)
     expected = q(math.sqrt(2 * energy * 10 ** (snr_db / 10)))
     assert hard_error_rate(bits, received) == pytest.approx(expected, abs=5 * math.sqrt(expected / 192_000))
 
@@ -124,7 +125,7 @@ def test_awgn_error_rate_is_that_of_theory(snr_db: float, modulation: str, energ
 @pytest.mark.parametrize("snr_db", [0.0, 10.0])
 def test_rayleigh_error_rate_is_that_of_theory(snr_db: float) -> None:
     bits = random_bits(batch=16, tokens=500, rate=600)  # 20 000 independent gains
-    received = keyed(bits, lambda s: rayleigh(s, snr_db, state="exact", seed=1))
+    received = keyed(bits, lambda s: rayleigh(s, snr_db, csi="perfect", seed=1))
     g = 10 ** (snr_db / 10)
     expected = 0.5 * (1 - math.sqrt(g / (1 + g)))
     assert hard_error_rate(bits, received) == pytest.approx(expected, rel=0.06)
@@ -136,7 +137,7 @@ def test_soft_bits_are_the_expectation_of_the_bits(channel: str, modulation: str
     """Sign and scale: among bits received as s, the mean of b is s."""
     send = {"awgn": awgn, "rayleigh": rayleigh}[channel]
     bits = random_bits(batch=4, tokens=500)
-    soft = keyed(bits, lambda s: send(s, 1.0, state="exact", seed=1), modulation).values.flatten()
+    soft = keyed(bits, lambda s: send(s, 1.0, csi="perfect", seed=1), modulation).values.flatten()
     b = bits.values.flatten()
     for low, high in ((-1.0, -0.9), (-0.6, -0.3), (-0.1, 0.1), (0.2, 0.5), (0.7, 0.9), (0.95, 1.0)):
         inside = (soft > low) & (soft <= high)
@@ -147,7 +148,7 @@ def test_soft_bits_are_the_expectation_of_the_bits(channel: str, modulation: str
 
 def test_a_link_without_noise_gives_the_bits_themselves() -> None:
     bits = random_bits(batch=4, tokens=10, rate=RATES)
-    for received in (bsc(bits, 0.0, state="exact"), keyed(bits, clean), keyed(bits, clean, "qpsk")):
+    for received in (bsc(bits, 0.0, csi="perfect"), keyed(bits, clean), keyed(bits, clean, "qpsk")):
         assert torch.equal(received.values, bits.values)
         assert not received.erased.any()
 
@@ -163,14 +164,14 @@ def test_modulated_symbols_have_unit_energy_and_half_the_uses_with_qpsk() -> Non
 
 def test_withheld_state_is_a_constant_and_never_the_truth() -> None:
     bits = random_bits(tokens=20)
-    values = [keyed(bits, lambda s, n=snr: awgn(s, n, state="withheld", seed=1)).values for snr in (-5.0, 10.0)]
+    values = [keyed(bits, lambda s, n=snr: awgn(s, n, csi="none", seed=1)).values for snr in (-5.0, 10.0)]
     assert float(values[0].abs().mean()) > 0.9  # takes the noise for information: nothing told it
     assert not torch.equal(*values)
 
 
 def test_lost_bits_and_tokens_are_zero_and_only_tokens_are_told() -> None:
     bits = random_bits(tokens=2000)
-    sure = bsc(bits, 0.0, state="exact")
+    sure = bsc(bits, 0.0, csi="perfect")
     single = lose_bits(sure, 0.2, seed=1)
     assert float((single.values == 0).float().mean()) == pytest.approx(0.2, abs=0.01)
     assert not single.erased.any()
@@ -191,15 +192,15 @@ def test_lost_bits_and_tokens_are_zero_and_only_tokens_are_told() -> None:
     token_frames=st.sampled_from([2, 4, 8]),
     p=st.floats(0, 0.5),
     snr_db=st.floats(-30, 60),
-    state=st.sampled_from(["exact", "estimated", "withheld"]),
+    state=st.sampled_from(["perfect", "estimated", "none"]),
     modulation=st.sampled_from(["bpsk", "qpsk"]),
     seed=st.integers(0, 2**63 - 1),
 )
 def test_any_clip_gives_valid_soft_bits(rate, tokens, token_frames, p, snr_db, state, modulation, seed) -> None:
     bits = random_bits(2, tokens, rate, token_frames)
     for received in (
-        bsc(bits, p, state=state, seed=seed),
-        keyed(bits, lambda s: mpp(s, snr_db, state=state, seed=seed), modulation),
+        bsc(bits, p, csi=state, seed=seed),
+        keyed(bits, lambda s: mpp(s, snr_db, csi=state, seed=seed), modulation),
     ):
         received.validate()
         assert received.values.shape == bits.values.shape

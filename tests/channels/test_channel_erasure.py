@@ -79,7 +79,7 @@ def test_erasures_add_to_any_channel_and_to_each_other(make_symbols):
 
 def test_losses_do_not_depend_on_the_noise_of_the_same_seed():
     symbols = Symbols(torch.zeros(1, 4, 80, dtype=torch.complex64), 1000, token_frames=8)
-    received = [erasure(symbols, 0.0, probability=0.5, state="exact", seed=seed) for seed in range(2000)]
+    received = [erasure(symbols, 0.0, probability=0.5, csi="perfect", seed=seed) for seed in range(2000)]
     lost = torch.stack([r.state.erased[0] for r in received]).double()
     noise = torch.stack([awgn(symbols, 0.0, seed=s).values[0, 0, :4].real for s in range(2000)]).double()
     assert torch.corrcoef(torch.cat([lost, noise], dim=1).T)[:4, 4:].abs().max() < 0.1

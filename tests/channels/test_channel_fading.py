@@ -36,7 +36,7 @@ def rice_cdf(amplitude: Tensor, k: float) -> Tensor:
 
 
 def test_block_rayleigh_amplitude_has_unit_power_and_rayleigh_distribution():
-    gain = rayleigh(slow_symbols(4, 50_000), 0.0, state="exact", seed=1).state.gain.flatten()
+    gain = rayleigh(slow_symbols(4, 50_000), 0.0, csi="perfect", seed=1).state.gain.flatten()
     assert float(gain.abs().square().mean()) == pytest.approx(1, abs=0.01)
     amplitude = gain.abs().sort().values
     assert ks_distance(amplitude, 1 - torch.exp(-amplitude.square())) < 1.95 / math.sqrt(len(amplitude))
@@ -48,7 +48,7 @@ def test_block_rayleigh_amplitude_has_unit_power_and_rayleigh_distribution():
 @pytest.mark.parametrize("doppler_hz", [None, 50.0])
 def test_rician_amplitude_has_unit_power_and_the_k_factor(k_db, doppler_hz):
     symbols = slow_symbols(100_000 if doppler_hz else 4, 1 if doppler_hz else 25_000)
-    gain = rician(symbols, 0.0, k_db=k_db, doppler_hz=doppler_hz, state="exact", seed=1).state.gain
+    gain = rician(symbols, 0.0, k_db=k_db, doppler_hz=doppler_hz, csi="perfect", seed=1).state.gain
     amplitude = gain.flatten().abs().sort().values
     power = amplitude.double().square()
     assert float(power.mean()) == pytest.approx(1, abs=0.01)
@@ -59,11 +59,11 @@ def test_rician_amplitude_has_unit_power_and_the_k_factor(k_db, doppler_hz):
 
 def test_line_of_sight_has_a_random_phase_per_item_and_the_given_shift():
     symbols = Symbols(torch.ones(500, 1, 80, dtype=torch.complex64), 1000, token_frames=8)
-    gain = rician(symbols, 0.0, k_db=60, doppler_hz=20, los_doppler_hz=10, state="exact", seed=1).state.gain
+    gain = rician(symbols, 0.0, k_db=60, doppler_hz=20, los_doppler_hz=10, csi="perfect", seed=1).state.gain
     turn = (gain[:, 0, 50] * gain[:, 0, 0].conj()).angle()  # half a turn in 50 ms
     assert torch.allclose(turn.abs(), torch.tensor(math.pi), atol=0.02)
     assert abs(complex(gain[:, 0, 0].mean())) < 0.15
-    still = rician(symbols, 0.0, k_db=60, state="exact", seed=1).state.gain
+    still = rician(symbols, 0.0, k_db=60, csi="perfect", seed=1).state.gain
     assert torch.allclose(still, still[:, :, :1].expand_as(still), atol=0.01)
 
 
@@ -71,7 +71,7 @@ def test_line_of_sight_has_a_random_phase_per_item_and_the_given_shift():
 def test_gain_is_constant_over_a_block_and_changes_at_its_edge(rate, block_ms):
     n = rate * 8 // 100
     symbols = Symbols(torch.ones(2, 25, n, dtype=torch.complex64), rate, token_frames=8)
-    gain = rayleigh(symbols, 0.0, block_ms=block_ms, state="exact", seed=1).state.gain.flatten(1)
+    gain = rayleigh(symbols, 0.0, block_ms=block_ms, csi="perfect", seed=1).state.gain.flatten(1)
     sent_ms_times_rate = [1000 * position for position in range(25 * n)]  # exact integers
     block = torch.tensor([position // (int(block_ms) * rate) for position in sent_ms_times_rate])
     if 8 * rate % 100 == 0:
@@ -80,7 +80,7 @@ def test_gain_is_constant_over_a_block_and_changes_at_its_edge(rate, block_ms):
 
 
 def test_blocks_are_independent():
-    gain = rayleigh(slow_symbols(1, 50_000), 0.0, state="exact", seed=3).state.gain.flatten()
+    gain = rayleigh(slow_symbols(1, 50_000), 0.0, csi="perfect", seed=3).state.gain.flatten()
     assert abs(complex((gain[1:] * gain[:-1].conj()).mean())) < 0.02
 
 
@@ -103,7 +103,7 @@ def test_gaussian_autocorrelation_has_the_exponential_shape():
 
 
 def test_doppler_rayleigh_has_unit_power_and_rayleigh_distribution():
-    gain = rayleigh(slow_symbols(100_000), 0.0, doppler_hz=10, state="exact", seed=1).state.gain
+    gain = rayleigh(slow_symbols(100_000), 0.0, doppler_hz=10, csi="perfect", seed=1).state.gain
     amplitude = gain.flatten().abs().sort().values
     assert float(amplitude.square().mean()) == pytest.approx(1, abs=0.01)
     assert ks_distance(amplitude, 1 - torch.exp(-amplitude.square())) < 0.01
@@ -111,7 +111,7 @@ def test_doppler_rayleigh_has_unit_power_and_rayleigh_distribution():
 
 def test_one_long_doppler_realisation_fades_as_rayleigh():
     symbols = Symbols(torch.ones(1, 10_000, 12, dtype=torch.complex64), 150, token_frames=8)
-    gain = rayleigh(symbols, 0.0, doppler_hz=20, state="exact", seed=1).state.gain
+    gain = rayleigh(symbols, 0.0, doppler_hz=20, csi="perfect", seed=1).state.gain
     amplitude = gain.flatten().abs().sort().values
     assert float(amplitude.square().mean()) == pytest.approx(1, abs=0.02)
     assert ks_distance(amplitude, 1 - torch.exp(-amplitude.square())) < 0.02
@@ -119,5 +119,5 @@ def test_one_long_doppler_realisation_fades_as_rayleigh():
 
 def test_doppler_gain_runs_on_from_token_to_token():
     symbols = Symbols(torch.ones(1, 20, 80, dtype=torch.complex128), 1000, token_frames=8)
-    gain = rayleigh(symbols, 0.0, doppler_hz=5, state="exact", seed=1).state.gain.flatten()
+    gain = rayleigh(symbols, 0.0, doppler_hz=5, csi="perfect", seed=1).state.gain.flatten()
     assert (gain[1:] - gain[:-1]).abs().max() < 0.1  # |dh/dt| is about 2 pi f_d / sqrt 2 a second

@@ -38,7 +38,7 @@ def measured_db(received: Received, symbols: Symbols) -> float:
 @pytest.mark.parametrize("snr_db", [-10.0, 3.0, 30.0])
 def test_snr_is_met_within_a_tenth_of_a_db(make_symbols, name, snr_db):
     symbols = make_symbols(tokens=2500)  # 200 000 symbols: 0.01 dB standard error
-    received = apply_channel(name, symbols, snr_db, state="exact", seed=1)
+    received = apply_channel(name, symbols, snr_db, csi="perfect", seed=1)
     assert measured_db(received, symbols) == pytest.approx(snr_db, abs=0.1)
     noise_variance = received.state.noise_variance
     assert torch.allclose(noise_variance, torch.tensor(10 ** (-snr_db / 10)))
@@ -67,7 +67,7 @@ def test_each_item_has_its_own_snr(make_symbols, name, options):
     snr_db = torch.tensor([-5.0, 10.0, 25.0])
     if name == "erasure":
         options = {**options, "probability": 0.0}
-    received = apply_channel(name, symbols, snr_db, state="exact", seed=2, **options)
+    received = apply_channel(name, symbols, snr_db, csi="perfect", seed=2, **options)
     noise = received.values - received.state.gain * symbols.values
     measured = -10 * noise.abs().square().mean(dim=(1, 2)).log10()
     assert torch.allclose(measured, snr_db, atol=0.15)
@@ -87,14 +87,14 @@ def test_mixed_rates_leave_unsent_positions_zero(make_symbols, name, options):
 
 
 @every_channel
-@pytest.mark.parametrize("state", ["exact", "estimated"])
+@pytest.mark.parametrize("state", ["perfect", "estimated"])
 def test_item_with_its_own_seed_does_not_depend_on_its_batch(make_symbols, name, options, state):
     symbols = make_symbols(batch=4, tokens=9, rate=RATES)
-    together = apply_channel(name, symbols, 3.0, state=state, seed=[5, 6, 7, 8], **options)
+    together = apply_channel(name, symbols, 3.0, csi=state, seed=[5, 6, 7, 8], **options)
     for item, rate in enumerate(RATES.tolist()):
         n = rate * 8 // 100
         single = Symbols(symbols.values[item : item + 1, :, :n], rate, token_frames=8)
-        alone = apply_channel(name, single, 3.0, state=state, seed=[5 + item], **options)
+        alone = apply_channel(name, single, 3.0, csi=state, seed=[5 + item], **options)
         assert torch.allclose(together.values[item, :, :n], alone.values[0], atol=1e-5)
         assert torch.allclose(together.state.gain[item, :, :n], alone.state.gain[0], atol=1e-5)
         assert torch.allclose(together.state.noise_variance[item], alone.state.noise_variance[0])
@@ -173,20 +173,20 @@ def test_clean_changes_nothing(make_symbols):
     batch=st.integers(1, 3),
     token_frames=st.sampled_from([2, 4, 5, 8, 12]),
     snr_db=st.floats(-30, 60),
-    state=st.sampled_from(["exact", "estimated", "withheld"]),
+    state=st.sampled_from(["perfect", "estimated", "none"]),
     seed=st.integers(0, 2**63 - 1),
 )
 def test_any_clip_gives_valid_values(name, rate, tokens, batch, token_frames, snr_db, state, seed):
     n = rate * token_frames // 100
     symbols = Symbols(torch.ones(batch, tokens, n, dtype=torch.complex64), rate, token_frames)
-    received = apply_channel(name, symbols, snr_db, state=state, seed=seed)
+    received = apply_channel(name, symbols, snr_db, csi=state, seed=seed)
     received.validate()
     assert received.values.shape == symbols.values.shape
 
 
 def test_an_hour_at_the_highest_rate_works(make_symbols):
     symbols = Symbols(torch.ones(1, 45_000, 96, dtype=torch.complex64), 1200, token_frames=8)
-    received = rician(symbols, 10.0, doppler_hz=5.0, state="exact", seed=1)
+    received = rician(symbols, 10.0, doppler_hz=5.0, csi="perfect", seed=1)
     assert float(received.state.gain.abs().square().mean()) == pytest.approx(1, abs=0.05)
 
 

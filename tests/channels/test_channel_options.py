@@ -7,12 +7,12 @@ import math
 import pytest
 import torch
 
-from aether_lite.channels import CHANNELS, apply_channel, erase, mpp, watterson
+from aether_lite.channels import BIT_CHANNELS, CHANNELS, NOISELESS, apply_channel, erase, mpp, watterson
 from aether_lite.errors import AetherError
 
 
 def test_registry_holds_the_names_of_the_command_line():
-    assert list(CHANNELS) == ["awgn", "rayleigh", "rician", "mpg", "mpp", "mpd", "erasure", "clean"]
+    assert set(CHANNELS) == {"awgn", "rayleigh", "rician", "mpg", "mpp", "mpd", "erasure", "clean"}
 
 
 def test_unknown_channel_lists_the_known_ones(make_symbols):
@@ -55,8 +55,8 @@ def test_snr_may_not_be_left_out(make_symbols, name):
         ("erasure", {"probability": -0.1}),
         ("erasure", {"burst_tokens": 0.5}),
         ("erasure", {"probability": 0.9, "burst_tokens": 2}),
-        ("awgn", {"state": "perfect"}),
-        ("clean", {"state": "perfect"}),
+        ("awgn", {"csi": "exactly"}),
+        ("clean", {"csi": "exactly"}),
         ("mpp", {"pilot_spacing": 0}),
         ("mpp", {"pilot_spacing": 2.5}),
         ("awgn", {"seed": -1}),
@@ -88,3 +88,18 @@ def test_seeds_may_be_integers_of_any_library(make_symbols):
     listed = mpp(symbols, 3.0, seed=[3, 4]).values
     assert torch.equal(listed, mpp(symbols, 3.0, seed=torch.tensor([3, 4])).values)
     assert torch.equal(listed, mpp(symbols, 3.0, seed=tuple(torch.tensor([3, 4]).numpy())).values)
+
+
+def test_older_words_for_csi_are_accepted(make_symbols):
+    symbols = make_symbols()
+    with pytest.warns(FutureWarning, match="state= is now csi="):
+        older = mpp(symbols, 3.0, state="exact", seed=1)
+    newer = mpp(symbols, 3.0, csi="perfect", seed=1)
+    assert torch.equal(older.state.gain, newer.state.gain)
+    assert mpp(symbols, 3.0, csi="withheld").state.gain is None
+
+
+def test_channels_say_whether_they_need_an_snr():
+    assert set(NOISELESS) == {"clean", "erasure"}
+    assert set(BIT_CHANNELS) == {"bsc"}
+    assert "block_ms" in CHANNELS["rayleigh"].options

@@ -21,7 +21,7 @@ from aether_lite.errors import AetherError
 def gain_error(channel, symbols: Symbols, snr_db: float, **options: object) -> torch.Tensor:
     """Estimated minus exact gain; one seed gives both the same realisation."""
     estimated = channel(symbols, snr_db, seed=1, **options)
-    exact = channel(symbols, snr_db, seed=1, state="exact", **options)
+    exact = channel(symbols, snr_db, seed=1, csi="perfect", **options)
     assert torch.equal(estimated.values, exact.values)
     return estimated.state.gain - exact.state.gain
 
@@ -85,7 +85,7 @@ def test_noise_estimate_of_mixed_rates_uses_each_items_pilots():
 
 @pytest.mark.parametrize("name", sorted(CHANNELS))
 def test_withheld_state_tells_nothing_but_the_erasures(make_symbols, name):
-    state = apply_channel(name, make_symbols(), 3.0, state="withheld").state
+    state = apply_channel(name, make_symbols(), 3.0, csi="none").state
     assert state.gain is None
     assert state.noise_variance is None
     assert state.erased.shape == (1, 50)
@@ -94,8 +94,8 @@ def test_withheld_state_tells_nothing_but_the_erasures(make_symbols, name):
 @pytest.mark.parametrize("name", ["awgn", "rayleigh", "rician", "mpp"])
 def test_what_the_receiver_knows_does_not_change_what_it_gets(make_symbols, name):
     values = [
-        apply_channel(name, make_symbols(), 3.0, state=state, seed=1).values
-        for state in ("exact", "estimated", "withheld")
+        apply_channel(name, make_symbols(), 3.0, csi=state, seed=1).values
+        for state in ("perfect", "estimated", "none")
     ]
     assert torch.equal(values[0], values[1])
     assert torch.equal(values[0], values[2])

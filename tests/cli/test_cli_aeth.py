@@ -67,7 +67,7 @@ def test_a_file_of_every_rate_holds_the_bits_of_the_codec(clip: Path, aeth: Run,
     assert aeth("decode", "out.aeth", "heard.wav", "-q").code == 0
     heard = read_audio("heard.wav")
     assert len(heard) == SAMPLES
-    offline = codec.decode(bsc(expected, 0.0, state="exact"))[0, :SAMPLES].numpy()
+    offline = codec.decode(bsc(expected, 0.0, csi="perfect"))[0, :SAMPLES].numpy()
     np.testing.assert_allclose(heard, offline, atol=1e-4)
 
 

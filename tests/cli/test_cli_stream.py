@@ -59,7 +59,7 @@ def test_speech_through_a_pipe_of_three_equals_the_codec(codec_file: Path, codec
     heard = run(passed.stdout, "--decode", "--raw", "--snr", 12, *options)
     assert (heard.returncode, heard.stderr) == (0, b"")
     values = torch.from_numpy(symbols_of(passed.stdout).copy())[None]
-    received = awgn(Symbols(values, RATE, token_frames=8), 12.0, state="exact", seed=0)
+    received = awgn(Symbols(values, RATE, token_frames=8), 12.0, csi="perfect", seed=0)
     received.values.copy_(values)
     np.testing.assert_allclose(np.frombuffer(heard.stdout, "<i2") / 32768, codec.decode(received)[0].numpy(), atol=1e-3)
 

@@ -57,8 +57,8 @@ def test_changing_a_frame_changes_nothing_before_its_token(name: str, speech_fea
 @given(cuts=st.lists(st.integers(1, 59), max_size=6, unique=True))
 def test_streaming_equals_offline(tiny: SpiCodec, speech_features: torch.Tensor, cuts: list[int]) -> None:
     whole, _ = tiny.encode(speech_features, 500)
-    offline, _ = tiny.decode(awgn(whole, 5.0, seed=0, state="exact"))
-    received = awgn(whole, 5.0, seed=0, state="exact")
+    offline, _ = tiny.decode(awgn(whole, 5.0, seed=0, csi="perfect"))
+    received = awgn(whole, 5.0, seed=0, csi="perfect")
     edges = [0, *sorted(cuts), 60]
     sent_state = heard_state = None
     sent, heard = [], []
@@ -82,7 +82,7 @@ def test_streaming_equals_offline(tiny: SpiCodec, speech_features: torch.Tensor,
 
 def test_decoded_features_stay_in_their_ranges(tiny: SpiCodec, speech_features: torch.Tensor) -> None:
     symbols, _ = tiny.encode(speech_features, 150)
-    loud = awgn(symbols, -20.0, seed=0, state="withheld")
+    loud = awgn(symbols, -20.0, seed=0, csi="none")
     decoded, _ = tiny.decode(loud)
     assert torch.isfinite(decoded).all()
     assert decoded[..., 18].abs().max() <= 1.5

@@ -89,7 +89,7 @@ def test_decoder_equals_torch(exported: Path, codec: Codec, rows: np.ndarray, ra
     if kind == "fading":
         received = mpp(symbols, snr_db=8.0, seed=1)
     else:
-        received = awgn(symbols, snr_db=3.0, seed=1, state="withheld" if kind == "withheld" else "estimated")
+        received = awgn(symbols, snr_db=3.0, seed=1, csi="none" if kind == "withheld" else "estimated")
     erased = received.state.erased.clone()
     noise = received.state.noise_variance
     if kind == "lost tokens":
@@ -114,7 +114,7 @@ def test_rate_may_change_between_tokens(exported: Path, codec: Codec, rows: np.n
         uses = symbols.values.shape[2]
         assert np.abs(found[:uses].view(np.complex64)[:, 0] - symbols.values[0, 0].numpy()).max() < TOLERANCE
         assert not found[uses:].any()
-        received = awgn(symbols, snr_db=10.0, seed=rate, state="withheld")
+        received = awgn(symbols, snr_db=10.0, seed=rate, csi="none")
         features, receiving = codec.model.decode(received, receiving)
         flat = np.full_like(found, 9.0)  # what stands beyond the rate's symbols must not matter
         flat[:uses] = torch.view_as_real(received.values)[0, 0].numpy()

@@ -48,7 +48,7 @@ def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def goal_of(codec: Codec, features: Tensor, bits: Bits) -> float:
     """The goal of bits by what a receiver makes of them."""
-    heard = codec.decode_features(bsc(bits, 0.0, state="exact"))
+    heard = codec.decode_features(bsc(bits, 0.0, csi="perfect"))
     states = listening_loss(*(codec.listener.last(codec.listener(rows)) for rows in (heard, features)))
     return float(feature_loss(heard, features) + 0.5 * envelope_loss(heard, features) + states)
 
@@ -113,7 +113,7 @@ def test_windows_see_what_a_receiver_decodes(
     features = speech_features[:1, : 8 * tokens]
     search = Refinement(codec.model, codec.listener, 600, 0)
     bits = Bits(torch.cat([search.push(features), search.flush()], 1), 600, 8)
-    heard = codec.decode_features(bsc(bits, 0.0, state="exact"))
+    heard = codec.decode_features(bsc(bits, 0.0, csi="perfect"))
     late = 8 * codec.model.config.lookahead
     ends = []
     for goal, decoded in seen:
@@ -179,7 +179,7 @@ def test_the_released_codec_gains_features_and_states_on_speech() -> None:
     features = codec.whole_tokens(codec.features(read_audio(path)[16_000:48_000]))
     losses = []
     for steps in (0, 12):
-        heard = codec.decode_features(bsc(codec.encode_features(features, 600, refine=steps), 0.0, state="exact"))
+        heard = codec.decode_features(bsc(codec.encode_features(features, 600, refine=steps), 0.0, csi="perfect"))
         states = listening_loss(*(codec.listener.last(codec.listener(rows)) for rows in (heard, features)))
         losses.append((float(feature_loss(heard, features)), float(states)))
     assert losses[1][0] < 0.95 * losses[0][0]

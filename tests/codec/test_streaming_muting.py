@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from aether_lite.channels import StateKind, awgn, clean, rayleigh
+from aether_lite.channels import Csi, awgn, clean, rayleigh
 from aether_lite.codec import Codec
 from aether_lite.payload import Received, Symbols, elements_per_token
 from aether_lite.streaming import Decoder
@@ -42,11 +42,11 @@ def nothing(tokens: int, rate: int) -> Symbols:
     return Symbols(torch.zeros(1, tokens, elements_per_token(rate, 8), dtype=torch.complex64), rate, token_frames=8)
 
 
-@pytest.mark.parametrize("state", ["exact", "estimated"])
+@pytest.mark.parametrize("state", ["perfect", "estimated"])
 @pytest.mark.parametrize("rate", [150, 300, 600, 1000, 1200])
-def test_speech_at_the_lowest_snr_is_not_muted(rate: int, state: StateKind) -> None:
+def test_speech_at_the_lowest_snr_is_not_muted(rate: int, state: Csi) -> None:
     for snr_db in (LOWEST_SNR_DB, 0.0, 10.0, 20.0):
-        muted, _ = verdicts(awgn(unit_power(1250, rate), snr_db, seed=rate, state=state))  # 100 s
+        muted, _ = verdicts(awgn(unit_power(1250, rate), snr_db, seed=rate, csi=state))  # 100 s
         assert not any(muted), (snr_db, sum(muted))
 
 
@@ -82,7 +82,7 @@ def test_speech_comes_back_after_noise() -> None:
 
 
 def test_without_a_told_noise_variance_power_says_nothing() -> None:
-    muted, _ = verdicts(awgn(nothing(500, 1000), 0.0, seed=0, state="withheld"))
+    muted, _ = verdicts(awgn(nothing(500, 1000), 0.0, seed=0, csi="none"))
     assert not any(muted)
 
 

@@ -78,7 +78,7 @@ def test_samples_line_up_and_end(tiny_hash_codec: Codec, speech: np.ndarray) -> 
     bits = Encoder(tiny_hash_codec, 600).push(speech[0, : 4 * TOKEN + 160])
     assert bits.values.shape == (1, 4, 48)
     decoder = Decoder(tiny_hash_codec)
-    received = bsc(bits, 0.0, state="exact")
+    received = bsc(bits, 0.0, csi="perfect")
     heard = decoder.push(received)
     assert len(heard.samples) == 4 * TOKEN - 240
     last = decoder.flush()
@@ -90,7 +90,7 @@ def test_samples_line_up_and_end(tiny_hash_codec: Codec, speech: np.ndarray) -> 
 
 def test_lost_tokens_are_concealed_and_long_gaps_muted(tiny_hash_codec: Codec, speech_features: Tensor) -> None:
     bits = tiny_hash_codec.encode_features(speech_features[:1, :160], 300)
-    received = bsc(bits, 0.0, state="exact")
+    received = bsc(bits, 0.0, csi="perfect")
     decoder, never = (Decoder(tiny_hash_codec, 300, vocoder=SilentVocoder(), mute=mute) for mute in (True, False))
     decoder.push(received)
     never.push(received)
@@ -103,7 +103,7 @@ def test_lost_tokens_are_concealed_and_long_gaps_muted(tiny_hash_codec: Codec, s
     assert not again.muted.any()
     assert float(again.samples[-1]) == 1
     assert not never.lose(9).muted.any()
-    useless = bsc(Bits(bits.values, 300, token_frames=8), 0.45, state="exact")  # (1 - 2 p)^2 = 0.01
+    useless = bsc(Bits(bits.values, 300, token_frames=8), 0.45, csi="perfect")  # (1 - 2 p)^2 = 0.01
     assert decoder.push(useless).muted[6:].all()
 
 
@@ -150,7 +150,7 @@ def test_the_rate_changes_between_tokens(tiny_hash_codec: Codec, speech: np.ndar
         encoder.rate = rate
         bits = encoder.push(speech[0, 0 if k == 0 else TOKEN * k + 160 : TOKEN * (k + 1) + 160])
         assert bits.values.shape == (1, 1, rate * 8 // 100)
-        assert len(decoder.push(bsc(bits, 0.0, state="exact")).features) == 8
+        assert len(decoder.push(bsc(bits, 0.0, csi="perfect")).features) == 8
         assert decoder.rate == rate
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from aether_lite.channels.binary import bsc, lose_tokens
+from aether_lite.channels import bsc, lose_tokens
 from aether_lite.codec import Codec, SpiCodec, is_hash_codec, load, load_codec, preset, save_codec, start_hash_codec
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES
@@ -77,13 +77,13 @@ def test_nothing_bypasses_the_channel(model: SpiCodec, speech_features: Tensor) 
     model = SpiCodec(model.config)
     outputs = []
     for features in (speech_features, speech_features.flip(0)):
-        sent = model(features[:, :160], 2400, lambda bits: bsc(bits, 0.5, state="exact", seed=1))
+        sent = model(features[:, :160], 2400, lambda bits: bsc(bits, 0.5, csi="perfect", seed=1))
         outputs.append(sent.features.detach())
         sent.features.sum().backward()
     assert torch.equal(*outputs)
     for part in (model.spi_encoder, model.jscc_encoder):
         assert all(p.grad is None or not p.grad.any() for p in part.parameters())
-    less = model(speech_features[:, :160], 2400, lambda bits: bsc(bits, 0.1, state="exact", seed=1))
+    less = model(speech_features[:, :160], 2400, lambda bits: bsc(bits, 0.1, csi="perfect", seed=1))
     assert not torch.equal(less.features, outputs[0])
 
 
@@ -101,7 +101,7 @@ def test_erased_tokens_decode_by_their_own_path(model: SpiCodec, speech_features
     trained = SpiCodec(model.config).eval()
     torch.nn.init.normal_(trained.jscc_decoder.film_token.outer.weight, std=0.3)  # starts as zero
     bits = trained.encode(speech_features, 600)[0]
-    whole = bsc(bits, 0.0, state="exact")
+    whole = bsc(bits, 0.0, csi="perfect")
     lost = lose_tokens(whole, 0.3, seed=3)
     a, b = trained.decode(whole)[0], trained.decode(lost)[0]
     assert torch.isfinite(b).all()
@@ -111,7 +111,7 @@ def test_erased_tokens_decode_by_their_own_path(model: SpiCodec, speech_features
     unmarked = ReceivedBits(lost.values, 600, torch.zeros_like(lost.erased), token_frames=8)
     assert not torch.equal(trained.decode(unmarked)[0], b)
     other = Bits(-bits.values, 600, token_frames=8)  # what a lost token held does not matter
-    swapped = torch.where(lost.erased[:, :, None], bsc(other, 0.0, state="exact").values, whole.values)
+    swapped = torch.where(lost.erased[:, :, None], bsc(other, 0.0, csi="perfect").values, whole.values)
     again = lose_tokens(ReceivedBits(swapped, 600, torch.zeros_like(lost.erased), token_frames=8), 0.3, seed=3)
     assert torch.equal(trained.decode(again)[0], b)
 

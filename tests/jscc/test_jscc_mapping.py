@@ -102,8 +102,8 @@ def test_decoder_is_told_snr_rate_and_state(tiny: SpiCodec, speech_features: tor
     for film in (model.jscc_decoder.film_hidden, model.jscc_decoder.film_token, model.jscc_encoder.film):
         torch.nn.init.normal_(film.outer.weight, std=0.3)
     symbols, _ = model.encode(speech_features, 600)
-    low, _ = model.decode(awgn(symbols, 0.0, seed=0, state="exact"))
-    withheld, _ = model.decode(awgn(symbols, 0.0, seed=0, state="withheld"))
+    low, _ = model.decode(awgn(symbols, 0.0, seed=0, csi="perfect"))
+    withheld, _ = model.decode(awgn(symbols, 0.0, seed=0, csi="none"))
     assert (low - withheld).abs().max() > 1e-3
     aimed, _ = model.encode(speech_features, 600, target_snr_db=-3.0)
     assert (aimed.values - symbols.values).abs().max() > 1e-3
@@ -117,7 +117,7 @@ def test_posterior_means_are_those_of_gaussian_latents() -> None:
     used = torch.ones(1, 1, 2, dtype=torch.bool)
     sent = Symbols(scaled(torch.view_as_complex(latents.reshape(1, -1, 2, 2)), used, power), 25, token_frames=8)
     assert float(sent.values.abs().square().mean()) == pytest.approx(1, abs=0.02)
-    heard = latent_estimates(equalise(awgn(sent, 3.0, seed=1, state="exact"), used), used, power)
+    heard = latent_estimates(equalise(awgn(sent, 3.0, seed=1, csi="perfect"), used), used, power)
     means = torch.stack(heard, -1).flatten(-2)[0]
     units = latents[0] / power.sqrt()
     error = units - means

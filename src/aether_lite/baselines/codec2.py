@@ -141,7 +141,7 @@ class PlainCodec2:
         bits = codec.encode(np.pad(clip.speech.numpy(), (0, codec.delay_samples)))
         # One frame of Codec2 as one token; its 20 or 40 ms hold a whole number of bits
         sent = Bits(torch.from_numpy(2.0 * bits - 1).float()[None], condition.rate, codec.frame_ms // 10)
-        received = bsc(sent, condition.error_rate or 0.0, state="withheld", seed=seed)
+        received = bsc(sent, condition.error_rate or 0.0, csi="none", seed=seed)
         flipped = received.values * sent.values < 0
         hard = (bits.astype(bool) ^ flipped[0].numpy()).astype(np.uint8)
         return Outcome(

@@ -1,8 +1,10 @@
-"""Channels between the transmitter and the receiver.
+"""Channels between transmitter and receiver, for symbols and for bits.
 
-Every channel takes :class:`Symbols` and Es/N0 in dB and gives :class:`Received`::
+Every channel takes what was sent and its quality, and gives what is received::
 
-    received = channels.mpp(symbols, snr_db=6.0, seed=1)
+    received = channels.mpp(symbols, snr_db=6.0, csi="estimated", seed=1)
+    received = channels.bsc(bits, error_rate=0.01, seed=1)
+    received = channels.keyed(bits, lambda symbols: channels.mpp(symbols, snr_db=6.0, seed=1))
     received = channels.erase(received, probability=0.05, burst_tokens=3, seed=1)
 
 =====================  ==================================================================
@@ -10,49 +12,46 @@ Every channel takes :class:`Symbols` and Es/N0 in dB and gives :class:`Received`
 :func:`rayleigh`       Rayleigh fading, by blocks or with Jakes' Doppler spectrum
 :func:`rician`         the same with a line of sight
 :func:`watterson`      two HF paths; profiles :func:`mpg`, :func:`mpp`, :func:`mpd`
-:func:`erasure`        lost tokens, alone or in bursts; :func:`erase` adds them to any other
-:func:`clean`          no noise
+:func:`erasure`        lost tokens after noise, alone or in bursts
+:func:`clean`          no noise, of symbols or bits
+:func:`bsc`            binary symmetric channel: bits flipped with a probability
+:func:`keyed`          bits as BPSK or QPSK over a channel of symbols, with soft decisions
+:func:`erase`          lost tokens, on top of any other channel
+:func:`lose_bits`      lost bits, on top of any other channel of bits
 =====================  ==================================================================
 
-Binary channels take :class:`Bits` and give :class:`ReceivedBits`, soft bits::
-
-    received = channels.bsc(bits, error_rate=0.01, seed=1)
-    received = channels.lose_tokens(received, probability=0.05, burst_tokens=3, seed=1)
-    received = channels.keyed(bits, lambda symbols: channels.mpp(symbols, snr_db=6.0, seed=1))
-
-=====================  ==================================================================
-:func:`bsc`            bits turned with a probability
-:func:`keyed`          BPSK or QPSK over any channel above, with soft decisions
-:func:`lose_bits`      lost bits, on top of any other
-:func:`lose_tokens`    lost tokens, alone or in bursts, on top of any other
-=====================  ==================================================================
+Options of every channel are those of :class:`~aether_lite.channels.channel.Options`. A new channel is one module of
+this package, see :mod:`aether_lite.channels.channel`.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
+import pkgutil
+from importlib import import_module
 
-from aether_lite.channels.awgn import awgn, clean
-from aether_lite.channels.binary import bsc, lose_bits, lose_tokens
-from aether_lite.channels.erasure import erase, erasure
-from aether_lite.channels.fading import rayleigh, rician
+from aether_lite.channels.binary import bsc, lose_bits
+from aether_lite.channels.channel import BIT_CHANNELS, CHANNELS, CSI, Csi, Options
+from aether_lite.channels.erasure import clean, erase, erasure, lose_tokens
+from aether_lite.channels.fading import awgn, rayleigh, rician
 from aether_lite.channels.keying import Modulation, keyed
 from aether_lite.channels.parameters import SnrDb
-from aether_lite.channels.state import StateKind
 from aether_lite.channels.watterson import mpd, mpg, mpp, watterson
 from aether_lite.errors import AetherError
 from aether_lite.payload import Bits, ChannelState, Received, ReceivedBits, Symbols
 
 __all__ = [
+    "BIT_CHANNELS",
     "CHANNELS",
+    "CSI",
+    "NOISELESS",
     "Bits",
     "ChannelState",
+    "Csi",
     "Modulation",
+    "Options",
     "Received",
     "ReceivedBits",
     "SnrDb",
-    "StateKind",
     "Symbols",
     "apply_channel",
     "awgn",
@@ -71,17 +70,10 @@ __all__ = [
     "watterson",
 ]
 
-CHANNELS: dict[str, Callable[..., Received]] = {
-    "awgn": awgn,
-    "rayleigh": rayleigh,
-    "rician": rician,
-    "mpg": mpg,
-    "mpp": mpp,
-    "mpd": mpd,
-    "erasure": erasure,
-    "clean": clean,
-}
-"""Channels by the name that the command line knows."""
+for _module in pkgutil.iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")  # a channel registers itself
+NOISELESS = tuple(name for name, each in CHANNELS.items() if not each.needs_snr)
+"""Channels of symbols that need no SNR."""
 
 
 def apply_channel(name: str, symbols: Symbols, snr_db: SnrDb | None = None, **options: object) -> Received:
@@ -90,7 +82,7 @@ def apply_channel(name: str, symbols: Symbols, snr_db: SnrDb | None = None, **op
     Args:
         name: a key of :data:`CHANNELS`.
         symbols: ``[B, K, n]``, what the transmitter sends.
-        snr_db: Es/N0 [dB]; may be None for ``erasure`` and ``clean``.
+        snr_db: Es/N0 [dB]; may be None for :data:`NOISELESS` channels.
         options: keyword options of that channel.
 
     Raises:
@@ -98,9 +90,6 @@ def apply_channel(name: str, symbols: Symbols, snr_db: SnrDb | None = None, **op
     """
     if name not in CHANNELS:
         raise AetherError(f"unknown channel {name!r}; known: {', '.join(CHANNELS)}")
-    channel = CHANNELS[name]
-    known = list(inspect.signature(channel).parameters)[2:]
-    unknown = [option for option in options if option not in known]
-    if unknown:
-        raise AetherError(f"channel {name} has no option {unknown[0]!r}; it has {', '.join(known)}")
-    return channel(symbols, snr_db, **options)
+    CHANNELS[name].check(options)
+    received: Received = CHANNELS[name].send(symbols, snr_db, **options)
+    return received

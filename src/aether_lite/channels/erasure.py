@@ -1,4 +1,4 @@
-"""Erasures: tokens that the link layer marks as lost, one by one or in bursts.
+"""No noise, and erasures: tokens that the link layer marks as lost, one by one or in bursts.
 
 Model::
 
@@ -15,19 +15,21 @@ error rates for codes on burst-noise channels", BSTJ 42 (1963), here with loss p
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import TypeVar, Unpack, overload
 
 import torch
 from torch import Tensor
 
-from aether_lite.channels.awgn import awgn, clean
+from aether_lite.channels.channel import PILOT_SPACING, Options, channel, checked_csi
+from aether_lite.channels.fading import awgn
 from aether_lite.channels.parameters import SnrDb, checked_number
 from aether_lite.channels.randomness import Draws, Generator, Seed
-from aether_lite.channels.state import PILOT_SPACING, StateKind
 from aether_lite.errors import AetherError
-from aether_lite.payload import Received, Symbols
+from aether_lite.payload import Bits, ChannelState, Received, ReceivedBits, Symbols
 
 MAX_BURST_TOKENS = 1e6
+
+Lossy = TypeVar("Lossy", Received, ReceivedBits)
 
 
 def check_losses(probability: float | None, burst_tokens: float | None) -> None:
@@ -76,14 +78,14 @@ def erasure_pattern(tokens: int, probability: float, burst_tokens: float | None,
 
 
 def erase(
-    received: Received,
+    received: Lossy,
     probability: float = 0.1,
     burst_tokens: float | None = None,
     *,
     seed: Seed = None,
     generator: Generator | None = None,
-) -> Received:
-    """Lose tokens of anything received: their values become zero and ``state.erased`` is set.
+) -> Lossy:
+    """Lose tokens of anything received, symbols or bits: their values become zero and they are marked as erased.
 
     Args:
         received: what another channel gave; tokens already erased stay so.
@@ -96,24 +98,21 @@ def erase(
         AetherError: an option is out of range, see :func:`erasure_pattern`.
     """
     draws = Draws(received.values.shape[0], received.values.device, seed, generator, stream=1)
-    lost = erasure_pattern(received.values.shape[1], probability, burst_tokens, draws)
-    return replace(
-        received,
-        values=received.values.masked_fill(lost[:, :, None], 0),
-        state=replace(received.state, erased=received.state.erased | lost),
-    )
+    return received.with_erased(erasure_pattern(received.values.shape[1], probability, burst_tokens, draws))
 
 
+lose_tokens = erase
+"""An older name of :func:`erase` for bits."""
+
+
+@channel("erasure", needs_snr=False)
 def erasure(
     symbols: Symbols,
     snr_db: SnrDb | None = None,
     *,
     probability: float = 0.1,
     burst_tokens: float | None = None,
-    state: StateKind = "estimated",
-    seed: Seed = None,
-    generator: Generator | None = None,
-    pilot_spacing: int = PILOT_SPACING,
+    **options: Unpack[Options],
 ) -> Received:
     """Erasures after white noise, or without noise where ``snr_db`` is None.
 
@@ -122,16 +121,34 @@ def erasure(
         snr_db: Es/N0 [dB] of the noise, -30..60, a number or ``[B]``; None for no noise (N0 = 0 is known).
         probability: share of tokens lost, 0..1.
         burst_tokens: mean length of a burst [tokens]; None for independent losses.
-        state: what the receiver knows besides the erasures, see :mod:`~aether_lite.channels.state`.
-        seed: one integer, or one per item. The losses are those of :func:`erase` with this seed.
-        generator: a generator instead of a seed.
-        pilot_spacing: symbols for each pilot, for the estimated state.
+        options: those of every channel. The losses are those of :func:`erase` with the same seed.
 
     Raises:
         AetherError: an option is out of range.
     """
-    if snr_db is None:
-        received = clean(symbols, state=state, pilot_spacing=pilot_spacing)
-    else:
-        received = awgn(symbols, snr_db, state=state, seed=seed, generator=generator, pilot_spacing=pilot_spacing)
+    received = clean(symbols, **options) if snr_db is None else awgn(symbols, snr_db, **options)
+    seed, generator = options.get("seed"), options.get("generator")
     return erase(received, probability, burst_tokens, seed=seed, generator=generator)
+
+
+@overload
+def clean(payload: Symbols, snr_db: SnrDb | None = None, **options: Unpack[Options]) -> Received: ...
+@overload
+def clean(payload: Bits, snr_db: SnrDb | None = None, **options: Unpack[Options]) -> ReceivedBits: ...
+@channel("clean", needs_snr=False)
+def clean(
+    payload: Symbols | Bits, snr_db: SnrDb | None = None, **options: Unpack[Options]
+) -> Received | ReceivedBits:
+    """No noise: y = x with gain 1 and noise variance 0 known (unless ``csi`` is ``none``), or s = b of bits.
+
+    ``snr_db``, ``seed``, ``generator`` and ``pilot_spacing`` change nothing; every channel can be called alike.
+    """
+    kind = checked_csi(options.get("csi", "perfect"), options.get("pilot_spacing", PILOT_SPACING), options.get("state"))
+    values = payload.values.masked_fill(~payload.used, 0)
+    erased = torch.zeros(values.shape[:2], dtype=torch.bool, device=values.device)
+    if isinstance(payload, Bits):
+        return ReceivedBits(values, payload.rate, erased, payload.token_frames)
+    known = ChannelState(None, None, erased)
+    if kind != "none":
+        known = ChannelState(torch.ones_like(values).detach(), erased.to(values.real.dtype), erased)
+    return Received(values, payload.rate, known, payload.token_frames)

@@ -1,9 +1,12 @@
 """Random complex gains as functions of time, each with E|h|^2 = 1.
 
-Times are given in two parts, ``start [K]`` of the tokens and ``offset [B, n]`` within a token, both float64
-[s]; symbol (b, k, j) is at ``start[k] + offset[b, j]``. The split keeps sums of sinusoids cheap: with M
-sinusoids e^{i w (start + offset)} = e^{i w start} e^{i w offset}, the whole clip is one product ``[K, M] @
-[M, n]``.
+Symbols are sent one after another, or on a grid of OFDM-like slots of 20 ms with ``rate / 50`` subcarriers 50 Hz apart
+(an ideal cyclic prefix, not counted): symbol ``j`` of a token then lies in slot ``j // (rate / 50)`` on subcarrier
+``j % (rate / 50)``.
+
+Times are given in two parts, ``start [K]`` of the tokens and ``offset [B, n]`` within a token, both float64 [s]; symbol
+(b, k, j) is at ``start[k] + offset[b, j]``. The split keeps sums of sinusoids cheap: with M sinusoids
+e^{i w (start + offset)} = e^{i w start} e^{i w offset}, the whole clip is one product ``[K, M] @ [M, n]``.
 
 Sums of sinusoids (Clarke 1968, "A statistical theory of mobile-radio reception"; Jakes 1974, "Microwave
 Mobile Communications", ch. 1)::
@@ -29,11 +32,47 @@ import torch
 from torch import Tensor
 
 from aether_lite.channels.randomness import Draws
+from aether_lite.payload import FRAMES_PER_SECOND, Symbols
 
 Spectrum = Literal["jakes", "gaussian"]
 
 SINUSOIDS = 64  # E|h|^4 = 2 - 1/64 against 2 of a complex Gaussian
 _BOUNDARY = 1e-9  # blocks; keeps a symbol exactly on a block's edge out of the block before
+
+
+SLOT_SECONDS = 0.020
+SUBCARRIER_HZ = 50.0
+SUBCARRIERS_PER_RATE = 1 / 50  # subcarriers for each use/s
+
+
+def token_start(symbols: Symbols) -> Tensor:
+    """``[K] float64``: the time [s] at which each token begins, from the clip's start."""
+    tokens = torch.arange(symbols.values.shape[1], device=symbols.values.device, dtype=torch.float64)
+    return tokens * (symbols.token_frames / FRAMES_PER_SECOND)
+
+
+def serial_offset(symbols: Symbols) -> Tensor:
+    """``[B, n] float64``: j / rate, the time [s] of symbol j from its token's start in serial transmission."""
+    index = torch.arange(symbols.values.shape[2], device=symbols.values.device, dtype=torch.float64)
+    return index / symbols.rates.double()[:, None]
+
+
+def slot_offset(symbols: Symbols) -> Tensor:
+    """``[B, n] float64``: the time [s] of each symbol's slot from its token's start."""
+    return _grid(symbols)[0].double() * SLOT_SECONDS
+
+
+def subcarrier_hz(symbols: Symbols) -> Tensor:
+    """``[B, n] float32``: the subcarrier frequency [Hz] of each symbol, from 0."""
+    return _grid(symbols)[1] * SUBCARRIER_HZ
+
+
+def _grid(symbols: Symbols) -> tuple[Tensor, Tensor]:
+    """Slot index and subcarrier index, each ``[B, n] float32``."""
+    carriers = (symbols.rates * SUBCARRIERS_PER_RATE)[:, None]
+    index = torch.arange(symbols.values.shape[2], device=symbols.values.device, dtype=torch.float32)
+    slot = torch.floor((index + 0.5) / carriers)
+    return slot, index - slot * carriers
 
 
 def block_gain(

@@ -12,7 +12,7 @@ the log-likelihood ratio of a bit and its soft bit are::
     L = 4 a Re(conj(h) y) / N0    (Im for the second bit of QPSK),    s = tanh(L / 2)
 
 A link at ``rate`` bit/s takes ``rate`` uses/s with BPSK and ``rate / 2`` with QPSK. SNR is Es/N0 per symbol, so QPSK
-has half the energy per bit. Where the receiver is told nothing it takes h = 1 and N0 = 0.1.
+has half the energy per bit. A receiver without CSI takes h = 1 and N0 = 0.1.
 
 Source: J. G. Proakis, M. Salehi, "Digital Communications" (5th ed. 2008), 4.3.
 """
@@ -36,7 +36,7 @@ Modulation = Literal["bpsk", "qpsk"]
 BITS_PER_USE: dict[str, int] = {"bpsk": 1, "qpsk": 2}
 MAX_LLR = 30.0  # soft bits are 1 in float32 long before
 NOISE_FLOOR = 1e-6  # a noise-free link divides by this
-WITHHELD_NOISE_VARIANCE = 0.1  # 10 dB
+UNKNOWN_NOISE_VARIANCE = 0.1  # 10 dB
 
 
 def keyed(bits: Bits, channel: Callable[[Symbols], Received], modulation: Modulation = "bpsk") -> ReceivedBits:
@@ -77,12 +77,12 @@ def modulated(bits: Bits, modulation: Modulation) -> Symbols:
 
 
 def soft_bits(received: Received, modulation: Modulation) -> Tensor:
-    """Soft bits ``[B, K, n] float32`` in [-1, 1] of received symbols, as the receiver's channel state tells."""
+    """Soft bits ``[B, K, n] float32`` in [-1, 1] of received symbols, by the receiver's CSI."""
     y, state = received.values, received.state
     noise = (
         torch.full(y.shape[:2], torch.nan, device=y.device) if state.noise_variance is None else state.noise_variance
     )
-    noise = torch.where(torch.isfinite(noise), noise, WITHHELD_NOISE_VARIANCE).clamp_min(NOISE_FLOOR)
+    noise = torch.where(torch.isfinite(noise), noise, UNKNOWN_NOISE_VARIANCE).clamp_min(NOISE_FLOOR)
     aligned = y if state.gain is None else state.gain.conj() * y
     axes = torch.view_as_real(aligned)
     amplitude = 1 / math.sqrt(BITS_PER_USE[modulation])

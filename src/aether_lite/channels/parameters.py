@@ -31,28 +31,33 @@ def checked_number(name: str, value: float, low: float, high: float) -> float:
     return number
 
 
+def per_item(name: str, value: float | Sequence[float] | Tensor, like: Tensor, limits: tuple[float, float]) -> Tensor:
+    """``[B] float64`` of a number, or of one per item.
+
+    Raises:
+        AetherError: not a number, out of the limits, or not one per item of ``like [B, ...]``.
+    """
+    try:
+        numbers = torch.as_tensor(value, dtype=torch.float64, device=like.device).detach()
+    except (TypeError, ValueError, RuntimeError):
+        raise AetherError(f"{name} must be a number or one per item, not {value!r}") from None
+    batch = like.shape[0]
+    if numbers.ndim > 1 or (numbers.ndim == 1 and numbers.shape[0] != batch):
+        raise AetherError(f"{name} must be one number or [{batch}], one per item, not {list(numbers.shape)}")
+    inside = (numbers >= limits[0]) & (numbers <= limits[1])
+    if not bool(inside.all()):
+        bad = numbers.reshape(-1)[~inside.reshape(-1)][0].item()
+        raise AetherError(f"{name} must be in {limits[0]:g}..{limits[1]:g}, not {bad:g}")
+    return numbers.expand(batch)
+
+
 def noise_variance(snr_db: SnrDb, values: Tensor) -> Tensor:
-    """N0 = 10^(-SNR/10) for the nominal symbol energy Es = 1; the clip's own power is never measured.
+    """N0 = 10^(-SNR/10) for the nominal symbol energy Es = 1: ``[B]`` in the precision of ``values [B, K, n]``.
 
     Args:
         snr_db: Es/N0 [dB] in -30..60, a number or ``[B]``.
-        values: ``[B, K, n] complex``, gives batch size, device and precision.
-
-    Returns:
-        ``[B] float32`` (``float64`` for complex128): variance of the complex noise, N0/2 per real dimension.
 
     Raises:
         AetherError: not a number, out of range, or not one per item.
     """
-    try:
-        snr = torch.as_tensor(snr_db, dtype=torch.float64, device=values.device).detach()
-    except (TypeError, ValueError, RuntimeError):
-        raise AetherError(f"snr_db must be a number in dB or one per item, not {snr_db!r}") from None
-    batch = values.shape[0]
-    if snr.ndim > 1 or (snr.ndim == 1 and snr.shape[0] != batch):
-        raise AetherError(f"snr_db must be one number or [{batch}], one per item, not {list(snr.shape)}")
-    low, high = SNR_RANGE_DB
-    if not bool(((snr >= low) & (snr <= high)).all()):
-        bad = snr.reshape(-1)[~((snr >= low) & (snr <= high)).reshape(-1)][0].item()
-        raise AetherError(f"snr_db must be in {low:g}..{high:g} dB, not {bad:g}")
-    return torch.pow(10.0, -snr / 10).expand(batch).to(values.real.dtype)
+    return torch.pow(10.0, -per_item("snr_db", snr_db, values, SNR_RANGE_DB) / 10).to(values.real.dtype)

@@ -1,9 +1,8 @@
 """Watterson's model of a short-wave (HF) channel: two paths of equal power that fade independently.
 
-Model on the grid of slots and subcarriers (t = ``Symbols.time()``, f = ``Symbols.frequency()``)::
+Gain on the grid of slots and subcarriers (:mod:`aether_lite.channels.gain`)::
 
     h(t, f) = (a1(t) + a2(t) exp(-i 2 pi f tau)) / sqrt 2
-    y = h x + w,    w ~ CN(0, N0),    E|h|^2 = 1
 
 a1 and a2 are independent with a Gaussian Doppler spectrum of standard deviation sigma. The spread that names
 a channel is two-sided, ``spread_hz = 2 sigma``, as Watterson defines it: E[a(t + T) a*(t)] =
@@ -19,9 +18,9 @@ profile   delay   spread
 ``mpd``   4 ms    2 Hz
 ========  ======  ======
 
-Estimated state: the two path gains are fitted to the same pilots, the delay known. Least squares then leaves
+Estimated CSI: the two path gains are fitted to the same pilots, the delay known. Least squares then leaves
 an error e = (e1 + e2 exp(-i 2 pi f tau)) / sqrt 2, e1 and e2 ~ CN(0, N0 / P) independent with P half the
-pilots of the coherence time, which is 0.299 / sigma (:mod:`~aether_lite.channels.state`). For a band narrower
+pilots of the coherence time, which is 0.299 / sigma (:mod:`~aether_lite.channels.channel`). For a band narrower
 than 1 / tau this overstates how unlike the errors of distant subcarriers are, not their mean power.
 
 Sources: C. C. Watterson, J. R. Juroshek, W. D. Bensema, "Experimental confirmation of an HF channel model",
@@ -31,22 +30,15 @@ IEEE Trans. Commun. Technol. 18 (1970); ITU-R F.1487 (2000), which uses the same
 from __future__ import annotations
 
 import math
+from typing import Unpack
 
 import torch
 from torch import Tensor
 
-from aether_lite.channels.awgn import faded_and_noisy
-from aether_lite.channels.gain import block_gain, doppler_gain
-from aether_lite.channels.parameters import SnrDb, checked_number, noise_variance
-from aether_lite.channels.randomness import Draws, Generator, Seed
-from aether_lite.channels.state import (
-    GAUSSIAN_COHERENCE,
-    PILOT_SPACING,
-    StateKind,
-    channel_state,
-    check_state,
-    pilot_count,
-)
+from aether_lite.channels.channel import GAUSSIAN_COHERENCE, Gain, Options, channel, transmit
+from aether_lite.channels.gain import block_gain, doppler_gain, slot_offset, subcarrier_hz, token_start
+from aether_lite.channels.parameters import SnrDb, checked_number
+from aether_lite.channels.randomness import Draws
 from aether_lite.payload import Received, Symbols
 
 DELAY_RANGE_MS = (0.0, 20.0)  # up to a slot
@@ -54,15 +46,7 @@ SPREAD_RANGE_HZ = (1e-4, 50.0)  # up to a subcarrier
 
 
 def watterson(
-    symbols: Symbols,
-    snr_db: SnrDb,
-    *,
-    delay_ms: float,
-    spread_hz: float,
-    state: StateKind = "estimated",
-    seed: Seed = None,
-    generator: Generator | None = None,
-    pilot_spacing: int = PILOT_SPACING,
+    symbols: Symbols, snr_db: SnrDb, *, delay_ms: float, spread_hz: float, **options: Unpack[Options]
 ) -> Received:
     """Two equal paths with Gaussian Doppler spectra, frequency selective.
 
@@ -71,93 +55,48 @@ def watterson(
         snr_db: mean Es/N0 [dB], -30..60, a number or ``[B]``.
         delay_ms: tau, delay between the paths [ms], 0..20.
         spread_hz: two-sided Doppler spread 2 sigma of each path [Hz], 1e-4..50.
-        state: what the receiver knows, see the module's text.
-        seed: one integer, or one per item (the item then gets the channel it would get alone).
-        generator: a generator instead of a seed.
-        pilot_spacing: symbols for each pilot, for the estimated state.
+        options: those of every channel, :class:`~aether_lite.channels.channel.Options`.
 
     Raises:
         AetherError: an option is out of range.
     """
-    check_state(state, pilot_spacing)
     delay_s = checked_number("delay_ms", delay_ms, *DELAY_RANGE_MS) / 1000
     sigma = checked_number("spread_hz", spread_hz, *SPREAD_RANGE_HZ) / 2
-    n0 = noise_variance(snr_db, symbols.values)
-    draws = Draws(symbols.values.shape[0], symbols.values.device, seed, generator)
-    start, offset, dtype = symbols.token_start(), symbols.slot_offset(), symbols.values.dtype
+    coherence_s = GAUSSIAN_COHERENCE / sigma
+    start, offset, dtype = token_start(symbols), slot_offset(symbols), symbols.values.dtype
 
-    first = doppler_gain(start, offset, "gaussian", sigma, draws, dtype)
-    second = doppler_gain(start, offset, "gaussian", sigma, draws, dtype)
-    gain = two_paths(first, second, symbols, delay_s)
-    values = faded_and_noisy(symbols, gain, n0, draws)
+    def gain(draws: Draws) -> Gain:
+        first, second = (doppler_gain(start, offset, "gaussian", sigma, draws, dtype) for _ in range(2))
 
-    error: Tensor | None = None
-    if state == "estimated":
-        coherence_s = GAUSSIAN_COHERENCE / sigma
-        deviation = (n0 / pilot_count(symbols, coherence_s, pilot_spacing, unknowns=2)).sqrt()
-        first = block_gain(start, offset, symbols.seconds, coherence_s, draws, dtype)
-        second = block_gain(start, offset, symbols.seconds, coherence_s, draws, dtype)
-        error = deviation[:, None, None] * two_paths(first, second, symbols, delay_s)
-    known = channel_state(state, symbols, n0, draws, gain=gain, gain_error=error, pilot_spacing=pilot_spacing)
-    return Received(values, symbols.rate, known, symbols.token_frames)
+        def error() -> Tensor:
+            one, two = (block_gain(start, offset, symbols.seconds, coherence_s, draws, dtype) for _ in range(2))
+            return two_paths(one, two, symbols, delay_s)
+
+        return Gain(two_paths(first, second, symbols, delay_s), coherence_s, error, unknowns=2)
+
+    return transmit(symbols, snr_db, gain, **options)
 
 
 def two_paths(first: Tensor, second: Tensor, symbols: Symbols, delay_s: float) -> Tensor:
-    """(a1 + a2 exp(-i 2 pi f tau)) / sqrt 2.
-
-    Args:
-        first, second: a1 and a2, ``[B, K, n] complex``.
-        symbols: gives the subcarrier frequency f of each symbol.
-        delay_s: tau [s].
-    """
-    phase = (-2 * math.pi * delay_s) * symbols.frequency()[:, :1].double()
+    """(a1 + a2 exp(-i 2 pi f tau)) / sqrt 2 of a1 and a2, ``[B, K, n] complex``, at the symbols' subcarriers f."""
+    phase = (-2 * math.pi * delay_s) * subcarrier_hz(symbols)[:, None, :].double()
     rotation = torch.polar(torch.ones_like(phase), phase).to(first.dtype)
     return (first + second * rotation) / math.sqrt(2)
 
 
-def mpg(
-    symbols: Symbols,
-    snr_db: SnrDb,
-    *,
-    state: StateKind = "estimated",
-    seed: Seed = None,
-    generator: Generator | None = None,
-    pilot_spacing: int = PILOT_SPACING,
-) -> Received:
+@channel("mpg")
+def mpg(symbols: Symbols, snr_db: SnrDb, **options: Unpack[Options]) -> Received:
     """Multipath good: :func:`watterson` with 0.5 ms and 0.1 Hz."""
-    return watterson(
-        symbols, snr_db, delay_ms=0.5, spread_hz=0.1,
-        state=state, seed=seed, generator=generator, pilot_spacing=pilot_spacing,
-    )  # fmt: skip
+    return watterson(symbols, snr_db, delay_ms=0.5, spread_hz=0.1, **options)
 
 
-def mpp(
-    symbols: Symbols,
-    snr_db: SnrDb,
-    *,
-    state: StateKind = "estimated",
-    seed: Seed = None,
-    generator: Generator | None = None,
-    pilot_spacing: int = PILOT_SPACING,
-) -> Received:
+@channel("mpp")
+def mpp(symbols: Symbols, snr_db: SnrDb, **options: Unpack[Options]) -> Received:
     """Multipath poor: :func:`watterson` with 2 ms and 1 Hz."""
-    return watterson(
-        symbols, snr_db, delay_ms=2.0, spread_hz=1.0,
-        state=state, seed=seed, generator=generator, pilot_spacing=pilot_spacing,
-    )  # fmt: skip
+    return watterson(symbols, snr_db, delay_ms=2.0, spread_hz=1.0, **options)
 
 
-def mpd(
-    symbols: Symbols,
-    snr_db: SnrDb,
-    *,
-    state: StateKind = "estimated",
-    seed: Seed = None,
-    generator: Generator | None = None,
-    pilot_spacing: int = PILOT_SPACING,
-) -> Received:
+@channel("mpd")
+def mpd(symbols: Symbols, snr_db: SnrDb, **options: Unpack[Options]) -> Received:
     """Multipath disturbed: :func:`watterson` with 4 ms and 2 Hz."""
-    return watterson(
-        symbols, snr_db, delay_ms=4.0, spread_hz=2.0,
-        state=state, seed=seed, generator=generator, pilot_spacing=pilot_spacing,
-    )  # fmt: skip
+    return watterson(symbols, snr_db, delay_ms=4.0, spread_hz=2.0, **options)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 import torch
 
-from aether_lite.channels import CHANNELS, apply_channel, erase
-from aether_lite.channels.binary import BSC, ERROR_RATE_RANGE, bsc, lose_tokens
+from aether_lite.channels import BIT_CHANNELS, CHANNELS, apply_channel, erase
+from aether_lite.channels.binary import BSC, ERROR_RATE_RANGE, bsc
 from aether_lite.channels.erasure import check_losses
 from aether_lite.channels.keying import Modulation, decided, modulated
 from aether_lite.channels.parameters import SNR_RANGE_DB, checked_number
@@ -21,7 +20,6 @@ from aether_lite.payload import Bits, Received, ReceivedBits, Symbols, elements_
 
 NOISE_BANDWIDTH_HZ = 3000.0  # of SNR3k
 DEFAULT_ERASURE = 0.1  # share of tokens that the channel `erasure` loses
-STATE_OF_CSI = {"perfect": "exact", "estimated": "estimated", "none": "withheld"}
 
 ChannelSymbols = tuple[Symbols, Received]
 """Symbols into a channel, and what was received of them."""
@@ -114,7 +112,7 @@ class LinkConfig:
         """What is received of symbols ``[B, K, n]``, of any rate."""
         losses = self.losses
         plain = self.without_losses()
-        received = apply_channel(plain.channel, symbols, self.snr_db, **self.channel_options, seed=self.seed)
+        received = apply_channel(plain.channel, symbols, self.snr_db, **self.options, seed=self.seed)
         return received if losses is None else erase(received, *losses, seed=self.seed)
 
     def without_losses(self) -> LinkConfig:
@@ -136,17 +134,6 @@ class LinkConfig:
             return None
         return DEFAULT_ERASURE if self.erasure is None else self.erasure, self.burst_tokens
 
-    @property
-    def channel_options(self) -> dict[str, Any]:
-        """Options as the channels take them."""
-        given = dict(self.options)
-        if "csi" in given:
-            csi = given.pop("csi")
-            if csi not in STATE_OF_CSI:
-                raise AetherError(f"csi must be {', '.join(STATE_OF_CSI)}, not {csi!r}")
-            given["state"] = STATE_OF_CSI[str(csi)]
-        return given
-
     def describe(self) -> str:
         """The link in a few words, for titles."""
         if self.channel == BSC:
@@ -159,11 +146,8 @@ class LinkConfig:
         """Bits over the binary symmetric channel, then losses."""
         if self.error_rate is None:
             raise AetherError(f"channel {BSC} needs a bit error rate, {ERROR_RATE_RANGE[0]:g}..{ERROR_RATE_RANGE[1]:g}")
-        options = self.channel_options
-        known = [name for name in inspect.signature(bsc).parameters if name not in ("bits", "error_rate")]
-        unknown = [name for name in options if name not in known]
-        if unknown:
-            raise AetherError(f"channel {BSC} has no option {unknown[0]!r}; it has {', '.join(known)}")
+        BIT_CHANNELS[BSC].check(self.options)
+        options: dict[str, Any] = self.options
         received = bsc(bits, self.error_rate, seed=self.seed, **options)
         losses = self.losses
-        return received if losses is None else lose_tokens(received, *losses, seed=self.seed)
+        return received if losses is None else erase(received, *losses, seed=self.seed)

@@ -31,7 +31,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aether_lite.channels.state import PILOT_SPACING
+from aether_lite.channels.channel import PILOT_SPACING
 from aether_lite.features.layout import Float64
 from aether_lite.payload import Received, ReceivedBits
 

@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 from torch import Tensor
 
-from aether_lite.channels.state import NOISE_WINDOW_S
+from aether_lite.channels.channel import NOISE_WINDOW_S
 from aether_lite.features.layout import Float64
 
 LEAST_LEVEL = 0.1  # power of a second of speech, relative to the mean

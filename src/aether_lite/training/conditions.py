@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aether_lite.channels import StateKind, apply_channel, awgn, bsc, erase, keyed, lose_bits, lose_tokens, rayleigh
+from aether_lite.channels import Csi, apply_channel, awgn, bsc, erase, keyed, lose_bits, rayleigh
 from aether_lite.hash import BIT_RATES
 from aether_lite.jscc import RATES
 from aether_lite.payload import Bits, ChannelState, Received, ReceivedBits, Symbols, joined_items
@@ -134,12 +134,12 @@ class Conditions:
 
     def _bits_sent(self, bits: Bits, group: Tensor, seeds: list[int]) -> ReceivedBits:
         first = int(group[0])
-        state: StateKind = "withheld" if self.csi_none[first] else "estimated"
-        received = BIT_CHANNELS[self.channel[first]](bits, self.quality[group], state, seeds)
+        csi: Csi = "none" if self.csi_none[first] else "estimated"
+        received = BIT_CHANNELS[self.channel[first]](bits, self.quality[group], csi, seeds)
         if self.bit_loss[first] > 0:
             received = lose_bits(received, self.bit_loss[first], seed=seeds)
         if self.token_loss[first] > 0:
-            received = lose_tokens(received, self.token_loss[first], seed=seeds)
+            received = erase(received, self.token_loss[first], seed=seeds)
         return received
 
 
@@ -188,13 +188,13 @@ def rayleigh_snr_db(error_rate: Tensor) -> Tensor:
     return (10 * torch.log10(square / (1 - square))).clamp(*SNR_LIMITS_DB)
 
 
-BIT_CHANNELS: dict[str, Callable[[Bits, Tensor, StateKind, Sequence[int]], ReceivedBits]] = {
-    "bsc": lambda bits, p, state, seeds: bsc(bits, p, state=state, seed=seeds),
-    "bpsk_awgn": lambda bits, p, state, seeds: keyed(
-        bits, lambda symbols: awgn(symbols, awgn_snr_db(p), state=state, seed=seeds)
+BIT_CHANNELS: dict[str, Callable[[Bits, Tensor, Csi, Sequence[int]], ReceivedBits]] = {
+    "bsc": lambda bits, p, csi, seeds: bsc(bits, p, csi=csi, seed=seeds),
+    "bpsk_awgn": lambda bits, p, csi, seeds: keyed(
+        bits, lambda symbols: awgn(symbols, awgn_snr_db(p), csi=csi, seed=seeds)
     ),
-    "bpsk_rayleigh": lambda bits, p, state, seeds: keyed(
-        bits, lambda symbols: rayleigh(symbols, rayleigh_snr_db(p), state=state, seed=seeds)
+    "bpsk_rayleigh": lambda bits, p, csi, seeds: keyed(
+        bits, lambda symbols: rayleigh(symbols, rayleigh_snr_db(p), csi=csi, seed=seeds)
     ),
 }
 """Binary channels of training by name: of bits, error rates ``[B]``, the receiver's knowledge and a seed per item."""

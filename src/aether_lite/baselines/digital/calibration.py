@@ -135,9 +135,9 @@ def _uncoded(
     bits = random_bits(SEED, count * BITS_PER_SYMBOL[modulation])
     symbols = _as_symbols(modulate(bits, modulation).reshape(-1, 100))
     if fading:  # a gain for every symbol, known exactly
-        received = rayleigh(symbols, esn0_db, block_ms=1.0, state="exact", seed=SEED)
+        received = rayleigh(symbols, esn0_db, block_ms=1.0, csi="perfect", seed=SEED)
     else:
-        received = awgn(symbols, esn0_db, state="exact", seed=SEED)
+        received = awgn(symbols, esn0_db, csi="perfect", seed=SEED)
     decided = soft_bits(received, modulation).flatten() > 0
     wrong = int((decided != bits.bool()).sum())
     expected = theory(10 ** (esn0_db / 10))
@@ -152,7 +152,7 @@ def _coded(reference: LdpcReference, blocks: int) -> CalibrationRow:
     code = ldpc_code(reference.info_bits, reference.coded_bits)
     bits = random_bits(SEED, blocks, reference.info_bits)
     sent = modulate(code.encode(bits), reference.modulation)
-    received = awgn(_as_symbols(sent), reference.esn0_db, state="exact", seed=SEED)
+    received = awgn(_as_symbols(sent), reference.esn0_db, csi="perfect", seed=SEED)
     decoded, _ = code.decode(soft_bits(received, reference.modulation)[0])
     failed = int((decoded != bits).any(dim=1).sum())
     expected = reference.failed / reference.blocks
