@@ -1,4 +1,4 @@
-"""The README's Python example runs as it stands, and speech comes out."""
+"""Python examples of the README and of the first steps run as they stand, and speech comes out."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 from aether_lite.audio import read_audio, write_audio
 from aether_lite.features import extract_features
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+PAGES = {"README.md": 1, "docs/start/first-steps.md": 2}  # page -> how many blocks
 SAMPLE = "assets/samples/en_f_intro.flac"
 LEAST_CORRELATION = 0.9  # of band levels over time and frequency; 0.98 with the released weights
 LEVEL_TOLERANCE_DB = 3.0
 
 
-def example() -> str:
-    """The Python block that loads the codec."""
-    blocks = re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    return next(block for block in blocks if "aether_lite.load()" in block)
+def examples(page: str) -> list[str]:
+    """The Python blocks of a page."""
+    return re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
 
 
 def band_spectrum(samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -31,11 +31,16 @@ def band_spectrum(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(extract_features(samples))[:, :18]
 
 
-def test_readme_example_writes_the_speech_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_examples_write_the_speech_they_were_given(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     speech = read_audio(Path(str(files("aether_lite") / SAMPLE)))
     write_audio("in.wav", speech)
-    exec(compile(example(), "README.md", "exec"), {"__name__": "__main__"})
+    blocks = examples(page)
+    assert len(blocks) == PAGES[page]
+    exec(compile("\n".join(blocks), page, "exec"), {"__name__": "__main__"})
     decoded, sample_rate = soundfile.read("out.wav", dtype="float32")
     assert sample_rate == 16_000
     assert 0 <= len(decoded) - len(speech) < 1280  # whole tokens, or trimmed
