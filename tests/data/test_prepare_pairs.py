@@ -40,7 +40,7 @@ def content(root: Path) -> dict[str, bytes]:
     return {
         path.relative_to(root).as_posix(): path.read_bytes()
         for path in sorted(root.rglob("*"))
-        if path.is_file() and path.name != INDEX_NAME
+        if path.is_file() and path.suffix != ".jsonl"
     }
 
 
@@ -288,6 +288,50 @@ if __name__ == "__main__":
         assert time.monotonic() - began < 20
     assert run(sources, tmp_path / "out").exit_code == 0
     assert content(tmp_path / "out") == expected
+
+
+def test_shards_make_what_one_process_makes(tmp_path, sources, expected):
+    assert run(sources, tmp_path / "one").exit_code == 0
+    shards = tmp_path / "shards"
+    said = [run(sources, shards, "--shard", f"{number}/4").output for number in (3, 1, 4, 2)]
+    assert [line.split()[0] for line in said] == ["1", "2", "1", "2"]
+    assert content(shards) == content(tmp_path / "one") == expected
+    assert read_index(shards) == read_index(tmp_path / "one")
+    assert not (shards / INDEX_NAME).exists()
+    assert "0 pairs made, 6 already there" in run(sources, shards).output
+    assert "0 pairs made, 1 already there" in run(sources, shards, "--shard", "6/6").output
+    assert run(sources, shards, "--shard", "7/7").exit_code == 0  # none of six files is its own
+    assert "I from 1 to N" in str(run(sources, shards, "--shard", "5/4").exception)
+
+
+def test_shards_split_speakers_alike_and_keep_names_apart(tmp_path, sources):
+    mine = tmp_path / "in"
+    shutil.copytree(sources, mine)
+    shutil.copy(mine / "s0" / "take0.wav", mine / "s0" / "take0.flac.wav")
+    shutil.copy(mine / "s0" / "take1.wav", mine / "s0" / "TAKE0.wav")
+    share = next(s / 50 for s in range(1, 50) if any(module.share_of(f.speaker) < s / 50 for f in find_sources([mine])))
+    whole, parts = [tuple(tmp_path / kind / side for side in ("train", "valid")) for kind in ("whole", "parts")]
+    assert run(mine, whole[0], "--valid-share", share, "--valid-root", whole[1]).exit_code == 0
+    for number in (2, 3, 1):
+        split = ["--valid-share", share, "--valid-root", parts[1]]
+        assert run(mine, parts[0], *split, "--shard", f"{number}/3").exit_code == 0
+    for one, other in zip(whole, parts, strict=True):
+        assert content(one) == content(other) != {}
+        assert read_index(one) == read_index(other)
+
+
+@pytest.mark.parametrize("name", ["/tmp/x", "../x", "a/../../x", "a/.."])
+def test_names_that_lead_outside_the_root_are_refused(tmp_path, sources, name):
+    assert run(sources / "s0", tmp_path).exit_code == 0
+    index = tmp_path / INDEX_NAME
+    lines = index.read_text()
+    index.write_text(lines.replace('"take1"', f'"{name}"'))
+    with pytest.raises(AetherError, match="leads outside"):
+        read_index(tmp_path)
+    result = run(sources / "s0", tmp_path)
+    assert isinstance(result.exception, AetherError)
+    index.write_text(lines.replace('"take1"', "1"))  # no name at all: as a line cut by a kill
+    assert list(read_index(tmp_path)) == ["take0"]
 
 
 def test_a_folder_that_cannot_be_made(tmp_path, sources):

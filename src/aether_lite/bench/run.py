@@ -25,10 +25,10 @@ from aether_lite.bench.grid import CLEAN, Grid, evenly
 from aether_lite.bench.plugins import load_plugins, plugin_hashes
 from aether_lite.bench.results import Row, condition_text
 from aether_lite.bench.systems import make_system
-from aether_lite.data.processes import run_parallel
 from aether_lite.errors import AetherError
 from aether_lite.features import FRAME, NUM_FREE, extract_features
 from aether_lite.metrics import AUDIO_METRICS, FEATURE_METRICS, evaluate_audio
+from aether_lite.parallel import run_parallel
 
 NO_CHANNEL = "no channel"  # channel state of a system that sends nothing
 CACHE_FOLDER = "cache"

@@ -92,7 +92,7 @@ def bench(
     from aether_lite.bench.plugins import load_plugins
     from aether_lite.bench.run import Plan
     from aether_lite.channels.binary import BSC
-    from aether_lite.data.processes import available_cores
+    from aether_lite.parallel import available_cores, parse_shard
 
     load_plugins(plugin or ())
     if csi is not None and csi not in CSI:
@@ -122,7 +122,8 @@ def bench(
     names, absent = _systems(_listed("--system", system, str), grid, quick, dataset.has_audio)
     if not dataset.has_audio:
         grid = replace(grid, audio_clips=0, audio_conditions=0)
-    plan = Plan(dataset, grid, names, seed, jobs or available_cores(), plugins=tuple(plugin or ()), shard=_share(shard))
+    part = parse_shard(shard)
+    plan = Plan(dataset, grid, names, seed, jobs or available_cores(), plugins=tuple(plugin or ()), shard=part)
     _run(context, plan, out, absent, against, keep, console(quiet))
 
 
@@ -237,16 +238,6 @@ def _listed(option: str, given: Sequence[str] | None, kind: type[Value]) -> tupl
         return tuple(dict.fromkeys(kind(text) for text in texts if text))
     except ValueError as error:
         raise AetherError(f"{option} takes {LIST}, such as 1,2: {error}") from error
-
-
-def _share(text: str) -> tuple[int, int]:
-    """Number and count of a shard, ``I/N``."""
-    number, slash, count = text.partition("/")
-    if not text:
-        return 1, 1
-    if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
-        raise AetherError(f"--shard takes I/N with I from 1 to N, such as 2/8, not {text!r}")
-    return int(number), int(count)
 
 
 def _systems(names: Sequence[str], grid: Grid, quick: bool, has_audio: bool) -> tuple[tuple[str, ...], list[str]]:

@@ -12,6 +12,7 @@ from aether_lite.errors import AetherError
 if TYPE_CHECKING:
     from aether_lite.data.check import RootReport
     from aether_lite.data.prepare import Task
+    from aether_lite.data.sources import Source
 
 MOST_LINES = 20  # of bad files that are printed
 Jobs = Annotated[int | None, typer.Option(min=1, help="Processes at work; by default one for each core.")]
@@ -21,26 +22,20 @@ ValidRoot = Annotated[
 
 
 def prepare(
-    paths: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="SRC... DATA_ROOT",
-            help="Audio files, folders or .txt lists of files (one path a line), then the folder to fill. "
-            "With --manifest no SRC is needed.",
-            show_default=False,
-        ),
-    ],
+    paths: Annotated[list[Path], typer.Argument(
+        metavar="SRC... DATA_ROOT", show_default=False,
+        help="Audio files, folders or .txt lists of files (one path a line), then the folder to fill. "
+        "With --manifest no SRC is needed.",
+    )],
     jobs: Jobs = None,
     min_seconds: Annotated[
         float, typer.Option("--min-seconds", "--min_seconds", min=0.0, help="Shorter files are left out.")
     ] = 0.16,
     max_seconds: Annotated[
-        float | None,
-        typer.Option("--max-seconds", "--max_seconds", help="Only so much from the start of each file."),
+        float | None, typer.Option("--max-seconds", "--max_seconds", help="Only so much from the start of each file.")
     ] = None,
     manifest: Annotated[
-        Path | None,
-        typer.Option(help="Tab-separated table of files: columns path (relative to it), split, speaker."),
+        Path | None, typer.Option(help="Tab-separated table of files: columns path (relative to it), split, speaker.")
     ] = None,
     split: Annotated[str | None, typer.Option(help="Take only the manifest's files of this split.")] = None,
     valid_share: Annotated[
@@ -51,26 +46,33 @@ def prepare(
     strict: Annotated[
         bool, typer.Option("--strict/--no-strict", help="Stop at the first file that cannot be used.")
     ] = False,
-) -> None:
+    shard: Annotated[
+        str, typer.Option(metavar="I/N", help="Prepare only every Nth file, for job arrays.", show_default=False)
+    ] = "",
+) -> None:  # fmt: skip
     """Make training data from audio: NAME.f32 (features) and NAME.pcm (16 kHz) below DATA_ROOT.
 
     Any rate, mono or not; wav, flac, ogg, opus, mp3. A run that was stopped continues with the same command. Who is
-    validated on is decided by a hash of the speaker: the manifest's column, else the folder a file is in.
+    validated on is decided by a hash of the speaker: the manifest's column, else the folder a file is in. The shards
+    1/N to N/N of a command fill the same folders as the command without --shard.
     """
     from tqdm import tqdm
 
-    from aether_lite.data.prepare import Summary
+    from aether_lite.data.prepare import Summary, Task, tasks_of_shard
     from aether_lite.data.prepare import prepare as run
+    from aether_lite.parallel import parse_shard
 
-    tasks = _tasks(paths, manifest, split, valid_share, valid_root, min_seconds, max_seconds)
-    sizes = {task: task.source.path.stat().st_size if task.source.path.is_file() else 0 for task in tasks}
+    part = parse_shard(shard)
+    found = _sources(paths, manifest, split, valid_share, valid_root)
+    tasks = [Task(source, root, min_seconds, max_seconds) for root, sources in found for source in sources]
+    tasks = tasks_of_shard(tasks, part)
     summary = Summary()
     try:
-        with tqdm(total=sum(sizes.values()), unit="B", unit_scale=True, dynamic_ncols=True, disable=None) as bar:
-            for number, outcome in enumerate(run(tasks, jobs, strict=strict), 1):
+        with tqdm(total=sum(map(_size, tasks)), unit="B", unit_scale=True, dynamic_ncols=True, disable=None) as bar:
+            for number, outcome in enumerate(run(tasks, jobs, strict=strict, shard=part), 1):
                 summary.add(outcome)
                 bar.set_postfix_str(f"{number}/{len(tasks)} files, {len(summary.failed)} bad", refresh=False)
-                bar.update(sizes[outcome.task])
+                bar.update(_size(outcome.task))
     except KeyboardInterrupt:
         typer.echo("stopped; the same command continues", err=True)
         raise typer.Exit(130) from None
@@ -82,7 +84,7 @@ def prepare(
         f"{summary.made} pairs made, {summary.reused} already there, {summary.hours:.2f} h in all; "
         f"{summary.short} files too short, {len(summary.failed)} bad"
     )
-    if summary.made + summary.reused == 0:
+    if tasks and summary.made + summary.reused == 0:
         raise AetherError(f"{paths[-1]}: none of {len(tasks)} files could be used")
 
 
@@ -123,18 +125,17 @@ def check(
         check_disjoint(Corpus(roots), Corpus([valid_root]))
 
 
-def _tasks(
-    paths: list[Path],
-    manifest: Path | None,
-    split: str | None,
-    valid_share: float,
-    valid_root: Path | None,
-    min_seconds: float,
-    max_seconds: float | None,
-) -> list[Task]:
-    """What to make, in which root."""
+def _size(task: Task) -> int:
+    """Bytes of the audio file; 0 where there is none."""
+    return task.source.path.stat().st_size if task.source.path.is_file() else 0
+
+
+def _sources(
+    paths: list[Path], manifest: Path | None, split: str | None, valid_share: float, valid_root: Path | None
+) -> list[tuple[Path, list[Source]]]:
+    """Data roots, and the files that belong into each."""
     from aether_lite.data.index import read_index
-    from aether_lite.data.prepare import Task, split_speakers
+    from aether_lite.data.prepare import split_speakers
     from aether_lite.data.sources import find_sources
 
     *sources, root = paths
@@ -142,22 +143,20 @@ def _tasks(
         raise typer.BadParameter("give audio files or folders, then the folder to fill")
     if (valid_share > 0) != (valid_root is not None):
         raise typer.BadParameter("--valid-share and --valid-root go together")
-    trained, validated = read_index(root), read_index(valid_root) if valid_root is not None else {}
-    names = {entry.source: entry.name for entry in [*trained.values(), *validated.values()]}
-    found = find_sources(sources, manifest, split, names)
+    roots = [root] if valid_root is None else [root, valid_root]
+    there = [read_index(each).values() for each in roots]
+    found = find_sources(sources, manifest, split, {entry.source: entry.name for side in there for entry in side})
     if valid_root is None:
-        return [Task(source, root, min_seconds, max_seconds) for source in found]
-    train, valid = split_speakers(found, valid_share)
-    for side, other, there in ((valid, trained, root), (train, validated, valid_root)):
-        moved = {str(source.path) for source in side} & {entry.source for entry in other.values()}
+        return [(root, found)]
+    sides = split_speakers(found, valid_share)
+    for wanted, held, folder in zip(reversed(sides), there, roots, strict=True):
+        moved = {str(source.path) for source in wanted} & {entry.source for entry in held}
         if moved:
             raise AetherError(
-                f"{there}: holds {len(moved)} files that now belong to the other side ({min(moved)}); "
+                f"{folder}: holds {len(moved)} files that now belong to the other side ({min(moved)}); "
                 "keep --valid-share, or fill new folders"
             )
-    return [Task(s, root, min_seconds, max_seconds) for s in train] + [
-        Task(s, valid_root, min_seconds, max_seconds) for s in valid
-    ]
+    return list(zip(roots, sides, strict=True))
 
 
 def _print_table(reports: list[RootReport]) -> None:

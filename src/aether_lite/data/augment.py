@@ -63,14 +63,13 @@ class Augmentation:
         gain = 10 ** (rng.uniform(*self.gain_db) / 20)
         chance = rng.random(5)
         coefficients = rng.uniform(-self.coefficient, self.coefficient, 4)
-        noise = 10 ** (rng.uniform(*self.noise_dbfs) / 20)
+        noise: float = 10 ** (rng.uniform(*self.noise_dbfs) / 20)
         gain *= 0.01 if chance[0] < self.faint else 1.0
         gain *= 0.0 if chance[1] < self.silent else 1.0
         gain *= -1.0 if chance[2] < self.inverted else 1.0
         b1, b2, a1, a2 = (float(c) for c in coefficients) if chance[3] < self.filtered else (0.0,) * 4
-        return Change(
-            float(gain), (b1, b2), (a1, a2), noise if chance[4] < self.noisy else 0.0, int(rng.integers(2**62))
-        )
+        noise = noise if chance[4] < self.noisy else 0.0
+        return Change(float(gain), (b1, b2), (a1, a2), noise, int(rng.integers(2**62)))
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aether_lite.data.pairs import MIN_CLIP_FRAMES, Clip, clip_kind, find_pairs, mapped, open_clip, read_speech
-from aether_lite.data.processes import available_cores, run_parallel
 from aether_lite.errors import AetherError
 from aether_lite.features import PcmKind, layout
 from aether_lite.features.files import PITCH_TOLERANCE
 from aether_lite.features.layout import FRAME, SAMPLE_RATE
+from aether_lite.parallel import available_cores, run_parallel
 
 SILENCE_DBFS = -60  # RMS of a frame, full scale 1; quieter frames count as silence
 LOWEST_DBFS = -120  # quieter frames are counted here
@@ -116,7 +116,6 @@ class RootReport:
 
     @property
     def clipped_share(self) -> float:
-        """Of the samples."""
         return self.clipped / max(1, self.frames * FRAME)
 
     @property
@@ -126,8 +125,8 @@ class RootReport:
 
     def level_dbfs(self, quantile: float) -> float:
         """Level [dBFS] that this share of the frames that are not silence stays below, to 1 dB."""
-        heard = np.cumsum(self.levels[SILENCE_DBFS - LOWEST_DBFS :])
-        return float(SILENCE_DBFS + np.searchsorted(heard, quantile * heard[-1])) if heard[-1] else float("-inf")
+        below = np.cumsum(self.levels[SILENCE_DBFS - LOWEST_DBFS :])
+        return float(SILENCE_DBFS + np.searchsorted(below, quantile * below[-1])) if below[-1] else float("-inf")
 
 
 def find_tasks(root: Path) -> tuple[list[tuple[Path, Path]], list[PairReport]]:
@@ -174,17 +173,7 @@ def _measure(clip: Clip, kind: PcmKind | None) -> PairReport:
         decibels = 10 * np.log10(np.maximum(power, 10 ** (LOWEST_DBFS / 10)))
         at = np.clip(np.floor(decibels).astype(np.int64) - LOWEST_DBFS, 0, -LOWEST_DBFS)
         levels += np.bincount(at, minlength=len(levels))
-    return PairReport(
-        clip.path,
-        None,
-        kind,
-        clip.frames,
-        clip.columns,
-        levels,
-        peak,
-        clipped,
-        digest.digest(),
-    )
+    return PairReport(clip.path, None, kind, clip.frames, clip.columns, levels, peak, clipped, digest.digest())
 
 
 def _check_values(clip: Clip) -> None:

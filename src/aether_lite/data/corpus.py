@@ -14,7 +14,7 @@ at the joints too.
 from __future__ import annotations
 
 import copy
-import hashlib
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from torch import Tensor
 
 from aether_lite.data.augment import Augmentation, Change
 from aether_lite.data.pairs import Clip, common_kind, find_clips, read_frames, read_speech
+from aether_lite.data.sources import share_of
 from aether_lite.errors import AetherError
 from aether_lite.features import PcmKind, extract_features
 from aether_lite.features.layout import FRAME, NUM_FREE, Float32
@@ -86,7 +87,7 @@ class Corpus:
         """
         if len(self.clips) < 2:
             raise AetherError(f"{self.clips[0].path}: is the only clip; give validation data of its own, or more clips")
-        digests = np.array([_name_hash(clip.path) for clip in self.clips])
+        digests = np.array([share_of(clip.path.stem) for clip in self.clips])
         held = digests < share
         held[np.argmin(digests)] = True
         held[np.argmax(digests)] = False
@@ -116,16 +117,13 @@ class Corpus:
             AetherError: the samples of a clip do not belong to its features, or a root holds both kinds.
         """
         if self._kinds is None:
-            roots = np.array(self._root)
-            self._kinds = [
-                common_kind([self.clips[i] for i in np.flatnonzero(roots == r)]) for r in range(len(self.roots))
-            ]
+            located = list(zip(self.clips, self._root, strict=True))
+            self._kinds = [common_kind([clip for clip, r in located if r == root]) for root in range(len(self.roots))]
         return self._kinds
 
     def crop(self, seed: int, step: int, item: int, frames: int) -> Tensor:
         """``[frames, 20] float32`` features: a random place of a random clip, or several short clips in a row."""
-        change = self._change(seed, step, item)
-        if change is not None:
+        if self._change(seed, step, item) is not None:
             return self.crop_with_audio(seed, step, item, frames)[0]
         places = self._places(seed, step, item, frames)
         pieces = [read_frames(self.clips[clip], start, length) for clip, start, length in places]
@@ -201,28 +199,17 @@ class Corpus:
 def _joined(pieces: Sequence[Float32]) -> Float32:
     """Pieces in a row, each faded to zero towards its neighbours."""
     rise = (np.arange(FADE, dtype=np.float32) + np.float32(0.5)) / np.float32(FADE)
-    joined = []
-    for index, given in enumerate(pieces):
-        piece = given.copy()
-        if index > 0:
-            piece[:FADE] *= rise
-        if index < len(pieces) - 1:
-            piece[-FADE:] *= rise[::-1]
-        joined.append(piece)
+    joined = [piece.copy() for piece in pieces]
+    for before, after in itertools.pairwise(joined):
+        before[-FADE:] *= rise[::-1]
+        after[:FADE] *= rise
     return np.concatenate(joined)
-
-
-def _name_hash(path: Path) -> float:
-    """A number in [0, 1) that depends on the file's name alone."""
-    return int.from_bytes(hashlib.sha256(path.stem.encode()).digest()[:8]) / 2**64
 
 
 def _check_weights(roots: Sequence[Path], weights: Sequence[float] | None) -> None:
     if not roots:
         raise AetherError("no data: give at least one data root")
-    if weights is None:
-        return
-    if len(weights) != len(roots):
+    if weights is not None and len(weights) != len(roots):
         raise AetherError(f"{len(weights)} weights for {len(roots)} data roots; give one for each")
-    if not all(np.isfinite(weight) and weight > 0 for weight in weights):
+    if weights is not None and not all(np.isfinite(weight) and weight > 0 for weight in weights):
         raise AetherError(f"weights of data roots must be positive numbers, not {', '.join(map(str, weights))}")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import filecmp
 from collections.abc import Iterator
-from pathlib import Path
 
 from aether_lite.data.corpus import Corpus
-from aether_lite.data.index import Entry, read_index
+from aether_lite.data.index import read_index
 from aether_lite.data.pairs import Clip
 from aether_lite.errors import AetherError
 
@@ -27,7 +26,7 @@ def check_disjoint(train: Corpus, valid: Corpus, *, speakers: bool = True) -> No
     Raises:
         AetherError: names a validation file and the file it clashes with.
     """
-    trained = _by_key(train, speakers)
+    trained = dict(_keys(train, speakers))
     for key, clip in _keys(valid, speakers):
         other = trained.get(key)
         if other is not None:
@@ -42,23 +41,17 @@ def check_disjoint(train: Corpus, valid: Corpus, *, speakers: bool = True) -> No
             raise AetherError(f"{clip.path}: is a copy of {other.path}, which is trained on; validate on other speech")
 
 
-def _by_key(corpus: Corpus, speakers: bool) -> dict[tuple[str, str], Clip]:
-    return dict(_keys(corpus, speakers))
-
-
 def _keys(corpus: Corpus, speakers: bool) -> Iterator[tuple[tuple[str, str], Clip]]:
     """What identifies each clip: (kind of key, value)."""
-    index: dict[str, tuple[Path, Entry]] = {
-        str(root.absolute() / name): (root, entry) for root in corpus.roots for name, entry in read_index(root).items()
-    }
+    index = {str(root.absolute() / name): entry for root in corpus.roots for name, entry in read_index(root).items()}
     for clip in corpus.clips:
         path = clip.path.absolute()
         yield ("path", str(path.resolve())), clip
         known = index.get(str(path.with_suffix("")))
         if known is not None:
-            yield ("source", known[1].source), clip
+            yield ("source", known.source), clip
             if speakers:
-                yield ("speaker", known[1].speaker), clip
+                yield ("speaker", known.speaker), clip
         elif speakers:
             root = next(root for root in corpus.roots if path.is_relative_to(root.absolute()))
             folder = path.parent.relative_to(root.absolute()).as_posix()
@@ -69,9 +62,9 @@ def _keys(corpus: Corpus, speakers: bool) -> Iterator[tuple[tuple[str, str], Cli
 def _probe(clip: Clip) -> bytes:
     """A few pieces of a feature file and its length."""
     size = clip.path.stat().st_size
-    pieces = [str(size).encode()]
+    probe = str(size).encode()
     with clip.path.open("rb") as file:
         for number in range(_PROBES):
             file.seek(size * number // _PROBES)
-            pieces.append(file.read(_PROBE_BYTES))
-    return b"".join(pieces)
+            probe += file.read(_PROBE_BYTES)
+    return probe

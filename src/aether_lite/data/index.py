@@ -1,17 +1,19 @@
 """What a data root was made from: ``prepare.jsonl``, one line a pair, the last line of a name counts.
 
-Lines are appended as pairs are finished, so a killed run loses at most the pairs it was writing.
+Lines are appended as pairs are finished, so a killed run loses at most the pairs it was writing. Shard I of N appends
+to a file of its own, ``prepare.I-N.jsonl``; all files of a root are read, the one written last counts.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from aether_lite.errors import AetherError
 
 INDEX_NAME = "prepare.jsonl"
+INDEX_FILES = "prepare.*jsonl"
 
 
 @dataclass(frozen=True)
@@ -37,25 +39,31 @@ class Entry:
 
 
 def read_index(root: Path) -> dict[str, Entry]:
-    """Entries of a data root by name; empty if it was not made by ``prepare``. A line cut by a kill is dropped."""
-    path = root / INDEX_NAME
-    if not path.exists():
-        return {}
+    """Entries of a data root by name; empty if it was not made by ``prepare``. A line cut by a kill is dropped.
+
+    Raises:
+        AetherError: a name that leads outside the root.
+    """
     entries = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            entry = Entry(**json.loads(line))
-        except (json.JSONDecodeError, TypeError):
-            continue
-        entries[entry.name] = entry
+    for path in sorted(root.glob(INDEX_FILES), key=lambda path: (path.stat().st_mtime_ns, path.name)):
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                entry = Entry(**json.loads(line))
+                name = PurePath(entry.name)
+            except (json.JSONDecodeError, TypeError):
+                continue
+            if name.anchor or ".." in name.parts:
+                raise AetherError(f"{path}: name {entry.name!r} leads outside {root}; remove its line")
+            entries[entry.name] = entry
     return entries
 
 
 class IndexWriter:
-    """Appends to the index of a data root; close it in the end."""
+    """Appends to the index of a data root, or of a shard (number, count) of its preparation; close it in the end."""
 
-    def __init__(self, root: Path) -> None:
-        self.path = root / INDEX_NAME
+    def __init__(self, root: Path, shard: tuple[int, int] = (1, 1)) -> None:
+        number, count = shard
+        self.path = root / (INDEX_NAME if count == 1 else f"prepare.{number}-{count}.jsonl")
         try:
             self._file = self.path.open("a+b")
         except OSError as error:

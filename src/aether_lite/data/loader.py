@@ -6,7 +6,6 @@ import atexit
 import signal
 import time
 from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -74,24 +73,22 @@ class Loader(Generic[Batch]):
     def __next__(self) -> Batch:
         if self._closed:
             raise StopIteration
-        began, failed = time.perf_counter(), True
+        began, batch = time.perf_counter(), None
         try:
             if self._iterator is None:
                 self._iterator = iter(self._loader)
                 atexit.register(self.close)  # before multiprocessing's own, which would wait for the workers
             batch = next(self._iterator)
-            failed = False
         except RuntimeError as error:
             if DEAD_WORKER in str(error):
                 raise AetherError("a data worker was killed (out of memory?): use fewer workers") from error
             raise
         finally:
             self.waited += time.perf_counter() - began
-            if failed:
+            if batch is None or isinstance(batch, AetherError):
                 self.close()
-        if isinstance(batch, _Failure):
-            self.close()
-            raise AetherError(batch.message)
+        if isinstance(batch, AetherError):
+            raise batch
         made: Batch = batch
         return made
 
@@ -112,20 +109,13 @@ class Loader(Generic[Batch]):
     def __enter__(self) -> Loader[Batch]:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
-class _Failure:
-    """A stated error on its way from a worker: its message must stay one line."""
-
-    def __init__(self, message: str) -> None:
-        self.message = message
-
-
 class _Steps(Dataset[Any]):
+    """Batches by place; a stated error is handed over instead of raised, so that its message stays one line."""
+
     def __init__(self, make: Callable[[int], Any], steps: range) -> None:
         self._make, self._steps = make, steps
 
@@ -136,7 +126,7 @@ class _Steps(Dataset[Any]):
         try:
             return self._make(self._steps[index])
         except AetherError as error:
-            return _Failure(str(error))
+            return error.with_traceback(None)
 
 
 def _as_it_is(batch: Any) -> Any:
@@ -146,5 +136,5 @@ def _as_it_is(batch: Any) -> Any:
 def _start_worker(_: int) -> None:
     """One thread a worker; the trainer alone decides what an interrupt means, and ends its workers itself."""
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ _SILENT_C0 = -12.4  # c0 of digital silence is -12.485
 
 @dataclass(frozen=True)
 class Clip:
-    """One pair: its features, its samples, the frames both have, and the float32 a frame of the features."""
+    """One pair: its features, the frames both files have, its samples, and the float32 a frame of the features."""
 
     path: Path
     frames: int
@@ -51,8 +52,7 @@ def find_clips(root: Path) -> list[Clip]:
     pairs, alone = find_pairs(root)
     for path, reason in alone:
         raise AetherError(f"{path}: {reason}")
-    clips = [open_clip(path, pcm) for path, pcm in pairs]
-    clips = [clip for clip in clips if clip.frames >= MIN_CLIP_FRAMES]
+    clips = [clip for pair in pairs if (clip := open_clip(*pair)).frames >= MIN_CLIP_FRAMES]
     if not clips:
         raise AetherError(f"{root}: holds no .f32 file of {MIN_CLIP_FRAMES} frames or more")
     return clips
@@ -66,20 +66,19 @@ def find_pairs(root: Path) -> tuple[list[tuple[Path, Path]], list[tuple[Path, st
     """
     if not root.is_dir():
         raise AetherError(f"{root}: no such data folder; make one with `aether-lite prepare SRC {root}`")
-    features = [path for path in sorted(root.rglob("*.f32")) if not path.name.startswith(".")]
-    samples = {path for path in root.rglob("*.pcm") if not path.name.startswith(".")}
-    pairs = [(path, path.with_suffix(".pcm")) for path in features if path.with_suffix(".pcm") in samples]
-    single = _by_folder([path for path in features if path.with_suffix(".pcm") not in samples])
-    single_pcm = _by_folder(sorted(samples - {pcm for _, pcm in pairs}))
-    paired = {path.parent for path, _ in pairs}
-    alone = []
-    for folder in sorted({*single, *single_pcm}):
-        here, pcm = single.get(folder, []), single_pcm.get(folder, [])
-        if len(here) == len(pcm) == 1 and folder not in paired:
-            pairs.append((here[0], pcm[0]))
+    features, samples = ({p for p in root.rglob(f"*{kind}") if p.name[0] != "."} for kind in (".f32", ".pcm"))
+    pairs = [(path, pcm) for path in features if (pcm := path.with_suffix(".pcm")) in samples]
+    single = (features | samples) - {path for pair in pairs for path in pair}
+    paired, alone = {path.parent for path, _ in pairs}, []
+    in_folders = sorted(single, key=lambda path: (path.parent, path.suffix, path))
+    for folder, group in groupby(in_folders, key=lambda path: path.parent):
+        here = list(group)
+        if folder not in paired and [path.suffix for path in here] == [".f32", ".pcm"]:
+            pairs.append((here[0], here[1]))
             continue
-        alone += [(path, f"has no {path.stem}.pcm beside it; prepare it again or remove it") for path in here]
-        alone += [(path, f"has no {path.stem}.f32 beside it; prepare it again or remove it") for path in pcm]
+        for path in here:
+            partner = path.with_suffix(".pcm" if path.suffix == ".f32" else ".f32")
+            alone.append((path, f"has no {partner.name} beside it; prepare it again or remove it"))
     return sorted(pairs), alone
 
 
@@ -95,15 +94,15 @@ def open_clip(path: Path, pcm: Path) -> Clip:
         raise AetherError(f"{pcm}: empty; it must hold the samples of {path.name}")
     if pcm_size % 2:
         raise AetherError(f"{pcm}: {pcm_size} bytes are no whole number of int16 samples")
-    heard = pcm_size // BYTES_PER_PCM_FRAME
+    expected = pcm_size // BYTES_PER_PCM_FRAME
     fits = [columns for columns in (NUM_ALL, NUM_FREE) if size % (4 * columns) == 0]
-    agrees = [columns for columns in fits if abs(size // (4 * columns) - heard) <= LENGTH_TOLERANCE]
+    agrees = [columns for columns in fits if abs(size // (4 * columns) - expected) <= LENGTH_TOLERANCE]
     # The samples usually settle what a size that fits both is, without a look into the file.
     columns = agrees[0] if len(agrees) == 1 and size > 0 else f32_columns(path)
     rows = size // (4 * columns)
-    if abs(rows - heard) > LENGTH_TOLERANCE:
-        raise AetherError(f"{path}: has {rows} frames but {pcm.name} has {heard}; make the pair again")
-    return Clip(path, min(rows, heard), pcm, columns)
+    if abs(rows - expected) > LENGTH_TOLERANCE:
+        raise AetherError(f"{path}: has {rows} frames but {pcm.name} has {expected}; make the pair again")
+    return Clip(path, min(rows, expected), pcm, columns)
 
 
 def read_frames(clip: Clip, start: int, frames: int) -> Float32:
@@ -186,10 +185,3 @@ def _deemphasise(signal: Float64) -> None:
     for stage in range(_DEEMPHASIS_STAGES):
         lag = 2**stage
         signal[lag:] += PREEMPHASIS**lag * signal[:-lag]
-
-
-def _by_folder(paths: Sequence[Path]) -> dict[Path, list[Path]]:
-    folders: dict[Path, list[Path]] = {}
-    for path in paths:
-        folders.setdefault(path.parent, []).append(path)
-    return folders

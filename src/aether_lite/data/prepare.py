@@ -15,11 +15,11 @@ import numpy as np
 from aether_lite.audio import read_audio
 from aether_lite.data.index import Entry, IndexWriter, read_index
 from aether_lite.data.pairs import BYTES_PER_PCM_FRAME, MIN_CLIP_FRAMES
-from aether_lite.data.processes import available_cores, run_parallel
 from aether_lite.data.sources import Source, share_of
 from aether_lite.errors import AetherError
 from aether_lite.features import extract_features, write_f32, write_pcm
 from aether_lite.features.layout import FRAME, INT16_SCALE, NUM_ALL, SAMPLE_RATE
+from aether_lite.parallel import available_cores, run_parallel
 
 SHORTEST_SECONDS = MIN_CLIP_FRAMES * FRAME / SAMPLE_RATE
 
@@ -46,12 +46,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a task: an entry if there is a pair now, else the reason."""
+    """What became of a task: an entry if there is a pair now, else the error, or none where it is too short."""
 
     task: Task
     entry: Entry | None = None
     reused: bool = False
-    short: bool = False
     error: str | None = None
 
 
@@ -101,13 +100,22 @@ def split_speakers(sources: Sequence[Source], share: float) -> tuple[list[Source
     return train, valid
 
 
-def prepare(tasks: Sequence[Task], jobs: int | None = None, *, strict: bool = False) -> Iterator[Outcome]:
+def tasks_of_shard(tasks: Sequence[Task], shard: tuple[int, int]) -> list[Task]:
+    """Every Nth task in the order of roots and names: together the shards (1, N) .. (N, N) have each once."""
+    number, count = shard
+    return sorted(tasks, key=lambda task: (str(task.root), task.source.name))[number - 1 :: count]
+
+
+def prepare(
+    tasks: Sequence[Task], jobs: int | None = None, *, strict: bool = False, shard: tuple[int, int] = (1, 1)
+) -> Iterator[Outcome]:
     """Make the pairs of ``tasks`` that are not there yet; yields each outcome as it comes.
 
     Args:
         tasks: with names that differ within a root.
         jobs: processes; by default one for each core.
         strict: raise at the first source that cannot be used.
+        shard: number and count where ``tasks`` are those of a shard; it writes an index file of its own.
 
     Raises:
         AetherError: a folder that cannot be written, a full disk, a killed worker; with ``strict`` a bad source.
@@ -127,7 +135,7 @@ def prepare(tasks: Sequence[Task], jobs: int | None = None, *, strict: bool = Fa
             yield Outcome(task, entry, reused=True)
         else:
             open_tasks.append(task)
-    writers = {root: IndexWriter(root) for root in indices}
+    writers = {root: IndexWriter(root, shard) for root in indices}
     outcomes = run_parallel(make_pair, open_tasks, available_cores() if jobs is None else jobs)
     try:
         for outcome in outcomes:
@@ -148,16 +156,17 @@ def make_pair(task: Task) -> Outcome:
     Raises:
         AetherError: the pair cannot be written.
     """
+    source = task.source
     try:
-        before = task.source.path.stat()
-        audio = read_audio(task.source.path)
+        before = source.path.stat()
+        audio = read_audio(source.path)
     except (AetherError, OSError) as error:
-        reason = str(error) if isinstance(error, AetherError) else f"{task.source.path}: {error.strerror}"
+        reason = str(error) if isinstance(error, AetherError) else f"{source.path}: {error.strerror}"
         return Outcome(task, error=reason)
     if len(audio) < task.min_seconds * SAMPLE_RATE:
         task.features.unlink(missing_ok=True)  # of an earlier run that took shorter ones
         task.samples.unlink(missing_ok=True)
-        return Outcome(task, short=True)
+        return Outcome(task)
     if task.max_seconds is not None:
         audio = audio[: round(task.max_seconds * SAMPLE_RATE)]
     frames = len(audio) // FRAME
@@ -171,17 +180,8 @@ def make_pair(task: Task) -> Outcome:
         write_f32(task.features, features)
     except OSError as error:
         raise AetherError(f"{task.features}: cannot be written ({error.strerror})") from error
-    source = task.source
-    entry = Entry(
-        source.name,
-        str(source.path),
-        before.st_size,
-        before.st_mtime_ns,
-        task.max_seconds,
-        source.speaker,
-        frames,
-    )
-    return Outcome(task, entry)
+    size, changed = before.st_size, before.st_mtime_ns
+    return Outcome(task, Entry(source.name, str(source.path), size, changed, task.max_seconds, source.speaker, frames))
 
 
 def _is_current(task: Task, entry: Entry) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aether_lite.errors import AetherError
@@ -44,24 +44,21 @@ def find_sources(
     Raises:
         AetherError: a path that does not exist, a list or manifest that cannot be read, or no audio at all.
     """
-    if manifest is None:
-        if split is not None:
-            raise AetherError(f"split {split!r} needs a manifest with a column of that name")
-        found = [source for given in sources for source in _expand(given)]
-    else:
-        found = _from_manifest(manifest, split)
-        if sources:
-            inside = {source.path for given in sources for source in _expand(given)}
-            found = [source for source in found if source.path in inside]
+    if manifest is None and split is not None:
+        raise AetherError(f"split {split!r} needs a manifest with a column of that name")
+    found = [source for given in sources for source in _expand(given)]
+    if manifest is not None:
+        inside = {source.path for source in found}
+        found = [source for source in _from_manifest(manifest, split) if not sources or source.path in inside]
     if not found:
         where = ", ".join(map(str, sources)) or f"{manifest}" + (f" (split {split})" if split else "")
         raise AetherError(f"{where}: no audio file ({', '.join(sorted(AUDIO_SUFFIXES))}) found")
     return _named(found, names)
 
 
-def share_of(speaker: str) -> float:
-    """A number in [0, 1) that depends on the speaker alone, for choosing who is validated on."""
-    return int.from_bytes(hashlib.sha256(speaker.encode()).digest()[:8]) / 2**64
+def share_of(text: str) -> float:
+    """A number in [0, 1) that depends on the text alone: by it speakers and clips are chosen to validate on."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) / 2**64
 
 
 def _expand(given: Path) -> list[Source]:
@@ -81,16 +78,14 @@ def _expand(given: Path) -> list[Source]:
 def _from_manifest(manifest: Path, split: str | None) -> list[Source]:
     """Files of a manifest, in its order."""
     rows = list(csv.DictReader(_text(manifest).splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE))
-    columns = set(rows[0]) if rows else set()
     for needed in ["path"] + ["split"] * (split is not None):
-        if needed not in columns:
+        if not rows or needed not in rows[0]:
             raise AetherError(f"{manifest}: has no column {needed!r}; give a tab-separated table with a header")
-    folder = manifest.absolute().parent
-    found = []
+    folder, found = manifest.absolute().parent, []
     for row in rows:
         if row["path"] and (split is None or row["split"] == split):
             source = _source(folder / row["path"], folder)
-            found.append(Source(source.path, source.name, row.get("speaker") or source.speaker))
+            found.append(replace(source, speaker=row.get("speaker") or source.speaker))
     return found
 
 
@@ -115,7 +110,7 @@ def _named(found: Iterable[Source], names: Mapping[str, str]) -> list[Source]:
             if name.casefold() in taken:
                 name += "-" + hashlib.sha256(str(source.path).encode()).hexdigest()[:8]
             taken.add(name.casefold())
-        result[source.path] = Source(source.path, name, source.speaker)
+        result[source.path] = replace(source, name=name)
     return list(result.values())
 
 

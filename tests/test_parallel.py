@@ -7,8 +7,8 @@ import signal
 
 import pytest
 
-from aether_lite.data.processes import run_parallel
 from aether_lite.errors import AetherError
+from aether_lite.parallel import parse_shard, run_parallel
 
 
 def square(number: int) -> int:
@@ -39,3 +39,11 @@ def test_every_task_is_done_once(jobs):
 def test_errors_of_a_task_pass_unchanged(jobs):
     with pytest.raises(AetherError, match=r"^[01] is refused$"):
         list(run_parallel(refuse, range(2), jobs))
+
+
+def test_a_shard_is_a_number_of_a_count():
+    assert parse_shard("") == (1, 1)
+    assert parse_shard("2/8") == (2, 8)
+    for text in ("0/4", "5/4", "2", "a/b", "/", "1/0", "-1/2"):
+        with pytest.raises(AetherError, match="I from 1 to N"):
+            parse_shard(text)

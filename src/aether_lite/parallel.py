@@ -1,4 +1,4 @@
-"""Work on many files by several processes."""
+"""Work on many files by several processes, and shards of it for job arrays."""
 
 from __future__ import annotations
 
@@ -24,6 +24,16 @@ _WAITING_TASKS = 4  # handed out ahead for each process
 def available_cores() -> int:
     """Cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Number, from 1, and count of a shard ``I/N``; (1, 1) of an empty text."""
+    number, slash, count = text.partition("/")
+    if not text:
+        return 1, 1
+    if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise AetherError(f"--shard takes I/N with I from 1 to N, such as 2/8, not {text!r}")
+    return int(number), int(count)
 
 
 def run_parallel(function: Callable[[Task], Result], tasks: Sequence[Task], jobs: int) -> Generator[Result, None, None]:
