@@ -133,7 +133,7 @@ def decode(
     vocoder: Vocoder = None,
     quiet: Quiet = False,
 ) -> None:
-    """Speak a file of bits; the output has the length of what was encoded and lines up with it."""
+    """Synthesise speech from a file of bits; the output has the length of what was encoded and lines up with it."""
     from aether_lite.container.prior import ADAPTIVE, load_prior
 
     files.check_distinct((destination, json))
@@ -161,7 +161,7 @@ def _decode(
     tolerant: bool,
     progress: Steps,
 ) -> dict[str, Any]:
-    """Read, decode (damaged tokens as lost ones), speak, write; returns the numbers."""
+    """Read, decode (damaged tokens as lost ones), synthesise, write; returns the numbers."""
     from aether_lite.audio import write_audio
     from aether_lite.container.files import read_stream
     from aether_lite.container.layout import received_bits

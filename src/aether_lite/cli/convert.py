@@ -38,7 +38,7 @@ def vocode(
     vocoder: Vocoder = None,
     quiet: Quiet = False,
 ) -> None:
-    """Speak a feature file."""
+    """Synthesise speech from a feature file."""
     if files.suffix_of(source) != files.FEATURES:
         raise AetherError(f"{source}: not a feature file by its name; give a .f32")
     files.check_output(destination, files.AUDIO_OUT)
@@ -46,11 +46,11 @@ def vocode(
     from aether_lite.vocoder import load_vocoder, synthesize
 
     use_one_core()
-    voice = load_vocoder(vocoder)
+    synthesiser = load_vocoder(vocoder)
     rows = files.read_features(source)
     out = console(quiet)
     with steps(out) as progress:
         progress.begin("vocoder")
-        speech = synthesize(rows, voice, lambda done: progress.advance(done, len(rows)))
+        speech = synthesize(rows, synthesiser, lambda done: progress.advance(done, len(rows)))
     write_audio(destination, speech)
     out.print(f"{destination}: {len(speech) / 16_000:.2f} s of speech")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -104,20 +105,16 @@ class _Examples:
     def of(clips: Sequence[BitArray]) -> _Examples:
         pasts = []
         for clip in clips:
-            signs = np.zeros((len(clip) + 2, clip.shape[1]), dtype=np.float32)
-            signs[2:] = 2.0 * clip - 1
+            signs = np.pad(2.0 * clip - 1, ((2, 0), (0, 0)))
             pasts.append(np.concatenate([signs[1:-1], signs[:-2]], axis=1))
-        cells = np.concatenate([context_cells(clip).astype(np.int32) for clip in clips])
-        return _Examples(
-            torch.from_numpy(np.concatenate(clips).astype(np.float32)),
-            torch.from_numpy(np.concatenate(pasts)),
-            torch.from_numpy(cells),
-        )
+        parts = (clips, pasts, [context_cells(clip) for clip in clips])
+        bits, past, cells = (torch.from_numpy(np.concatenate(part)) for part in parts)
+        return _Examples(bits.float(), past.float(), cells)
 
     def __len__(self) -> int:
         return len(self.bits)
 
-    def take(self, rows: Tensor) -> _Examples:
+    def take(self, rows: Tensor | slice) -> _Examples:
         return _Examples(self.bits[rows], self.past[rows], self.cells[rows])
 
 
@@ -144,7 +141,7 @@ class _Mixer(nn.Module):
     def forward(self, examples: _Examples) -> Tensor:
         """Mean size of a bit of the examples, in bits."""
         assert isinstance(self.stretch, Tensor)
-        logit = (self.stretch[examples.cells.long()] * self.weights).sum(-1) + self.out_bias
+        logit = (self.stretch[examples.cells] * self.weights).sum(-1) + self.out_bias
         if self.out.shape[1]:
             steps = (2 * examples.bits - 1)[..., None] * self.within  # [N, n, H]
             before = steps.cumsum(1) - steps
@@ -162,29 +159,24 @@ class _Mixer(nn.Module):
     def quantised(self, cells: NDArray[np.int32], counts: NDArray[np.uint8]) -> Prior:
         """The integers nearest to the parameters."""
 
-        def whole(values: Tensor, unit: int) -> NDArray[np.float64]:
-            return np.asarray(np.rint(values.detach().double().numpy() * unit), dtype=np.float64)
+        def whole(name: str, dtype: type, unit: int = _PARAMETER_UNIT) -> NDArray[Any]:
+            return np.rint(getattr(self, name).detach().double().numpy() * unit).astype(dtype)
 
-        weights = np.concatenate([self.weights.detach().numpy(), np.ones((len(self.weights), 1))], axis=1)
+        tables = whole("weights", np.int32, WEIGHT_ONE)
         return Prior(
             cells=cells,
             counts=counts,
-            weights=np.rint(weights * WEIGHT_ONE).astype(np.int32),
-            hidden_bias=whole(self.hidden_bias, _PARAMETER_UNIT).astype(np.int32),
-            past=whole(self.past, _PARAMETER_UNIT).astype(np.int16),
-            within=whole(self.within, _PARAMETER_UNIT).astype(np.int16),
-            out=whole(self.out, _PARAMETER_UNIT).astype(np.int16),
-            out_bias=whole(self.out_bias, LOGIT_UNIT).astype(np.int16),
+            weights=np.pad(tables, ((0, 0), (0, 1)), constant_values=WEIGHT_ONE),
+            hidden_bias=whole("hidden_bias", np.int32),
+            out_bias=whole("out_bias", np.int16, LOGIT_UNIT),
+            **{name: whole(name, np.int16) for name in ("past", "within", "out")},
         )
 
 
 @torch.no_grad()
 def _mean_size(mixer: _Mixer, examples: _Examples, batch: int) -> float:
-    total = 0.0
-    for first in range(0, len(examples), batch):
-        part = examples.take(torch.arange(first, min(first + batch, len(examples))))
-        total += float(mixer(part)) * len(part)
-    return total / max(len(examples), 1)
+    parts = [examples.take(slice(first, first + batch)) for first in range(0, len(examples), batch)]
+    return sum(float(mixer(part)) * len(part) for part in parts) / max(len(examples), 1)
 
 
 def _train(

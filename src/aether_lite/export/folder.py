@@ -166,14 +166,14 @@ def probes(codec: SpiCodec) -> dict[str, list[Inputs]]:
     unknown = torch.tensor([torch.nan])
     encoder, decoder = [], []
     for number, rate in enumerate(RATES):
-        told = {"rate": torch.tensor([rate])}
+        common = {"rate": torch.tensor([rate])}
         features = codec.image.to_features(normal(1, frames, codec.image.mean.numel()))[0].detach()
         target = torch.tensor([3.0 * number]) if number % 2 else unknown
-        encoder.append({"features": features, **told, "target_snr_db": target})
+        encoder.append({"features": features, **common, "target_snr_db": target})
         decoder.append(
             {
                 "received": normal(uses, 2),
-                **told,
+                **common,
                 "gain": normal(uses, 2),
                 "noise_variance": unknown if number % 3 == 1 else torch.tensor([NOISE_VARIANCE]),
                 "erased": torch.tensor([number == 3]),

@@ -170,9 +170,9 @@ class VocoderFrame(Step):
             made.append(samples * audible)
             memory = torch.cat((state.memory[:, SUBFRAME:], made[-1]), dim=1)
             state = replace(after, memory=memory)
-        sound = deemphasize(torch.cat(made, dim=1), state.deemphasis)
-        state = replace(state, deemphasis=sound[:, -1])
-        return sound[0].clamp(-1.0, 1.0), seen[:, -PRIMING_ROWS:], *vars(state).values()
+        speech = deemphasize(torch.cat(made, dim=1), state.deemphasis)
+        state = replace(state, deemphasis=speech[:, -1])
+        return speech[0].clamp(-1.0, 1.0), seen[:, -PRIMING_ROWS:], *vars(state).values()
 
 
 def codec_and_vocoder_steps(codec: SpiCodec, vocoder: FARGAN) -> dict[str, Step]:

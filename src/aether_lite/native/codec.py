@@ -220,7 +220,7 @@ def encode_token(w, features, conditions, state):  # type: ignore[no-untyped-def
     """Latents ``[1, 2 n_max]`` of one token.
 
     Args:
-        w: :class:`~aether_lite.native.codec_weights.StepWeights` of an encoder.
+        w: :class:`~aether_lite.native.codec_weights.CodecWeights` of an encoder.
         features: ``[frames, 20] float32``.
         conditions: ``[1, 2] float32``, as :func:`aether_lite.jscc.mapping.snr_inputs` makes them.
         state: ``[M] float32``.
@@ -272,29 +272,29 @@ def _swapped(value, state):  # type: ignore[no-untyped-def]
 
 
 @cached(pyramid, layout)
-def decode_token(w, planes, conditions, state):  # type: ignore[no-untyped-def]
+def decode_token(w, inputs, conditions, state):  # type: ignore[no-untyped-def]
     """Features ``[frames, 20]`` of one token.
 
     Args:
-        w: :class:`~aether_lite.native.codec_weights.StepWeights` of a decoder.
-        planes: ``[1, 3 n_max] float32``, see :meth:`aether_lite.jscc.mapping.MappingDecoder.planes`.
+        w: :class:`~aether_lite.native.codec_weights.CodecWeights` of a decoder.
+        inputs: ``[1, 3 n_max] float32``, see :meth:`aether_lite.jscc.mapping.MappingDecoder.decoder_inputs`.
         conditions: ``[1, 4] float32``.
         state: ``[M] float32``.
     """
     layer = SIZE.first_layer
-    hidden = modulated(w, layer + 1, dense(w, layer, 2 * w.width, planes), conditions)
+    hidden = modulated(w, layer + 1, dense(w, layer, 2 * w.width, inputs), conditions)
     silu(hidden)
     layer += 1 + FILM_LAYERS
-    tokens = dense(w, layer, w.width, joined(planes, hidden))
+    tokens = dense(w, layer, w.width, joined(inputs, hidden))
     tokens = modulated(w, layer + 1, tokens, conditions)
     layer += 1 + FILM_LAYERS
     at = 0
     if w.ahead:
-        said = dense(w, layer, w.width, tokens)
+        ahead = dense(w, layer, w.width, tokens)
         tokens = _swapped(tokens, state[: w.width])
-        at = w.width + planes.size
-        planes = _swapped(planes, state[w.width : at])
-        add(tokens, said)
+        at = w.width + inputs.size
+        inputs = _swapped(inputs, state[w.width : at])
+        add(tokens, ahead)
         layer += 1
     for _ in range(w.blocks):
         advance_block(w, layer, tokens, state[at : at + w.width])
@@ -315,7 +315,7 @@ def decode_token(w, planes, conditions, state):  # type: ignore[no-untyped-def]
     size, step = SIZE.kernel, SIZE.keeping
     image = causal_convolution(w, layer, step, x, state[at:], size, size, step, step).reshape(-1, NUM_FREE)
     if w.linear:
-        tokens = joined(tokens, planes)
+        tokens = joined(tokens, inputs)
     add(image, dense(w, layer + 1, w.outputs, tokens))
     features = dense(w, layer + 2, SIZE.free, image)
     for t in range(len(features)):

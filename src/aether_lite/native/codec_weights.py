@@ -1,6 +1,6 @@
-"""The weights of a codec in the order in which the compiled steps read them.
+"""The weights of a codec in the order in which the compiled kernels read them.
 
-Every layer is a matrix ``[outputs, inputs]`` and a bias; how a matrix is laid out tells
+Every layer is a matrix ``[outputs, inputs]`` and a bias; how a matrix is laid out is in
 :mod:`aether_lite.native.matrices`. Activations lie as ``[frames, rows, channels]``, so the inputs of a convolution
 come in the order (frame, row, channel). Constants are folded into their neighbours: the weights of an RMS norm, the
 1 of ``1 + scale``, the image's constants and its cosine transform; layers whose results are added are one matrix.
@@ -25,7 +25,7 @@ from aether_lite.spi.layers import ResidualConv, TokenBlock
 Layer = tuple[Tensor, Tensor]  # matrix [outputs, inputs] and bias [outputs]
 
 
-class StepWeights(NamedTuple):
+class CodecWeights(NamedTuple):
     """All that the kernel of one direction reads.
 
     Attributes:
@@ -59,7 +59,7 @@ class StepWeights(NamedTuple):
 
 
 @torch.no_grad()
-def pack_encoder(model: SpiCodec) -> StepWeights:
+def pack_encoder(model: SpiCodec) -> CodecWeights:
     """Copy and pack what leads from features to latents; ``model`` may lie on any device."""
     spi, mapping, image = model.spi_encoder, model.jscc_encoder, model.image
     last = cast(ResidualConv, spi.residual[-1]).conv.in_channels
@@ -80,7 +80,7 @@ def pack_encoder(model: SpiCodec) -> StepWeights:
 
 
 @torch.no_grad()
-def pack_decoder(model: SpiCodec) -> StepWeights:
+def pack_decoder(model: SpiCodec) -> CodecWeights:
     """Copy and pack what leads from estimated latents to features; ``model`` may lie on any device."""
     spi, mapping, image = model.spi_decoder, model.jscc_decoder, model.image
     layers = [(mapping.expand.weight, mapping.expand.bias), *_film(mapping.film_hidden)]
@@ -95,7 +95,7 @@ def pack_decoder(model: SpiCodec) -> StepWeights:
         layers += [*_residual(cast(ResidualConv, residual)), _transposed(cast(nn.ConvTranspose2d, up))]
     patch = spi.patch.weight * spi.norm.weight
     if model.linear is not None:
-        patch = torch.cat((patch, _from_planes(model.linear.up.weight)), 1)
+        patch = torch.cat((patch, _from_inputs(model.linear.up.weight)), 1)
     layers += [_convolution(spi.out.conv), (patch, spi.patch.bias), _image_out(image)]
     ups = [cast(nn.ConvTranspose2d, up) for up in spi.up]
     channels = [spi.top, *(up.out_channels for up in ups)]
@@ -111,12 +111,12 @@ def _packed(
     strides: Sequence[int],
     blocks: nn.ModuleList,
     outputs: int,
-) -> StepWeights:
+) -> CodecWeights:
     matrices, places = pack_matrices([matrix for matrix, _ in layers])
     biases = np.zeros(places[:, 3].sum(), np.float32)
     for (_, bias), (_, at, _, _) in zip(layers, places, strict=True):
         biases[at : at + len(bias)] = plain_array(bias)
-    return StepWeights(
+    return CodecWeights(
         matrices,
         places,
         biases,
@@ -136,8 +136,8 @@ def _linear(layer: nn.Linear) -> Layer:
     return layer.weight, layer.bias
 
 
-def _from_planes(matrix: Tensor) -> Tensor:
-    """A matrix of latents ``[outputs, 2 n_max]`` as one of planes, which hold a reliability after every pair."""
+def _from_inputs(matrix: Tensor) -> Tensor:
+    """A matrix of latents ``[outputs, 2 n_max]`` for decoder inputs, with a reliability after every pair."""
     pairs = torch.unflatten(matrix, 1, (-1, 2))
     return torch.cat((pairs, torch.zeros_like(pairs[..., :1])), -1).flatten(1)
 

@@ -150,10 +150,10 @@ def _check_weights(path: Path, weights: Mapping[str, Tensor], wanted: Mapping[st
             name for name, value in found.items() if not (value.is_floating_point() and value.isfinite().all())
         ],
     }
-    told = []
+    listed = []
     for problem, names in problems.items():
         if names:
             more = f" and {len(names) - len(wanted)} more" if len(names) > len(wanted) else ""
-            told.append(f"{problem}: {', '.join(names[: len(wanted)])}{more}")
-    if told:
-        raise AetherError(f"{path}: not FARGAN weights; {'; '.join(told)}")
+            listed.append(f"{problem}: {', '.join(names[: len(wanted)])}{more}")
+    if listed:
+        raise AetherError(f"{path}: not FARGAN weights; {'; '.join(listed)}")

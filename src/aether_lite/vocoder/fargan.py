@@ -247,7 +247,7 @@ class SubframeNet(nn.Module):
 
 
 class FARGAN(nn.Module):
-    """The vocoder as a differentiable network; :mod:`aether_lite.vocoder.synthesis` makes sound with it.
+    """The vocoder as a differentiable network; :mod:`aether_lite.vocoder.synthesis` synthesises with it.
 
     Args:
         cond_size, gamma: carried in public checkpoints; without effect on the network.

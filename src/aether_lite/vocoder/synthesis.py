@@ -41,7 +41,7 @@ class FrameVocoder(Protocol):
         """Where samples and states lie."""
 
     def prime(self, first_row: Tensor) -> Any:
-        """State before the first frame, from the first row ``[B, 20]``, with silence for sound."""
+        """State before the first frame, from the first row ``[B, 20]``, with silence for samples."""
 
     def render(self, rows: Tensor, state: Any) -> tuple[Tensor, Any]:
         """Make one frame for each new row; each frame belongs to the row before.
@@ -160,11 +160,11 @@ def synthesize(
     """
     if not isinstance(features, Tensor):
         return synthesize(torch.as_tensor(np.asarray(features)), vocoder, progress).numpy(force=True)
-    voice = _frozen(vocoder)
-    stream = StreamingVocoder(voice)
+    frozen = _frozen(vocoder)
+    stream = StreamingVocoder(frozen)
     stream.push(features[..., :0, :] if features.ndim >= 2 else features)  # checks the shape, even of no rows
     rows = features.shape[-2]
-    output = torch.empty((*features.shape[:-2], rows * FRAME), dtype=torch.float32, device=voice.device)
+    output = torch.empty((*features.shape[:-2], rows * FRAME), dtype=torch.float32, device=frozen.device)
     position = 0
     for start in range(0, rows, BLOCK_FRAMES):
         samples = stream.push(features[..., start : start + BLOCK_FRAMES, :])
