@@ -159,7 +159,7 @@ class _Mixer(nn.Module):
     def quantised(self, cells: NDArray[np.int32], counts: NDArray[np.uint8]) -> Prior:
         """The integers nearest to the parameters."""
 
-        def whole(name: str, dtype: type, unit: int = _PARAMETER_UNIT) -> NDArray[Any]:
+        def whole(name: str, dtype: type, unit: int = _PARAMETER_UNIT) -> Any:
             return np.rint(getattr(self, name).detach().double().numpy() * unit).astype(dtype)
 
         tables = whole("weights", np.int32, WEIGHT_ONE)
