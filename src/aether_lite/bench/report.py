@@ -45,9 +45,10 @@ details { margin: 12px 0; } summary { cursor: pointer; font-weight: 600; }
 """
 HEADLINE_SNRS = 4  # columns of the first table: it fits a phone
 PAGE_BIT_MEASURES = ("feature_loss", "estoi_4k", "pesq_nb")
-PICTURE_WIDTH = 1200  # [px] at most, of a picture in the page
-PICTURE_QUALITY = 70  # of WebP
-AUDIO_BUDGET = 1_400_000  # bytes of all players together; further examples are left out
+PICTURE_WIDTH = 1100  # [px] at most, of a picture in the page
+PICTURE_QUALITY = 60  # of WebP
+PAGE_BUDGET = 2_800_000  # bytes; pictures beyond it stay in their folder
+AUDIO_BUDGET = 1_200_000  # bytes of all players together; further examples are left out
 COMPRESSION = 0.9  # of Opus, 0 (largest) to 1
 _NUMBER = re.compile(r"^[-+]?[\d.,]+( \[.*\])?$")
 _CODE = re.compile(r"`([^`]*)`")
@@ -91,8 +92,7 @@ def write_report(
             parts += [f"<h3>{title}</h3>", _table(measure_table(metadata, summaries, channel, measure))]
     every = _table(quality_table(metadata, summaries, feature_columns()))
     parts += [f"<details><summary>Feature metrics at every condition</summary>{every}</details>"]
-    if len(pictures) > 1:
-        parts += ["<h2>Pictures</h2>", *(f"<h3>{_text(name)}</h3>{_image(name, file)}" for name, file in pictures[1:])]
+    parts += _pictures(pictures[1:], PAGE_BUDGET - sum(map(len, parts)))
     if metadata.calibration:
         items = "".join(f"<li>{_text(line)}</li>" for line in metadata.calibration)
         parts += [f"<h2>Calibration</h2><ul>{items}</ul>"]
@@ -138,6 +138,19 @@ def _headline(metadata: RunMetadata, summaries: Sequence[Summary]) -> list[str]:
     heads = [f"{c:g}" if metadata.on_bits else f"{c:g} dB" for c in columns]
     said = f"Feature loss at {rate} {unit}, channel {channels[0]}, by {noise}; lower is better, below 0.3 is usable."
     return [f"<p>{_text(said)}</p>", _table(markdown(["system", *heads], lines))]
+
+
+def _pictures(pictures: Pictures, room: int) -> list[str]:
+    """Pictures under their headings, as many as fit into ``room`` bytes."""
+    parts = ["<h2>Pictures</h2>"] if pictures else []
+    for number, (name, file) in enumerate(pictures):
+        part = f"<h3>{_text(name)}</h3>{_image(name, file)}"
+        room -= len(part)
+        if room < 0:
+            parts.append(f"<p>{len(pictures) - number} more are in the folder <code>pictures</code>.</p>")
+            break
+        parts.append(part)
+    return parts
 
 
 def _players(metadata: RunMetadata, examples: Sequence[Example]) -> list[str]:
