@@ -18,7 +18,8 @@ import torch
 from bench_systems import NoisySystem, make_noisy
 
 from aether_lite.audio import write_audio
-from aether_lite.baselines import Clip, Condition, Outcome, make_system
+from aether_lite.baselines import Clip, Condition, Outcome
+from aether_lite.bench.systems import make_system
 from aether_lite.bench.dataset import DataSet, Source, bundled, load_clip, open_dataset
 from aether_lite.bench.grid import QUICK
 from aether_lite.bench.plugins import load_plugins
