@@ -13,7 +13,7 @@ from aether_lite.baselines.parts import fingerprint_of, speak
 from aether_lite.baselines.registry import Clip, Condition, Facts, Outcome, system
 from aether_lite.codec.latency import latency
 from aether_lite.features.layout import SAMPLE_RATE
-from aether_lite.vocoder import default_vocoder_path
+from aether_lite.vocoder import default_vocoder_path, load_vocoder, synthesize, vocoder_path
 
 
 class Ceiling:
@@ -58,3 +58,24 @@ class Original4k(Ceiling):
         narrow = soxr.resample(clip.speech.numpy(), SAMPLE_RATE, CODEC_RATE)
         wide = soxr.resample(narrow, CODEC_RATE, SAMPLE_RATE)[: len(clip.speech)]
         return Outcome(None, torch.from_numpy(np.pad(wide, (0, len(clip.speech) - len(wide)))), uses=0)
+
+
+@system("vocoder:")
+class Vocoder(Ceiling):
+    """The original features through a vocoder by name or file; features count as analysed again from its speech.
+
+    Raises:
+        AetherError: no such vocoder.
+    """
+
+    def __init__(self, weights: str) -> None:
+        path = vocoder_path(weights)
+        self._vocoder = load_vocoder(path)
+        self.name, self.title = f"vocoder-{path.stem}".lower().replace(" ", "-"), f"vocoder {path.stem} (no channel)"
+        notes = "original features into this vocoder, analysed again"
+        self.facts = Facts(latency(token_frames=1).milliseconds, "no channel", notes=notes)
+        self.fingerprint = fingerprint_of(path)
+
+    def transmit(self, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
+        """The clip's features as this vocoder speaks them."""
+        return Outcome(None, synthesize(clip.features, self._vocoder), uses=0)

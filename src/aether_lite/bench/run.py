@@ -17,14 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aether_lite.baselines import Clip, Condition, Outcome, System
+from aether_lite.baselines import Clip, Condition, Outcome, System, make_system
 from aether_lite.bench.cache import CACHE_NAME, Record, ResultCache, key_of
 from aether_lite.bench.dataset import DataSet, Source, clip_hash, load_clip
 from aether_lite.bench.fingerprint import code_hash, package_versions
 from aether_lite.bench.grid import CLEAN, Grid, evenly
 from aether_lite.bench.plugins import load_plugins, plugin_hashes
 from aether_lite.bench.results import Row, condition_text
-from aether_lite.bench.systems import make_system
 from aether_lite.errors import AetherError
 from aether_lite.features import FRAME, NUM_FREE, extract_features
 from aether_lite.metrics import AUDIO_METRICS, FEATURE_METRICS, evaluate_audio

@@ -131,17 +131,16 @@ def _run(
     context: typer.Context, plan: Plan, out: Path, absent: Sequence[str], against: str, keep: Path | None, say: Console
 ) -> None:
     """Compute, write, say where."""
-    from aether_lite.baselines.registry import system_names
+    from aether_lite.baselines import system_names
     from aether_lite.bench.examples import examples
     from aether_lite.bench.metadata import describe, read_kept
     from aether_lite.bench.output import REPORT_NAME, TABLES_NAME, Report, write_all
     from aether_lite.bench.run import CACHE_FOLDER, run
-    from aether_lite.bench.systems import check_files
 
     kept = None if keep is None else read_kept(keep)
     if kept is not None:
         kept.check(plan)
-    check_files(plan.systems, plan.dataset.sources)
+    _check_files(plan)
     _make_folder(out / CACHE_FOLDER)
     for line in absent:
         say.print(f"left out: {line}")
@@ -168,6 +167,17 @@ def _run(
     shown = examples(plan) if metadata.audio_clips else []
     write_all(out, rows, Report(metadata, tuple(shown), _speed_text(out), against))
     say.print(f"Open {out / REPORT_NAME}; the tables are in {out / TABLES_NAME}.")
+
+
+def _check_files(plan: Plan) -> None:
+    """Refuse, before any work, clips that a folder of decoded files lacks."""
+    from aether_lite.baselines.decoded_files import FAMILY, DecodedFiles
+    from aether_lite.bench.dataset import load_clip
+
+    for name in plan.systems:
+        if name.startswith(FAMILY):
+            clips = (load_clip(source) for source in plan.dataset.sources)
+            DecodedFiles(name.removeprefix(FAMILY)).check({clip.name: len(clip.speech) for clip in clips})
 
 
 def _merge(context: typer.Context, folders: Sequence[Path], out: Path, quiet: bool) -> None:
@@ -242,9 +252,8 @@ def _listed(option: str, given: Sequence[str] | None, kind: type[Value]) -> tupl
 
 def _systems(names: Sequence[str], grid: Grid, quick: bool, has_audio: bool) -> tuple[tuple[str, ...], list[str]]:
     """Names to run and lines on those that are not installed; what was asked for by name must be there."""
-    from aether_lite.baselines.registry import available_systems, system_names
+    from aether_lite.baselines import available_systems, make_system, system_names
     from aether_lite.bench.grid import SPEECH_CODERS, default_systems
-    from aether_lite.bench.systems import make_system
 
     if not names:
         present, absent = available_systems(default_systems(system_names(), quick, has_audio, grid.on_bits))

@@ -1,0 +1,91 @@
+"""Decoded audio that was made elsewhere, scored as a system: ``wavs:DIR``."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from aether_lite.audio import read_audio
+from aether_lite.baselines.registry import Clip, Condition, Facts, Outcome, system
+from aether_lite.baselines.upper_bounds import Ceiling
+from aether_lite.errors import AetherError
+from aether_lite.features.layout import SAMPLE_RATE
+
+FAMILY = "wavs:"
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"})
+TOLERANCE = 640  # samples at 16 kHz (40 ms) by which a decoded file may be longer or shorter
+
+
+@system(FAMILY)
+class DecodedFiles(Ceiling):
+    """A folder of decoded audio files, named as the clips they are of, whatever their suffix.
+
+    The link is not known, so they stand in the tables once, without rate and SNR.
+
+    Args:
+        folder: of the files, at any depth.
+
+    Raises:
+        AetherError: no such folder.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = Path(folder)
+        if not self._folder.is_dir():
+            raise AetherError(f"{folder}: no such folder of decoded files")
+        stem = self._folder.resolve().name
+        self.name, self.title = f"wavs-{stem}".lower().replace(" ", "-"), f"files of {stem}"
+        self.facts = Facts(math.nan, "no channel", notes="decoded elsewhere; scored as the files are")
+        digest = hashlib.sha256()
+        for path in sorted(path for path in self._folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES):
+            digest.update(path.relative_to(self._folder).as_posix().encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+        self.fingerprint = digest.hexdigest()[:16]
+
+    def transmit(self, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
+        """The decoded file of a clip, as long as the clip."""
+        samples = read_audio(self._file(clip.name))
+        if len(samples) < len(clip.speech) - TOLERANCE:
+            self._refuse(clip.name, len(samples), len(clip.speech))
+        samples = np.pad(samples[: len(clip.speech)], (0, max(0, len(clip.speech) - len(samples))))
+        return Outcome(None, torch.from_numpy(samples.astype(np.float32)), uses=0)
+
+    def check(self, lengths: Mapping[str, int]) -> None:
+        """Refuse clips, given by name and samples at 16 kHz, without a decoded file of their length.
+
+        Raises:
+            AetherError: names the first such clip and how many there are.
+        """
+        missing = [name for name in lengths if self._found(name) is None]
+        if missing:
+            more = f" (and of {len(missing) - 1} more)" if len(missing) > 1 else ""
+            wanted = Path(missing[0]).with_suffix(".wav")
+            raise AetherError(f"{self._folder}: holds no decoded file of the clip {missing[0]}{more}; name it {wanted}")
+        for name, length in lengths.items():
+            found = len(read_audio(self._file(name)))
+            if abs(found - length) > TOLERANCE:
+                self._refuse(name, found, length)
+
+    def _refuse(self, name: str, found: int, wanted: int) -> None:
+        raise AetherError(
+            f"{self._file(name)}: lasts {found / SAMPLE_RATE:.3f} s, but the clip {name} "
+            f"{wanted / SAMPLE_RATE:.3f} s; decoded files must be as long as the originals, and aligned"
+        )
+
+    def _file(self, name: str) -> Path:
+        path = self._found(name)
+        if path is None:
+            raise AetherError(f"{self._folder}: holds no decoded file of the clip {name}")
+        return path
+
+    def _found(self, name: str) -> Path | None:
+        """The file named as a clip, with its suffix or another."""
+        base = self._folder / name
+        whole = base if base.suffix.lower() in AUDIO_SUFFIXES else base.with_name(base.name + ".wav")
+        paths = (whole, *(whole.with_suffix(suffix) for suffix in sorted(AUDIO_SUFFIXES)))
+        return next((path for path in paths if path.is_file()), None)
