@@ -12,7 +12,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +27,7 @@ from aether_lite.channels import awgn
 from aether_lite.codec import Codec, load
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME, NUM_FREE
+from aether_lite.link import snr_3k_db
 from aether_lite.vocoder import FARGAN, default_vocoder_path, load_fargan, synthesize
 from aether_lite.vocoder.fargan import CONTEXT_ROWS, periods_from_features
 
@@ -38,57 +38,37 @@ COUNTED_SECONDS = 2.0  # over which multiply-accumulates are counted
 FLOPS_PER_MAC = 2
 
 
-@dataclass(frozen=True)
-class PartSpeed:
-    """One part of the chain: computing time over playing time, trainable numbers, million MAC for a second of speech.
-
-    Parameters and MAC are None where nothing is trained.
-    """
-
-    name: str
-    real_time_factor: float
-    parameters: int | None = None
-    mmacs_per_s: float | None = None
-
-
-@dataclass(frozen=True)
-class Speed:
-    """Parts in the order of the chain, largest resident set of ``transmit`` [MB], latency by part [ms], machine load
-    when the timing began."""
-
-    parts: tuple[PartSpeed, ...]
-    peak_memory_mb: float
-    latency_ms: dict[str, float]
-    seconds: float
-    load: float
-
-
-def measure_speed(model: str, seconds: float = SECONDS, repeats: int = REPEATS) -> Speed:
-    """Time the chain on bundled speech at 1000 uses/s and Es/N0 10 dB, one thread.
+def speed_table(model: str) -> str:
+    """Time the chain on bundled speech at 1000 uses/s and Es/N0 10 dB, one thread: a Markdown table and its notes.
 
     Args:
         model: released name or codec file.
-        seconds: of speech [s].
-        repeats: how often each part is timed; the vocoder only once.
 
     Raises:
         AetherError: the codec cannot be loaded, or the command failed.
     """
-    codec, load_before = load(model, unit="uses/s"), os.getloadavg()[0]
-    speech = np.resize(read_audio(bundled().sources[0].paths[0]), round(seconds * SAMPLE_RATE))
-    threads = torch.get_num_threads()
+    codec, load_before, threads = load(model), os.getloadavg()[0], torch.get_num_threads()
+    speech = np.resize(read_audio(bundled().sources[0].paths[0]), round(SECONDS * SAMPLE_RATE))
     torch.set_num_threads(1)
     try:
-        parts = _parts(codec, speech, seconds, repeats)
+        lines = _parts(codec, speech)
     finally:
         torch.set_num_threads(threads)
     latency, milliseconds = codec.latency, 1000 / SAMPLE_RATE
-    by_part = {name: getattr(latency, name) * milliseconds for name in ("features", "token", "vocoder")}
-    by_part["all"] = latency.milliseconds
-    return Speed(parts, peak_memory_mb(model, speech), by_part, seconds, load_before)
+    parts = ((name, getattr(latency, name) * milliseconds) for name in ("features", "token", "vocoder"))
+    notes = (
+        f"{SECONDS:g} s of bundled speech, {RATE} uses/s, AWGN at Es/N0 {SNR_DB:g} dB (SNR3k "
+        f"{snr_3k_db(SNR_DB, RATE):.1f} dB), one core of {processor()}; machine load when the timing began "
+        f"{load_before:.1f}.",
+        f"Peak memory of `aether-lite transmit`: {peak_memory_mb(model, speech):.0f} MB. Algorithmic latency "
+        f"{latency.milliseconds:.0f} ms: {', '.join(f'{name} {value:.1f} ms' for name, value in parts)}.",
+        "MMAC/s: million multiply-accumulates for each second of speech, counted in matrix products and convolutions.",
+    )
+    return markdown(["part", "real-time factor", "parameters", "MMAC/s"], lines) + "\n\n" + "  \n".join(notes)
 
 
-def _parts(codec: Codec, speech: np.ndarray, seconds: float, repeats: int) -> tuple[PartSpeed, ...]:
+def _parts(codec: Codec, speech: np.ndarray) -> list[list[str]]:
+    """Lines of the table: each part, computing time over playing time, parameters, million MAC a second."""
     features = codec.features(speech)
     symbols = codec.encode_features(features, RATE)
     received = awgn(symbols, SNR_DB, seed=0)
@@ -97,34 +77,22 @@ def _parts(codec: Codec, speech: np.ndarray, seconds: float, repeats: int) -> tu
     some = features[:, : round(COUNTED_SECONDS * SAMPLE_RATE / FRAME)]
     part = awgn(codec.encode_features(some, RATE), SNR_DB, seed=0)
 
-    def trained(name: str, work: Callable[[], object], counted: Callable[[], object], *modules: nn.Module) -> PartSpeed:
-        macs = count_macs(counted) / COUNTED_SECONDS / 1e6
-        return PartSpeed(name, best_time(work, repeats) / seconds, count_parameters(*modules), macs)
+    def line(
+        name: str, work: Callable[[], object], repeats: int = REPEATS, macs: float = 0.0, *modules: nn.Module
+    ) -> list[str]:
+        trained = [f"{count_parameters(*modules):,}", f"{macs / 1e6:.1f}"] if modules else [ABSENT, ABSENT]
+        return [name, f"{best_time(work, repeats) / SECONDS:.4f}", *trained]
 
-    return (
-        PartSpeed("feature extraction", best_time(lambda: codec.features(speech), repeats) / seconds),
-        trained(
-            "encoder",
-            lambda: codec.encode_features(features, RATE),
-            lambda: codec.encode_features(some, RATE),
-            model.spi_encoder,
-            model.jscc_encoder,
-        ),
-        PartSpeed("channel", best_time(lambda: awgn(symbols, SNR_DB, seed=0), repeats) / seconds),
-        trained(
-            "decoder",
-            lambda: codec.decode_features(received),
-            lambda: codec.decode_features(part),
-            model.jscc_decoder,
-            model.spi_decoder,
-        ),
-        PartSpeed(
-            "vocoder (FARGAN)",
-            best_time(lambda: synthesize(decoded, codec.vocoder), 1) / seconds,
-            count_parameters(fargan),
-            fargan_macs_per_s(fargan) / 1e6,
-        ),
-    )
+    encoder = count_macs(lambda: codec.encode_features(some, RATE)) / COUNTED_SECONDS
+    decoder = count_macs(lambda: codec.decode_features(part)) / COUNTED_SECONDS
+    sender, receiver = (model.spi_encoder, model.jscc_encoder), (model.jscc_decoder, model.spi_decoder)
+    return [
+        line("feature extraction", lambda: codec.features(speech)),
+        line("encoder", lambda: codec.encode_features(features, RATE), REPEATS, encoder, *sender),
+        line("channel", lambda: awgn(symbols, SNR_DB, seed=0)),
+        line("decoder", lambda: codec.decode_features(received), REPEATS, decoder, *receiver),
+        line("vocoder (FARGAN)", lambda: synthesize(decoded, codec.vocoder), 1, fargan_macs_per_s(fargan), fargan),
+    ]
 
 
 def fargan_macs_per_s(vocoder: FARGAN) -> float:
@@ -188,26 +156,3 @@ def processor() -> str:
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unnamed processor")
     return f"{name}, {cores} cores"
-
-
-def speed_table(speed: Speed) -> str:
-    """Markdown table and its notes."""
-    lines = [
-        [
-            part.name,
-            f"{part.real_time_factor:.4f}",
-            ABSENT if part.parameters is None else f"{part.parameters:,}",
-            ABSENT if part.mmacs_per_s is None else f"{part.mmacs_per_s:.1f}",
-        ]
-        for part in speed.parts
-    ]
-    latency = ", ".join(f"{name} {value:.1f} ms" for name, value in speed.latency_ms.items() if name != "all")
-    notes = (
-        f"{speed.seconds:g} s of bundled speech, {RATE} uses/s, AWGN at Es/N0 {SNR_DB:g} dB "
-        f"(SNR3k {SNR_DB + 10 * np.log10(RATE / 3000):.1f} dB), one core of {processor()}; machine load when the "
-        f"timing began {speed.load:.1f}.",
-        f"Peak memory of `aether-lite transmit`: {speed.peak_memory_mb:.0f} MB. Algorithmic latency "
-        f"{speed.latency_ms['all']:.0f} ms: {latency}.",
-        "MMAC/s: million multiply-accumulates for each second of speech, counted in matrix products and convolutions.",
-    )
-    return markdown(["part", "real-time factor", "parameters", "MMAC/s"], lines) + "\n\n" + "  \n".join(notes)

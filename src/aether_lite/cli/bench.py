@@ -268,11 +268,11 @@ def _systems(names: Sequence[str], grid: Grid, quick: bool, has_audio: bool) -> 
 def _measure_speed(folder: Path, model: str, say: Console) -> None:
     """Measure, write ``speed.md``, and print it."""
     from aether_lite.bench.docs import SPEED_NAME
-    from aether_lite.bench.speed import measure_speed, speed_table
+    from aether_lite.bench.speed import speed_table
 
     _make_folder(folder)
     say.print("timing each part on one core")
-    text = speed_table(measure_speed(model))
+    text = speed_table(model)
     with atomic_path(folder / SPEED_NAME) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
     print(text)
