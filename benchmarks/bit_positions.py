@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from aether_lite.baselines import SYSTEMS, Clip, Condition, Outcome, System, make_system
 from aether_lite.channels import bsc
-from aether_lite.codec import load_hash
+from aether_lite.codec import load
 
 GROUP, POSITIONS = 24, 192
 
@@ -25,7 +25,7 @@ class Flipped:
         plain: System = make_system("hash-small")
         self.name, self.title = f"hash-small-flip-{first}", f"bits {first} to {first + GROUP - 1} flipped"
         self.facts, self.fingerprint = plain.facts, f"{plain.fingerprint}-{first}"
-        self._first, self._plain, self._codec = first, plain, load_hash("hash_small")
+        self._first, self._plain, self._codec = first, plain, load("hash_small")
 
     def offers(self, condition: Condition) -> bool:
         """On ``bsc``, at rates that send these positions."""

@@ -47,7 +47,7 @@ def speed_table(model: str) -> str:
     Raises:
         AetherError: the codec cannot be loaded, or the command failed.
     """
-    codec, load_before, threads = load(model), os.getloadavg()[0], torch.get_num_threads()
+    codec, load_before, threads = load(model, unit="uses/s"), os.getloadavg()[0], torch.get_num_threads()
     speech = np.resize(read_audio(bundled().sources[0].paths[0]), round(SECONDS * SAMPLE_RATE))
     torch.set_num_threads(1)
     try:
