@@ -37,7 +37,7 @@ class Flipped:
         bits = self._codec.encode_features(clip.features[None], condition.rate)
         values = bits.values.clone()
         values[..., self._first : self._first + GROUP] *= -1
-        received = bsc(replace(bits, values=values), 0.0, state="exact", seed=0)
+        received = bsc(replace(bits, values=values), 0.0, csi="perfect", seed=0)
         features = self._codec.decode_features(received)[0, : len(clip.features)]
         speech = self._codec.speak(features[None])[0] if audio else None
         return Outcome(features, speech, values[0].numel())
