@@ -70,7 +70,7 @@ def test_unusable_features(folder, send, run, command, kind):
         (("--snr", "nan"), "SNR [dB] must be in -30..60"),
         (("--snr", "inf"), "SNR [dB] must be in -30..60"),
         (("--snr", 10, "--target-snr", "nan"), "target SNR [dB]"),
-        (("--snr", 10, "--csi", "guessed"), "csi must be perfect, estimated, none"),
+        (("--snr", 10, "--csi", "guessed"), "csi must be one of perfect, estimated, none"),
         (("--snr", 10, "--doppler-hz", 3), "channel awgn has no option 'doppler_hz'"),
         (("--snr", 10, "--erasure", 1.5), "probability must be in 0..1"),
         (("--snr", 10, "--burst-tokens", 3), "burst length"),

@@ -106,7 +106,7 @@ def test_summary_names_bits_and_errors(wav: Path, keyed: Callable[..., Any]) -> 
         (("--ber", 0.1, "--snr", 3), "channel bsc has no SNR"),
         (("--ber", 0.1, "--bitrate", 700), "rate 700 bit/s is not one of 300, 600, 1200, 2400"),
         (("--ber", 0.1, "--doppler-hz", 6), "channel bsc has no option 'doppler_hz'"),
-        (("--ber", 0.1, "--csi", "guessed"), "csi must be perfect, estimated, none, not 'guessed'"),
+        (("--ber", 0.1, "--csi", "guessed"), "csi must be one of perfect, estimated, none, not 'guessed'"),
         (("--ber", 0.1, "--burst-tokens", 3), "burst length"),
         (("--channel", "smoke", "--snr", 3), "unknown channel 'smoke'; known: bsc, awgn"),
         (("--channel", "awgn", "--snr", 3, "--modulation", "8psk"), "modulation must be bpsk or qpsk, not '8psk'"),
