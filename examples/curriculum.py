@@ -68,7 +68,7 @@ def measured(folder: Path, valid: Path, fargan_ckpt: str) -> tuple[Figures, Figu
     """Figures of a run's averaged codec, with its own vocoder if it trained one."""
     codec = load(next(folder.glob("codec_*.safetensors")))
     own = folder / "vocoder.safetensors"
-    vocoder = load_fargan(own if own.exists() else Path(fargan_ckpt) if fargan_ckpt else None).eval()
+    vocoder = load_fargan(own if own.exists() else fargan_ckpt or None).eval()
     corpus = Corpus([valid])
     corpus.clips = [clip for clip in corpus.clips if clip.frames >= 100 * SHORTEST_SECONDS]
     clips = [read_speech(clip, common_kind([clip]), 0, min(clip.frames, 600)) for clip in chosen_clips(corpus, CLIPS)]

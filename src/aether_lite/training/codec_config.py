@@ -33,13 +33,13 @@ class TrainConfig(RunConfig):
     )
     START: ClassVar[str] = "codec"
     REMOVED: ClassVar[Mapping[str, str]] = {
-        "flat": "an ablation without a speech image that is finished (docs/experiments.md)",
+        "flat": "an ablation without a speech image that is finished (see the notebook)",
         "linear": f"write --form linear=false, or {_FORM}",
         "power": f"write --form power=token, or {_FORM}",
         "hash_kind": "bits are trained with the gradient of the former kind sign alone",
         "hash_anneal": "the former hash kind tanh is trained no more",
         "optimiser": "matrices are trained by Muon, the rest by AdamW",
-        "sends": "train more steps instead; what it brought stands in docs/experiments.md",
+        "sends": "train more steps instead; what it brought stands in the notebook",
         "lambda_words": "no released codec used it; --lambda_asr compares what the recogniser makes of both",
         "listening_target": "the recogniser compares with the true features",
         "gan_loss": "the GAN is trained with least squares",

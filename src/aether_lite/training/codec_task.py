@@ -57,7 +57,7 @@ class CodecTask(Task):
         self.codec = _codec(config, corpus).to(context.device)
         self.start = started_from(config.codec)
         self.begun = copy.deepcopy(self.codec.state_dict()) if config.start_share > 0 else {}
-        self.vocoder = load_fargan(Path(config.fargan_ckpt) if config.fargan_ckpt else None).to(context.device).eval()
+        self.vocoder = load_fargan(config.fargan_ckpt or None).to(context.device).eval()
         if config.compiled:
             self.vocoder.sig_net.compile(fullgraph=True, dynamic=False)
         self.discriminator = Discriminator().to(context.device) if config.lambda_adv > 0 else None

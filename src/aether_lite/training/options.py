@@ -272,7 +272,7 @@ def _current(kind: type[DataConfig], argument: str, command: argparse.ArgumentPa
     name = name.replace("_", "-")
     bare = name[2:].removeprefix("no-").replace("-", "_")
     if bare in kind.REMOVED:
-        command.error(f"option --{bare} is no more: {kind.REMOVED[bare]}")
+        command.exit(2, f"{command.prog}: option --{bare} is no more: {kind.REMOVED[bare]}\n")
     for item in fields(kind):
         if bare in item.metadata["was"]:
             print(f"aether-lite: --{bare} is now --{item.name}; the old name goes in {GOES_IN}", file=sys.stderr)

@@ -110,7 +110,7 @@ class VocoderTask(Task):
         check_share(context, batch=config.batch, adversarial_batch=config.adversarial_batch)
         _ = corpus.kinds  # audio that does not belong to its features is to be an error now
         torch.manual_seed(config.seed)
-        self.vocoder = (load_fargan(Path(config.init)) if config.init else FARGAN()).to(context.device).train()
+        self.vocoder = (load_fargan(config.init) if config.init else FARGAN()).to(context.device).train()
         if config.compiled:
             self.vocoder.sig_net.compile(fullgraph=True, dynamic=False)
         self.average: FARGAN = copy.deepcopy(self.vocoder).eval().requires_grad_(False)
