@@ -167,5 +167,5 @@ def test_the_stated_latency_holds_and_is_reached(model: SpiCodec, speech: np.nda
 
 
 def test_nobody_looks_two_tokens_ahead() -> None:
-    with pytest.raises(ValueError, match="0 or 1 tokens ahead, not 2"):
+    with pytest.raises(ValueError, match="lookahead must be one of 0, 1, not 2"):
         replace(AHEAD, lookahead=2)
