@@ -14,7 +14,8 @@ TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 SPEED := features transmit codec_steps vocoder vocoder_cpu realtime training soft_yin captured_step onnx_export metrics
 # One thread for each process: the products are small, and two processes share the cores.
 ONE_THREAD := OMP_NUM_THREADS=1
-PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n 2
+# Neighbours in a file share what is costly to make: each worker gets a half of the files and takes over at the end.
+PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1

@@ -13,6 +13,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 BUNDLED = Path(__file__).parents[1] / "src" / "aether_lite" / "assets" / "samples"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "rows"),
     [

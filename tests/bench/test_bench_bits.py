@@ -124,6 +124,7 @@ def test_pictures_against_bit_rate_and_error_rate(written: tuple[Path, RunMetada
     assert "Es/N0" not in page
 
 
+@pytest.mark.slow
 def test_metrics_can_be_left_out(tmp_path: Path) -> None:
     grid = replace(SMALL, audio_clips=1, rates=(300,), error_rates=(0.0,), without=("wer", "cer", "dnsmos_ovrl"))
     plan = Plan(bundled().chosen(1), grid, ("turning",), 0, 1, make_noisy)

@@ -47,6 +47,7 @@ def kept(folder: Path) -> Kept:
     return read_kept(folder)
 
 
+@pytest.mark.slow
 def test_kept_rows_are_those_that_were_written(kept: Kept, folder: Path) -> None:
     rows = run(planned(*ALL), folder)
     assert [(r.system, r.clip, r.language, r.condition) for r in kept.rows] == [

@@ -51,6 +51,7 @@ def test_two_processes_give_the_bytes_of_one(tmp_path: Path) -> None:
     assert files[0].count(b"\n") == 17
 
 
+@pytest.mark.slow
 def test_a_run_that_failed_continues_where_it_stopped(tmp_path: Path) -> None:
     whole = run(plan("noisy-1"), tmp_path / "whole")
     with pytest.raises(AetherError, match=r"noisy-1, clip .*, \d+ uses/s, awgn, Es/N0 \d+ dB .*: out of order"):
@@ -130,6 +131,7 @@ print(json.dumps(sorted(name for name in sys.modules if name.split(".")[0] == "a
 """
 
 
+@pytest.mark.slow
 def test_the_cache_knows_every_module_that_results_come_from() -> None:
     """What a process has loaded after every system and metric has run is part of the hash, losses/asr included."""
     ran = subprocess.run([sys.executable, "-c", WORK], capture_output=True, text=True, check=True)

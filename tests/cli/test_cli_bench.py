@@ -35,6 +35,7 @@ def test_a_small_grid_writes_everything(
     assert (made / "results.csv").read_bytes() == numbers
 
 
+@pytest.mark.slow
 def test_systems_that_are_not_run_are_kept(
     run: Callable[..., Any], codec_file: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

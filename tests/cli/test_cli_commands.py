@@ -77,6 +77,7 @@ def test_demo_writes_sounds_pictures_and_a_table(folder, run, codec_file):
     assert "| vocoder only |" in (folder / "heard" / "table.md").read_text()
 
 
+@pytest.mark.slow
 def test_demo_without_pystoi_says_what_to_install(folder, run, codec_file, monkeypatch):
     monkeypatch.setattr("aether_lite.metrics.available", lambda metric: False)
     options = ("--rates", "150", "--channel", "clean", "--model", codec_file)

@@ -88,6 +88,7 @@ def test_steps_lower_the_loss(clips: Path, tmp_path: Path) -> None:
     assert int(made.task.penalties.updates) == 100
 
 
+@pytest.mark.slow
 def test_a_killed_run_continues_to_the_same_bits(clips: Path, tmp_path: Path) -> None:
     whole = trainer(options(clips, tmp_path / "whole"))
     for _ in range(6):

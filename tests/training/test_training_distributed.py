@@ -73,7 +73,7 @@ def member(rank: int, size: int, data_root: Path, folder: Path) -> None:
     dist.destroy_process_group()
 
 
-@pytest.mark.parametrize("size", [2, 4])
+@pytest.mark.parametrize("size", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_processes_give_the_gradients_of_the_joined_batch(data_root: Path, tmp_path: Path, size: int) -> None:
     mp.spawn(partial(member, size=size, data_root=data_root, folder=tmp_path), nprocs=size)
     theirs = torch.load(tmp_path / "gradients.pt", weights_only=True)
@@ -102,6 +102,7 @@ main(["train", *sys.argv[1:]])
 """
 
 
+@pytest.mark.slow
 def test_torchrun_continues_after_a_killed_worker(data_root: Path, tmp_path: Path) -> None:
     script = tmp_path / "fragile.py"
     script.write_text(KILLED_ONCE)

@@ -141,7 +141,7 @@ def whole(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Trainer:
     return trained(data_root, tmp_path_factory.mktemp("whole"))
 
 
-@pytest.mark.parametrize("killed_after", [2, 10])
+@pytest.mark.parametrize("killed_after", [pytest.param(2, marks=pytest.mark.slow), 10])
 def test_a_killed_run_continues_to_the_same_bits(
     data_root: Path, tmp_path: Path, whole: Trainer, killed_after: int
 ) -> None:
@@ -159,6 +159,7 @@ def test_a_killed_run_continues_to_the_same_bits(
             assert torch.equal(a, b)
 
 
+@pytest.mark.slow
 def test_data_workers_change_nothing(data_root: Path, tmp_path: Path) -> None:
     inline = trained(data_root, tmp_path / "a", steps=4)
     ahead = trained(data_root, tmp_path / "b", steps=4, workers=1)

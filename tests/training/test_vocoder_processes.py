@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
@@ -53,6 +54,7 @@ def member(rank: int, size: int, data_root: Path, folder: Path) -> None:
     dist.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_gradients_of_the_joined_batch(data_root: Path, tmp_path: Path) -> None:
     mp.spawn(partial(member, size=2, data_root=data_root, folder=tmp_path), nprocs=2)
     theirs = torch.load(tmp_path / "gradients.pt", weights_only=True)
@@ -66,6 +68,7 @@ def test_two_processes_give_the_gradients_of_the_joined_batch(data_root: Path, t
         assert float((theirs[name] - value).abs().max()) <= 1e-6 * scale, name
 
 
+@pytest.mark.slow
 def test_a_compiled_sub_frame_is_the_plain_one(speech_features: Tensor) -> None:
     """Traced whole, forward and backward; code for the CPU or GPU is compared by benchmarks/captured_step.py."""
     features = speech_features[:, 100:108]

@@ -108,7 +108,10 @@ def whole(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Trainer:
     return trained(data_root, tmp_path_factory.mktemp("whole"), 5)
 
 
-@pytest.mark.parametrize("killed_after", [1, 2, 4])  # within a stage, at the border, within the other
+# within a stage, at the border, within the other
+@pytest.mark.parametrize(
+    "killed_after", [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(4, marks=pytest.mark.slow)]
+)
 def test_a_killed_run_continues_to_the_same_bits(
     data_root: Path, tmp_path: Path, whole: Trainer, killed_after: int
 ) -> None:
@@ -126,6 +129,7 @@ def test_an_adversarial_stage_can_be_added_to_a_finished_run(data_root: Path, tm
     assert trained(data_root, tmp_path, 2, adversarial_steps=2).step == 4
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_recorded_steps_continues_plainly(data_root: Path, tmp_path: Path) -> None:
     trained(data_root, tmp_path / "plain", 1)
     content = load_checkpoint(step_path(tmp_path / "plain", 1))
