@@ -43,7 +43,7 @@ def nothing(tokens: int, rate: int) -> Symbols:
 
 
 @pytest.mark.parametrize("state", ["perfect", "estimated"])
-@pytest.mark.parametrize("rate", [150, *(pytest.param(rate, marks=pytest.mark.slow) for rate in (300, 600, 1000)), 1200])
+@pytest.mark.parametrize("rate", [150, 1200, *(pytest.param(n, marks=pytest.mark.slow) for n in (300, 600, 1000))])
 def test_speech_at_the_lowest_snr_is_not_muted(rate: int, state: Csi) -> None:
     for snr_db in (LOWEST_SNR_DB, 0.0, 10.0, 20.0):
         muted, _ = verdicts(awgn(unit_power(1250, rate), snr_db, seed=rate, csi=state))  # 100 s
