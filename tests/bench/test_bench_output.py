@@ -70,6 +70,9 @@ def test_kept_files_say_what_they_are(written: tuple[Path, RunMetadata, list[Sum
 
 def test_the_page_refers_to_nothing_outside(written: tuple[Path, RunMetadata, list[Summary]]) -> None:
     page = (written[0] / "report.html").read_text()
+    assert page.index("Feature loss at 1000 uses/s") < page.index("One channel use is")  # the result first
+    assert 'name="viewport"' in page
+    assert len(page.encode()) < 3_000_000
     words = re.sub(r"base64,[A-Za-z0-9+/=]+", "", page)
     assert not re.search(r"https?:|//|<script|<link|@import|url\(", words)
     sources = re.findall(r'(?:src|href)="([^"]{0,30})', page)
