@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
+import aether_lite
 from aether_lite.cli.main import app
 
 ROOT = Path(__file__).parents[1]
@@ -31,6 +32,20 @@ SHELL = re.compile(r"^ *```sh\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 def test_links_lead_to_files(page: Path) -> None:
     targets = [target for target in LINK.findall(page.read_text(encoding="utf-8")) if not re.match(r"[a-z]+:", target)]
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_documents_that_the_source_names_exist() -> None:
+    sources = [*(ROOT / "src").rglob("*.py"), *(ROOT / "conf").rglob("*.yaml")]
+    named = {page for path in sources for page in re.findall(r"docs/[\w/-]+\.md", path.read_text(encoding="utf-8"))}
+    assert [page for page in sorted(named) if not (ROOT / page).exists()] == []
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    places = ("pyproject.toml", "CITATION.cff", "README.md", "CHANGELOG.md")
+    patterns = (r'^version = "([\d.]+)"', r"^version: ([\d.]+)", r"\{Version ([\d.]+)\}", r"^## ([\d.]+)")
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in places]
+    found = [re.search(pattern, text, re.MULTILINE) for pattern, text in zip(patterns, texts, strict=True)]
+    assert [match and match[1] for match in found] == [aether_lite.__version__] * len(places)
 
 
 def test_the_readme_is_short() -> None:

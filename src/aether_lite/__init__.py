@@ -26,7 +26,7 @@ if _TYPE_CHECKING:
     from aether_lite.payload import Bits, Received, ReceivedBits, Symbols
     from aether_lite.streaming import BitDecoder, BitEncoder, Decoder, Encoder
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "BitDecoder",
     "BitEncoder",

@@ -21,7 +21,7 @@ def export(
     int8: Annotated[bool, typer.Option("--int8", help="Also write graphs with 8-bit matrices.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write encoder step, decoder step and vocoder frame as ONNX, with a manifest (see docs/onnx.md)."""
+    """Write encoder step, decoder step and vocoder frame as ONNX, with a manifest (see docs/guides/onnx.md)."""
     from aether_lite.export import export_folder
 
     use_one_core()

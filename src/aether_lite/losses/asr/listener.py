@@ -17,7 +17,7 @@ _FLOOR, _SILENCE = -2.0, -1.0  # of spectra: the lowest value, relative to the h
 class Listener(nn.Module):
     """Features ``[B, F, 20]``, F even, to states ``[B, F / 2, blocks * width]``; with a reader to 16 more, of silence.
 
-    States are those behind every block of the recogniser, the last ones last (what that brings: docs/experiments.md).
+    States are those behind every block of the recogniser, the last ones last (docs/notebook/2026-11.md).
 
     A recogniser is trained on windows of 30 s and its decoder repeats itself where speech fills the window. So where
     there is a decoder, silence follows: first as part of what is encoded, then as states of silence kept from before.
