@@ -56,11 +56,12 @@ def test_output_depends_on_no_sample_beyond_the_stated_latency(
 def test_the_stated_latency_is_reached(tiny_codec: Codec, speech: np.ndarray) -> None:
     """The bound is tight to a frame: some change is heard within 160 samples of the earliest place allowed."""
     reach = []
+    original = tiny_codec.decode(clean(tiny_codec.encode(speech[0], rate=1200)))[0]
     for position in range(20480, 20480 + 1280, 80):
         changed = speech[0].copy()
         changed[position : position + 400] += 0.5
-        outputs = [tiny_codec.decode(clean(tiny_codec.encode(x, rate=1200)))[0] for x in (speech[0], changed)]
-        first = int(torch.nonzero((outputs[0] - outputs[1]).abs() > 1e-6)[0, 0])
+        output = tiny_codec.decode(clean(tiny_codec.encode(changed, rate=1200)))[0]
+        first = int(torch.nonzero((original - output).abs() > 1e-6)[0, 0])
         reach.append(position - first)
     assert max(reach) >= tiny_codec.latency.samples - 2 * 160
 
