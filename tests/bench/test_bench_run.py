@@ -120,8 +120,8 @@ from aether_lite.bench.run import measure, send
 clip = load_clip(bundled().sources[0], 1.0)
 for name in available_systems()[0]:
     system = __import__("aether_lite.baselines", fromlist=["make_system"]).make_system(name)
-    if getattr(system, "search", 0):
-        system.search = 1
+    if getattr(system, "refine", 0):
+        system.refine = 1
     for channel, rate, error_rate in (("mpp", 1000, None), ("awgn", 600, None), ("bsc", 1200, 0.0), ("bsc", 700, 0.0)):
         condition = Condition(channel, 6.0 if error_rate is None else None, rate, (), error_rate)
         if system.offers(condition):
@@ -136,7 +136,7 @@ def test_the_cache_knows_every_module_that_results_come_from() -> None:
     """What a process has loaded after every system and metric has run is part of the hash, losses/asr included."""
     ran = subprocess.run([sys.executable, "-c", WORK], capture_output=True, text=True, check=True)
     loaded = set(json.loads(ran.stdout.splitlines()[-1]))
-    assert {"aether_lite.losses.asr", "aether_lite.codec.search", "aether_lite.vocoder.fargan"} <= loaded
+    assert {"aether_lite.losses.asr", "aether_lite.codec.refinement", "aether_lite.vocoder.fargan"} <= loaded
     assert loaded - dependencies().keys() == set()
 
 
