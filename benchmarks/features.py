@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 
 from aether_lite.bench.speed import best_time
-from aether_lite.features import StreamingExtractor, analysis, bark, correlation, lpc, pitch, yin
+from aether_lite.features import StreamingExtractor, analysis, bark, pitch, yin
 from aether_lite.features.layout import FRAME, SAMPLE_RATE
 
 REPEATS = 3  # of which the shortest counts
@@ -33,8 +33,8 @@ def main(seconds: float = 60.0) -> None:
     frames = block.reshape(-1, FRAME)
     windows = np.concatenate([np.vstack([np.zeros((1, FRAME)), frames[:-1]]), frames], axis=1)
     cepstra = bark.cepstra_of_windows(windows)
-    coefficients = lpc.lpc_from_cepstrum(cepstra)
-    errors = correlation.residual(windows, coefficients)
+    coefficients = bark.lpc_from_cepstrum(cepstra)
+    errors = pitch.residual(windows, coefficients)
     _, pieces = analysis.FrameAnalyser().analyse(block)
     scores = pitch.lag_scores(pieces)
     gains = pitch.state_gains(scores)
@@ -52,14 +52,14 @@ def main(seconds: float = 60.0) -> None:
 
     parts: dict[str, Callable[[], object]] = {
         "cepstra": lambda: bark.cepstra_of_windows(windows),
-        "LPC": lambda: lpc.lpc_from_cepstrum(cepstra),
-        "residual": lambda: correlation.residual(windows, coefficients),
-        "low-pass": lambda: correlation.lowpass(errors, errors),
+        "LPC": lambda: bark.lpc_from_cepstrum(cepstra),
+        "residual": lambda: pitch.residual(windows, coefficients),
+        "low-pass": lambda: pitch.lowpass(errors, errors),
         "lag scores": lambda: pitch.lag_scores(pieces),
         "state gains": lambda: pitch.state_gains(scores),
         "tracker": track,
         "refinement": lambda: pitch.refine_period(scores, states),
-        "frame correlation": lambda: correlation.frame_correlation(pieces, np.zeros(len(pieces))),
+        "frame correlation": lambda: pitch.frame_correlation(pieces, np.zeros(len(pieces))),
         "streaming, 10 ms at a time": stream,
     }
     block_seconds = len(block) / SAMPLE_RATE

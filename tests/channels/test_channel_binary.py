@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from aether_lite.channels import awgn, clean, erasure, mpp, rayleigh
-from aether_lite.channels.binary import UNKNOWN_ERROR_RATE, bsc, lose_bits
+from aether_lite.channels.binary import UNKNOWN_ERROR_RATE, bsc, keyed, lose_bits, modulated
 from aether_lite.channels.erasure import lose_tokens
-from aether_lite.channels.keying import keyed, modulated
 from aether_lite.errors import AetherError
 from aether_lite.payload import Bits, ReceivedBits
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aether_lite.channels import Symbols, awgn, erase, erasure, mpp
+from aether_lite.channels.channel import Draws
 from aether_lite.channels.erasure import erasure_pattern
-from aether_lite.channels.randomness import Draws
 from aether_lite.errors import AetherError
 
 CPU = torch.device("cpu")

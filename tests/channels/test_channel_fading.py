@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from aether_lite.channels import Symbols, rayleigh, rician
-from aether_lite.channels.gain import doppler_gain
-from aether_lite.channels.randomness import Draws
+from aether_lite.channels.channel import Draws
+from aether_lite.channels.fading import doppler_gain
 
 CPU = torch.device("cpu")
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from aether_lite.channels import CHANNELS, Received, Symbols, apply_channel, awgn, clean, rayleigh, rician
-from aether_lite.channels.randomness import Draws
+from aether_lite.channels.channel import Draws
 
 RATES = torch.tensor([150, 1200, 700, 300])
 EVERY_CHANNEL = [

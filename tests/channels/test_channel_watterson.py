@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from aether_lite.channels import Symbols, mpd, mpg, mpp, watterson
-from aether_lite.channels.gain import slot_offset, subcarrier_hz, token_start
+from aether_lite.channels.fading import slot_offset, subcarrier_hz, token_start
 
 PROFILES = [(mpg, 0.0005, 0.1), (mpp, 0.002, 1.0), (mpd, 0.004, 2.0)]
 

@@ -24,8 +24,7 @@ from aether_lite.errors import AetherError
 from aether_lite.link import LinkConfig
 from aether_lite.streaming.channel import StreamChannel
 from aether_lite.streaming.noise_estimate import PowerEstimate
-from aether_lite.streaming.payload_io import received_bytes
-from aether_lite.streaming.wav_io import UNKNOWN_SIZE, speech_blocks, wav_header
+from aether_lite.streaming.pipes import UNKNOWN_SIZE, received_bytes, speech_blocks, wav_header
 
 TOKEN = 1280
 RATE = 300

@@ -12,7 +12,7 @@ from aether_lite.channels import Csi, awgn, clean, rayleigh
 from aether_lite.codec import Codec
 from aether_lite.payload import Received, Symbols, elements_per_token
 from aether_lite.streaming import Decoder
-from aether_lite.streaming.muting import FADE_SAMPLES, GAP_S, MuteState, faded, judged
+from aether_lite.streaming.synthesis import FADE_SAMPLES, GAP_S, MuteState, faded, judged
 
 LOWEST_SNR_DB = -6.0
 GAP_TOKENS = round(GAP_S / 0.08)

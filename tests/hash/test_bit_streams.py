@@ -23,7 +23,7 @@ from aether_lite.hash import BIT_RATES
 from aether_lite.link import LinkConfig
 from aether_lite.streaming import Decoder, Encoder
 from aether_lite.streaming.channel import StreamChannel
-from aether_lite.streaming.payload_io import packed_bytes, packed_tokens, soft_bytes, soft_tokens
+from aether_lite.streaming.pipes import packed_bytes, packed_tokens, soft_bytes, soft_tokens
 from silent_vocoder import SilentVocoder
 
 TOKEN = 1280

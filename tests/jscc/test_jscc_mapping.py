@@ -14,8 +14,7 @@ from aether_lite.channels import awgn, clean, erase
 from aether_lite.codec import SpiCodec, load_codec, preset, save_codec
 from aether_lite.errors import AetherError
 from aether_lite.jscc import RATES, equalise
-from aether_lite.jscc.bottleneck import latent_estimates
-from aether_lite.jscc.power import TARGET_SNRS_DB, LatentPower, papr_db, scaled
+from aether_lite.jscc.bottleneck import TARGET_SNRS_DB, LatentPower, latent_estimates, papr_db, scaled
 from aether_lite.payload import Received, Symbols
 
 

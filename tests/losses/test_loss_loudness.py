@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from aether_lite.features.tensors import cepstra_of_bands, log_bands
+from aether_lite.features.bark import cepstra_of_bands, log_bands
 from aether_lite.losses.feature import feature_loss_parts
 from aether_lite.losses.loudness import LEVEL_SLOPE, loudness_loss
 

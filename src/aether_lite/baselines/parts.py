@@ -12,7 +12,7 @@ from torch import Tensor
 
 from aether_lite import __version__
 from aether_lite.baselines.registry import Condition
-from aether_lite.channels.keying import BITS_PER_USE, Modulation
+from aether_lite.channels.binary import BITS_PER_USE, Modulation
 from aether_lite.jscc import papr_db
 from aether_lite.link import LinkConfig
 from aether_lite.payload import Symbols

@@ -37,7 +37,7 @@ from aether_lite.baselines.digital.modes import (
 from aether_lite.baselines.parts import IDEAL_SYNC, STATE_IN_WORDS, fingerprint_of, link_of, speak, symbol_measures
 from aether_lite.baselines.registry import Clip, Condition, Facts, Outcome, system
 from aether_lite.codec import load
-from aether_lite.codec.latency import latency
+from aether_lite.codec.codec import latency
 from aether_lite.codec.loading import codec_path
 from aether_lite.features.layout import FRAME, SAMPLE_RATE
 from aether_lite.payload import ReceivedBits

@@ -11,7 +11,7 @@ import torch
 from aether_lite.baselines.codec2 import CODEC_RATE, RESAMPLERS_MS
 from aether_lite.baselines.parts import fingerprint_of, speak
 from aether_lite.baselines.registry import Clip, Condition, Facts, Outcome, system
-from aether_lite.codec.latency import latency
+from aether_lite.codec.codec import latency
 from aether_lite.features.layout import SAMPLE_RATE
 from aether_lite.vocoder import default_vocoder_path, load_vocoder, synthesize, vocoder_path
 

@@ -11,7 +11,7 @@ from aether_lite.baselines.codec import REFINED
 from aether_lite.baselines.codec2 import CODEC2
 from aether_lite.channels import CHANNELS
 from aether_lite.channels.binary import BSC, ERROR_RATE_RANGE
-from aether_lite.channels.parameters import SNR_RANGE_DB
+from aether_lite.channels.channel import SNR_RANGE_DB
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES
 from aether_lite.jscc import RATES

@@ -29,12 +29,10 @@ from __future__ import annotations
 import pkgutil
 from importlib import import_module
 
-from aether_lite.channels.binary import bsc, lose_bits
-from aether_lite.channels.channel import BIT_CHANNELS, CHANNELS, CSI, Csi, Options
+from aether_lite.channels.binary import Modulation, bsc, keyed, lose_bits
+from aether_lite.channels.channel import BIT_CHANNELS, CHANNELS, CSI, Csi, Options, SnrDb
 from aether_lite.channels.erasure import clean, erase, erasure, lose_tokens
 from aether_lite.channels.fading import awgn, rayleigh, rician
-from aether_lite.channels.keying import Modulation, keyed
-from aether_lite.channels.parameters import SnrDb
 from aether_lite.channels.watterson import mpd, mpg, mpp, watterson
 from aether_lite.errors import AetherError
 from aether_lite.payload import Bits, ChannelState, Received, ReceivedBits, Symbols

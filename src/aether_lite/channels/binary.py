@@ -1,4 +1,4 @@
-"""Binary channels: the binary symmetric channel, and erasures of single bits.
+"""Channels of bits: the binary symmetric channel, erasures of single bits, and BPSK or QPSK with soft decisions.
 
 Model of the binary symmetric channel (BSC), bits b = +1 or -1::
 
@@ -16,25 +16,50 @@ p' is what the receiver knows of p:
 ``none``
     p' = 0.05, a constant.
 
-Bits over modulated symbols are in :mod:`~aether_lite.channels.keying`. The bit errors of a stream and those of its
-prefix at a lower rate are the same for the same seeds per item.
+The bit errors of a stream and those of its prefix at a lower rate are the same for the same seeds per item.
 
-Source of the model: T. M. Cover, J. A. Thomas, "Elements of Information Theory", ch. 7; of the prior: H. Jeffreys,
-"Theory of Probability" (3rd ed. 1961), 3.10.
+Bits over modulated symbols of energy Es = 1, through any channel of symbols::
+
+    BPSK:  x = b                       one bit a use
+    QPSK:  x = (b0 + i b1) / sqrt 2    two bits a use, bit 2j on the real and 2j + 1 on the imaginary axis of symbol j
+    y = h x + w,    w ~ CN(0, N0)
+
+With amplitude a = 1 (BPSK) or 1 / sqrt 2 (QPSK) per bit, noise N0 / 2 per axis and the receiver's estimates of h and N0
+the log-likelihood ratio of a bit and its soft bit are::
+
+    L = 4 a Re(conj(h) y) / N0    (Im for the second bit of QPSK),    s = tanh(L / 2)
+
+A link at ``rate`` bit/s takes ``rate`` uses/s with BPSK and ``rate / 2`` with QPSK. SNR is Es/N0 per symbol, so QPSK
+has half the energy per bit. A receiver without CSI takes h = 1 and N0 = 0.1.
+
+Sources: T. M. Cover, J. A. Thomas, "Elements of Information Theory", ch. 7; H. Jeffreys, "Theory of Probability" (3rd
+ed. 1961), 3.10 (the prior); J. G. Proakis, M. Salehi, "Digital Communications" (5th ed. 2008), 4.3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Literal, get_args
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from aether_lite.channels.channel import NOISE_WINDOW_S, PILOT_SPACING, Csi, channel, checked_csi
-from aether_lite.channels.parameters import per_item
-from aether_lite.channels.randomness import Draws, Generator, Seed
-from aether_lite.payload import FRAMES_PER_SECOND, Bits, ReceivedBits
+from aether_lite.channels.channel import (
+    NOISE_WINDOW_S,
+    PILOT_SPACING,
+    Csi,
+    Draws,
+    Generator,
+    Seed,
+    channel,
+    checked_csi,
+    per_item,
+)
+from aether_lite.errors import AetherError
+from aether_lite.payload import FRAMES_PER_SECOND, Bits, Received, ReceivedBits, Symbols
 
 BSC = "bsc"  # name of the binary symmetric channel
 UNKNOWN_ERROR_RATE = 0.05
@@ -62,8 +87,7 @@ def bsc(
         bits: ``[B, K, n]``, what the transmitter sends.
         error_rate: p, 0..0.5, a number or ``[B]``.
         csi: what the receiver knows of p, see the module's text.
-        seed, generator, pilot_spacing, state: those of every channel,
-            :class:`~aether_lite.channels.channel.Options`.
+        seed, generator, pilot_spacing, state: those of every channel, :class:`~aether_lite.channels.channel.Options`.
 
     Raises:
         AetherError: an option is out of range.
@@ -147,3 +171,62 @@ def _known_error_rate(kind: Csi, p: Tensor, bits: Bits, draws: Draws, pilot_spac
     errors = counted.sum(-1).unfold(1, window, 1).sum(-1)[:, 1:]
     seen = (pilots * window)[:, None]
     return ((errors + 0.5) / (seen + 1)).clamp(max=ERROR_RATE_RANGE[1])
+
+
+Modulation = Literal["bpsk", "qpsk"]
+
+BITS_PER_USE: dict[str, int] = {"bpsk": 1, "qpsk": 2}
+MAX_LLR = 30.0  # soft bits are 1 in float32 long before
+NOISE_FLOOR = 1e-6  # a noise-free link divides by this
+UNKNOWN_NOISE_VARIANCE = 0.1  # 10 dB
+
+
+def keyed(bits: Bits, channel: Callable[[Symbols], Received], modulation: Modulation = "bpsk") -> ReceivedBits:
+    """Send bits as symbols over a channel of symbols and decide softly.
+
+    Args:
+        bits: ``[B, K, n]``, what the transmitter sends.
+        channel: such as ``lambda symbols: channels.rayleigh(symbols, 6.0, seed=1)``.
+        modulation: ``bpsk`` or ``qpsk``.
+
+    Raises:
+        AetherError: the modulation is unknown, the bits do not fill its symbols, or the channel raises one.
+    """
+    return decided(bits, channel(modulated(bits, modulation)), modulation)
+
+
+def decided(bits: Bits, received: Received, modulation: Modulation) -> ReceivedBits:
+    """Soft decisions on symbols ``[B, K, n]`` that carried ``bits``, with the gradient that training takes to them."""
+    soft = soft_bits(received, modulation)
+    return delivered(bits, soft, soft.square(), received.state.erased)
+
+
+def modulated(bits: Bits, modulation: Modulation) -> Symbols:
+    """Symbols ``[B, K, n] complex64`` (BPSK) or ``[B, K, n / 2]`` (QPSK) of bits; without gradient.
+
+    Raises:
+        AetherError: the modulation is unknown, or a token's bits are no whole number of symbols.
+    """
+    if modulation not in get_args(Modulation):
+        raise AetherError(f"modulation must be one of {', '.join(get_args(Modulation))}, not {modulation!r}")
+    values = bits.values.detach()
+    if modulation == "bpsk":
+        return Symbols(torch.complex(values, torch.zeros_like(values)), bits.rate, bits.token_frames)
+    if bool((torch.as_tensor(bits.rate) % 2).any()) or bool((bits.counts % 2).any()):
+        raise AetherError(f"QPSK sends pairs of bits: {bits.rate} bit/s gives no whole pairs in a token")
+    pairs = values.reshape(*values.shape[:2], values.shape[2] // 2, 2) / math.sqrt(2)
+    return Symbols(torch.view_as_complex(pairs), bits.rate // 2, bits.token_frames)
+
+
+def soft_bits(received: Received, modulation: Modulation) -> Tensor:
+    """Soft bits ``[B, K, n] float32`` in [-1, 1] of received symbols, by the receiver's CSI."""
+    y, state = received.values, received.state
+    noise = (
+        torch.full(y.shape[:2], torch.nan, device=y.device) if state.noise_variance is None else state.noise_variance
+    )
+    noise = torch.where(torch.isfinite(noise), noise, UNKNOWN_NOISE_VARIANCE).clamp_min(NOISE_FLOOR)
+    aligned = y if state.gain is None else state.gain.conj() * y
+    axes = torch.view_as_real(aligned)
+    amplitude = 1 / math.sqrt(BITS_PER_USE[modulation])
+    ratio = 4 * amplitude * axes[..., : BITS_PER_USE[modulation]].flatten(2) / noise[:, :, None]
+    return torch.tanh(F.hardtanh(ratio, -MAX_LLR, MAX_LLR) / 2)

@@ -20,10 +20,18 @@ from typing import TypeVar, Unpack, overload
 import torch
 from torch import Tensor
 
-from aether_lite.channels.channel import PILOT_SPACING, Options, channel, checked_csi
+from aether_lite.channels.channel import (
+    PILOT_SPACING,
+    Draws,
+    Generator,
+    Options,
+    Seed,
+    SnrDb,
+    channel,
+    checked_csi,
+    checked_number,
+)
 from aether_lite.channels.fading import awgn
-from aether_lite.channels.parameters import SnrDb, checked_number
-from aether_lite.channels.randomness import Draws, Generator, Seed
 from aether_lite.errors import AetherError
 from aether_lite.payload import Bits, ChannelState, Received, ReceivedBits, Symbols
 
@@ -44,8 +52,7 @@ def erasure_pattern(tokens: int, probability: float, burst_tokens: float | None,
     Args:
         tokens: K.
         probability: p, share of tokens lost, 0..1.
-        burst_tokens: mean length of a burst [tokens], at least 1 and p / (1 - p); None for
-            independent losses.
+        burst_tokens: mean length of a burst [tokens], at least 1 and p / (1 - p); None for independent losses.
         draws: random numbers.
 
     Raises:

@@ -10,21 +10,170 @@ spectrum (autocorrelation J0(2 pi f_d T)). SNR is the mean Es/N0, the deep fades
 
 Sources: R. H. Clarke, "A statistical theory of mobile-radio reception", BSTJ 47 (1968); W. C. Jakes,
 "Microwave Mobile Communications" (1974); S. O. Rice, "Mathematical analysis of random noise", BSTJ 24 (1945).
+
+Gains are complex functions of time with E|h|^2 = 1. Symbols are sent one after another, or on a grid of OFDM-like
+slots of 20 ms with ``rate / 50`` subcarriers 50 Hz apart (an ideal cyclic prefix, not counted): symbol ``j`` of a token
+then lies in slot ``j // (rate / 50)`` on subcarrier ``j % (rate / 50)``.
+
+Times are given in two parts, ``start [K]`` of the tokens and ``offset [B, n]`` within a token, both float64 [s]; symbol
+(b, k, j) is at ``start[k] + offset[b, j]``. The split keeps sums of sinusoids cheap: with M sinusoids
+e^{i w (start + offset)} = e^{i w start} e^{i w offset}, the whole clip is one product ``[K, M] @ [M, n]``.
+
+Sums of sinusoids (Clarke 1968, "A statistical theory of mobile-radio reception"; Jakes 1974, "Microwave
+Mobile Communications", ch. 1)::
+
+    h(t) = 1/sqrt(M) * sum_m exp(i (2 pi f_m t + phi_m)),    phi_m uniform in [0, 2 pi)
+
+with f_m drawn from the Doppler spectrum, one from each of M slices of equal probability. Over the ensemble the
+autocorrelation is exactly that of the spectrum; in one realisation the power, averaged over a long time, is 1.
+
+=========  ===============================  ==========================================================
+Jakes      f = f_d cos(pi u)                E[h(t + T) h*(t)] = J0(2 pi f_d T)
+Gaussian   f ~ N(0, sigma^2)                E[h(t + T) h*(t)] = exp(-2 (pi sigma T)^2)
+=========  ===============================  ==========================================================
 """
 
 from __future__ import annotations
 
 import math
-from typing import Unpack
+from typing import Literal, Unpack
 
+import torch
 from torch import Tensor
 
-from aether_lite.channels.channel import JAKES_COHERENCE, Gain, Options, channel, transmit
-from aether_lite.channels.gain import block_gain, doppler_gain, line_of_sight, serial_offset, token_start
-from aether_lite.channels.parameters import SnrDb, checked_number
-from aether_lite.channels.randomness import Draws
+from aether_lite.channels.channel import JAKES_COHERENCE, Draws, Gain, Options, SnrDb, channel, checked_number, transmit
 from aether_lite.errors import AetherError
-from aether_lite.payload import Received, Symbols
+from aether_lite.payload import FRAMES_PER_SECOND, Received, Symbols
+
+Spectrum = Literal["jakes", "gaussian"]
+
+SINUSOIDS = 64  # E|h|^4 = 2 - 1/64 against 2 of a complex Gaussian
+_BOUNDARY = 1e-9  # blocks; keeps a symbol exactly on a block's edge out of the block before
+
+
+SLOT_SECONDS = 0.020
+SUBCARRIER_HZ = 50.0
+SUBCARRIERS_PER_RATE = 1 / 50  # subcarriers for each use/s
+
+
+def token_start(symbols: Symbols) -> Tensor:
+    """``[K] float64``: the time [s] at which each token begins, from the clip's start."""
+    tokens = torch.arange(symbols.values.shape[1], device=symbols.values.device, dtype=torch.float64)
+    return tokens * (symbols.token_frames / FRAMES_PER_SECOND)
+
+
+def serial_offset(symbols: Symbols) -> Tensor:
+    """``[B, n] float64``: j / rate, the time [s] of symbol j from its token's start in serial transmission."""
+    index = torch.arange(symbols.values.shape[2], device=symbols.values.device, dtype=torch.float64)
+    return index / symbols.rates.double()[:, None]
+
+
+def slot_offset(symbols: Symbols) -> Tensor:
+    """``[B, n] float64``: the time [s] of each symbol's slot from its token's start."""
+    return _grid(symbols)[0].double() * SLOT_SECONDS
+
+
+def subcarrier_hz(symbols: Symbols) -> Tensor:
+    """``[B, n] float32``: the subcarrier frequency [Hz] of each symbol, from 0."""
+    return _grid(symbols)[1] * SUBCARRIER_HZ
+
+
+def _grid(symbols: Symbols) -> tuple[Tensor, Tensor]:
+    """Slot index and subcarrier index, each ``[B, n] float32``."""
+    carriers = (symbols.rates * SUBCARRIERS_PER_RATE)[:, None]
+    index = torch.arange(symbols.values.shape[2], device=symbols.values.device, dtype=torch.float32)
+    slot = torch.floor((index + 0.5) / carriers)
+    return slot, index - slot * carriers
+
+
+def block_gain(
+    start: Tensor,
+    offset: Tensor,
+    duration_s: float,
+    block_s: float,
+    draws: Draws,
+    dtype: torch.dtype = torch.complex64,
+) -> Tensor:
+    """h ~ CN(0, 1), constant over each block of time and independent between blocks.
+
+    Symbol at time t lies in block floor(t / block_s). Each item has its own gains.
+
+    Args:
+        start: ``[K] float64`` [s].
+        offset: ``[B, n] float64`` [s].
+        duration_s: length of the clip [s]; every time that matters is below it.
+        block_s: length of a block [s].
+        draws: random numbers.
+        dtype: of the result.
+
+    Returns:
+        ``[B, K, n] complex``.
+    """
+    time = start[None, :, None] + offset[:, None, :]
+    blocks = max(1, math.ceil(duration_s / block_s - _BOUNDARY))
+    index = (time / block_s + _BOUNDARY).floor_().long().clamp_(max=blocks - 1)
+    gains = draws.complex_normal(blocks, dtype=dtype)
+    return gains.gather(1, index.flatten(1)).view(index.shape)
+
+
+def doppler_gain(
+    start: Tensor,
+    offset: Tensor,
+    spectrum: Spectrum,
+    width_hz: float,
+    draws: Draws,
+    dtype: torch.dtype = torch.complex64,
+    sinusoids: int = SINUSOIDS,
+) -> Tensor:
+    """A gain whose Doppler spectrum is Jakes' or Gaussian: a sum of sinusoids, E|h|^2 = 1.
+
+    Args:
+        start: ``[K] float64`` [s].
+        offset: ``[B, n] float64`` [s].
+        spectrum: ``jakes`` or ``gaussian``.
+        width_hz: maximum Doppler shift f_d for ``jakes``, standard deviation sigma for ``gaussian`` [Hz].
+        draws: random numbers.
+        dtype: of the result.
+        sinusoids: M.
+
+    Returns:
+        ``[B, K, n] complex``.
+    """
+    slices = torch.arange(sinusoids, dtype=torch.float64, device=offset.device)
+    quantile = (slices + draws.uniform(sinusoids)) / sinusoids
+    phase = 2 * math.pi * draws.uniform(sinusoids)
+    if spectrum == "jakes":
+        frequency = width_hz * torch.cos(math.pi * quantile)
+    else:
+        inside = (2 * quantile - 1).clamp(-1 + 1e-12, 1 - 1e-12)
+        frequency = width_hz * math.sqrt(2) * torch.erfinv(inside)
+    omega = 2 * math.pi * frequency
+    by_token = _rotation(omega[:, None, :] * start[:, None] + phase[:, None, :], dtype)
+    by_offset = _rotation(omega[:, :, None] * offset[:, None, :], dtype)
+    return torch.bmm(by_token, by_offset) / math.sqrt(sinusoids)
+
+
+def line_of_sight(
+    start: Tensor, offset: Tensor, shift_hz: float, draws: Draws, dtype: torch.dtype = torch.complex64
+) -> Tensor:
+    """exp(i (2 pi f t + phi)), phi uniform for each item: ``[B, K, n] complex`` of modulus 1.
+
+    Args:
+        start: ``[K] float64`` [s].
+        offset: ``[B, n] float64`` [s].
+        shift_hz: Doppler shift f of the line of sight [Hz].
+        draws: random numbers.
+        dtype: of the result.
+    """
+    phase = 2 * math.pi * draws.uniform(1)
+    by_token = _rotation(2 * math.pi * shift_hz * start + phase, dtype)
+    by_offset = _rotation(2 * math.pi * shift_hz * offset, dtype)
+    return by_token[:, :, None] * by_offset[:, None, :]
+
+
+def _rotation(phase: Tensor, dtype: torch.dtype) -> Tensor:
+    return torch.polar(torch.ones_like(phase), phase).to(dtype)
+
 
 BLOCK_RANGE_MS = (0.5, 1e6)
 DOPPLER_RANGE_HZ = (1e-4, 1000.0)

@@ -1,14 +1,13 @@
 """Watterson's model of a short-wave (HF) channel: two paths of equal power that fade independently.
 
-Gain on the grid of slots and subcarriers (:mod:`aether_lite.channels.gain`)::
+Gain on the grid of slots and subcarriers (:mod:`aether_lite.channels.fading`)::
 
     h(t, f) = (a1(t) + a2(t) exp(-i 2 pi f tau)) / sqrt 2
 
-a1 and a2 are independent with a Gaussian Doppler spectrum of standard deviation sigma. The spread that names
-a channel is two-sided, ``spread_hz = 2 sigma``, as Watterson defines it: E[a(t + T) a*(t)] =
-exp(-2 (pi sigma T)^2). In frequency the gains at distance d correlate as (1 + exp(-i 2 pi d tau)) / 2, so
-notches repeat every 1 / tau (500 Hz for MPP). The gain is constant within a slot of 20 ms; Doppler leakage
-between subcarriers is left out.
+a1 and a2 are independent with a Gaussian Doppler spectrum of standard deviation sigma. The spread that names a channel
+is two-sided, ``spread_hz = 2 sigma``, as Watterson defines it: E[a(t + T) a*(t)] = exp(-2 (pi sigma T)^2). In frequency
+the gains at distance d correlate as (1 + exp(-i 2 pi d tau)) / 2, so notches repeat every 1 / tau (500 Hz for MPP). The
+gain is constant within a slot of 20 ms; Doppler leakage between subcarriers is left out.
 
 ========  ======  ======
 profile   delay   spread
@@ -35,10 +34,17 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
-from aether_lite.channels.channel import GAUSSIAN_COHERENCE, Gain, Options, channel, transmit
-from aether_lite.channels.gain import block_gain, doppler_gain, slot_offset, subcarrier_hz, token_start
-from aether_lite.channels.parameters import SnrDb, checked_number
-from aether_lite.channels.randomness import Draws
+from aether_lite.channels.channel import (
+    GAUSSIAN_COHERENCE,
+    Draws,
+    Gain,
+    Options,
+    SnrDb,
+    channel,
+    checked_number,
+    transmit,
+)
+from aether_lite.channels.fading import block_gain, doppler_gain, slot_offset, subcarrier_hz, token_start
 from aether_lite.payload import Received, Symbols
 
 DELAY_RANGE_MS = (0.0, 20.0)  # up to a slot

@@ -141,8 +141,7 @@ class Filter:
         """Speech in, symbols or packed bits out."""
         from aether_lite.payload import Bits
         from aether_lite.streaming import Encoder
-        from aether_lite.streaming.payload_io import packed_bytes, symbol_bytes
-        from aether_lite.streaming.wav_io import speech_blocks
+        from aether_lite.streaming.pipes import packed_bytes, speech_blocks, symbol_bytes
 
         encoder = Encoder(self.codec, self.rate, target_snr_db)
 
@@ -154,11 +153,10 @@ class Filter:
 
     def decode_symbols(self, snr_db: float | None, variance: float | None, unknown: bool, mute: bool) -> None:
         """Symbols in, speech out; without any word on the noise its variance is estimated from their power."""
-        from aether_lite.channels.parameters import SNR_RANGE_DB, checked_number
+        from aether_lite.channels.channel import SNR_RANGE_DB, checked_number
         from aether_lite.streaming import Decoder
         from aether_lite.streaming.noise_estimate import PowerEstimate
-        from aether_lite.streaming.payload_io import SymbolToken, symbol_tokens
-        from aether_lite.streaming.wav_io import SpeechWriter
+        from aether_lite.streaming.pipes import SpeechWriter, SymbolToken, symbol_tokens
 
         if snr_db is not None:
             variance = 10 ** (-checked_number("SNR [dB]", snr_db, *SNR_RANGE_DB) / 10)
@@ -177,10 +175,9 @@ class Filter:
     def decode_bits(self, error_rate: float | None, mute: bool) -> None:
         """Packed or soft bits in, speech out."""
         from aether_lite.channels.binary import ERROR_RATE_RANGE
-        from aether_lite.channels.parameters import checked_number
+        from aether_lite.channels.channel import checked_number
         from aether_lite.streaming import Decoder
-        from aether_lite.streaming.payload_io import packed_tokens, soft_tokens
-        from aether_lite.streaming.wav_io import SpeechWriter
+        from aether_lite.streaming.pipes import SpeechWriter, packed_tokens, soft_tokens
 
         certainty = 1 - 2 * checked_number("ber", error_rate or 0.0, *ERROR_RATE_RANGE)
         decoder = Decoder(self.codec, self.rate, mute=mute)
@@ -195,7 +192,7 @@ class Filter:
         """Symbols or packed bits in, what is received of them out."""
         from aether_lite.payload import Bits, Symbols
         from aether_lite.streaming.channel import StreamChannel
-        from aether_lite.streaming.payload_io import (
+        from aether_lite.streaming.pipes import (
             packed_bytes,
             packed_tokens,
             received_bytes,

@@ -7,8 +7,7 @@ from aether_lite.codec.backend import CompiledBackend, fastest_backend
 from aether_lite.codec.codec import ALIASES_GO, Codec, load, load_hash
 from aether_lite.codec.growth import grown
 from aether_lite.codec.loading import codec_path, is_hash_codec, load_codec, save_codec, start_hash_codec
-from aether_lite.codec.model import Backend, SpiCodec, Transmission
-from aether_lite.codec.presets import PRESETS, CodecConfig, preset
+from aether_lite.codec.model import PRESETS, Backend, CodecConfig, SpiCodec, Transmission, preset
 
 __all__ = [
     "PRESETS",

@@ -1,8 +1,13 @@
-"""Speech codec around a channel: speech in, symbols or bits out; what was received in, speech out."""
+"""Speech codec around a channel: speech in, symbols or bits out; what was received in, speech out.
+
+Algorithmic latency is the sum of its parts: the newest input sample that an output sample depends on, minus that output
+sample's own position, at its greatest over the output. Time to send the symbols and to compute comes on top.
+"""
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +20,6 @@ from torch.nn.functional import pad
 
 from aether_lite.channels import clean
 from aether_lite.codec.backend import fastest_backend
-from aether_lite.codec.latency import Latency, latency
 from aether_lite.codec.loading import DEFAULT_CODEC, DEFAULT_HASH_CODEC, codec_path, load_codec
 from aether_lite.codec.model import BLOCK_TOKENS, Backend, SpiCodec
 from aether_lite.errors import AetherError
@@ -23,13 +27,45 @@ from aether_lite.features import extract_features
 from aether_lite.features.analysis import int16_scale
 from aether_lite.features.conditioning import condition as conditioned
 from aether_lite.features.layout import FRAME, INT16_SCALE, NUM_FREE, SAMPLE_RATE
+from aether_lite.features.pitch import ROW_LOOKAHEAD_SAMPLES
 from aether_lite.payload import Bits, Received, ReceivedBits, Symbols
 from aether_lite.spi import State
-from aether_lite.vocoder import FrameVocoder, load_vocoder, synthesize
+from aether_lite.vocoder import DELAY_SAMPLES, FrameVocoder, load_vocoder, synthesize
 
 if TYPE_CHECKING:
     from aether_lite.codec.refinement import Refinement
     from aether_lite.losses.asr import Listener
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Latency of the chain by part [samples at 16 kHz].
+
+    Attributes:
+        features: newest sample of a feature row beyond the row's centre (window and pitch tracker).
+        token: the first row of a token waits for its last, and for the token behind where the decoder looks ahead.
+        vocoder: from the oldest sample that a row completes to the row's centre.
+    """
+
+    features: int
+    token: int
+    vocoder: int
+
+    @property
+    def samples(self) -> int:
+        """All parts together [samples]."""
+        return self.features + self.token + self.vocoder
+
+    @property
+    def milliseconds(self) -> float:
+        """All parts together [ms]."""
+        return 1000 * self.samples / SAMPLE_RATE
+
+
+def latency(token_frames: int, lookahead: int = 0) -> Latency:
+    """Latency of a codec whose tokens cover ``token_frames`` frames and whose decoder waits for ``lookahead`` more."""
+    return Latency(ROW_LOOKAHEAD_SAMPLES, ((1 + lookahead) * token_frames - 1) * FRAME, DELAY_SAMPLES)
+
 
 ALIASES_GO = "0.3"  # release without the old names
 

@@ -14,10 +14,9 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from aether_lite.codec.model import SpiCodec
-from aether_lite.codec.presets import CodecConfig
+from aether_lite.codec.model import CodecConfig, SpiCodec
 from aether_lite.errors import AetherError
-from aether_lite.spi.layers import Lookahead, TokenBlock
+from aether_lite.spi.pyramid import Lookahead, TokenBlock
 
 GROWING = ("encoder_blocks", "decoder_blocks", "expansion", "lookahead")
 """Sizes of a configuration that may become larger."""

@@ -18,8 +18,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from aether_lite import zoo
-from aether_lite.codec.model import SpiCodec
-from aether_lite.codec.presets import HASH, CodecConfig
+from aether_lite.codec.model import HASH, CodecConfig, SpiCodec
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
 from aether_lite.payload import Bits

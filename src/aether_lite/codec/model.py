@@ -4,7 +4,7 @@
     features <- speech image <- SPI decoder <- mapping <- bottleneck <- Received or ReceivedBits <--'
 
 Codecs of symbols and of bits differ in the bottleneck alone (:mod:`aether_lite.jscc.bottleneck`,
-:mod:`aether_lite.hash.bottleneck`). ``forward`` is training (both directions through a given channel); ``encode`` and
+:mod:`aether_lite.hash`). ``forward`` is training (both directions through a given channel); ``encode`` and
 ``decode`` are the wire, and nothing passes between them but a payload through a channel. What these two spend their
 time on, the networks between features and latents, may be computed by another :class:`Backend`.
 """
@@ -13,22 +13,81 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from aether_lite.codec.presets import CodecConfig
 from aether_lite.errors import AetherError
-from aether_lite.hash.bottleneck import BitBottleneck
-from aether_lite.jscc.bottleneck import SymbolBottleneck
-from aether_lite.jscc.linear import LinearPath
-from aether_lite.jscc.mapping import MappingDecoder, MappingEncoder
-from aether_lite.jscc.power import TARGET_SNRS_DB, LatentPower, first_pairs
+from aether_lite.hash import BitBottleneck
+from aether_lite.jscc.bottleneck import POWERS, TARGET_SNRS_DB, LatentPower, SymbolBottleneck, first_pairs
+from aether_lite.jscc.mapping import LinearPath, MappingDecoder, MappingEncoder
 from aether_lite.payload import Arrived, Bits, Received, ReceivedBits, Symbols, elements_per_token
 from aether_lite.spi import SemanticHead, Semantics, SpeechImage, SpiDecoder, SpiEncoder, State
-from aether_lite.spi.layers import Lookahead
+from aether_lite.spi.pyramid import Lookahead
+
+HASH = "sign"  # the bits of a hash codec are signs of its latents
+
+
+@dataclass(frozen=True)
+class CodecConfig:
+    """Everything that fixes the shape of a codec's weights.
+
+    Attributes:
+        width: token width.
+        channels: feature maps of the convolutional pyramid: stem and three levels.
+        encoder_blocks, decoder_blocks: sequence blocks over tokens.
+        token_frames: frames of 10 ms per token.
+        expansion: gated units of a sequence block over the width.
+        lookahead: tokens that the decoder waits for before it gives a token's features, 0 or 1.
+        hash: :data:`HASH` for a codec of bits; empty for one of symbols.
+        linear: whether a linear path lies beside the networks, see :class:`~aether_lite.jscc.mapping.LinearPath`.
+        power: power constraint of symbols, token or session, see :mod:`aether_lite.jscc.bottleneck`.
+
+    Raises:
+        ValueError: a value that no codec has.
+    """
+
+    width: int
+    channels: tuple[int, int, int, int]
+    encoder_blocks: int
+    decoder_blocks: int
+    token_frames: int = 8
+    lookahead: int = 0
+    expansion: int = 2
+    hash: str = ""
+    linear: bool = False
+    power: str = "token"
+
+    def __post_init__(self) -> None:
+        for name, known in (("lookahead", (0, 1)), ("hash", ("", HASH)), ("power", POWERS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}, not {getattr(self, name)!r}")
+        if self.expansion < 1:
+            raise ValueError(f"expansion must be at least 1, not {self.expansion}")
+
+
+LONG = CodecConfig(
+    width=144, channels=(8, 16, 32, 72), encoder_blocks=2, decoder_blocks=3, lookahead=1, linear=True, power="session"
+)
+SMALL = replace(LONG, token_frames=4)
+
+PRESETS: dict[str, CodecConfig] = {
+    "tiny": replace(LONG, width=32, channels=(4, 8, 16, 24), encoder_blocks=1, decoder_blocks=1, lookahead=0),
+    "small": SMALL,
+    "long": LONG,
+    "lowdelay": replace(LONG, width=128, token_frames=2, lookahead=0),
+    "base": replace(SMALL, encoder_blocks=3, decoder_blocks=5, expansion=4),
+}
+
+
+def preset(name: str) -> CodecConfig:
+    """The named preset; an unknown name is a stated error."""
+    if name not in PRESETS:
+        raise AetherError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
+    return PRESETS[name]
+
 
 BESIDE_LINEAR = 0.1  # initial weights of the networks' last layers where a linear path lies beside them
 BLOCK_TOKENS = 250  # decoded at a time, 10 or 20 s: bounds the memory of long speech

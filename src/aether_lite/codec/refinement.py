@@ -27,11 +27,11 @@ import torch
 from torch import Tensor
 
 from aether_lite.channels import awgn
-from aether_lite.channels.randomness import seeded
+from aether_lite.channels.channel import seeded
 from aether_lite.codec.model import SpiCodec
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME, NUM_FREE
-from aether_lite.hash.bottleneck import on_sphere, signs
+from aether_lite.hash import on_sphere, signs
 from aether_lite.losses.asr import Listener
 from aether_lite.losses.asr.recogniser import FRAMES_PER_STATE
 from aether_lite.losses.asr.spectra import Spectra

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from aether_lite import __version__
 from aether_lite.codec import SpiCodec
-from aether_lite.codec.latency import latency
+from aether_lite.codec.codec import latency
 from aether_lite.codec.loading import DEFAULT_CODEC, codec_path, load_codec
 from aether_lite.errors import AetherError
 from aether_lite.export.graph import OPSET, quantise, to_onnx

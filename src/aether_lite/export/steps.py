@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from aether_lite.codec import SpiCodec
 from aether_lite.features.layout import FRAME, NUM_FREE
 from aether_lite.jscc import RATES, SymbolBottleneck
-from aether_lite.jscc.bottleneck import paired
-from aether_lite.jscc.power import scaled
+from aether_lite.jscc.bottleneck import paired, scaled
 from aether_lite.payload import ChannelState, Received, elements_per_token
 from aether_lite.vocoder import FARGAN, SubframeState, deemphasize, periods_from_features
 from aether_lite.vocoder.fargan import SUBFRAME, SUBFRAMES, NormedWeights, gather_indices

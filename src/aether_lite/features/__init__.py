@@ -1,7 +1,7 @@
 """FARGAN's features: 36 numbers for each 10 ms of speech, from samples and from files."""
 
 from aether_lite.features.analysis import StreamingExtractor, extract_features, frame_correlations
-from aether_lite.features.bark import bands_from_cepstrum, cepstrum_from_bands
+from aether_lite.features.bark import bands_from_cepstrum, cepstrum_from_bands, lpc_from_cepstrum
 from aether_lite.features.conditioning import Conditioner, condition
 from aether_lite.features.files import (
     PcmKind,
@@ -26,7 +26,6 @@ from aether_lite.features.layout import (
     pitch_from_f0,
     pitch_from_period,
 )
-from aether_lite.features.lpc import lpc_from_cepstrum
 from aether_lite.features.pitch import ROW_LOOKAHEAD_SAMPLES, TRACKER_LOOKAHEAD_FRAMES
 from aether_lite.features.yin import yin
 

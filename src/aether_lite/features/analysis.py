@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aether_lite.errors import AetherError
-from aether_lite.features import correlation, layout, pitch
-from aether_lite.features.bark import cepstra_of_windows
+from aether_lite.features import layout, pitch
+from aether_lite.features.bark import cepstra_of_windows, lpc_from_cepstrum
 from aether_lite.features.layout import FRAME, NUM_ALL, Array, Float32, Float64, Int64
-from aether_lite.features.lpc import lpc_from_cepstrum
 
 BLOCK_FRAMES = 100  # 1 s: bounds the memory of a long clip; its arrays fit the cache
 
@@ -50,7 +49,7 @@ class FrameAnalyser:
         self._last_sample = 0.0
         self._emphasised = np.zeros((1, FRAME))
         self._residual = np.zeros((1, FRAME))
-        self._lowpassed = np.zeros((correlation.HISTORY_ROWS, FRAME))
+        self._lowpassed = np.zeros((pitch.HISTORY_ROWS, FRAME))
 
     def state(self) -> dict[str, Array]:
         """All that later rows depend on, as arrays by name."""
@@ -76,7 +75,7 @@ class FrameAnalyser:
 
         Returns:
             ``[F, 36]`` rows, columns 18 and 19 still zero, and ``[F, 480]`` pieces of low-passed residual:
-            the two rows before each frame, then its own (see :func:`correlation.frame_correlation`).
+            the two rows before each frame, then its own (see :func:`pitch.frame_correlation`).
         """
         delayed = np.concatenate([[self._last_sample], samples[:-1]])
         emphasised = (samples - layout.PREEMPHASIS * delayed).reshape(-1, FRAME)
@@ -85,23 +84,23 @@ class FrameAnalyser:
         rows = np.zeros((len(windows), NUM_ALL))
         rows[:, layout.CEPSTRA] = cepstra = cepstra_of_windows(windows)
         rows[:, layout.LPC] = coefficients = lpc_from_cepstrum(cepstra)
-        errors = np.concatenate([self._residual, correlation.residual(windows, coefficients)])
-        lowpassed = np.concatenate([self._lowpassed, correlation.lowpass(errors[:-1], errors[1:])])
+        errors = np.concatenate([self._residual, pitch.residual(windows, coefficients)])
+        lowpassed = np.concatenate([self._lowpassed, pitch.lowpass(errors[:-1], errors[1:])])
         self._last_sample = float(samples[-1])
         self._emphasised, self._residual = emphasised[-1:].copy(), errors[-1:].copy()
-        self._lowpassed = lowpassed[-correlation.HISTORY_ROWS :].copy()
+        self._lowpassed = lowpassed[-pitch.HISTORY_ROWS :].copy()
         return rows, np.concatenate([lowpassed[:-2], lowpassed[1:-1], lowpassed[2:]], axis=1)
 
 
 STATE_SHAPES: dict[str, tuple[int | None, ...]] = {
     "waiting": (None,),
     "held_rows": (None, NUM_ALL),
-    "held_pieces": (None, (correlation.HISTORY_ROWS + 1) * FRAME),
+    "held_pieces": (None, (pitch.HISTORY_ROWS + 1) * FRAME),
     "held_scores": (None, pitch.NUM_LAGS),
     "frames.last_sample": (),
     "frames.emphasised": (1, FRAME),
     "frames.residual": (1, FRAME),
-    "frames.lowpassed": (correlation.HISTORY_ROWS, FRAME),
+    "frames.lowpassed": (pitch.HISTORY_ROWS, FRAME),
     "tracker.total": (None,),
     "tracker.best": (),
     "tracker.origins": (None, len(pitch.STATE_PERIODS)),
@@ -132,7 +131,7 @@ class StreamingExtractor:
         self._tracker = pitch.PitchTracker()
         self._contour = pitch.VoicedContour()
         self._held_rows: Float64 = np.zeros((0, NUM_ALL))
-        self._held_pieces: Float64 = np.zeros((0, (correlation.HISTORY_ROWS + 1) * FRAME))
+        self._held_pieces: Float64 = np.zeros((0, (pitch.HISTORY_ROWS + 1) * FRAME))
         self._held_scores: Float64 = np.zeros((0, pitch.NUM_LAGS))
 
     def state(self) -> dict[str, Array]:
@@ -201,10 +200,10 @@ class StreamingExtractor:
         period = pitch.refine_period(self._held_scores[:count], states)
         # Rounded to float32 first: the lag must follow from the pitch that is written.
         tracked = _float32(layout.pitch_from_period(period).clip(layout.PITCH_MIN, layout.PITCH_MAX))
-        correlations = correlation.frame_correlation(pieces, tracked)
+        correlations = pitch.frame_correlation(pieces, tracked)
         value = _float32(self._contour.limit(tracked, correlations > layout.VOICED_ABOVE))
         moved = value != tracked
-        correlations[moved] = correlation.frame_correlation(pieces[moved], value[moved])
+        correlations[moved] = pitch.frame_correlation(pieces[moved], value[moved])
         rows[:, layout.PITCH], rows[:, layout.VOICING] = value, correlations
         self._held_rows = self._held_rows[count:].copy()
         self._held_pieces = self._held_pieces[count:].copy()
@@ -221,8 +220,7 @@ def extract_features(samples: ArrayLike) -> Float32:
     """Feature rows of a clip.
 
     Args:
-        samples: ``[N]`` mono at 16 kHz: int16, or floating point with full scale 1 (multiplied by 32768, not
-            rounded).
+        samples: ``[N]`` mono at 16 kHz: int16, or floating point with full scale 1 (multiplied by 32768, not rounded).
 
     Returns:
         ``[floor(N / 160), 36] float32`` rows as in :mod:`aether_lite.features.layout`. Row t is centred on
@@ -262,5 +260,5 @@ def frame_correlations(samples: ArrayLike, pitch_track: ArrayLike) -> Float32:
     for start in range(0, frames, BLOCK_FRAMES):
         end = min(start + BLOCK_FRAMES, frames)
         _, pieces = analyser.analyse(given[start * FRAME : end * FRAME])
-        values.append(correlation.frame_correlation(pieces, track[start:end]))
+        values.append(pitch.frame_correlation(pieces, track[start:end]))
     return np.concatenate(values).astype(np.float32)

@@ -1,8 +1,8 @@
-"""Fundamental frequency: a smooth track defined on every frame, voiced or not.
+"""Fundamental frequency, a smooth track defined on every frame, and the frame correlation (how voiced a frame is).
 
-The tracker works on the low-passed prediction residual (:mod:`aether_lite.features.correlation`), on the
-160 samples of the frame against the 160 samples one lag earlier. With energies E0 and E_lag and the
-difference function ``d(lag) = sum (a[n] - a[n - lag])^2``, its score is YIN's difference by energy::
+The tracker works on the low-passed prediction residual, on the 160 samples of the frame against the 160 samples one lag
+earlier. With energies E0 and E_lag and the difference function ``d(lag) = sum (a[n] - a[n - lag])^2``, its score is
+YIN's difference by energy::
 
     score(lag) = 1 - d / (1 + E0 + E_lag) ~ 2 <a, b> / (1 + E0 + E_lag)
 
@@ -13,12 +13,19 @@ well as the period; times ``1 +`` :data:`OCTAVE_BIAS` for each octave above 62.5
 :data:`STEP_COST` per octave it moves between frames, at most :data:`JUMP_COST`. Frame t is decided
 :data:`TRACKER_LOOKAHEAD_FRAMES` frames later and refined between samples by a parabola.
 
-The constants were chosen on 41 clips of speech against a probabilistic YIN: with a look-ahead of 0, 1, 2
-frames 1.3, 1.0, 0.9 % of its voiced frames are an octave off, and 0.5, 0.3, 0.2 % of its voiced steps jump
-(means over clips).
+The constants were chosen on 41 clips of speech against a probabilistic YIN: with a look-ahead of 0, 1, 2 frames 1.3,
+1.0, 0.9 % of its voiced frames are an octave off, and 0.5, 0.3, 0.2 % of its voiced steps jump (means over clips).
 
 Without periodicity the path is arbitrary and may run to an end of the range. On unvoiced frames the pitch is
 therefore limited to :data:`UNVOICED_REACH` around the recent voiced pitch (:class:`VoicedContour`).
+
+For frame t the residual ``e = A(z) y`` covers the 160 pre-emphasised samples ``[160 t - 80, 160 t + 80)``,
+each frame with its own A(z), the signal itself as the filter's memory. A low-pass of about 1.2 kHz follows::
+
+    H(z) = (1 - 0.84946 z^-1 + z^-2) / (1 - 1.54220 z^-1 + 0.70781 z^-2)
+
+It runs here as an FIR of its first :data:`LOWPASS_TAPS` samples (poles at radius 0.841: the rest is below
+1e-9), so that a frame depends on a bounded past and gives the same bits streamed or not.
 """
 
 from __future__ import annotations
@@ -28,7 +35,73 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from aether_lite.features.layout import FRAME, LAG_MAX, LAG_MIN, Array, Float64, Int64
+from aether_lite.features.layout import FRAME, LAG_MAX, LAG_MIN, LPC_ORDER, Array, Float64, Int64, analysis_lag
+
+LOWPASS_B = (1.0, -0.84946, 1.0)
+LOWPASS_A = (1.0, -1.54220, 0.70781)
+LOWPASS_TAPS = 129
+HISTORY_ROWS = 2  # rows of 160 that hold a lag of up to 256
+_PIECE = FRAME + LOWPASS_TAPS - 1  # 288 samples, also the FFT length of the overlap-save product
+
+
+def _lowpass_spectrum() -> Float64:
+    response = np.zeros(LOWPASS_TAPS)
+    for n in range(LOWPASS_TAPS):
+        response[n] = LOWPASS_B[n] if n < 3 else 0.0
+        response[n] -= sum(LOWPASS_A[k] * response[n - k] for k in (1, 2) if n >= k)
+    return np.asarray(np.fft.rfft(response, _PIECE))
+
+
+_LOWPASS_SPECTRUM = _lowpass_spectrum()
+
+
+def residual(windows: Float64, lpc: Float64) -> Float64:
+    """Prediction residual of the central 160 samples.
+
+    Args:
+        windows: ``[F, 320]`` pre-emphasised samples ``[160 (t-1), 160 (t+1))``.
+        lpc: ``[F, 16]`` coefficients of each frame.
+
+    Returns:
+        ``[F, 160]`` residual at ``[160 t - 80, 160 t + 80)``.
+    """
+    start = FRAME // 2
+    error = windows[:, start : start + FRAME].copy()
+    for k in range(1, LPC_ORDER + 1):
+        error += lpc[:, k - 1, None] * windows[:, start - k : start - k + FRAME]
+    return error
+
+
+def lowpass(previous: Float64, rows: Float64) -> Float64:
+    """Low-passed residual ``[F, 160]`` of ``rows [F, 160]``; ``previous [F, 160]`` is the row before each."""
+    pieces = np.concatenate([previous[:, FRAME - (LOWPASS_TAPS - 1) :], rows], axis=1)
+    spectrum = np.fft.rfft(pieces, axis=-1) * _LOWPASS_SPECTRUM
+    return np.asarray(np.fft.irfft(spectrum, _PIECE, axis=-1)[:, LOWPASS_TAPS - 1 :])
+
+
+def frame_correlation(pieces: Float64, pitch: Float64) -> Float64:
+    """Column 19 of the features.
+
+    Args:
+        pieces: ``[F, 480]`` low-passed residual: the two rows before each frame, then its own.
+        pitch: ``[F]`` pitch feature [octaves]; the lag is its integer period, ``floor(0.5 + 256 / 2^(pitch + 1.5))``.
+
+    Returns:
+        ``[F]`` ``ln(1 + e^{5r}) / ln(1 + e^5) - 0.5`` of the normalised correlation r with one lag earlier.
+    """
+    lag: Int64 = analysis_lag(pitch)
+    history = HISTORY_ROWS * FRAME
+    current = pieces[:, history:]
+    index = np.arange(history, history + FRAME) - lag[:, None]
+    earlier = np.take_along_axis(pieces, index, axis=1)
+    product = np.sum(current * earlier, axis=-1)
+    energy = np.sum(current * current, axis=-1) * np.sum(earlier * earlier, axis=-1)
+    r = product / np.sqrt(1.0 + energy)
+    return np.asarray(np.log1p(np.exp(5.0 * r)) / np.log1p(np.exp(5.0)) - 0.5)
+
+
+assert LAG_MAX <= HISTORY_ROWS * FRAME
+
 
 TRACKER_LOOKAHEAD_FRAMES = 1  # frames of 10 ms
 ROW_LOOKAHEAD_SAMPLES = FRAME + FRAME * TRACKER_LOOKAHEAD_FRAMES  # newest sample row t needs, minus 160 t

@@ -1,7 +1,6 @@
 """Hard YIN: one F0 estimate for each frame on its own, as used for labels and for measuring.
 
-A. de Cheveigne and H. Kawahara, "YIN, a fundamental frequency estimator for speech and music",
-JASA 111 (4), 2002.
+A. de Cheveigne and H. Kawahara, "YIN, a fundamental frequency estimator for speech and music", JASA 111 (4), 2002.
 """
 
 from __future__ import annotations

@@ -10,18 +10,163 @@ Gaussian prior of variance v (in units of Es), in units of sqrt(v)::
     E[x | r] / sqrt(v) = r sqrt(v) / (v rho + (1 - rho) / 2)
 
 Unknown entries are replaced by constants of the link (h = 1, N0 = 0.1) and flagged as unknown.
+
+The nominal symbol energy is Es = 1. Latent symbols are ordered; a rate sends the first n of a token, scaled in one of
+two ways.
+
+``token``, per-token power: the mean energy of every token that is sent is exactly 1::
+
+    x_j = z_j * sqrt(n / sum_{i < n} |z_i|^2),   j = 0 .. n - 1
+
+``session``, long-term average power: the mean energy over speech is 1. The scale is a constant of the rate, from mean
+squares of the latents that were measured on speech and are part of the checkpoint; a token with little to say costs
+less::
+
+    x_j = z_j * sqrt(n / sum_{i < n} E|z_i|^2)
+
+Either scale is one positive number, so a prefix of a faster stream differs from the slower stream in that number
+alone. It is never taken over a clip or a batch. An encoder with a target SNR has other latents, so the mean squares are
+measured for a grid of target SNRs too: the mean energy is 1 for every link by itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from aether_lite.errors import AetherError
 from aether_lite.jscc.mapping import RATES, Estimates
-from aether_lite.jscc.power import ENERGY_FLOOR, first_pairs, scaled
 from aether_lite.payload import Received, Symbols, widest_token
+
+POWERS = ("token", "session")
+"""Power constraints a codec may have."""
+ENERGY_FLOOR = 1e-9  # keeps the gradient finite for an all-zero token
+TARGET_SNRS_DB = tuple(range(-10, 31, 4))
+"""Target SNRs [dB] for which mean squares are measured; between them their logarithms are interpolated."""
+_TARGET_STEP_DB = 4.0
+_FOLLOW = 0.98  # decay of the running mean squares while training
+
+
+class LatentPower(nn.Module):
+    """Mean squares of the real latents over speech: constants of the checkpoint.
+
+    Buffer ``values [2 n_max]`` is of the blind encoder, ``told [11, 2 n_max]`` of one with each of
+    :data:`TARGET_SNRS_DB`; NaN until they are measured. While training ``values`` follow the batches, items with a
+    target among them; at the end both are measured.
+
+    Args:
+        latents: real latents per token, 2 n_max.
+
+    Attributes:
+        total: sum of a tensor over the processes that train together, without gradient.
+    """
+
+    values: Tensor
+    told: Tensor
+    grid_db: Tensor
+
+    def __init__(self, latents: int) -> None:
+        super().__init__()
+        self.total: Callable[[Tensor], Tensor] = _alone
+        self.register_buffer("values", torch.ones(latents))
+        self.register_buffer("told", torch.full((len(TARGET_SNRS_DB), latents), torch.nan))
+        self.register_buffer("grid_db", torch.tensor(TARGET_SNRS_DB, dtype=torch.float32), persistent=False)
+
+    @torch.no_grad()
+    def set(self, values: Tensor, told: Sequence[Tensor] = ()) -> None:
+        """Take measured mean squares ``[2 n_max]`` of the blind encoder, and for each of :data:`TARGET_SNRS_DB`."""
+        self.values.copy_(values.clamp_min(ENERGY_FLOOR))
+        if told:
+            self.told.copy_(torch.stack(list(told)).clamp_min(ENERGY_FLOOR))
+
+    def check_targets(self) -> None:
+        """Refuse constants that :meth:`at` cannot interpolate.
+
+        Raises:
+            AetherError: they were never measured for target SNRs.
+        """
+        if bool(torch.isnan(self.told).any()):
+            raise AetherError(
+                "this codec's power was never measured for target SNRs: encode without a target SNR, or measure it by "
+                "training/calibrate_power.py"
+            )
+
+    def at(self, target_snr_db: Tensor) -> Tensor:
+        """Mean squares ``[..., 2 n_max]`` of an encoder with ``target_snr_db [...]`` [dB]; NaN: blind."""
+        known = torch.isfinite(target_snr_db)
+        place = torch.nan_to_num(target_snr_db.clamp(TARGET_SNRS_DB[0], TARGET_SNRS_DB[-1]))
+        shares = (1 - (place[..., None] - self.grid_db).abs() / _TARGET_STEP_DB).clamp_min(0)
+        return torch.where(known[..., None], torch.exp(shares @ torch.log(self.told)), self.values)
+
+    def followed(self, latents: Tensor) -> Tensor:
+        """Move towards the mean squares of a training batch ``[B, K, 2 n_max]`` over all processes.
+
+        Returns:
+            The new constants ``[2 n_max]``, with the gradient of the batch's mean squares: what scales by them pays for
+            power. The value does not depend on the batch beyond the step taken.
+        """
+        seen: Tensor = _MeanOverProcesses.apply(latents.square().mean((0, 1)), self.total)  # type: ignore[no-untyped-call]
+        self.set(self.values.lerp(seen.detach().to(self.values), 1 - _FOLLOW))
+        return self.values + (seen - seen.detach())
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Earlier checkpoints have no ``told``: it stays as it is."""
+        super()._load_from_state_dict({f"{prefix}told": self.told, **state_dict}, prefix, *rest)
+
+
+def first_pairs(power: Tensor, n: int) -> Tensor:
+    """Mean squares ``[n, 2]`` of the two parts of the first n latent symbols, of those of all ``[2 n_max]``."""
+    return power[: 2 * n].reshape(n, 2)
+
+
+def scaled(latent: Tensor, used: Tensor, power: Tensor | None) -> Tensor:
+    """Symbols that are sent: the used prefix of every token at mean energy 1, and zero beyond.
+
+    Args:
+        latent: ``[B, K, n] complex``.
+        used: ``[B, 1, n] bool``, the prefix that is sent.
+        power: mean squares of the real latents ``[2 n_max]``, for a mean of 1 over speech; None for 1 in every token.
+    """
+    kept = torch.where(used, latent, torch.zeros((), dtype=latent.dtype, device=latent.device))
+    if power is None:
+        energy = (kept.real.square() + kept.imag.square()).sum(-1, keepdim=True)
+    else:
+        energy = (first_pairs(power, latent.shape[-1]).sum(-1) * used).sum(-1, keepdim=True)
+    count = used.sum(-1, keepdim=True).to(energy.dtype)
+    return kept * torch.sqrt(count / (energy + ENERGY_FLOOR))
+
+
+def papr_db(values: Tensor) -> float:
+    """Peak-to-average power ratio of complex symbols of any shape [dB]."""
+    power = values.real.square() + values.imag.square()
+    return float(10 * torch.log10(power.max() / power.mean()))
+
+
+class _MeanOverProcesses(torch.autograd.Function):
+    """Mean of a tensor over processes, of equal shares; its gradient is the mean of theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, total: Callable[[Tensor], Tensor]) -> Tensor:
+        ctx.total = total
+        return _mean(value, total)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return _mean(gradients[0], ctx.total), None
+
+
+def _mean(value: Tensor, total: Callable[[Tensor], Tensor]) -> Tensor:
+    joined = total(torch.cat((value, value.new_ones(1))))
+    return joined[:-1] / joined[-1]
+
+
+def _alone(value: Tensor) -> Tensor:
+    return value
+
 
 UNKNOWN_NOISE_VARIANCE = 0.1  # N0 of a receiver without CSI: 10 dB
 

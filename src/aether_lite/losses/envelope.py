@@ -14,7 +14,7 @@ import math
 import torch
 from torch import Tensor
 
-from aether_lite.features.tensors import log_bands
+from aether_lite.features.bark import log_bands
 
 BANDS = 15  # the Bark bands below 4.8 kHz
 SEGMENT = 38  # frames of 10 ms; ESTOI has 384 ms

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from aether_lite.features.bark import voiced_frames
 from aether_lite.features.layout import NUM_FREE, PITCH
-from aether_lite.features.tensors import voiced_frames
 from aether_lite.losses.reduction import Reduce, alone, joined_mean
 
 FEWEST_VOICED = 10  # frames (100 ms) an item needs to have a contour

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from aether_lite.features.tensors import log_bands
+from aether_lite.features.bark import log_bands
 
 LEVEL_SLOPE = 0.4  # s: a cell 25 dB below the loudest of its clip counts a tenth
 

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from aether_lite.features.bark import voiced_frames
 from aether_lite.features.layout import PITCH, VOICING
-from aether_lite.features.tensors import voiced_frames
 from aether_lite.spi import Semantics
 
 

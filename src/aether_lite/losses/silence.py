@@ -18,9 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aether_lite.features.bark import BAND_BINS, FALLING, NUM_BINS, RISING, WINDOW_LENGTH
+from aether_lite.features.bark import BAND_BINS, FALLING, NUM_BINS, RISING, WINDOW_LENGTH, log_bands
 from aether_lite.features.layout import INT16_SCALE, NUM_BANDS, PREEMPHASIS, Float64
-from aether_lite.features.tensors import log_bands
 from aether_lite.losses.reduction import Reduce, alone, joined_mean
 
 SILENT_BELOW = -60.0  # dBFS

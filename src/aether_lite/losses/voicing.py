@@ -9,8 +9,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
+from aether_lite.features.bark import voiced_frames
 from aether_lite.features.layout import VOICED_ABOVE, VOICING
-from aether_lite.features.tensors import voiced_frames
 
 VOICING_SLOPE = 10.0  # log-odds per unit of correlation, for decoded correlation taken as a decision
 

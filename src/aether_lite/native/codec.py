@@ -79,7 +79,7 @@ def add(x, y):  # type: ignore[no-untyped-def]
 
 @compiled
 def causal_convolution(w, layer, channels, x, state, kernel_rows, kernel_frames, row_stride, frame_stride):  # type: ignore[no-untyped-def]
-    """:class:`aether_lite.spi.layers.CausalConv2d`; a new image.
+    """:class:`aether_lite.spi.pyramid.CausalConv2d`; a new image.
 
     Args:
         channels: of the result.
@@ -116,7 +116,7 @@ def causal_convolution(w, layer, channels, x, state, kernel_rows, kernel_frames,
 
 @compiled
 def residual(w, layer, x, state):  # type: ignore[no-untyped-def]
-    """:class:`aether_lite.spi.layers.ResidualConv` in place; of two layers."""
+    """:class:`aether_lite.spi.pyramid.ResidualConv` in place; of two layers."""
     called()
     channels, size, step = x.shape[2], SIZE.kernel, SIZE.keeping
     inner = x.copy()
@@ -190,7 +190,7 @@ def modulated(w, layer, tokens, conditions):  # type: ignore[no-untyped-def]
 
 @compiled
 def advance_block(w, layer, tokens, state):  # type: ignore[no-untyped-def]
-    """:class:`aether_lite.spi.layers.TokenBlock` in place, of four layers; ``state [width]`` is the GRU's."""
+    """:class:`aether_lite.spi.pyramid.TokenBlock` in place, of four layers; ``state [width]`` is the GRU's."""
     called()
     width = tokens.shape[1]
     new = dense(w, layer, 3 * width, normalised(tokens))[0]

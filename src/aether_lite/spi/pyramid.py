@@ -5,18 +5,221 @@
 
 Each level halves or doubles time and Bark resolution; for shorter tokens the last levels keep the time resolution. The
 blocks are a causal sequence model over tokens. Nothing looks past the end of its token.
+
+Every stateful layer is called as ``y, new_state = layer(x, state)``; its state is one tensor. Feeding a signal in
+pieces with the state carried over gives the same result as feeding it at once.
+
+``torch.nn.GRU`` trains slowly on a CPU: its backward pass makes two small products a step and adds each to the gradient
+of the weights. In :class:`Gru` that gradient is one product over all steps, and what depends on no later step is done
+for all steps at once. With r, z, n the gates and the candidate, g = W_hn h + b_hn its recurrent part, and d the
+gradient of h_t::
+
+    h_t  = (1 - z) n + z h_{t-1},   n = tanh(W_in x + b_in + r g)
+    d_n  = d (1 - z) (1 - n^2)      before the tanh
+    d_g  = d_n r
+    d_r  = d_n g r (1 - r)          before the sigmoid
+    d_z  = d (h_{t-1} - n) z (1 - z)
+    d_{t-1} = d z + (d_r, d_z, d_g) W_h
+
+Per step only the last line and the products of d with known factors remain.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from aether_lite.spi.image import NUM_ROWS, patches
-from aether_lite.spi.layers import CausalConv2d, ResidualConv, State, TokenBlock
+
+
+class Gru(nn.GRU):
+    """One layer of ``torch.nn.GRU`` over ``[B, K, width]``, batch first: the same weights, names and results.
+
+    With gradients on a CPU it runs as the module says, otherwise (and under autocast) as the parent does.
+
+    Args:
+        width: of inputs and outputs.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, width, batch_first=True)
+
+    def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        """``x [B, K, width]`` -> same shape, and the state after it ``[1, B, width]``; ``state`` None is zeros."""
+        if not torch.is_grad_enabled() or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+            made: tuple[Tensor, Tensor] = super().forward(x, state)
+            return made
+        first = x.new_zeros(x.shape[0], self.hidden_size) if state is None else state[0]
+        weights = (self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0)
+        outputs: Tensor = _Recurrence.apply(x.transpose(0, 1), first, *weights)  # type: ignore[no-untyped-call]
+        return outputs.transpose(0, 1), outputs[-1:]
+
+
+class _Recurrence(torch.autograd.Function):
+    """``x [K, B, width]`` and the first state ``[B, width]`` to all states after it ``[K, B, width]``."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, first: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor) -> Tensor:
+        width = first.shape[1]
+        x = x.contiguous()
+        gates = x @ w_ih.T + b_ih  # reset, update, candidate: [K, B, 3 width]
+        recurrent = torch.empty_like(gates)  # W_h h + b_h
+        states = x.new_empty(len(x) + 1, *first.shape)
+        states[0] = first
+        both, candidates = gates[..., : 2 * width], gates[..., 2 * width :]
+        turned = w_hh.T.contiguous()
+        steps = zip(both, candidates, recurrent, states[:-1], states[1:], strict=True)
+        for gate, candidate, said, before, after in steps:
+            torch.addmm(b_hh, before, turned, out=said)
+            gate.add_(said[:, : 2 * width]).sigmoid_()
+            candidate.addcmul_(gate[:, :width], said[:, 2 * width :]).tanh_()
+            torch.lerp(candidate, before, gate[:, width:], out=after)
+        ctx.save_for_backward(x, states, gates, recurrent[..., 2 * width :], w_ih, w_hh)
+        return states[1:].clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
+        x, states, gates, said, w_ih, w_hh = ctx.saved_tensors
+        reset, update, candidate = gates.chunk(3, dim=-1)
+        before = states[:-1]
+        of_candidate = (1 - update) * (1 - candidate.square())
+        factors = torch.stack(
+            (
+                of_candidate * said * reset * (1 - reset),
+                (before - candidate) * update * (1 - update),
+                of_candidate * reset,
+            ),
+            dim=2,
+        )  # what d is multiplied by for the gates and g: [K, B, 3, width]
+        arriving = torch.empty_like(update)  # d of every step
+        inner = torch.empty_like(factors)
+        carried = torch.zeros_like(states[0])
+        for t in range(len(x) - 1, -1, -1):
+            now = torch.add(gradient[t], carried, out=arriving[t])
+            torch.mul(factors[t], now[:, None], out=inner[t])
+            carried = torch.addmm(now * update[t], inner[t].flatten(1), w_hh)
+        outer = torch.cat((inner[:, :, :2].flatten(2), arriving * of_candidate), dim=-1).flatten(0, 1)
+        rows = inner.flatten(2).flatten(0, 1)
+        return (
+            (outer @ w_ih).view_as(x),
+            carried,
+            outer.T @ x.flatten(0, 1),
+            rows.T @ before.flatten(0, 1),
+            outer.sum(0),
+            rows.sum(0),
+        )
+
+
+State = tuple[Tensor, ...]
+"""States of the stateful layers of a network, in the order in which the layers run."""
+
+
+class CausalConv2d(nn.Module):
+    """2-D convolution over (Bark row, frame) that sees no future frame.
+
+    Along time output ``j`` sees input frames up to ``stride_t * (j + 1) - 1``; along Bark rows it is centred and
+    zero-padded. The state is the last ``kernel_t - stride_t`` input frames.
+
+    Args:
+        kernel: ``(rows, frames)``.
+        stride: ``(rows, frames)``; the number of input frames must be a multiple of the frame stride.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: tuple[int, int], stride: tuple[int, int] = (1, 1)
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding=((kernel[0] - 1) // 2, 0))
+        self.in_channels = in_channels
+        self.context = kernel[1] - stride[1]
+
+    def forward(self, x: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        """``x [B, C, rows, T]`` -> ``[B, C', rows', T / stride_t]`` and the new state."""
+        if state is None:  # silence of the normalised image before the clip
+            state = x.new_zeros(x.shape[0], self.in_channels, x.shape[2], self.context)
+        padded = torch.cat((state, x), dim=3)
+        return cast(Tensor, self.conv(padded)), padded[..., padded.shape[3] - self.context :]
+
+
+class ResidualConv(nn.Module):
+    """``x + conv1x1(SiLU(causal 3x3 conv(SiLU(x))))`` at constant resolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = CausalConv2d(channels, channels, (3, 3))
+        self.mix = nn.Conv2d(channels, channels, 1)
+        nn.init.zeros_(self.mix.weight)
+        nn.init.zeros_(cast(Tensor, self.mix.bias))
+
+    def forward(self, x: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        y, new_state = self.conv(F.silu(x), state)
+        return x + self.mix(F.silu(y)), new_state
+
+
+class TokenBlock(nn.Module):
+    """Causal sequence block over tokens: a GRU, then a gated MLP, both residual and pre-normalised.
+
+    The GRU carries what does not change quickly (a voice, a room, a channel) over seconds at constant cost.
+
+    Args:
+        width: of tokens.
+        expansion: gated units of the MLP over the width.
+    """
+
+    def __init__(self, width: int, expansion: int = 2) -> None:
+        super().__init__()
+        hidden = width * expansion
+        self.norm_time = nn.RMSNorm(width)
+        self.gru = Gru(width)
+        self.norm_mlp = nn.RMSNorm(width)
+        self.expand = nn.Linear(width, 2 * hidden)
+        self.contract = nn.Linear(hidden, width)
+
+    def forward(self, x: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        """``x [B, K, width]`` -> same shape, and the GRU state ``[1, B, width]``."""
+        mixed, new_state = self.gru(self.norm_time(x), state)
+        x = x + mixed
+        value, gate = self.expand(self.norm_mlp(x)).chunk(2, dim=-1)
+        return x + self.contract(value * F.silu(gate)), new_state
+
+
+class Lookahead(nn.Module):
+    """Delays tokens by one and adds to each what the token behind it says; starts as a pure delay.
+
+    With it a decoder gives the features of token k once token k + 1 has arrived: noise is averaged over both, and a
+    lost token is interpolated instead of extrapolated. The price is the time of a token.
+
+    Args:
+        width: token width.
+    """
+
+    KEPT = 2  # entries of the decoder's state that belong to this layer
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.next = nn.Linear(width, width, bias=False)
+        nn.init.zeros_(self.next.weight)
+
+    def forward(self, tokens: Tensor, inputs: Tensor, state: State | None) -> tuple[Tensor, Tensor, State]:
+        """Tokens ``[B, K, width]`` and decoder inputs ``[B, K, 3 n_max]`` of the tokens before, and the new state.
+
+        Args:
+            tokens: ``[B, K, width]``, as they arrive.
+            inputs: ``[B, K, 3 n_max]``, which they were made of.
+            state: begins with what waited, ``[B, 1, width]`` and ``[B, 1, 3 n_max]``; None at the beginning: zeros.
+        """
+        if state is None:
+            state = (torch.zeros_like(tokens[:, :1]), torch.zeros_like(inputs[:, :1]))
+        tokens_so_far, inputs_so_far = torch.cat((state[0], tokens), 1), torch.cat((state[1], inputs), 1)
+        delayed = tokens_so_far[:, :-1] + self.next(tokens)
+        return delayed, inputs_so_far[:, :-1], (tokens_so_far[:, -1:], inputs_so_far[:, -1:])
+
 
 PYRAMID_ROWS = (20, 10, 5, 3)  # Bark rows after the stem and after each level
 

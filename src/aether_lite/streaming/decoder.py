@@ -12,9 +12,8 @@ from aether_lite.codec import Backend, Codec
 from aether_lite.errors import AetherError, warn_renamed
 from aether_lite.payload import FRAMES_PER_SECOND, Bits, ChannelState, Received, ReceivedBits, elements_per_token
 from aether_lite.spi import State
-from aether_lite.streaming.muting import judged
 from aether_lite.streaming.snapshot import Snapshot, entry, flattened, present, rebuilt
-from aether_lite.streaming.synthesis import DecodedSpeech, Synthesis, joined
+from aether_lite.streaming.synthesis import DecodedSpeech, Synthesis, joined, judged
 from aether_lite.vocoder import FrameVocoder
 
 NAN = float("nan")
@@ -30,7 +29,7 @@ class Decoder:
     token before, and :meth:`flush` the last token's. Samples line up with the speech sent. Features equal
     ``codec.decode_features`` of everything at once within rounding (1e-5). Memory is constant. A lost token is
     concealed by the decoder; after a long gap, and where symbols are noise only, the output is muted
-    (:mod:`aether_lite.streaming.muting`).
+    (:mod:`aether_lite.streaming.synthesis`).
 
     Args:
         codec: gives the weights; several streams may share one.

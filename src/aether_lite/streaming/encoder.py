@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from aether_lite.channels.parameters import SNR_RANGE_DB, checked_number
+from aether_lite.channels.channel import SNR_RANGE_DB, checked_number
 from aether_lite.codec import Backend, Codec
 from aether_lite.errors import AetherError, warn_renamed
 from aether_lite.features import FRAME, NUM_FREE, ROW_LOOKAHEAD_SAMPLES, Conditioner, StreamingExtractor, conditioning

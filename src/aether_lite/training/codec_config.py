@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from aether_lite.channels import CHANNELS
-from aether_lite.codec.presets import HASH, PRESETS, CodecConfig, preset
+from aether_lite.codec.model import HASH, PRESETS, CodecConfig, preset
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES, PENALTIES
 from aether_lite.jscc import RATES

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from aether_lite.codec import SpiCodec, Transmission
+from aether_lite.features.bark import voiced_frames
 from aether_lite.features.layout import FRAME, PITCH
-from aether_lite.features.tensors import voiced_frames
 from aether_lite.hash import HashPenalties, hard_bits, on_sphere
 from aether_lite.losses.adversarial import balanced_gradient, feature_matching_loss, generator_loss
 from aether_lite.losses.asr import Listener

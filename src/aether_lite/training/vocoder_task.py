@@ -54,8 +54,8 @@ from aether_lite.training.provenance import origin
 from aether_lite.training.run_logger import RunLogger
 from aether_lite.training.vocoder_config import KNOWN_FRAMES, VocoderConfig
 from aether_lite.vocoder import FARGAN, load_fargan, periods_from_features, save_fargan_safetensors, synthesize
-from aether_lite.vocoder.checkpoint import save_public_checkpoint
 from aether_lite.vocoder.fargan import CONTEXT_ROWS, FIRST_ROW, emphasised_frames
+from aether_lite.vocoder.registry import save_public_checkpoint
 
 SPECTRAL_BETAS = (0.8, 0.95)  # Opus, FARGAN stage 1
 FROZEN_IN_ADVERSARIAL = ("cond_net.", "sig_net.cond_gain_dense.")

@@ -1,8 +1,7 @@
 """FARGAN, a small autoregressive vocoder: 20 features every 10 ms in, speech at 16 kHz out.
 
-A conditioning network runs once per frame (10 ms, 160 samples), a signal network four times per frame
-(2.5 ms, 40 samples). The signal network sees its own past: the 40 samples just made, and 44 samples one pitch
-period ago::
+A conditioning network runs once per frame (10 ms, 160 samples), a signal network four times per frame (2.5 ms, 40
+samples). The signal network sees its own past: the 40 samples just made, and 44 samples one pitch period ago::
 
     rows t-1, t, t+1 -> cond_net -> c [4 x 80] -> sig_net -> 40 samples -+-> de-emphasis
                                                      ^                   |

@@ -1,4 +1,4 @@
-"""Vocoders by name: where a vocoder registers itself, and where its weights are found.
+"""Vocoders by name, and FARGAN's weights: public checkpoints (.pth) and safetensors.
 
 A new vocoder is one module of this package. It defines a class with the methods of
 :class:`~aether_lite.vocoder.synthesis.FrameVocoder` and registers a loader under the name of its kind::
@@ -8,18 +8,34 @@ A new vocoder is one module of this package. It defines a class with the methods
 
 Weights of the kind are ``.safetensors`` files whose metadata say ``format = hnsf``; released ones are listed in
 :mod:`aether_lite.zoo`. Files of no stated kind, and public ``.pth`` checkpoints, are FARGAN's.
+
+A public checkpoint is a ``torch.save`` of a dict with at least ``model_args`` (``()``), ``model_kwargs``
+(``cond_size``, ``gamma``, in newer ones ``softquant``) and ``state_dict``. The safetensors file holds the
+same tensors, and the keyword arguments as JSON in its metadata. Reading either runs no code from the file.
 """
 
 from __future__ import annotations
 
 import json
+import pickle
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
 
 from aether_lite import zoo
+from aether_lite.errors import AetherError
+from aether_lite.files import atomic_path
+from aether_lite.vocoder.compiled import fastest_vocoder
+from aether_lite.vocoder.fargan import FARGAN
+from aether_lite.vocoder.fused import FusedFargan
 from aether_lite.vocoder.synthesis import FrameVocoder
 
 DEFAULT_VOCODER = "fargan"
@@ -93,3 +109,136 @@ def _format(path: Path) -> str:
         return ""
     notes = header.get("__metadata__", {}) if isinstance(header, dict) else {}
     return str(notes.get("format", "")) if isinstance(notes, dict) else ""
+
+
+ARGUMENTS: dict[str, tuple[type, ...]] = {"cond_size": (int,), "gamma": (int, float, type(None)), "softquant": (bool,)}
+
+
+@vocoder(DEFAULT_VOCODER)
+def load_frozen(path: Path, fastest: bool) -> FrameVocoder:
+    """FARGAN for synthesis."""
+    return fastest_vocoder(load_fargan(path)) if fastest else FusedFargan(load_fargan(path))
+
+
+def load_fargan(path: str | Path | None = None) -> FARGAN:
+    """Read FARGAN as a differentiable network, on the CPU and in evaluation mode.
+
+    Args:
+        path: a public ``.pth`` checkpoint, a ``.safetensors`` file or the name of released weights; None for
+            ``fargan``. Weights stored in half precision become float32.
+
+    Raises:
+        AetherError: no such file, not a FARGAN checkpoint, or weights that are missing, unexpected, of the
+            wrong shape or not finite; the message names the file and the keys.
+    """
+    path = vocoder_path(path)
+    arguments, weights = (_read_safetensors if path.suffix == SAFETENSORS_SUFFIX else _read_public)(path)
+    if not isinstance(arguments, Mapping):
+        raise AetherError(f"{path}: model_kwargs must be a dict, not {type(arguments).__name__}")
+    for name, value in arguments.items():
+        if name not in ARGUMENTS or not isinstance(value, ARGUMENTS[name]):
+            raise AetherError(f"{path}: unknown model_kwargs entry {name}={value!r}; known are {', '.join(ARGUMENTS)}")
+    model = FARGAN(**arguments)
+    _check_weights(path, weights, model.state_dict())
+    model.load_state_dict({name: value.to(torch.float32) for name, value in weights.items()})
+    return model.eval()
+
+
+def save_fargan_safetensors(
+    model: FARGAN, path: str | Path, metadata: Mapping[str, str], dtype: torch.dtype = torch.float32
+) -> None:
+    """Write the weights as safetensors, whole or not at all.
+
+    Args:
+        model: the vocoder.
+        path: ends in ``.safetensors``.
+        metadata: text that says where the weights come from; ``format`` and ``model_kwargs`` are added.
+        dtype: precision in the file.
+
+    Raises:
+        AetherError: another suffix, or the file cannot be written.
+    """
+    if Path(path).suffix != SAFETENSORS_SUFFIX:
+        raise AetherError(f"{path}: the name must end in {SAFETENSORS_SUFFIX}")
+    weights = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
+    notes = {**metadata, "format": DEFAULT_VOCODER, "model_kwargs": json.dumps(model.model_kwargs)}
+    with atomic_path(path) as partial:
+        partial.write_bytes(save(weights, metadata=notes))
+
+
+def save_public_checkpoint(model: FARGAN, path: str | Path, **training: object) -> None:
+    """Write the public checkpoint layout, whole or not at all.
+
+    Args:
+        model: the vocoder.
+        path: usually ends in ``.pth``.
+        **training: further entries of plain types, such as ``epoch``, ``loss``, ``batch_size``, ``lr``,
+            ``lr_decay``, ``epochs``, ``sequence_length`` and ``adam_betas``.
+
+    Raises:
+        AetherError: the file cannot be written.
+    """
+    weights = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+    with atomic_path(path) as partial:
+        torch.save(
+            {**training, "model_args": (), "model_kwargs": dict(model.model_kwargs), "state_dict": weights}, partial
+        )
+
+
+def _read_public(path: Path) -> tuple[object, dict[str, Tensor]]:
+    """Keyword arguments and weights of a public checkpoint, or the averaged weights of one of a training run."""
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise AetherError(
+            f"{path}: not a FARGAN checkpoint, or it holds objects other than tensors and plain values"
+        ) from error
+    except OSError as error:
+        raise AetherError(f"{path}: cannot be read ({error.strerror})") from error
+    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise AetherError(f"{path}: not a FARGAN checkpoint, or cut short") from error
+    weights = checkpoint.get("state_dict", checkpoint.get("average")) if isinstance(checkpoint, dict) else None
+    if not isinstance(weights, dict):
+        raise AetherError(f"{path}: not a FARGAN checkpoint (it has no state_dict)")
+    if checkpoint.get("model_args", ()) not in ((), []):
+        raise AetherError(f"{path}: model_args must be empty, not {checkpoint['model_args']!r}")
+    if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()):
+        raise AetherError(f"{path}: not a FARGAN checkpoint (its state_dict holds other things than tensors)")
+    return checkpoint.get("model_kwargs", {}), weights
+
+
+def _read_safetensors(path: Path) -> tuple[object, dict[str, Tensor]]:
+    """Keyword arguments and weights of a safetensors file."""
+    try:
+        with safe_open(path, framework="pt", device="cpu") as opened:
+            notes: dict[str, Any] = opened.metadata() or {}
+            weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        return json.loads(notes.get("model_kwargs", "{}")), weights
+    except OSError as error:
+        raise AetherError(f"{path}: cannot be read ({error.strerror})") from error
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise AetherError(f"{path}: not a safetensors file of FARGAN weights, or cut short") from error
+
+
+def _check_weights(path: Path, weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    """Raise unless ``weights`` has the keys and shapes of ``wanted``, floating and finite."""
+    found = {name: weights[name] for name in wanted if name in weights}
+    problems = {
+        "missing": [name for name in wanted if name not in weights],
+        "unexpected": [name for name in weights if name not in wanted],
+        "of the wrong shape": [
+            f"{name} {list(value.shape)} instead of {list(wanted[name].shape)}"
+            for name, value in found.items()
+            if value.shape != wanted[name].shape
+        ],
+        "not finite": [
+            name for name, value in found.items() if not (value.is_floating_point() and value.isfinite().all())
+        ],
+    }
+    listed = []
+    for problem, names in problems.items():
+        if names:
+            more = f" and {len(names) - len(wanted)} more" if len(names) > len(wanted) else ""
+            listed.append(f"{problem}: {', '.join(names[: len(wanted)])}{more}")
+    if listed:
+        raise AetherError(f"{path}: not FARGAN weights; {'; '.join(listed)}")

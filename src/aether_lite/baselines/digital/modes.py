@@ -29,7 +29,7 @@ from torch import Tensor
 
 from aether_lite.baselines.codec2 import CODEC2
 from aether_lite.baselines.digital.modem import BITS_PER_SYMBOL, code_exists, ldpc_code, modulate, soft_bits
-from aether_lite.channels.randomness import seeded
+from aether_lite.channels.channel import seeded
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES
 from aether_lite.jscc import RATES

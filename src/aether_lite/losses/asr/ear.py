@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
+from aether_lite.features.bark import log_bands
 from aether_lite.features.layout import NUM_BANDS, PITCH, VOICING
-from aether_lite.features.tensors import log_bands
 from aether_lite.losses.asr.recogniser import MELS
 
 INPUTS = NUM_BANDS + 2
