@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import aether_lite
 from aether_lite.errors import AetherError
 from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.distributed import DistributedContext, shared_items
@@ -17,7 +18,7 @@ from aether_lite.training.options import parser, recipe_task
 from aether_lite.training.prior import PriorConfig
 from aether_lite.training.vocoder_config import VocoderConfig
 
-CONF = Path(__file__).parents[2] / "conf"
+CONF = Path(aether_lite.__file__).parent / "conf"
 
 
 def parse(arguments: list[str]) -> TrainConfig:
@@ -169,7 +170,10 @@ def test_stages_of_a_recipe_differ_as_it_says_and_the_command_line_wins(tmp_path
 
 
 @pytest.mark.parametrize("recipe", sorted(CONF.rglob("*.yaml")), ids=lambda path: str(path.relative_to(CONF)))
-def test_every_recipe_is_understood(recipe: Path) -> None:
-    arguments = ["--config", str(recipe)]
+def test_every_recipe_is_understood_wherever_one_is(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--config", str(recipe.relative_to(CONF.parent))]
     kind = {"codec": TrainConfig, "vocoder": VocoderConfig, "mel_predictor": MelPredictorConfig, "prior": PriorConfig}
     assert parse_stages(kind[recipe_task(arguments)], arguments, "x")

@@ -114,7 +114,7 @@ def test_what_cannot_work_is_stated_before_the_first_step(data_root: Path, tmp_p
         train("train-vocoder", ["--out", str(tmp_path)])
     with pytest.raises(AetherError, match="no such data folder"):
         train("train-vocoder", [str(tmp_path / "absent"), "--out", str(tmp_path)])
-    with pytest.raises(AetherError, match=r"absent\.pth: no such file"):
+    with pytest.raises(AetherError, match=r"absent\.pth: no such vocoder file"):
         train("train-vocoder", [str(data_root), "--out", str(tmp_path), "--init", str(tmp_path / "absent.pth")])
     other = tmp_path / "other.pth"
     torch.save({"model_args": (), "model_kwargs": {}, "state_dict": {"a": torch.zeros(1)}}, other)

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aether_lite.training.prior import PriorConfig
 
 COMMANDS = {
     "train": ("codec", "Train a codec, or what the recipe after --config names"),
@@ -11,7 +16,13 @@ COMMANDS = {
     "train-prior": ("prior", "Fit priors for entropy-coded files"),
 }
 """What each command trains, and its help."""
-TASKS = tuple(task for task, _ in COMMANDS.values())
+TASKS = {
+    "codec": ("codec_config.TrainConfig", "codec_task.CodecTask"),
+    "vocoder": ("vocoder_config.VocoderConfig", "vocoder_task.VocoderTask"),
+    "mel_predictor": ("mel_predictor.MelPredictorConfig", "mel_predictor.MelPredictorTask"),
+    "prior": ("prior.PriorConfig", ""),
+}
+"""Options and task of what can be trained; imported when it is."""
 
 
 def train(command: str, arguments: Sequence[str]) -> None:
@@ -21,40 +32,31 @@ def train(command: str, arguments: Sequence[str]) -> None:
         AetherError: options, data or checkpoints that cannot be used; before the first step where possible.
     """
     from aether_lite.errors import AetherError
-    from aether_lite.training.options import parse, recipe_task
+    from aether_lite.training import loop, options
 
-    task, prog = COMMANDS[command][0], f"aether-lite {command}"
-    named = recipe_task(arguments) or task
-    if named not in TASKS or (command != "train" and named != task):
-        raise AetherError(f"{prog}: the recipe trains {named!r}; {prog} trains {task!r}, and train any of its tasks")
-    if named == "prior":
-        _train_prior(arguments, prog)
-        return
-    from aether_lite.training.loop import run
+    own, prog = COMMANDS[command][0], f"aether-lite {command}"
+    task = options.recipe_task(arguments) or own
+    if task not in TASKS or (command != "train" and task != own):
+        raise AetherError(f"{prog}: the recipe trains {task!r}; {prog} trains {own!r}, and train any of its tasks")
 
-    if named == "codec":
-        from aether_lite.training.codec_config import TrainConfig
-        from aether_lite.training.codec_task import CodecTask
+    def imported(path: str) -> Any:
+        module, name = path.split(".")
+        return getattr(import_module(f"aether_lite.training.{module}"), name)
 
-        run(CodecTask, *parse(TrainConfig, arguments, prog))
-    elif named == "vocoder":
-        from aether_lite.training.vocoder_config import VocoderConfig
-        from aether_lite.training.vocoder_task import VocoderTask
-
-        run(VocoderTask, *parse(VocoderConfig, arguments, prog))
+    config, maker = TASKS[task]
+    stages = options.parse(imported(config), arguments, prog)
+    if maker:
+        loop.run(imported(maker), *stages)
     else:
-        from aether_lite.training.mel_predictor import MelPredictorConfig, MelPredictorTask
-
-        run(MelPredictorTask, *parse(MelPredictorConfig, arguments, prog))
+        _fit_priors(stages)
 
 
-def _train_prior(arguments: Sequence[str], prog: str) -> None:
+def _fit_priors(stages: Sequence[PriorConfig]) -> None:
     from aether_lite.cli.console import console, steps
-    from aether_lite.training.options import parse
-    from aether_lite.training.prior import PriorConfig, run
+    from aether_lite.training.prior import run
 
     out = console()
-    for config in parse(PriorConfig, arguments, prog):
+    for config in stages:
         with steps(out) as progress:
 
             def say(text: str) -> None:

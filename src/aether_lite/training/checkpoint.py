@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +20,6 @@ from aether_lite.training.options import RunConfig
 
 BEST = "best.pth"
 _PATTERN = "step_????????.pth"
-_FORMER_OPTIONS = {
-    "withheld": "csi_none_share",
-    "critic_rate": "discriminator_rate",
-    "critic_steps": "discriminator_steps",
-    "lambda_listening": "lambda_asr",
-    "listening_items": "asr_items",
-    "ear": "mel_predictor",
-    "recogniser": "asr_model",
-}
-_FORMER_NETWORKS = {"critic": "discriminator", "vocoder": "vocoder", "penalties": "penalties"}
-_FORMER_OPTIMISERS = {"optimiser": "model", "critic_optimiser": "discriminator"}
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
@@ -48,20 +38,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise AetherError(f"{path}: not a checkpoint of this project ({type(error).__name__})") from error
     if not isinstance(content, dict) or not {"model", "step", "config"} <= content.keys():
         raise AetherError(f"{path}: not a checkpoint of this project (no model, step and config in it)")
-    return _with_names_of_today(content)
-
-
-def _with_names_of_today(content: dict[str, Any]) -> dict[str, Any]:
-    """A checkpoint of before networks and optimisers stood under their own names."""
-    content["config"] = {_FORMER_OPTIONS.get(name, name): value for name, value in content["config"].items()}
-    if "networks" in content:
-        return content
-    networks = {new: content.pop(old) for old, new in _FORMER_NETWORKS.items() if content.get(old)}
-    found = {new: content.pop(old) for old, new in _FORMER_OPTIMISERS.items() if content.get(old)}
-    optimisers = {
-        "discriminator" if name == "critic" else name: state for name, state in content.pop("optimisers", found).items()
-    }
-    return {**content, "networks": networks, "optimisers": optimisers}
+    return content
 
 
 def check_same_run(path: Path, content: Mapping[str, Any], config: RunConfig, data: str) -> None:
@@ -69,7 +46,9 @@ def check_same_run(path: Path, content: Mapping[str, Any], config: RunConfig, da
 
     Options that the checkpoint does not name had their defaults.
     """
-    options, theirs = config.as_dict(), {**type(config)().as_dict(), **content["config"]}
+    renamed = {old: item.name for item in fields(config) for old in item.metadata.get("was", ())}
+    given = {renamed.get(name, name): value for name, value in content["config"].items()}
+    options, theirs = config.as_dict(), {**type(config)().as_dict(), **given}
     changed = sorted(name for name in options.keys() - config.free_to_change() if theirs[name] != options[name])
     if changed:
         raise AetherError(f"{path}: is of a run with other options ({', '.join(changed)}); use another --out")

@@ -169,13 +169,9 @@ def rate_factor(step: int, steps: int, warmup: int, final_rate: float) -> float:
 
 
 def set_rates(optimiser: torch.optim.Optimizer, factor: float) -> None:
-    """Scale every group's peak learning rate, in place where it is a tensor that a recorded step reads."""
+    """Scale every group's peak learning rate."""
     for group in optimiser.param_groups:
-        rate = group["peak"] * factor
-        if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(rate)
-        else:
-            group["lr"] = rate
+        group["lr"] = group["peak"] * factor
 
 
 def descend(

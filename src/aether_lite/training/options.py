@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
+import aether_lite
 from aether_lite.errors import AetherError
 
 STAGES, NAME, TASK = "stages", "name", "task"  # keys of a recipe that are no options
@@ -236,8 +237,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         import yaml
     except ImportError as error:
         raise AetherError("YAML files need PyYAML: pip install aether-lite[train]") from error
+    shipped = Path(aether_lite.__file__).parent / path  # conf/NAME.yaml, wherever the package is
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load((path if path.exists() else shipped if shipped.exists() else path).read_text())
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise AetherError(f"{path}: not a readable YAML file ({type(error).__name__})") from error
     if not isinstance(content, Mapping):

@@ -25,7 +25,6 @@ from aether_lite.container.weights import weights_id
 from aether_lite.data.pairs import Clip, read_frames
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES
-from aether_lite.payload import FRAMES_PER_SECOND
 from aether_lite.training.loop import corpora
 from aether_lite.training.options import DataConfig, check_rules, option
 from aether_lite.training.provenance import origin
@@ -70,40 +69,8 @@ class PriorConfig(DataConfig):
         super().check()
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """Bytes of the same clips, one file each, everything counted.
-
-    Attributes:
-        tokens: in all clips.
-        clips: their number.
-        plain, coded: bytes of plain and of entropy-coded files.
-        overhead: bytes of headers and trailers, the same in both.
-    """
-
-    tokens: int
-    clips: int
-    plain: int
-    coded: int
-    overhead: int
-
-    @property
-    def share(self) -> float:
-        """Coded size relative to the plain one."""
-        return self.coded / self.plain
-
-    @property
-    def bits_per_token(self) -> float:
-        """Bits of the coded blocks, with marks and check sums, without header and trailer."""
-        return 8 * (self.coded - self.overhead) / self.tokens
-
-
-Row = tuple[int, int, Sizes, Sizes]
-"""Bit rate, bytes of the prior's file, sizes of files of training and of validation clips."""
-
-
-def run(config: PriorConfig, say: Callable[[str], None], progress: Progress | None = None) -> list[Row]:
-    """Fit, write and measure the priors that the options ask for; says each step, and the table in the end.
+def run(config: PriorConfig, say: Callable[[str], None], progress: Progress | None = None) -> None:
+    """Fit, write and measure the priors that the options ask for; says each step and what it saves.
 
     Raises:
         AetherError: codec, data or folder that cannot be used.
@@ -119,38 +86,17 @@ def run(config: PriorConfig, say: Callable[[str], None], progress: Progress | No
     bits, unseen = clip_bits(model, fitted, progress), clip_bits(model, measured, progress)
     settings = FitSettings(config.hidden, config.steps, config.batch, config.learning_rate, seed=config.seed)
     frames, model_id = model.config.token_frames, weights_id(model.state_dict())
-    rows = []
     for bit_rate in sorted(config.bitrate):
         say(f"{bit_rate} bit/s: fitting on {sum(map(len, bits))} tokens")
-        seen = at_rate(bits, bit_rate, frames)
-        prior = fit_prior(seen, settings)
+        prior = fit_prior(at_rate(bits, bit_rate, frames), settings)
         target = out / f"prior_{path.stem}_{bit_rate}.safetensors"
         save_prior(prior, target, model_id, origin(config, config.steps, train))
-        say(f"{target}: measuring")
         header = Header(bit_rate, model_id, frames)
-        sizes = [
-            file_sizes(clips, header, prior, progress)
-            for clips in (seen[: config.valid_clips], at_rate(unseen, bit_rate, frames))
-        ]
-        rows.append((bit_rate, target.stat().st_size, sizes[0], sizes[1]))
-    say(table(rows, frames / FRAMES_PER_SECOND))
-    return rows
-
-
-def table(rows: Sequence[Row], token_s: float) -> str:
-    """Markdown: bits of a token's share of the blocks, and file sizes relative to plain files; a token is that long."""
-    lines = [
-        "| bit/s | bits a token, plain | train | valid | valid files, % of plain | without headers | prior [kB] |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for bit_rate, size, train, clips in rows:
-        plain, coded = clips.plain - clips.overhead, clips.coded - clips.overhead
-        bits = f"{8 * plain / clips.tokens:.1f} | {train.bits_per_token:.1f} | {clips.bits_per_token:.1f}"
-        shares = f"{100 * clips.share:.1f} | {100 * coded / plain:.1f}"
-        lines.append(f"| {bit_rate} | {bits} | {shares} | {size / 1000:.0f} |")
-    seconds = clips.tokens * token_s / clips.clips
-    lines.append(f"{clips.clips} validation clips of {seconds:.1f} s on average, one file each, decoded back and equal")
-    return "\n".join(lines)
+        plain, coded = file_sizes(at_rate(unseen, bit_rate, frames), header, prior, progress)
+        say(
+            f"{target}: {len(unseen)} validation clips, one file each, take {100 * coded / plain:.1f} % of {plain} "
+            "bytes, and decode to the same bits"
+        )
 
 
 def _some(clips: Sequence[Clip], seed: int, hours: float | None = None, count: int | None = None) -> list[Clip]:
@@ -190,25 +136,24 @@ def at_rate(clips: Sequence[BitArray], bit_rate: int, token_frames: int) -> list
     return [np.ascontiguousarray(clip[:, :width]) for clip in clips]
 
 
-def file_sizes(clips: Sequence[BitArray], header: Header, prior: Prior, progress: Progress | None = None) -> Sizes:
-    """Write every clip as a plain and as a coded file, read the coded one back, and count.
+def file_sizes(
+    clips: Sequence[BitArray], header: Header, prior: Prior, progress: Progress | None = None
+) -> tuple[int, int]:
+    """Bytes of all clips, one file each, plain and coded; every coded one is read back.
 
     Raises:
         AetherError: the extra ``entropy`` is not installed, or a file does not give its bits back.
     """
-    coded_header = header.coded(prior.identity)
     plain = coded = 0
     for done, clip in enumerate(clips, 1):
-        data = _file(coded_header, clip, prior)
-        back = read_stream(io.BytesIO(data), "coded clip", prior=prior)
-        if not np.array_equal(back.bits, clip):
+        data = _file(header.coded(prior.identity), clip, prior)
+        if not np.array_equal(read_stream(io.BytesIO(data), "coded clip", prior=prior).bits, clip):
             raise AetherError(f"coded clip {done}: does not give its bits back")
         plain += len(_file(header, clip, None))
         coded += len(data)
         if progress is not None:
             progress(done, len(clips))
-    empty = len(_file(header, clips[0][:0], None))
-    return Sizes(sum(map(len, clips)), len(clips), plain, coded, len(clips) * empty)
+    return plain, coded
 
 
 def _file(header: Header, bits: BitArray, prior: Prior | None) -> bytes:

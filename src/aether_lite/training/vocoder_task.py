@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -42,7 +42,7 @@ from aether_lite.losses.continuation import continuation_loss
 from aether_lite.losses.spectral import root_stft_loss
 from aether_lite.metrics import METRICS, missing_line
 from aether_lite.metrics.resynthesis import SPECTRAL, reanalysed, resynthesis_measures
-from aether_lite.training.capture import CapturedStep, Step
+from aether_lite.training.capture import Speak, Vocode, captured_vocoder
 from aether_lite.training.codec_validation import chosen_clips
 from aether_lite.training.conditions import ConditionRanges, draw
 from aether_lite.training.discriminator import BETAS, Discriminator, discriminator_step
@@ -116,26 +116,19 @@ class VocoderTask(Task):
         self.average: FARGAN = copy.deepcopy(self.vocoder).eval().requires_grad_(False)
         self.discriminator = Discriminator(config.spectrogram_sizes, config.periods).to(context.device)
         self.codec = load_codec(codec_path(config.codec or DEFAULT_CODEC), unit="uses/s")[0].to(context.device).eval()
-        self.captured = config.captured and context.device.type == "cuda" and context.size == 1
         self.networks = {MODEL: self.vocoder, DISCRIMINATOR: self.discriminator}
-        named = self.vocoder.named_parameters()
-        last = [parameter for name, parameter in named if not name.startswith(FROZEN_IN_ADVERSARIAL)]
-        self.optimisers = {
-            "spectral": self._adamw(
-                self.vocoder.parameters(), config.learning_rate, SPECTRAL_BETAS, config.weight_decay
-            ),
-            ADVERSARIAL: self._adamw(last, config.adversarial_rate, BETAS),
-            DISCRIMINATOR: self._adamw(self.discriminator.parameters(), config.discriminator_rate, BETAS),
+        subframe = [p for name, p in self.vocoder.named_parameters() if not name.startswith(FROZEN_IN_ADVERSARIAL)]
+        trained: dict[str, tuple[Iterable[nn.Parameter], float, tuple[float, float], float]] = {
+            "spectral": (self.vocoder.parameters(), config.learning_rate, SPECTRAL_BETAS, config.weight_decay),
+            ADVERSARIAL: (subframe, config.adversarial_rate, BETAS, 0),
+            DISCRIMINATOR: (self.discriminator.parameters(), config.discriminator_rate, BETAS, 0),
         }
-        self._steps: dict[tuple[str, bool], Step] = {}
-
-    def _adamw(
-        self, parameters: Iterable[nn.Parameter], rate: float, betas: tuple[float, float], decay: float = 0.0
-    ) -> AdamW:
-        """Its rate is a tensor on the GPU where a recorded step reads it: a number would be recorded as it is."""
-        group = {"params": list(parameters), "peak": rate}
-        lr = torch.tensor(rate, device=self.context.device) if self.captured else rate
-        return AdamW([group], lr, betas, weight_decay=decay, capturable=self.captured)
+        self.optimisers = {
+            name: AdamW([{"params": list(parameters), "peak": rate}], rate, betas, weight_decay=decay)
+            for name, (parameters, rate, betas, decay) in trained.items()
+        }
+        self.entered = ""  # name of the stage that the vocoder is prepared for
+        self.vocode: Speak = Vocode(self.vocoder)
 
     def batches(self, first: int) -> Loader[Batch]:
         config, context, form = self.config, self.context, self.codec.config
@@ -145,29 +138,28 @@ class VocoderTask(Task):
 
     def train_step(self, batch: Batch, step: int) -> dict[str, Tensor]:
         config, stage = self.config, stage_at(self.config, step)
+        step_of_stage = self._step_of(stage)
         torch.manual_seed((config.seed * 2**20 + step) * 2**10 + self.context.rank)  # of the activations' noise
         features = with_decoded(batch, self.codec, config.seed, step)
         set_rates(self.optimisers[stage.name], stage.factor)
         assert batch.audio is not None
-        return dict(self._step_of(stage)(features, batch.audio))
+        return step_of_stage(features, batch.audio)
 
-    def _step_of(self, stage: Stage) -> Step:
-        """The function that makes steps of this kind; recorded on a GPU."""
-        key = stage.name, stage.trains
-        if key not in self._steps:
+    def _step_of(self, stage: Stage) -> Callable[[Tensor, Tensor], dict[str, Tensor]]:
+        """The function that makes steps of this kind; a stage that is entered freezes weights, and records on a GPU."""
+        if stage.name != self.entered:
+            self.entered = stage.name
             for name, parameter in self.vocoder.named_parameters():
                 parameter.requires_grad_(not (stage.adversarial and name.startswith(FROZEN_IN_ADVERSARIAL)))
-            changed: list[nn.Module] = [self.vocoder]
-            used, plain = [self.optimisers[stage.name]], self._spectral
-            if stage.adversarial:
-                changed.append(self.discriminator)
-                plain = self._adversarial if stage.trains else self._judge
-                used.append(self.optimisers[DISCRIMINATOR])
-            self._steps[key] = CapturedStep(plain, changed, used) if self.captured else plain
-        return self._steps[key]
+            if self.config.captured and self.context.device.type == "cuda" and self.context.size == 1:
+                rows, known = KNOWN_FRAMES + stage.frames + CONTEXT_ROWS, KNOWN_FRAMES * FRAME
+                self.vocode = captured_vocoder(self.vocoder, stage.batch, rows, known, gradient=False)
+        if not stage.adversarial:
+            return self._spectral
+        return self._adversarial if stage.trains else self._judge
 
     def _spectral(self, features: Tensor, target: Tensor) -> dict[str, Tensor]:
-        whole, after = speak(self.vocoder, features, target), KNOWN_FRAMES * FRAME
+        whole, after = self._speak(features, target), KNOWN_FRAMES * FRAME
         terms = {
             "spectral": root_stft_loss(whole, target, reduce=self.context.total),
             "continuation": continuation_loss(whole[:, after:], target[:, after:], self.context.total),
@@ -176,7 +168,7 @@ class VocoderTask(Task):
 
     def _adversarial(self, features: Tensor, target: Tensor) -> dict[str, Tensor]:
         self.discriminator.requires_grad_(False)  # its gradients would be thrown away
-        whole, reduce = speak(self.vocoder, features, target), self.context.total
+        whole, reduce = self._speak(features, target), self.context.total
         spectral = root_stft_loss(whole, target, reduce=reduce)
         judged = self.discriminator(whole)
         with torch.no_grad():
@@ -191,10 +183,15 @@ class VocoderTask(Task):
         parts = self._descend(ADVERSARIAL, terms, weights)
         return {**parts, DISCRIMINATOR: self._discriminator_step(target, whole.detach())}
 
+    def _speak(self, features: Tensor, target: Tensor) -> Tensor:
+        """Known and made samples ``[B, N]``, aligned with ``target [B, N]``; features are ``[B, N / 160 + 4, 20]``."""
+        known = target[:, : KNOWN_FRAMES * FRAME]
+        return torch.cat((known, self.vocode(features, periods_from_features(features), known)), dim=1)
+
     def _judge(self, features: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Only the discriminators learn."""
         with torch.no_grad():
-            made = speak(self.vocoder, features, target)
+            made = self._speak(features, target)
         loss = self._discriminator_step(target, made)
         return {"total": loss, DISCRIMINATOR: loss}
 
@@ -334,11 +331,3 @@ def with_decoded(batch: Batch, codec: SpiCodec | None, seed: int, step: int) -> 
     sent = codec(batch.history, conditions.rate, conditions.transmit, conditions.target_snr_db)
     end = sent.features.shape[1] - codec.config.lookahead * codec.config.token_frames  # the last token lacks its next
     return torch.cat((sent.features[:, end - rows : end], batch.features[count:]))
-
-
-def speak(vocoder: FARGAN, features: Tensor, target: Tensor) -> Tensor:
-    """Known and made samples ``[B, N]``, aligned with ``target [B, N]``; features are ``[B, N / 160 + 4, 20]``."""
-    known = target[:, : KNOWN_FRAMES * FRAME]
-    frames = target.shape[1] // FRAME - KNOWN_FRAMES
-    made = vocoder(features, periods_from_features(features), frames, known)
-    return torch.cat((known, made), dim=1)
