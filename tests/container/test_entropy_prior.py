@@ -24,7 +24,7 @@ from aether_lite.container.prior import (
     save_prior,
     table_starts,
 )
-from aether_lite.container.prior_fit import FitSettings, _Examples, _Mixer, fit_prior
+from aether_lite.training.prior_fit import FitSettings, _Examples, _Mixer, fit_prior
 from aether_lite.errors import AetherError
 
 WIDTH = 24

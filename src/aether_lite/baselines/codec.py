@@ -9,15 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from aether_lite import zoo
-from aether_lite.baselines.parts import (
-    IDEAL_SYNC,
-    STATE_IN_WORDS,
-    fingerprint_of,
-    link_of,
-    share,
-    speak,
-    symbol_measures,
-)
+from aether_lite.baselines import parts
+from aether_lite.baselines.parts import IDEAL_SYNC, STATE_IN_WORDS
 from aether_lite.baselines.registry import SYSTEMS, Clip, Condition, Facts, Outcome, system
 from aether_lite.codec import is_hash_codec, load
 from aether_lite.codec.loading import DEFAULT_CODEC, codec_path
@@ -38,13 +31,8 @@ KNOWN_BITS = "of bits the error rate, estimated from one known bit in ten, not c
 class CodecSystem:
     """A trained codec over the link of a condition; one set of weights for every rate.
 
-    Symbols are encoded without knowledge of the channel, unless they are refined for the mean SNR. Bits take a binary
-    channel, or QPSK with soft decisions, two bits a use.
-
-    Args:
-        name: key in the results.
-        model: name of released weights or a codec file.
-        refine: steps of refinement at the encoder; 0 for none.
+    Symbols are encoded without knowledge of the channel; ``refine`` steps refine them for the mean SNR. Bits take
+    a binary channel, or QPSK with soft decisions, two bits a use.
 
     Raises:
         MissingToolError: refinement needs packages that are not installed.
@@ -53,24 +41,28 @@ class CodecSystem:
 
     def __init__(self, name: str, model: str | Path, refine: int = 0) -> None:
         if refine:
-            _require_recogniser()
+            try:
+                recogniser_file()
+            except AetherError as error:
+                raise MissingToolError(str(error)) from error
         path = codec_path(model)
         self._codec = load(path)
         self._of_bits = self._codec.unit == "bit/s"
         self.name, self.refine = name, refine
         self.title = file_title(path) + (" with search" if refine else "")
-        knows = "the encoder does not know the channel"
+        notes = "the encoder does not know the channel"
         if refine:
-            knows = "the search knows the mean SNR, not the kind of channel"
-        uncoded = "bits without a code: QPSK and soft decisions on channels of symbols"
+            notes = "the search knows the mean SNR, not the kind of channel"
+        if self._of_bits:
+            notes = "bits without a code: QPSK and soft decisions on channels of symbols"
         self.facts = Facts(
             latency_ms=self._codec.latency.milliseconds + wait_ms(refine, self._codec.token_frames),
             channel_state=f"{STATE_IN_WORDS}; {KNOWN_BITS}" if self._of_bits else STATE_IN_WORDS,
             trained_on=training_data(self._codec.provenance),
-            notes=f"{IDEAL_SYNC}; {uncoded if self._of_bits else knows}",
+            notes=f"{IDEAL_SYNC}; {notes}",
         )
         settings: list[Path | str] = [f"{refine} steps", ear_path(DEFAULT_EAR)] if refine else []
-        self.fingerprint = fingerprint_of(path, default_vocoder_path(), *settings)
+        self.fingerprint = parts.fingerprint_of(path, default_vocoder_path(), *settings)
 
     def offers(self, condition: Condition) -> bool:
         """Where the channel takes the payload at one of the codec's rates; refined symbols need an SNR."""
@@ -89,19 +81,18 @@ class CodecSystem:
         result = run_link(self._codec, LinkInput(clip.features, len(clip.features), speech), link, refine=self.refine)
         measured: dict[str, float] = {}
         if self._of_bits:
-            measured = {"bit_rate": float(link.rate), "bit_error_rate": share(*result.bit_errors())}
+            measured = {"bit_rate": float(link.rate), "bit_error_rate": parts.share(*result.bit_errors())}
         if result.symbols is not None:
-            measured |= symbol_measures(result.symbols[0])
+            measured |= parts.symbol_measures(result.symbols[0])
         payload = result.sent if result.symbols is None else result.symbols[0]
         uses = payload.values[0].numel()
-        return Outcome(result.decoded, speak(result.decoded) if audio else None, uses, measured)
+        return Outcome(result.decoded, parts.speak(result.decoded) if audio else None, uses, measured)
 
     def _link(self, condition: Condition, seed: int) -> LinkConfig:
-        return link_of(condition, seed, "qpsk" if self._of_bits else None)
+        return parts.link_of(condition, seed, "qpsk" if self._of_bits else None)
 
 
 def file_title(path: Path) -> str:
-    """What legends call a codec file."""
     return f"Aether-lite {path.stem.removeprefix('codec_').replace('hash_', 'hash ')}"
 
 
@@ -119,17 +110,9 @@ def codec_file(path: str) -> CodecSystem:
 
 
 def _register(name: str, stem: str, steps: int) -> None:
-    """Register a released codec, plain and refined."""
     make: Callable[..., CodecSystem] = partial(CodecSystem, model=stem)
     system(name)(partial(make, name))
     system(name + REFINED)(partial(make, name + REFINED, refine=steps))
-
-
-def _require_recogniser() -> None:
-    try:
-        recogniser_file()
-    except AetherError as error:
-        raise MissingToolError(str(error)) from error
 
 
 for _stem in sorted(zoo.names("codec"), key=lambda stem: (stem != DEFAULT_CODEC, stem)):

@@ -42,14 +42,14 @@ def require_codec2() -> None:
 
 @dataclass(frozen=True)
 class Codec2:
-    """One bit rate of Codec2.
+    """One bit rate of Codec2: ``frame_bits`` every ``frame_ms`` [ms]; ``name`` is that of the programs.
 
     Attributes:
-        name: as the programs know it.
-        frame_bits: bits of a frame.
-        frame_ms: length of a frame [ms].
         delay_samples: by which decoded speech lags at 16 kHz, encoder and decoder together: the shift of highest
             ESTOI over the bundled samples, in steps of 20 samples (``tests/baselines/test_digital_codec2.py``).
+
+    Raises:
+        MissingToolError: by ``encode`` and ``decode``, where the programs are not installed.
     """
 
     name: str
@@ -59,15 +59,10 @@ class Codec2:
 
     @property
     def bit_rate(self) -> float:
-        """[bit/s]."""
         return 1000 * self.frame_bits / self.frame_ms
 
     def encode(self, speech: Float32) -> PackedBits:
-        """Bits ``[frames, frame_bits]`` of speech ``[N]`` at 16 kHz; a last part frame is filled with silence.
-
-        Raises:
-            MissingToolError: the programs are not installed.
-        """
+        """Bits ``[frames, frame_bits]`` of speech ``[N]`` at 16 kHz; a last part frame is filled with silence."""
         narrow = soxr.resample(speech, SAMPLE_RATE, CODEC_RATE)
         frame = CODEC_RATE * self.frame_ms // 1000
         narrow = np.pad(narrow, (0, -len(narrow) % frame))
@@ -76,11 +71,7 @@ class Codec2:
         return np.unpackbits(packed, axis=1)[:, : self.frame_bits]
 
     def decode(self, bits: PackedBits) -> Float32:
-        """Speech ``[N']`` at 16 kHz of bits ``[frames, frame_bits]``, delayed by ``delay_samples``.
-
-        Raises:
-            MissingToolError: the programs are not installed.
-        """
+        """Speech ``[N']`` at 16 kHz of bits ``[frames, frame_bits]``, delayed by ``delay_samples``."""
         pcm = np.frombuffer(self._run("c2dec", np.packbits(bits, axis=1).tobytes()), "<i2")
         wide: Float32 = soxr.resample(pcm.astype(np.float32) / FULL_SCALE, CODEC_RATE, SAMPLE_RATE)
         return wide
@@ -124,11 +115,9 @@ class PlainCodec2:
         self._codecs = {round(codec.bit_rate): codec for codec in CODEC2.values()}
         frame = max(codec.frame_ms for codec in CODEC2.values())
         delay = max(codec.delay_samples for codec in CODEC2.values())
-        self.facts = Facts(
-            latency_ms=frame + RESAMPLERS_MS + 1000 * delay / SAMPLE_RATE,
-            channel_state="hard decisions; needs none",
-            notes=f"latency of the slowest rate; c2dec plays what it gets, errors are not concealed; {NARROW_BAND}",
-        )
+        latency = frame + RESAMPLERS_MS + 1000 * delay / SAMPLE_RATE
+        notes = f"latency of the slowest rate; c2dec plays what it gets, errors are not concealed; {NARROW_BAND}"
+        self.facts = Facts(latency, "hard decisions; needs none", notes=notes)
         self.fingerprint = fingerprint_of(*(output_of_programs(name) for name in CODEC2))
 
     def offers(self, condition: Condition) -> bool:
@@ -144,24 +133,14 @@ class PlainCodec2:
         received = bsc(sent, condition.error_rate or 0.0, csi="none", seed=seed)
         flipped = received.values * sent.values < 0
         hard = (bits.astype(bool) ^ flipped[0].numpy()).astype(np.uint8)
-        return Outcome(
-            features=None,
-            audio=codec.aligned(codec.decode(hard), clip),
-            uses=bits.size,
-            measured={"bit_rate": codec.bit_rate, "bit_error_rate": float(flipped.float().mean())},
-        )
+        measured = {"bit_rate": codec.bit_rate, "bit_error_rate": float(flipped.float().mean())}
+        return Outcome(None, codec.aligned(codec.decode(hard), clip), bits.size, measured)
 
 
 def concealed(frames: PackedBits, valid: NDArray[np.bool_]) -> tuple[PackedBits, NDArray[np.bool_]]:
-    """Frames with those of failed blocks replaced by the last frame of the last good block.
+    """Frames ``[K, frames, bits]``; those of blocks not ``valid [K]`` repeat the last frame of the last good block.
 
-    Args:
-        frames: ``[K, frames, bits]`` of K blocks as they were decoded.
-        valid: ``[K]``, blocks that the receiver takes for good.
-
-    Returns:
-        ``[K, frames, bits]``, and ``[K] bool``: blocks to be muted, because the last good block is more than one
-        block back, or none has come yet.
+    Also ``[K] bool``: blocks to be muted, because the last good one is more than one block back, or none has come yet.
     """
     index = np.arange(len(valid))
     last = np.maximum.accumulate(np.where(valid, index, -1))

@@ -23,15 +23,9 @@ TOLERANCE = 640  # samples at 16 kHz (40 ms) by which a decoded file may be long
 
 @system(FAMILY)
 class DecodedFiles(Ceiling):
-    """A folder of decoded audio files, named as the clips they are of, whatever their suffix.
+    """A folder of decoded audio files at any depth, named as the clips they are of, whatever their suffix.
 
-    The link is not known, so they stand in the tables once, without rate and SNR.
-
-    Args:
-        folder: of the files, at any depth.
-
-    Raises:
-        AetherError: no such folder.
+    The link is not known, so they stand in the tables once, without rate and SNR. AetherError: no such folder.
     """
 
     def __init__(self, folder: str) -> None:
@@ -56,11 +50,7 @@ class DecodedFiles(Ceiling):
         return Outcome(None, torch.from_numpy(samples.astype(np.float32)), uses=0)
 
     def check(self, lengths: Mapping[str, int]) -> None:
-        """Refuse clips, given by name and samples at 16 kHz, without a decoded file of their length.
-
-        Raises:
-            AetherError: names the first such clip and how many there are.
-        """
+        """AetherError where one of these clips (name -> samples at 16 kHz) has no decoded file of its length."""
         missing = [name for name in lengths if self._found(name) is None]
         if missing:
             more = f" (and of {len(missing) - 1} more)" if len(missing) > 1 else ""
@@ -78,13 +68,12 @@ class DecodedFiles(Ceiling):
         )
 
     def _file(self, name: str) -> Path:
-        path = self._found(name)
-        if path is None:
+        """The file named as a clip, with its suffix or another."""
+        if (path := self._found(name)) is None:
             raise AetherError(f"{self._folder}: holds no decoded file of the clip {name}")
         return path
 
     def _found(self, name: str) -> Path | None:
-        """The file named as a clip, with its suffix or another."""
         base = self._folder / name
         whole = base if base.suffix.lower() in AUDIO_SUFFIXES else base.with_name(base.name + ".wav")
         paths = (whole, *(whole.with_suffix(suffix) for suffix in sorted(AUDIO_SUFFIXES)))

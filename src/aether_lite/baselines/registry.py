@@ -5,9 +5,9 @@ A new system is a class (or a function that makes one) in a new file of this pac
     @system("pulse-code")
     class PulseCode: ...
 
-Making it raises :class:`~aether_lite.optional.MissingToolError` where a package or program is missing, so that the
-benchmark can leave the system out with a line that says what to install. A name that ends with a colon is a family:
-its factory gets the rest of the name, as in ``codec:PATH``.
+Making it raises :class:`~aether_lite.optional.MissingToolError` where a package or program is missing: the benchmark
+leaves it out with a line that says what to install. A name that ends with a colon is a family: its factory gets the
+rest of the name, as in ``codec:PATH``.
 """
 
 from __future__ import annotations
@@ -61,7 +61,6 @@ class Condition:
 
     @property
     def takes_symbols(self) -> bool:
-        """Whether the channel takes symbols; else it takes bits."""
         return self.channel != BSC
 
 
@@ -87,8 +86,7 @@ class Outcome:
     """One clip after a system.
 
     Attributes:
-        features: decoded features ``[F, 20]``; None for a system that has only audio (its features are then those
-            of the audio).
+        features: decoded features ``[F, 20]``; None for a system that has only audio, which is then analysed.
         audio: ``[160 F] float32``, aligned with the clip; None if it was not asked for.
         uses: channel uses spent on the clip.
         measured: further numbers for the results, such as ``symbol_power``, ``papr_db``, ``bit_rate``, ``bler``.
@@ -106,7 +104,6 @@ class System(Protocol):
     Attributes:
         name: key in the results, such as ``codec-small`` or ``codec2-ldpc``; lower case, no spaces.
         title: in legends.
-        facts: see :class:`Facts`.
         fingerprint: changes whenever results could (hash of weights, versions of tools); part of the cache key.
     """
 
@@ -120,14 +117,7 @@ class System(Protocol):
         ...
 
     def transmit(self, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
-        """Send one clip.
-
-        Args:
-            clip: to send.
-            condition: the channel and the budget.
-            seed: of noise and fading; the same arguments give the same outcome.
-            audio: whether to make audio too.
-        """
+        """Send one clip, with ``audio`` or features alone; noise and fading are those of the seed."""
         ...
 
 
@@ -170,11 +160,7 @@ def make_system(name: str) -> System:
 
 
 def available_systems(names: Sequence[str] | None = None) -> tuple[list[str], list[str]]:
-    """Names (of these, or of all systems) that can be made, and for every other a line that says what to install.
-
-    Raises:
-        AetherError: an unknown name, or a codec file that cannot be used.
-    """
+    """Names (of these, or of all systems) that can be made, and for every other a line that says what to install."""
     present, absent = [], []
     for name in system_names() if names is None else names:
         try:

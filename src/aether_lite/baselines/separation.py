@@ -13,27 +13,12 @@ import torch
 from torch import Tensor
 
 from aether_lite import zoo
+from aether_lite.baselines import codec2
 from aether_lite.baselines.codec import file_title, training_data
-from aether_lite.baselines.codec2 import (
-    CODEC2,
-    NARROW_BAND,
-    RESAMPLERS_MS,
-    concealed,
-    muted,
-    output_of_programs,
-    require_codec2,
-)
+from aether_lite.baselines.codec2 import CODEC2, NARROW_BAND, RESAMPLERS_MS
+from aether_lite.baselines.digital import modes as digital
 from aether_lite.baselines.digital.modem import require_sionna
-from aether_lite.baselines.digital.modes import (
-    CODEC2_BLOCK_FRAMES,
-    CODEC2_MODES,
-    HASH_BLOCK_FRAMES,
-    HASH_MODES,
-    Mode,
-    best_mode,
-    send_blocks,
-    table_text,
-)
+from aether_lite.baselines.digital.modes import Mode
 from aether_lite.baselines.parts import IDEAL_SYNC, STATE_IN_WORDS, fingerprint_of, link_of, speak, symbol_measures
 from aether_lite.baselines.registry import Clip, Condition, Facts, Outcome, system
 from aether_lite.codec import load
@@ -53,8 +38,7 @@ class Separation(ABC):
     Args:
         name: key in the results.
         modes: to choose from, see :mod:`aether_lite.baselines.digital.modes`.
-        coder: name of the speech coder, for the title.
-        speech: name of its rate in the first mode.
+        coder, speech: names of the speech coder and of its rate in the first mode, for the title.
         facts: of the coder in blocks; what it does with lost blocks stands in the notes.
         parts: what the coder's results depend on.
 
@@ -74,7 +58,7 @@ class Separation(ABC):
         notes = f"{IDEAL_SYNC}; {choice}blocks of {10 * modes[0].block_frames} ms; {facts.notes}"
         self.facts = Facts(facts.latency_ms, facts.channel_state, facts.trained_on, notes)
         versions = version("sionna-no-rt"), torch.__version__
-        self.fingerprint = fingerprint_of(*(mode.name for mode in modes), *parts, table_text(), *versions)
+        self.fingerprint = fingerprint_of(*(mode.name for mode in modes), *parts, digital.table_text(), *versions)
 
     @abstractmethod
     def blocks(self, clip: Clip, mode: Mode) -> Tensor:
@@ -82,13 +66,9 @@ class Separation(ABC):
 
     @abstractmethod
     def decoded(self, clip: Clip, mode: Mode, bits: Tensor, valid: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """Features ``[F, 20]`` or None, and audio ``[N]`` or None, of the clip's length.
+        """Features ``[F, 20]`` or None, and audio ``[N]`` or None, as long as the clip (nothing else of it is used).
 
-        Args:
-            clip: gives the length, and nothing else.
-            mode: of the bits.
-            bits: ``[K, info_bits] uint8`` as they were decoded.
-            valid: ``[K] bool``, blocks that the receiver takes for good.
+        ``bits [K, info_bits] uint8`` are as decoded; ``valid [K] bool`` are blocks that the receiver takes for good.
         """
 
     def offers(self, condition: Condition) -> bool:
@@ -98,8 +78,8 @@ class Separation(ABC):
     def transmit(self, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
         """Speech through coder, code and channel; a coder without features makes audio whether asked for or not."""
         link = link_of(condition, seed)
-        mode = best_mode(self._modes, link)
-        sent = send_blocks(self.blocks(clip, mode)[None], mode, link)
+        mode = digital.best_mode(self._modes, link)
+        sent = digital.send_blocks(self.blocks(clip, mode)[None], mode, link)
         features, speech = self.decoded(clip, mode, sent.bits[0], sent.valid[0])
         if speech is None and features is not None and audio:
             speech = speak(features)
@@ -113,18 +93,16 @@ class Separation(ABC):
 
 
 class Codec2Separation(Separation):
-    """Codec2 with a channel code. Arguments and errors as :class:`Separation`; Codec2's programs are needed too."""
+    """Codec2 with a channel code; Codec2's programs are needed too."""
 
     def __init__(self, name: str, modes: Sequence[Mode]) -> None:
-        require_codec2()
+        codec2.require_codec2()
         require_sionna()  # before the programs are run
         delay = max(CODEC2[mode.speech].delay_samples for mode in modes)
-        facts = Facts(
-            latency_ms=10 * CODEC2_BLOCK_FRAMES + RESAMPLERS_MS + 1000 * delay / SAMPLE_RATE,
-            channel_state=STATE_IN_WORDS,
-            notes=f"a failed block repeats the last good frame, further ones are silent; {NARROW_BAND}",
-        )
-        outputs = [output_of_programs(mode.speech) for mode in modes]
+        latency_ms = 10 * digital.CODEC2_BLOCK_FRAMES + RESAMPLERS_MS + 1000 * delay / SAMPLE_RATE
+        notes = f"a failed block repeats the last good frame, further ones are silent; {NARROW_BAND}"
+        facts = Facts(latency_ms, STATE_IN_WORDS, notes=notes)
+        outputs = [codec2.output_of_programs(mode.speech) for mode in modes]
         super().__init__(name, modes, "Codec2", CODEC2[modes[0].speech].name, facts, outputs)
 
     def blocks(self, clip: Clip, mode: Mode) -> Tensor:
@@ -135,37 +113,24 @@ class Codec2Separation(Separation):
         return torch.from_numpy(codec.encode(speech).reshape(count, -1))
 
     def decoded(self, clip: Clip, mode: Mode, bits: Tensor, valid: Tensor) -> tuple[None, Tensor]:
-        """Audio only."""
         codec = CODEC2[mode.speech]
         frames = bits.numpy().reshape(len(bits), -1, codec.frame_bits)
-        mended, mute = concealed(frames, valid.numpy())
+        mended, mute = codec2.concealed(frames, valid.numpy())
         speech = codec.decode(mended.reshape(-1, codec.frame_bits))
-        return None, codec.aligned(muted(speech, mute, mode.block_frames * FRAME), clip)
+        return None, codec.aligned(codec2.muted(speech, mute, mode.block_frames * FRAME), clip)
 
 
 class HashSeparation(Separation):
-    """A hash codec with a channel code, the best mode at each condition.
-
-    Args:
-        name: key in the results.
-        model: name of released weights or a codec file.
-
-    Raises:
-        MissingToolError: Sionna is not installed.
-        AetherError: no such file, or not a hash codec.
-    """
+    """A hash codec (name of released weights or a file) with a channel code, the best mode at each condition."""
 
     def __init__(self, name: str, model: str | Path) -> None:
         path = codec_path(model)
         self._codec = load(path, unit="bit/s")
         ahead = self._codec.model.config.lookahead * self._codec.token_frames  # frames, behind the block
-        facts = Facts(
-            latency_ms=latency(HASH_BLOCK_FRAMES + ahead).milliseconds,
-            channel_state=STATE_IN_WORDS,
-            trained_on=training_data(self._codec.provenance),
-            notes="a failed block is a lost token, for which the decoder has a path of its own",
-        )
-        super().__init__(name, HASH_MODES, file_title(path), "", facts, [path, default_vocoder_path()])
+        notes = "a failed block is a lost token, for which the decoder has a path of its own"
+        latency_ms = latency(digital.HASH_BLOCK_FRAMES + ahead).milliseconds
+        facts = Facts(latency_ms, STATE_IN_WORDS, training_data(self._codec.provenance), notes)
+        super().__init__(name, digital.HASH_MODES, file_title(path), "", facts, [path, default_vocoder_path()])
 
     def blocks(self, clip: Clip, mode: Mode) -> Tensor:
         """Bits of whole tokens; the last row of features fills the last block."""
@@ -185,5 +150,6 @@ class HashSeparation(Separation):
 
 if CODED_HASH in zoo.names("hash codec"):
     system("hash-ldpc")(partial(HashSeparation, "hash-ldpc", CODED_HASH))
-for _name, _modes in {"codec2-ldpc": CODEC2_MODES, **{mode.name: (mode,) for mode in CODEC2_MODES}}.items():
-    system(_name)(partial(Codec2Separation, _name, _modes))
+system("codec2-ldpc")(partial(Codec2Separation, "codec2-ldpc", digital.CODEC2_MODES))
+for _mode in digital.CODEC2_MODES:
+    system(_mode.name)(partial(Codec2Separation, _mode.name, (_mode,)))

@@ -61,12 +61,8 @@ class Uncoded:
         """Features as symbols, and back; audio by the released vocoder."""
         symbols = to_symbols(clip.features, condition.rate)
         decoded = from_received(link_of(condition, seed).send(symbols))[: len(clip.features)]
-        return Outcome(
-            features=decoded,
-            audio=speak(decoded) if audio else None,
-            uses=symbols.values[0].numel(),
-            measured=symbol_measures(symbols),
-        )
+        speech = speak(decoded) if audio else None
+        return Outcome(decoded, speech, symbols.values[0].numel(), symbol_measures(symbols))
 
 
 def to_symbols(features: Tensor, rate: int) -> Symbols:

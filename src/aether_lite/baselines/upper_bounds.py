@@ -62,11 +62,7 @@ class Original4k(Ceiling):
 
 @system("vocoder:")
 class Vocoder(Ceiling):
-    """The original features through a vocoder by name or file; features count as analysed again from its speech.
-
-    Raises:
-        AetherError: no such vocoder.
-    """
+    """The original features through a vocoder by name or file; features count as analysed again from its speech."""
 
     def __init__(self, weights: str) -> None:
         path = vocoder_path(weights)

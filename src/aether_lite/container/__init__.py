@@ -6,16 +6,6 @@ from aether_lite.container.streams import Damage, TokenReader, Tokens, TokenWrit
 from aether_lite.container.weights import released_weights, weights_id
 
 __all__ = [
-    "Damage",
-    "Header",
-    "Recording",
-    "TokenReader",
-    "TokenWriter",
-    "Tokens",
-    "read_aeth",
-    "read_span",
-    "read_stream",
-    "released_weights",
-    "weights_id",
-    "write_aeth",
-]
+    "Damage", "Header", "Recording", "TokenReader", "TokenWriter", "Tokens", "read_aeth", "read_span", "read_stream",
+    "released_weights", "weights_id", "write_aeth",
+]  # fmt: skip

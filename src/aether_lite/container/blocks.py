@@ -1,8 +1,7 @@
 """Blocks of `.aeth` files: how plain and entropy-coded files cut the bytes after the header into tokens.
 
 Plain blocks have a constant size, so damage never moves what follows. A coded block is a length, coded bits and a CRC;
-a sync mark stands where the coder starts afresh, and a damaged block costs all tokens up to the next mark, since later
-blocks were coded with what it taught.
+a sync mark stands where the coder starts afresh, and a damaged block costs all tokens up to the next mark.
 """
 
 from __future__ import annotations
@@ -13,36 +12,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aether_lite.container import layout
 from aether_lite.container.entropy import LEAST_BYTES, BlockCoder
-from aether_lite.container.layout import (
-    CRC_BYTES,
-    END_MARK,
-    SYNC_BYTES,
-    SYNC_MARK,
-    TRAILER_BYTES,
-    BitArray,
-    Header,
-    Trailer,
-    block_crc,
-    trailer_at,
-    unpack_tokens,
-)
+from aether_lite.container.layout import CRC_BYTES, TRAILER_BYTES, BitArray, Header, Trailer, block_crc, trailer_at
 from aether_lite.container.prior import Prior
 from aether_lite.errors import AetherError
 from aether_lite.payload import FRAMES_PER_SECOND
 
-_MARKS = re.compile(re.escape(SYNC_MARK) + b"|" + re.escape(END_MARK))
+_MARKS = re.compile(re.escape(layout.SYNC_MARK) + b"|" + re.escape(layout.END_MARK))
 
 
 @dataclass(frozen=True)
 class Step:
-    """One block, or a damaged run of blocks.
+    """One block, or a damaged run of blocks: tokens ``[K, n] uint8``, maybe none.
 
-    Args:
-        bits: ``[K, n] uint8`` tokens, maybe none.
-        damaged: no CRC vouches for them.
-        last: the blocks end here.
-        trailer: what follows the last block; None where no undamaged one was found (tolerant reading).
+    No CRC vouches for ``damaged`` ones; ``last``: the blocks end here, with an undamaged trailer or (tolerant) without.
     """
 
     bits: BitArray
@@ -52,7 +36,6 @@ class Step:
 
 
 def damaged_block(name: str, header: Header, block: int, reason: str = "CRC-16 does not fit") -> AetherError:
-    """The error for block ``block``."""
     first = block * header.block_tokens
     seconds = first * header.token_frames / FRAMES_PER_SECOND
     return AetherError(
@@ -61,13 +44,7 @@ def damaged_block(name: str, header: Header, block: int, reason: str = "CRC-16 d
 
 
 class BlockReader(ABC):
-    """Cuts the bytes after the header into blocks.
-
-    Args:
-        header: of the file.
-        name: of the file, for errors.
-        tolerant: go past damage instead of raising.
-    """
+    """Cuts what follows the header of the file ``name`` into blocks; ``tolerant`` goes past damage, not raising."""
 
     def __init__(self, header: Header, name: str, tolerant: bool) -> None:
         self._header, self._name, self._tolerant = header, name, tolerant
@@ -75,13 +52,9 @@ class BlockReader(ABC):
 
     @abstractmethod
     def step(self, buffer: bytearray, at_end: bool) -> Step | None:
-        """Take the next block off the front of ``buffer``; None: more bytes are needed.
-
-        With ``at_end`` no more bytes come, and the answer is never None.
-        """
+        """Take the next block off the front of ``buffer``; None: more bytes are needed, never so ``at_end``."""
 
     def _missing_end(self) -> AetherError:
-        """The error for a file without an undamaged trailer where its tokens end."""
         return AetherError(
             f"{self._name}: no valid end mark after token {self._tokens}: the file is truncated or its end damaged; "
             "--tolerant decodes what there is"
@@ -92,7 +65,6 @@ class PlainBlocks(BlockReader):
     """Packed tokens, 12 and a CRC at a time (of 80 ms)."""
 
     def step(self, buffer: bytearray, at_end: bool) -> Step | None:
-        """See :class:`BlockReader`."""
         full = self._header.block_tokens
         is_full = len(buffer) >= self._header.block_bytes(full) + TRAILER_BYTES  # else the last block and the trailer
         if not is_full and not at_end:
@@ -120,8 +92,7 @@ class PlainBlocks(BlockReader):
     def _take(
         self, buffer: bytearray, tokens: int, damaged: bool = False, last: bool = False, trailer: Trailer | None = None
     ) -> Step:
-        """Cut ``tokens`` tokens (and their CRC, as far as it is there) off the buffer."""
-        bits = unpack_tokens(buffer[: tokens * self._header.token_bytes], self._header.token_bits)
+        bits = layout.unpack_tokens(buffer[: tokens * self._header.token_bytes], self._header.token_bits)
         del buffer[: self._header.block_bytes(tokens)]
         self._block += 1
         self._tokens += tokens
@@ -137,7 +108,7 @@ class PlainBlocks(BlockReader):
             step = self._take(buffer, whole, last=True)
         else:
             there = min(self._header.block_tokens, len(buffer) // self._header.token_bytes)
-            marked = (k for k in counts if buffer.startswith(END_MARK, self._header.block_bytes(k)))
+            marked = (k for k in counts if buffer.startswith(layout.END_MARK, self._header.block_bytes(k)))
             tokens = next(marked, there)
             step = self._take(buffer, tokens, damaged=tokens > 0, last=True)
         buffer.clear()
@@ -145,23 +116,17 @@ class PlainBlocks(BlockReader):
 
 
 class CodedBlocks(BlockReader):
-    """Blocks of an entropy-coded file.
-
-    Args:
-        header, name, tolerant: see :class:`BlockReader`.
-        prior: that the coder starts from.
-    """
+    """Blocks of an entropy-coded file; the coder starts from ``prior``."""
 
     def __init__(self, header: Header, name: str, tolerant: bool, prior: Prior) -> None:
         super().__init__(header, name, tolerant)
         self._coder = BlockCoder(prior)
         self._skipped: int | None = None  # bytes dropped since the damage that is being gone past
         self._longest = header.block_tokens * header.token_bytes
-        self._largest = SYNC_BYTES + header.length_bytes + self._longest + CRC_BYTES
+        self._largest = layout.SYNC_BYTES + header.length_bytes + self._longest + CRC_BYTES
         self._smallest = header.length_bytes + LEAST_BYTES + CRC_BYTES
 
     def step(self, buffer: bytearray, at_end: bool) -> Step | None:
-        """See :class:`BlockReader`."""
         if self._skipped is not None:
             return self._resume(buffer, at_end)
         if len(buffer) < self._largest + TRAILER_BYTES and not at_end:
@@ -188,7 +153,7 @@ class CodedBlocks(BlockReader):
 
     def _payload(self, buffer: bytearray, block: int, start: int = 0) -> slice | None:
         """Where the coded bits of block ``block`` lie; None unless it is there at ``start``, whole and undamaged."""
-        sync = SYNC_MARK + block.to_bytes(4, "little") if self._header.is_reset(block) else b""
+        sync = layout.SYNC_MARK + block.to_bytes(4, "little") if self._header.is_reset(block) else b""
         first = start + len(sync) + self._header.length_bytes
         last = first + int.from_bytes(buffer[start + len(sync) : first], "little")
         crc = buffer[last : last + CRC_BYTES]
@@ -236,7 +201,7 @@ class CodedBlocks(BlockReader):
         if trailer is not None and 0 <= trailer.tokens - self._tokens <= most * self._header.block_tokens:
             del buffer[: at + TRAILER_BYTES]
             return self._lost(trailer.tokens, trailer)
-        block = int.from_bytes(buffer[at + len(SYNC_MARK) : at + SYNC_BYTES], "little")
+        block = int.from_bytes(buffer[at + len(layout.SYNC_MARK) : at + layout.SYNC_BYTES], "little")
         possible = 0 < block - self._block <= most and self._header.is_reset(block)
         if not possible or self._payload(buffer, block, at) is None:
             return None

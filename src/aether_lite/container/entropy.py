@@ -1,7 +1,6 @@
 """Entropy coding of token bits: adaptive chances, and blocks of bytes by rANS.
 
-Encoder and decoder run the same predictor over the same bits, so every step must give the same integers on every
-machine: there is no floating-point operation in it.
+Encoder and decoder run the same predictor over the same bits, in integers, so every machine computes the same.
 
 The coder is constriction's (Bamler 2022, "Understanding entropy coding with asymmetric numeral systems"): state of 64
 bits, words of 32, chances of 24 bits. A state that starts empty wastes the 24 bits of the first chance, so it starts
@@ -16,7 +15,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from aether_lite.container.layout import BitArray, pack_tokens, unpack_tokens
 from aether_lite.container.prior import COUNT_LIMIT, PAD, Prior, table_starts
@@ -41,10 +39,7 @@ _WORD_BYTES = 4
 
 @cache
 def squash_table() -> tuple[int, ...]:
-    """Chance of a one in 2^-16 for the logits -2047..2047 in 1/256.
-
-    Decimal arithmetic is correctly rounded, so that no machine's exponential enters.
-    """
+    """Chance of a one in 2^-16 for the logits -2047..2047 in 1/256, in decimal arithmetic, alike on every machine."""
     with localcontext() as context:
         context.prec = 30
         logits = range(-LOGIT_LIMIT, LOGIT_LIMIT + 1)
@@ -68,11 +63,7 @@ def _rates() -> tuple[int, ...]:
 
 
 class Predictor:
-    """Chances of the bits of one stream, in order; ``next_chance`` and ``update`` in turn.
-
-    Args:
-        prior: where the stream starts from; not changed.
-    """
+    """Chances of the bits of one stream, in order, from a prior on; ``next_chance`` and ``update`` in turn."""
 
     def __init__(self, prior: Prior) -> None:
         self._n = prior.token_bits
@@ -141,23 +132,17 @@ class Predictor:
             self._hidden += self._within[i] * (2 * bit - 1)
         self._position = i + 1
         if self._position == self._n:
-            self._end_token()
-
-    def _end_token(self) -> None:
-        if self._has_network:
-            self._signs[self._n :] = self._signs[: self._n]
-            self._signs[: self._n] = 2 * np.array(self._token[PAD:-PAD]) - 1
-        self._older, self._newest = self._newest, self._token
-        self._start_token()
+            if self._has_network:
+                self._signs[self._n :] = self._signs[: self._n]
+                self._signs[: self._n] = 2 * np.array(self._token[PAD:-PAD]) - 1
+            self._older, self._newest = self._newest, self._token
+            self._start_token()
 
 
 class BlockCoder:
     """Token blocks to bytes and back; every block is decoded from its own bytes and the state left by those before.
 
-    One object encodes or decodes, not both. ``reset`` forgets all blocks, which makes the next one decodable alone.
-
-    Args:
-        prior: chances that every reset starts from.
+    One object encodes or decodes, not both.
 
     Raises:
         AetherError: the package constriction is not installed.
@@ -169,7 +154,7 @@ class BlockCoder:
         self.reset()
 
     def reset(self) -> None:
-        """Start afresh from the prior."""
+        """Start afresh from the prior, which makes the next block decodable alone."""
         self._predictor = Predictor(self._prior)
 
     def encode(self, bits: BitArray) -> bytes:
@@ -203,7 +188,8 @@ class BlockCoder:
             return bits
         if data.endswith(b"\0"):
             raise AetherError("coded block: ends in a zero byte")
-        coder = _constriction().stack.AnsCoder(_words(data))
+        words = np.frombuffer(data + bytes(-len(data) % _WORD_BYTES), dtype="<u4").astype(np.uint32)
+        coder = _constriction().stack.AnsCoder(words)
         predictor, decoded = self._predictor, []
         for _ in range(tokens * n - PLAIN_BITS):
             bit = coder.decode(_bernoulli(predictor.next_chance()))
@@ -220,11 +206,6 @@ class BlockCoder:
         for bit in bits:
             self._predictor.next_chance()
             self._predictor.update(bit)
-
-
-def _words(data: bytes) -> NDArray[np.uint32]:
-    padded = data + bytes(-len(data) % _WORD_BYTES)
-    return np.frombuffer(padded, dtype="<u4").astype(np.uint32)
 
 
 @cache

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -10,20 +12,9 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from aether_lite.container import layout
 from aether_lite.container.blocks import damaged_block
-from aether_lite.container.layout import (
-    CRC_BYTES,
-    HEADER_BYTES,
-    TRAILER_BYTES,
-    BitArray,
-    Header,
-    Trailer,
-    block_crc,
-    parse_header,
-    token_offset,
-    trailer_at,
-    unpack_tokens,
-)
+from aether_lite.container.layout import CRC_BYTES, HEADER_BYTES, TRAILER_BYTES, BitArray, Header, Trailer
 from aether_lite.container.prior import Prior
 from aether_lite.container.streams import Damage, TokenReader, Tokens, TokenWriter
 from aether_lite.container.weights import check_model
@@ -55,12 +46,10 @@ class Recording:
 
 
 def write_aeth(path: str | Path, header: Header, bits: ArrayLike, samples: int, prior: Prior | None = None) -> int:
-    """Write ``[K, n]`` bits as one file, whole or not at all; returns its size in bytes.
+    """Write ``[K, n]`` bits of 0 and 1 as one file, whole or not at all; returns its size in bytes.
 
     Args:
-        path: the file to write.
-        header: of the file; with a ``prior_id`` it is entropy coded.
-        bits: 0 and 1, as many a token as the header's rate has.
+        path, header, bits: the file, its header and its tokens.
         samples: audio samples at 16 kHz that the tokens stand for.
         prior: the prior that ``header.prior_id`` identifies; None: a plain file.
 
@@ -77,26 +66,21 @@ def write_aeth(path: str | Path, header: Header, bits: ArrayLike, samples: int, 
 def read_aeth(
     path: str | Path, model_id: bytes | None = None, prior: Prior | None = None, tolerant: bool = False
 ) -> Recording:
-    """Read a file. Memory grows with the bytes that are there, never with what they claim.
+    """Read a file; memory grows with the bytes that are there, never with what they claim.
 
-    Args:
-        path: the file.
-        model_id, prior, tolerant: as of ``TokenReader``.
+    ``model_id``, ``prior``, ``tolerant`` and errors are those of :class:`TokenReader`.
 
     Raises:
-        AetherError: the file cannot be read, or what ``TokenReader`` raises; the message names the file.
+        AetherError: also for a file that cannot be read.
     """
-    try:
-        with Path(path).open("rb") as stream:
-            return read_stream(stream, str(path), model_id, prior, tolerant)
-    except OSError as error:
-        raise AetherError(f"{path}: cannot be read ({error.strerror})") from error
+    with _opened(path) as stream:
+        return read_stream(stream, str(path), model_id, prior, tolerant)
 
 
 def read_stream(
     stream: BinaryIO, name: str, model_id: bytes | None = None, prior: Prior | None = None, tolerant: bool = False
 ) -> Recording:
-    """As ``read_aeth``, from an open binary stream; ``name`` stands for it in errors."""
+    """As :func:`read_aeth`, from an open binary stream; ``name`` stands for it in errors."""
     reader = TokenReader(name, model_id, prior, tolerant)
     runs, size = [], 0
     for chunk in iter(lambda: stream.read(_CHUNK), b""):
@@ -110,30 +94,29 @@ def read_stream(
 
 
 def read_ends(stream: BinaryIO, name: str) -> tuple[Header, Trailer | None, int]:
-    """Header, trailer (None where no undamaged one ends the file) and size [bytes]; nothing between is read.
-
-    Raises:
-        AetherError: no valid header.
-    """
-    header = parse_header(stream.read(HEADER_BYTES), name)
+    """Header, trailer (None where no undamaged one ends the file) and size [bytes]; nothing between is read."""
+    header = layout.parse_header(stream.read(HEADER_BYTES), name)
     size = stream.seek(0, os.SEEK_END)
     stream.seek(max(HEADER_BYTES, size - TRAILER_BYTES))
-    return header, trailer_at(stream.read(TRAILER_BYTES), 0), size
+    return header, layout.trailer_at(stream.read(TRAILER_BYTES), 0), size
 
 
 def read_span(path: str | Path, first: int, count: int, model_id: bytes | None = None) -> BitArray:
-    """Tokens ``first`` to ``first + count - 1`` of a plain file, reading only the blocks in which they lie.
-
-    Returns:
-        ``[count, n] uint8`` bits.
+    """Tokens ``[count, n] uint8`` of a plain file from ``first`` on, reading only the blocks in which they lie.
 
     Raises:
         AetherError: an entropy-coded file (it has no constant rate: use ``read_aeth``), a span outside the file, a
             damaged block in the span, or a file without a valid end.
     """
+    with _opened(path) as stream:
+        return _span(stream, str(path), first, count, model_id)
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[BinaryIO]:
     try:
         with Path(path).open("rb") as stream:
-            return _span(stream, str(path), first, count, model_id)
+            yield stream
     except OSError as error:
         raise AetherError(f"{path}: cannot be read ({error.strerror})") from error
 
@@ -142,25 +125,22 @@ def _span(stream: BinaryIO, name: str, first: int, count: int, model_id: bytes |
     header, trailer, size = read_ends(stream, name)
     if header.prior_id is not None:
         raise AetherError(f"{name}: is entropy coded, which has no constant bit rate: read it from the start")
-    if trailer is None or _plain_size(header, trailer.tokens) != size:
+    tokens = 0 if trailer is None else trailer.tokens
+    rest = tokens % header.block_tokens
+    expected = layout.token_offset(header, tokens - rest) + header.block_bytes(rest) + TRAILER_BYTES
+    if trailer is None or size != expected:
         raise AetherError(f"{name}: has no valid end mark: it is truncated or goes on after its end")
     if first < 0 or count < 0 or first + count > trailer.tokens:
         raise AetherError(f"{name}: has tokens 0..{trailer.tokens - 1}; {first}..{first + count - 1} were asked for")
     check_model(header, model_id, name)
     blocks = range(first // header.block_tokens, -(-(first + count) // header.block_tokens))
-    stream.seek(token_offset(header, blocks.start * header.block_tokens))
+    stream.seek(layout.token_offset(header, blocks.start * header.block_tokens))
     runs = [np.zeros((0, header.token_bits), dtype=np.uint8)]
     for block in blocks:
         tokens = min(header.block_tokens, trailer.tokens - block * header.block_tokens)
         data = stream.read(header.block_bytes(tokens))
-        if block_crc(block, data[:-CRC_BYTES]) != data[-CRC_BYTES:]:
+        if layout.block_crc(block, data[:-CRC_BYTES]) != data[-CRC_BYTES:]:
             raise damaged_block(name, header, block)
-        runs.append(unpack_tokens(data[:-CRC_BYTES], header.token_bits))
+        runs.append(layout.unpack_tokens(data[:-CRC_BYTES], header.token_bits))
     begin = first - blocks.start * header.block_tokens
     return np.concatenate(runs)[begin : begin + count]
-
-
-def _plain_size(header: Header, tokens: int) -> int:
-    """Bytes of a plain file."""
-    blocks, rest = divmod(tokens, header.block_tokens)
-    return HEADER_BYTES + blocks * header.block_bytes(header.block_tokens) + header.block_bytes(rest) + TRAILER_BYTES

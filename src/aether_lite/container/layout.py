@@ -48,11 +48,7 @@ RESET_BLOCKS = 10  # default: damage costs at most 9.6 s (the format's page has 
 
 
 def token_bits(bit_rate: int, token_frames: int = TOKEN_FRAMES) -> int:
-    """Bits of one token; a multiple of 8.
-
-    Args:
-        bit_rate: one of 300, 600, 1200, 2400 [bit/s].
-        token_frames: frames of 10 ms a token, 1..100.
+    """Bits of one token, a multiple of 8, at ``bit_rate`` [bit/s] with ``token_frames`` of 10 ms (1..100).
 
     Raises:
         AetherError: another rate or token length, or a token that is not whole bytes.
@@ -67,11 +63,7 @@ def token_bits(bit_rate: int, token_frames: int = TOKEN_FRAMES) -> int:
 
 
 def checked_bits(bits: ArrayLike, per_token: int) -> BitArray:
-    """``bits`` as ``[K, per_token] uint8`` of 0 and 1.
-
-    Raises:
-        AetherError: another shape, or a value that is neither 0 nor 1 (False nor True).
-    """
+    """``bits`` as ``[K, per_token] uint8``; AetherError unless they have this shape and are 0 or 1 (False or True)."""
     values = np.asarray(bits)
     if values.ndim != 2 or values.shape[1] != per_token:
         raise AetherError(f"bits of shape {list(values.shape)}: must be [tokens, {per_token}] at this bit rate")
@@ -100,10 +92,7 @@ def crc16(data: bytes | bytearray, start: bytes = b"") -> int:
 
 
 def block_crc(block: int, body: bytes | bytearray) -> bytes:
-    """CRC of a block: over its index (32 bits, little-endian, not stored) and then its bytes.
-
-    The index makes a block that is missing, doubled or out of place a damaged one.
-    """
+    """CRC of a block: of its index (32 bits, little-endian, not stored, so that its place counts) and its bytes."""
     return crc16(body, start=block.to_bytes(4, "little")).to_bytes(CRC_BYTES, "little")
 
 
@@ -171,7 +160,6 @@ class Header:
         return tokens * self.token_bytes + CRC_BYTES if tokens else 0
 
     def is_reset(self, block: int) -> bool:
-        """Whether the entropy coder starts afresh at block ``block``."""
         return self.prior_id is not None and block % self.reset_blocks == 0
 
     def coded(self, prior_id: bytes, reset_blocks: int = RESET_BLOCKS) -> Header:
@@ -179,17 +167,16 @@ class Header:
         return replace(self, prior_id=prior_id, reset_blocks=reset_blocks)
 
     def to_bytes(self) -> bytes:
-        """The 28 bytes."""
         flags = 0 if self.prior_id is None else _ENTROPY_CODED
         values = (self.bit_rate, self.token_frames, self.reset_blocks, self.model_id, self.prior_id or NO_ID)
         return _sealed(_HEADER.pack(MAGIC, VERSION, flags, *values))
 
 
 def parse_header(data: bytes | bytearray, name: str) -> Header:
-    """Header of a file that starts with ``data``.
+    """Header of the file ``name`` that starts with ``data``.
 
     Raises:
-        AetherError: naming ``name``: too short, another magic or version, a damaged header, or an unknown value.
+        AetherError: too short, another magic or version, a damaged header, or an unknown value.
     """
     head = bytes(data[:HEADER_BYTES])
     if not MAGIC.startswith(head[: len(MAGIC)]) or not head:
@@ -211,11 +198,7 @@ def parse_header(data: bytes | bytearray, name: str) -> Header:
 
 
 def token_offset(header: Header, token: int) -> int:
-    """Byte at which token ``token`` starts in a plain file.
-
-    Raises:
-        AetherError: the file is entropy coded, so there is no formula.
-    """
+    """Byte at which token ``token`` starts in a plain file; AetherError for an entropy-coded one."""
     if header.prior_id is not None:
         raise AetherError("an entropy-coded file has no constant bit rate: read it from the start")
     block, within = divmod(token, header.block_tokens)
@@ -237,7 +220,6 @@ class Trailer:
     tokens_crc: int
 
     def to_bytes(self) -> bytes:
-        """The 22 bytes."""
         return _sealed(_TRAILER.pack(END_MARK, self.tokens, self.samples, self.tokens_crc))
 
 
@@ -257,12 +239,9 @@ def bit_array(bits: Bits) -> BitArray:
 def received_bits(
     bits: BitArray, rate: int, token_frames: int = TOKEN_FRAMES, erased: ArrayLike | None = None, certainty: float = 1.0
 ) -> ReceivedBits:
-    """Bits of one stream as a decoder takes them, ``[1, K, n]``.
+    """Bits ``[K, n]`` of 0 and 1 at ``rate`` [bit/s] as a decoder takes them, ``[1, K, n]``.
 
     Args:
-        bits: ``[K, n]`` of 0 and 1.
-        rate: [bit/s].
-        token_frames: frames of 10 ms a token.
         erased: ``[K] bool``, tokens whose soft bits become 0; None for no token.
         certainty: of the soft bits, 1 - 2 p where p is the error rate that the bits are known to have.
     """

@@ -93,11 +93,8 @@ class Prior:
         cells: ``[C] int32`` chance of a one of every table cell, all tables in a row, 1..2^22 - 1.
         counts: ``[C] uint8`` observations each cell stands for.
         weights: ``[n, K + 1] int32`` mixing weights.
-        hidden_bias: ``[H] int32``, c.
-        past: ``[H, 2 n] int16``, U; first the newest token.
-        within: ``[n, H] int16``, W.
-        out: ``[n, H] int16``, V.
-        out_bias: ``[n] int16``, b.
+        hidden_bias, past, within: ``[H] int32`` c; ``[H, 2 n] int16`` U, first the newest token; ``[n, H] int16`` W.
+        out, out_bias: ``[n, H] int16`` V; ``[n] int16`` b.
 
     Raises:
         AetherError: shapes that do not fit each other, or values out of range.
@@ -128,12 +125,10 @@ class Prior:
 
     @property
     def token_bits(self) -> int:
-        """Bits of the tokens it describes."""
         return int(self.out.shape[0])
 
     @property
     def hidden(self) -> int:
-        """Hidden units of its network."""
         return int(self.out.shape[1])
 
     @cached_property
@@ -147,7 +142,6 @@ class Prior:
 
 
 def _shapes(n: int, hidden: int) -> dict[str, tuple[type, tuple[int, ...]]]:
-    """Type and shape of the integers of a prior."""
     tables = cells_per_table(n)
     return {
         "cells": (np.int32, (sum(tables),)),
@@ -178,7 +172,7 @@ class PriorLabel:
         identity: of the prior, 8 bytes (:attr:`Prior.identity`).
         model_id: of the model whose bits it was fitted on, 8 bytes; empty where that is not known.
         token_bits: of the tokens it describes.
-        provenance: where it comes from: options, data, version, commit; empty where that is not known.
+        provenance: options, data, version and commit; empty where not known.
     """
 
     identity: bytes
@@ -200,11 +194,7 @@ def save_prior(prior: Prior, path: str | Path, model_id: bytes = b"", provenance
 
 
 def load_prior(path: str | Path) -> Prior:
-    """Read a file of ``save_prior``.
-
-    Raises:
-        AetherError: not such a file, or its integers do not fit each other; the message names the file.
-    """
+    """Read a file of ``save_prior``; AetherError, naming the file, where it is none or its integers do not fit."""
     _, tensors = _read(path, tensors=True)
     if tensors.keys() != {field.name for field in fields(Prior)}:
         raise AetherError(f"{path}: not a prior of this project (it holds {', '.join(sorted(tensors))})")
@@ -215,11 +205,7 @@ def load_prior(path: str | Path) -> Prior:
 
 
 def read_label(path: str | Path) -> PriorLabel:
-    """Label of a file of ``save_prior``; the integers are not read.
-
-    Raises:
-        AetherError: not such a file; the message names it.
-    """
+    """Label of a file of ``save_prior``, without reading the integers; AetherError where it is none."""
     metadata, _ = _read(path, tensors=False)
     try:
         identity, model_id = bytes.fromhex(metadata["identity"]), bytes.fromhex(metadata["model"])
@@ -229,7 +215,6 @@ def read_label(path: str | Path) -> PriorLabel:
 
 
 def _read(path: str | Path, tensors: bool) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
-    """Metadata and, if asked for, tensors of a prior file."""
     try:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
@@ -251,11 +236,7 @@ def released_priors() -> dict[Path, PriorLabel]:
 
 
 def prior_for_model(model_id: bytes, token_bits: int) -> Prior:
-    """The released prior of a model's tokens of ``token_bits`` bits.
-
-    Raises:
-        AetherError: there is none.
-    """
+    """The released prior of a model's tokens of ``token_bits`` bits; AetherError where there is none."""
     for path, label in released_priors().items():
         if label.model_id == model_id and label.token_bits == token_bits:
             return load_prior(path)
@@ -271,11 +252,7 @@ def prior_name(header: Header) -> str | None:
 
 
 def prior_of_file(header: Header, name: str) -> Prior:
-    """The prior that an entropy-coded file was written with: a released one, or the adaptive one.
-
-    Raises:
-        AetherError: naming ``name``: it is neither.
-    """
+    """The prior of the entropy-coded file ``name``: a released one or the adaptive one, else AetherError."""
     for _, path in _candidates(header):
         return adaptive_prior(header.token_bits) if path is None else load_prior(path)
     assert header.prior_id is not None

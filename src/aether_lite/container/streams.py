@@ -11,20 +11,10 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from aether_lite.container.blocks import BlockReader, CodedBlocks, PlainBlocks, Step
+from aether_lite.container import layout
+from aether_lite.container.blocks import BlockReader, CodedBlocks, PlainBlocks
 from aether_lite.container.entropy import BlockCoder
-from aether_lite.container.layout import (
-    HEADER_BYTES,
-    MAX_TOKENS,
-    SYNC_MARK,
-    BitArray,
-    Header,
-    Trailer,
-    block_crc,
-    checked_bits,
-    pack_tokens,
-    parse_header,
-)
+from aether_lite.container.layout import HEADER_BYTES, BitArray, Header, Trailer, block_crc, pack_tokens
 from aether_lite.container.prior import Prior, prior_of_file
 from aether_lite.container.weights import check_model
 from aether_lite.errors import AetherError
@@ -37,7 +27,7 @@ class TokenWriter:
 
     Args:
         header: of the file.
-        prior: chances of an entropy-coded file, the one that ``header.prior_id`` identifies; None for a plain file.
+        prior: of an entropy-coded file, the one that ``header.prior_id`` identifies; None for a plain file.
 
     Raises:
         AetherError: a prior that the header does not name, for tokens of another width, or without need.
@@ -58,8 +48,8 @@ class TokenWriter:
         Raises:
             AetherError: another shape or values, too many tokens, or the file is finished.
         """
-        new = checked_bits(bits, self.header.token_bits)
-        if self._finished or self._tokens + len(new) > MAX_TOKENS:
+        new = layout.checked_bits(bits, self.header.token_bits)
+        if self._finished or self._tokens + len(new) > layout.MAX_TOKENS:
             raise AetherError("no tokens can follow: the file is finished" if self._finished else "too many tokens")
         self._tokens += len(new)
         self._tokens_crc = crc32(pack_tokens(new), self._tokens_crc)
@@ -75,10 +65,7 @@ class TokenWriter:
         return b"".join(out)
 
     def finish(self, samples: int) -> bytes:
-        """Last bytes: the rest of the last block and the trailer.
-
-        Args:
-            samples: audio samples at 16 kHz that the tokens stand for, 0..tokens * token samples.
+        """Last bytes: the rest of the last block and the trailer, with the ``samples`` at 16 kHz the tokens stand for.
 
         Raises:
             AetherError: more samples than the tokens make, or the file is finished already.
@@ -104,7 +91,7 @@ class TokenWriter:
         sync = b""
         if self.header.is_reset(block):
             self._coder.reset()
-            sync = SYNC_MARK + block.to_bytes(4, "little")
+            sync = layout.SYNC_MARK + block.to_bytes(4, "little")
         coded = self._coder.encode(tokens)
         body = sync + len(coded).to_bytes(self.header.length_bytes, "little") + coded
         return body + block_crc(block, body)
@@ -219,11 +206,7 @@ class TokenReader:
         return self._advance(at_end=False)
 
     def finish(self) -> Tokens:
-        """The last tokens. All bytes have been fed.
-
-        Raises:
-            AetherError: as ``feed``; unless tolerant also for a file that is cut, or longer than it says.
-        """
+        """The last tokens; AetherError as ``feed`` and, unless tolerant, for a file cut or longer than it says."""
         tokens = self._advance(at_end=True)
         self._finished = True
         return tokens
@@ -236,8 +219,12 @@ class TokenReader:
             step = self._blocks.step(self._buffer, at_end)
             if step is None:
                 break
-            self._count(step)
             runs.append((step.bits, np.full(len(step.bits), step.damaged)))
+            self._tokens += len(step.bits)
+            self._tokens_crc = crc32(pack_tokens(step.bits), self._tokens_crc)
+            self._places += step.damaged
+            self._erased += len(step.bits) if step.damaged else 0
+            self._last, self._trailer = step.last, step.trailer
         if self._last:
             self._check_ending()
             self._trailing += len(self._buffer)
@@ -245,7 +232,7 @@ class TokenReader:
         return Tokens.of(runs, self.header.token_bits if self.header else 0)
 
     def _open(self) -> BlockReader:
-        header = parse_header(self._buffer, self._name)
+        header = layout.parse_header(self._buffer, self._name)
         check_model(header, self._model_id, self._name)
         del self._buffer[:HEADER_BYTES]
         self.header = header
@@ -254,13 +241,6 @@ class TokenReader:
         prior = self._prior or prior_of_file(header, self._name)
         check_prior(header, prior, self._name)
         return CodedBlocks(header, self._name, self._tolerant, prior)
-
-    def _count(self, step: Step) -> None:
-        self._tokens += len(step.bits)
-        self._tokens_crc = crc32(pack_tokens(step.bits), self._tokens_crc)
-        self._places += step.damaged
-        self._erased += len(step.bits) if step.damaged else 0
-        self._last, self._trailer = step.last, step.trailer
 
     def _check_ending(self) -> None:
         """Refuse what only the whole file shows, unless tolerant."""

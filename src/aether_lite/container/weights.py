@@ -66,11 +66,7 @@ def released_weights(model_id: bytes) -> ReleasedWeights | None:
 
 
 def check_model(header: Header, wanted: bytes | None, name: str) -> None:
-    """Refuse a file that other weights than ``wanted`` (None: any) made.
-
-    Raises:
-        AetherError: naming the file, the weights that it needs and where they are.
-    """
+    """Refuse a file of other weights than ``wanted`` (None: any); the AetherError says where to find those it needs."""
     if wanted is None or header.model_id == wanted:
         return
     needed, given = released_weights(header.model_id), released_weights(wanted)

@@ -8,13 +8,6 @@ from aether_lite.export.runner import OnnxStep, decode_clip, encode_clip, read_m
 from aether_lite.export.steps import DecoderStep, EncoderStep, VocoderFrame
 
 __all__ = [
-    "DecoderStep",
-    "EncoderStep",
-    "OnnxStep",
-    "VocoderFrame",
-    "decode_clip",
-    "encode_clip",
-    "export_folder",
-    "read_manifest",
-    "speak_clip",
-]
+    "DecoderStep", "EncoderStep", "OnnxStep", "VocoderFrame", "decode_clip", "encode_clip", "export_folder",
+    "read_manifest", "speak_clip",
+]  # fmt: skip

@@ -98,7 +98,7 @@ def export_folder(
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``folder``; rename it to ``folder`` when the block ends well, else remove it.
+    """Yield a temporary folder; rename it to ``folder`` when the block ends well, else remove it.
 
     Raises:
         AetherError: ``folder`` holds files, is a file or the current folder, or cannot be written.
@@ -200,14 +200,7 @@ def largest_difference(step: Step, onnx: OnnxStep, inputs: list[Inputs]) -> floa
 
 
 def manifest(codec: SpiCodec, steps: dict[str, Step], files: dict[str, Any], weights: dict[str, Any]) -> dict[str, Any]:
-    """The manifest.
-
-    Args:
-        codec: the model exported.
-        steps: by name.
-        files: by name of the step and then of the precision: name, bytes and sha256 of the file, and its check.
-        weights: the files of weights the graphs were made from, and their origin.
-    """
+    """The manifest; ``files`` by name of the step and precision, ``weights`` the files the graphs were made from."""
     frames = codec.config.token_frames
     delay = latency(frames, codec.config.lookahead)
     return {

@@ -27,8 +27,8 @@ MIN_INPUTS, MIN_OUTPUTS = 32, 64  # a smaller matrix stays in float32
 def to_onnx(step: Step) -> Any:
     """The step as an ``onnx.ModelProto``: one self-contained graph of fixed shapes.
 
-    Inputs are the step's inputs and states, outputs its outputs and its states under ``new_NAME``. Nothing of the
-    machine that exports (paths, stack traces) is kept.
+    Inputs are the step's inputs and states, outputs its outputs and its states under ``new_NAME``. No path or stack
+    trace of the exporting machine is kept.
     """
     ports = (*step.inputs, *step.states)
     outputs = [port.name for port in step.outputs] + [NEW_STATE + port.name for port in step.states]
@@ -56,7 +56,6 @@ def to_onnx(step: Step) -> Any:
 
 
 def _complex_where(condition: Tensor, yes: Tensor, no: Tensor) -> Tensor:
-    """``torch.where`` of complex tensors by their real and imaginary parts."""
     if not (yes.is_complex() and no.is_complex()):
         return cast(Tensor, NotImplemented)  # the exporter's own rule applies
     parts = torch.where(condition[..., None], torch.view_as_real(yes), torch.view_as_real(no))
@@ -64,7 +63,6 @@ def _complex_where(condition: Tensor, yes: Tensor, no: Tensor) -> Tensor:
 
 
 def _complex_zeros(size: Sequence[int], *, dtype: torch.dtype | None = None, **_: object) -> Tensor:
-    """Complex zeros by their real and imaginary parts."""
     if dtype is None or not dtype.is_complex:
         return cast(Tensor, NotImplemented)  # the exporter's own rule applies
     return torch.view_as_complex(torch.zeros(*size, 2, dtype=dtype.to_real()))
@@ -102,17 +100,13 @@ def _errors_only(logger: logging.Logger) -> Iterator[None]:
 
 
 def quantise(source: Path, destination: Path) -> None:
-    """Write the int8 variant of a float32 graph: onnxruntime's dynamic quantisation of the matrices.
+    """Write the int8 variant of the float32 graph ``source``: onnxruntime's dynamic quantisation of the matrices.
 
     Each output's column of a weight matrix becomes 8-bit numbers with a scale of its own; activations are quantised at
     run time with one scale for each vector. Convolutions, embeddings and everything else stay in float32, and so do
     products too small to gain anything, among them the transforms that make the final features and samples, and the
     de-emphasis: the error of what is quantised last reaches the output directly. Full 8-bit unsigned weights: signed
     ones would need one bit less where a processor adds products of bytes in 16 bits (x86 before VNNI).
-
-    Args:
-        source: an exported graph.
-        destination: where its int8 variant goes.
     """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -150,8 +144,7 @@ def _kept_in_float(model: Any) -> list[str]:
 def gemm_to_matmul(model: Any) -> None:
     """Turn ``Gemm`` with constant weights into ``MatMul`` (and ``Add``), in place.
 
-    onnxruntime's quantiser does so too, but transposes weights anew for each node, and the four sub-frames of the
-    vocoder share theirs.
+    onnxruntime's quantiser would transpose weights anew for each node, and the vocoder's four sub-frames share theirs.
     """
     from onnx import helper, numpy_helper
 

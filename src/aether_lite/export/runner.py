@@ -25,11 +25,7 @@ Complex64 = NDArray[np.complex64]
 
 
 def check_packages(purpose: str, names: tuple[str, ...] = EXPORT_PACKAGES) -> None:
-    """Refuse, before any work, what needs packages that are not installed.
-
-    Raises:
-        AetherError: one is missing.
-    """
+    """AetherError, before any work, where a package that ``purpose`` needs is not installed."""
     for name in names:
         if importlib.util.find_spec(name) is None:
             raise AetherError(
@@ -38,11 +34,7 @@ def check_packages(purpose: str, names: tuple[str, ...] = EXPORT_PACKAGES) -> No
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any]:
-    """The manifest of an exported folder.
-
-    Raises:
-        AetherError: there is none, or it is of another format.
-    """
+    """The manifest of an exported folder; AetherError where there is none, or one of another format."""
     path = Path(folder) / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
@@ -56,11 +48,7 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
 
 
 def session(model: str | Path | bytes) -> Any:
-    """An ``onnxruntime.InferenceSession`` on one core of the CPU: the products are too small to share.
-
-    Raises:
-        AetherError: onnxruntime is not installed.
-    """
+    """An ``onnxruntime.InferenceSession`` on one core: the products are too small to share."""
     check_packages("running exported graphs", ("onnxruntime",))
     runtime = importlib.import_module("onnxruntime")
     runtime.disable_telemetry_events()
@@ -70,11 +58,7 @@ def session(model: str | Path | bytes) -> Any:
 
 
 class OnnxStep:
-    """One exported graph and its state.
-
-    Args:
-        session: from :func:`session`.
-        outputs: names of the outputs that are no states.
+    """One exported graph (a :func:`session`; the ``outputs`` that are no states) and its state.
 
     Example:
         decoder = OnnxStep.load("exported", "decoder")
@@ -94,14 +78,7 @@ class OnnxStep:
 
     @classmethod
     def load(cls, folder: str | Path, name: str, precision: str = "float32") -> OnnxStep:
-        """The step ``encoder``, ``decoder`` or ``vocoder`` of an exported folder.
-
-        Args:
-            precision: ``float32``, or ``int8`` where it was exported.
-
-        Raises:
-            AetherError: no such step or precision in the manifest.
-        """
+        """The step ``encoder``, ``decoder`` or ``vocoder`` of a folder, in ``float32`` or, if exported, ``int8``."""
         steps = read_manifest(folder)["steps"]
         files = steps.get(name, {}).get("files", {})
         if precision not in files:
@@ -125,8 +102,7 @@ def encode_clip(encoder: OnnxStep, features: Float32, rate: int, uses: int, targ
     """Symbols ``[K, uses]`` of ``features [8 K, 20]``, from the start of a stream.
 
     Args:
-        rate: channel uses per second.
-        uses: channel uses in a token at this rate, ``uses_per_token`` of the manifest.
+        rate, uses: channel uses per second and in a token, ``uses_per_token`` of the manifest.
         target_snr_db: Es/N0 the link is designed for [dB]; NaN encodes blind.
     """
     encoder.reset()

@@ -25,10 +25,7 @@ from aether_lite.vocoder.fused import PRIMING_ROWS
 
 @dataclass(frozen=True)
 class Port:
-    """A tensor that enters or leaves a graph.
-
-    ``meaning`` says what it holds, with unit and range.
-    """
+    """A tensor that enters or leaves a graph; ``meaning`` says what it holds, with unit and range."""
 
     name: str
     shape: tuple[int, ...]
@@ -46,12 +43,7 @@ class Port:
 
 
 class Step(nn.Module):
-    """A step and its signature: ``forward(*inputs, *states) -> (*outputs, *new states)``.
-
-    Attributes:
-        inputs, outputs: what goes in and comes out.
-        states: all zero at the start; every one comes out again, for the next step.
-    """
+    """A step and its signature: ``forward(*inputs, *states) -> (*outputs, *new states)``; states start at zero."""
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
@@ -94,10 +86,7 @@ class EncoderStep(Step):
 
 
 class DecoderStep(Step):
-    """Received symbols of one token and what is known of the channel -> features of one token.
-
-    Where the decoder looks ahead they are those of the token before.
-    """
+    """Received symbols of one token and channel state -> features of one token (with look-ahead: of the one before)."""
 
     def __init__(self, model: SpiCodec) -> None:
         super().__init__()

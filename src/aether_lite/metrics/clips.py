@@ -25,11 +25,7 @@ NARROW_RATE = SAMPLE_RATE // 2  # [Hz]: speech up to 4 kHz
 
 
 def check_audio(*signals: Tensor) -> None:
-    """Check that signals are aligned audio.
-
-    Raises:
-        ValueError: signals that are not all ``[..., N]`` of one shape, of real finite numbers.
-    """
+    """ValueError unless signals are all ``[..., N]`` of one shape, of real finite numbers."""
     first = signals[0]
     if first.ndim < 1 or any(signal.shape != first.shape for signal in signals):
         raise ValueError(
@@ -55,15 +51,7 @@ def narrow_band(signal: Tensor) -> Tensor:
 
 
 def each_clip(measure: Callable[..., float], *signals: Tensor) -> Tensor:
-    """Measure every clip.
-
-    Args:
-        measure: takes one ``[N] float32`` array of each signal.
-        signals: ``[..., N]``, checked by :func:`check_audio`.
-
-    Returns:
-        ``[...] float32`` on the CPU.
-    """
+    """``[...] float32`` on the CPU: ``measure`` of one ``[N] float32`` array of each of the ``signals [..., N]``."""
     check_audio(*signals)
     rows = [flat(signal.detach().float().cpu()).numpy() for signal in signals]
     values = [measure(*clips) for clips in zip(*rows, strict=True)]
@@ -73,9 +61,7 @@ def each_clip(measure: Callable[..., float], *signals: Tensor) -> Tensor:
 class ClipCache(Generic[Result]):
     """A function of one clip ``[N] float32``, computed once for each: originals come back at every condition.
 
-    Args:
-        measure: the function.
-        clips: how many results are kept; the least recently used one goes first.
+    ``clips`` results are kept; the least recently used one goes first.
     """
 
     def __init__(self, measure: Callable[[Float32], Result], clips: int = CACHED_CLIPS) -> None:
@@ -94,5 +80,4 @@ class ClipCache(Generic[Result]):
 
 
 def silent(audio: NDArray[Any]) -> bool:
-    """Whether a clip is digital silence (or empty)."""
     return not audio.any()

@@ -39,11 +39,7 @@ _loss = partial(_feature, source=_LOSS, pooling=Pooling.FRAMES)
 
 
 def check_features(decoded: Tensor, original: Tensor, mask: Tensor | None = None) -> Tensor:
-    """The mask to use, ``[..., F] bool`` (all true for None).
-
-    Raises:
-        ValueError: not two times ``[..., F, 20]`` with a mask ``[..., F]``.
-    """
+    """The mask to use, ``[..., F] bool`` (all true for None); ValueError for other shapes than above."""
     if decoded.shape != original.shape or decoded.ndim < 2 or decoded.shape[-1] != NUM_FREE:
         raise ValueError(
             f"features must both be [..., F, {NUM_FREE}], not {tuple(decoded.shape)} and {tuple(original.shape)}"
@@ -83,7 +79,7 @@ def frame_mean(values: Tensor, mask: Tensor) -> Tensor:
 def frame_quantile(values: Tensor, mask: Tensor, quantile: float) -> Tensor:
     """Quantile ``[...]`` (linear between ranks) of the frames ``[..., F]`` in the mask; NaN where there are none.
 
-    Sorts rather than calling ``torch.quantile``, which refuses more than 2^24 values (46 hours of frames).
+    Sorts, since ``torch.quantile`` refuses more than 2^24 values (46 hours of frames).
     """
     if values.shape[-1] == 0:
         return values.new_full(values.shape[:-1], NAN)
@@ -205,12 +201,9 @@ def f0_spread_ratio(decoded: Tensor, original: Tensor, mask: Tensor | None = Non
 def pitch_spike(decoded: Tensor, original: Tensor, mask: Tensor) -> float:
     """Greatest share of a 5-cent bin of the decoded pitch relative to the original's: the sign of a collapsed decoder.
 
-    Each side counts its own voiced frames, all clips together. The original's histogram is averaged over 11 bins and
-    floored at the share of a flat histogram over three octaves. 0 where a side has no voiced frame.
-
-    Args:
-        decoded, original: ``[..., F, 20]``.
-        mask: ``[..., F] bool``.
+    Each side ``[..., F, 20]`` counts its own voiced frames in the ``mask [..., F]``, all clips together. The original's
+    histogram is averaged over 11 bins and floored at the share of a flat histogram over three octaves. 0 where a side
+    has no voiced frame.
     """
     bins = round(3 * CENTS_PER_OCTAVE / BIN_CENTS)
     shares = []

@@ -34,15 +34,11 @@ _mos = partial(_audio, unit="MOS-LQO", low=1.0, packages=("pesq",))
 
 @_estoi("estoi", "ESTOI", source=_ESTOI)
 def estoi(decoded: Tensor, original: Tensor, sample_rate: int = SAMPLE_RATE) -> Tensor:
-    """Extended short-time objective intelligibility, up to 1.
+    """Extended short-time objective intelligibility, up to 1, at any scale and sample rate [Hz].
 
     J. Jensen and C. H. Taal, "An algorithm for predicting the intelligibility of speech masked by modulated noise
-    maskers", IEEE/ACM TASLP 24(11), 2016; computed by ``pystoi``. About 0 where the decoded side is silent; NaN where
-    the original holds less than about 0.4 s of sound, for which ESTOI is not defined.
-
-    Args:
-        decoded, original: samples, any scale.
-        sample_rate: [Hz]; resampled to 10 kHz inside.
+    maskers", IEEE/ACM TASLP 24(11), 2016; computed by ``pystoi`` at 10 kHz. About 0 where the decoded side is silent;
+    NaN where the original holds less than about 0.4 s of sound, for which ESTOI is not defined.
     """
     check_audio(decoded, original)
     if decoded.shape[-1] < SHORTEST_SECONDS * sample_rate:  # pystoi fails on a clip of less than one frame
@@ -64,18 +60,15 @@ def estoi(decoded: Tensor, original: Tensor, sample_rate: int = SAMPLE_RATE) -> 
 
 @_mos("pesq_wb", "PESQ-WB", high=4.65, source="ITU-T P.862.2 by the package pesq, without Corrigendum 2")
 def pesq_wb(decoded: Tensor, original: Tensor) -> Tensor:
-    """Wide-band PESQ (MOS-LQO), 1.0 to 4.64.
+    """Wide-band PESQ (MOS-LQO), 1.0 to 4.64, of samples at 16 kHz.
 
     ITU-T P.862 with the mapping of P.862.2, computed by the package ``pesq``, which published numbers nearly always
     use. It is **not** P.862.2 Corrigendum 2 (package ``pesqc2``), whose scores are several tenths higher. PESQ aligns
-    the two in time itself. It was made for waveform codecs: a vocoder scores low at equal quality. A clip of more than
-    20 s is measured in equal parts of at most that, whose scores are averaged.
+    the two in time and sets the level of each. It was made for waveform codecs: a vocoder scores low at equal quality.
+    A clip of more than 20 s is measured in equal parts of at most that, whose scores are averaged.
 
     1.0 where only the decoded side is digital silence (a link that fell silent does not drop out of a mean); NaN where
     ``pesq`` finds no utterance and for clips under 0.25 s.
-
-    Args:
-        decoded, original: samples at 16 kHz; PESQ sets the level of each.
     """
     return _pesq(decoded, original, SAMPLE_RATE, "wb")
 
@@ -98,7 +91,6 @@ def pesq_nb(decoded: Tensor, original: Tensor) -> Tensor:
 
 
 def _pesq(decoded: Tensor, original: Tensor, rate: int, band: str) -> Tensor:
-    """PESQ ``[...]`` of clips ``[..., N]`` at ``rate`` [Hz]; ``band`` is ``wb`` or ``nb``."""
     from pesq import BufferTooShortError, NoUtterancesError, pesq
 
     def score(degraded: Float32, reference: Float32) -> float:

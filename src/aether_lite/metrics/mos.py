@@ -30,14 +30,9 @@ SCORES = {
 
 
 def dnsmos(score: str, decoded: Tensor) -> Tensor:
-    """One score of DNSMOS ``[...] float32``, about 1 to 5; NaN for an empty clip.
+    """One score (a key of :data:`SCORES`) of DNSMOS ``[...] float32``, about 1 to 5; NaN for an empty clip.
 
-    Args:
-        score: a key of :data:`SCORES`; one pass through the networks gives all of them.
-        decoded: ``[..., N]`` samples at 16 kHz. Samples beyond full scale are clipped, as in a file or a sound card.
-
-    Raises:
-        ValueError: samples that are not finite.
+    ``decoded`` are finite samples ``[..., N]`` at 16 kHz, clipped beyond full scale, as in a file or a sound card.
     """
     return each_clip(lambda audio: _scores(audio)[score], decoded)
 

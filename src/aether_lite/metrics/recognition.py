@@ -71,7 +71,6 @@ def character_error_rate(decoded: Tensor, original: Tensor, recogniser: Recognis
 
 
 def _error_rate(kind: str, decoded: Tensor, original: Tensor, recogniser: Recogniser | None = None) -> Tensor:
-    """Error rate by the function ``kind`` of jiwer."""
     require_packages(kind.upper(), SCORING_PACKAGES if recogniser else RECOGNITION_PACKAGES)
     import jiwer
 
@@ -96,11 +95,8 @@ for _kind in ("wer", "cer"):
 def whisper() -> Recogniser:
     """English transcript of a clip ``[N] float32`` at 16 kHz: Whisper base int8, beam of 5, once a process.
 
-    The same clip gives the same words: no sampling (temperature 0 only), no text carried from one window to the next,
-    one thread. Transcripts are cached, so that an original is recognised once.
-
-    Raises:
-        AetherError: a package is not installed, or the cache folder cannot be written.
+    The same clip gives the same words: no sampling (temperature 0), no text carried between windows, one thread.
+    Transcripts are cached. Raises AetherError as :func:`whisper_folder`.
     """
     folder = whisper_folder()
     disable_onnxruntime_telemetry()

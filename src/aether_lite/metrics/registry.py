@@ -87,15 +87,12 @@ class Metric:
     languages: tuple[str, ...] = ()
 
     def __call__(self, decoded: Tensor, original: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        """Measure clips.
+        """Measure clips: ``[...]``, one value a clip; NaN where it is not defined.
 
         Args:
             decoded: see :class:`Needs`; the symbols or the count for those.
             original: of the same shape; the duration [s] for counts; unused by metrics without a reference.
             mask: frames ``[..., F] bool`` or samples ``[..., N] bool`` that belong to a clip; None for all.
-
-        Returns:
-            ``[...]``, one value a clip; NaN where it is not defined.
 
         Raises:
             AetherError: a package is not installed.
@@ -110,12 +107,7 @@ class Metric:
         return self.function(*signals) if mask is None else _masked(self.function, signals, mask)
 
     def over_clips(self, values: Sequence[float], weights: Sequence[float] | None = None) -> float:
-        """Average over clips; NaN where no clip is defined.
-
-        Args:
-            values: of each clip.
-            weights: frames (or samples) of each clip, for :attr:`Pooling.FRAMES`; None weighs clips alike.
-        """
+        """Average over clips, weighed by frames or samples for :attr:`Pooling.FRAMES`; NaN where none is defined."""
         weights = [1.0] * len(values) if weights is None else weights
         kept = [(value, weight) for value, weight in zip(values, weights, strict=True) if not math.isnan(value)]
         if not kept:
@@ -153,10 +145,7 @@ def metric(
 ) -> Callable[[Callable[P, Tensor]], Callable[P, Tensor]]:
     """Decorator that registers a function as a metric; arguments are the attributes of :class:`Metric`.
 
-    The function raises an error that says what to install where its ``packages`` are missing.
-
-    Raises:
-        ValueError: the name is taken.
+    The function raises AetherError where its ``packages`` are missing. ValueError: the name is taken.
     """
 
     def register(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
@@ -207,11 +196,7 @@ class MetricAverage:
 
 
 def available(name: str) -> bool:
-    """Whether the packages that a metric imports are installed; nothing is imported.
-
-    Raises:
-        AetherError: no such metric.
-    """
+    """Whether the packages that a metric imports are installed; AetherError where there is no such metric."""
     if name not in METRICS:
         raise AetherError(f"{name} is not a metric; there are {', '.join(METRICS)}")
     return not missing_packages(METRICS[name].packages)

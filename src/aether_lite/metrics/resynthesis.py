@@ -20,17 +20,12 @@ REANALYSED = ("feature_loss", "pitch_median_cents", "f0_correlation", "vuv_error
 
 
 def resynthesis_measures(made: Tensor, speech: Tensor, features: Tensor, audio: Sequence[str]) -> dict[str, float]:
-    """Metrics of one clip.
+    """Metrics of one clip: ``spectral``, :data:`REANALYSED` and ``audio``; NaN where not defined or not installed.
 
     Args:
-        made: ``[160 F]``, the vocoder's output.
-        speech: ``[160 F]``, what the features were taken from.
+        made, speech: ``[160 F]``, the vocoder's output and what the features were taken from.
         features: ``[F, 20]``.
         audio: metrics of :data:`~aether_lite.metrics.AUDIO_METRICS` to measure.
-
-    Returns:
-        ``spectral``, the metrics of :data:`REANALYSED` and those of ``audio``; NaN where one is not defined or its
-        packages are missing.
 
     Raises:
         ValueError: lengths that do not fit each other.

@@ -23,18 +23,14 @@ from aether_lite.metrics.registry import Needs, metric
     packages=("resemblyzer", "librosa", "webrtcvad", "pkg_resources"),
 )
 def speaker_similarity(decoded: Tensor, original: Tensor) -> Tensor:
-    """Cosine similarity of the speaker embeddings of decoded and original.
+    """Cosine similarity of the speaker embeddings of decoded and original ``[..., N]`` at 16 kHz, clipped at +-1.
 
     The embedding is that of L. Wan et al., "Generalized end-to-end loss for speaker verification", ICASSP 2018, by the
     package ``resemblyzer``, after its own levelling and cutting of long pauses. For orientation: different speakers lie
     near 0.6, two clips of one speaker near 0.8, halves of one clip near 0.95.
 
-    Args:
-        decoded, original: ``[..., N]`` samples at 16 kHz on the scale +-1; those beyond it are clipped.
-
-    Returns:
-        ``[...] float32`` on the CPU, 0 to 1 (embeddings have no negative entries); where the voice activity detection
-        of the package finds no speech, NaN if in the original and 0 if only in the decoded side.
+    ``[...] float32`` on the CPU, 0 to 1 (embeddings have no negative entries); where the voice activity detection
+    of the package finds no speech, NaN if in the original and 0 if only in the decoded side.
     """
 
     def cosine(audio: Float32, reference: Float32) -> float:

@@ -30,10 +30,10 @@ _distance = partial(metric, needs=Needs.AUDIO)
     source="mean absolute difference, 80 bands (Kong et al., NeurIPS 2020)",
 )
 def log_mel_distance(decoded: Tensor, original: Tensor) -> Tensor:
-    """Mean absolute difference of log mel magnitudes [nepers].
+    """Mean absolute difference of log mel magnitudes [nepers]: 80 bands, FFT 1024, hop 256.
 
-    80 bands, FFT 1024, hop 256: :func:`aether_lite.losses.spectral.log_mel_loss` of each clip alone (J. Kong et al.,
-    "HiFi-GAN", NeurIPS 2020). Twice the amplitude everywhere costs ln 2 = 0.693.
+    :func:`aether_lite.losses.spectral.log_mel_loss` of each clip alone (J. Kong et al., "HiFi-GAN", NeurIPS 2020).
+    Twice the amplitude everywhere costs ln 2 = 0.693.
     """
     return _each(log_mel_loss, MEL_SIZE, decoded, original)
 

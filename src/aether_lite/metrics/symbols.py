@@ -23,10 +23,7 @@ def symbol_power(symbols: Tensor) -> Tensor:
 
 @_symbols("papr_db", "PAPR", "dB", source="max |x|^2 / mean |x|^2 of the symbols sent, before pulse shaping")
 def clip_papr_db(symbols: Tensor) -> Tensor:
-    """Peak-to-average power ratio ``[...]`` [dB] of symbols ``[..., n] complex``, ``max |x|^2 / mean |x|^2``.
-
-    Before any pulse shaping; >= 0, NaN where no symbol has energy.
-    """
+    """Peak-to-average power ratio [dB] ``[...]`` of symbols, before any pulse shaping; NaN without energy."""
     power = _power(symbols)
     if not power.shape[-1]:
         return power.new_full(power.shape[:-1], NAN)
@@ -36,10 +33,7 @@ def clip_papr_db(symbols: Tensor) -> Tensor:
 def per_second(count: Tensor, seconds: Tensor) -> Tensor:
     """Channel uses/s or bit/s ``[...]``: payload symbols or bits ``[...]`` over the speech they carry ``[...]`` [s].
 
-    Pilots and cyclic prefix are not counted.
-
-    Raises:
-        ValueError: a duration that is not positive, or a negative count.
+    Pilots and cyclic prefix are not counted. ValueError: a duration that is not positive, or a negative count.
     """
     count, seconds = torch.as_tensor(count), torch.as_tensor(seconds)
     if not bool((seconds > 0).all()) or not bool((count >= 0).all()):

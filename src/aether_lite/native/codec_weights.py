@@ -30,15 +30,11 @@ class CodecWeights(NamedTuple):
 
     Attributes:
         matrices: ``[N] float32``, packed, in the order of use.
-        places: ``[layers, 4] int64``: start in ``matrices``, start in ``biases``, inputs, outputs with
-            their padding.
+        places: ``[layers, 4] int64``: start in ``matrices``, start in ``biases``, inputs, outputs with padding.
         biases: ``[outputs of all layers] float32``, zero in the padding.
         row_bias: ``[20, channels] float32`` of the encoder's stem; empty in a decoder.
-        channels: ``[4] int64``: feature maps in the order of use.
-        strides: ``[3] int64``: frame strides of the levels in the order of use.
-        width: of tokens.
-        hidden: of the gated layer of a block.
-        blocks: over tokens.
+        channels, strides: ``[4] int64`` feature maps and ``[3] int64`` frame strides of levels, in the order of use.
+        width, hidden, blocks: of tokens, of the gated layer of a block, and blocks over tokens.
         outputs: values of a token that come out.
         linear: whether the last layer of tokens sees what the linear path sees, too.
         ahead: whether tokens wait for the next one.

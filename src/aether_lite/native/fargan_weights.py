@@ -93,9 +93,7 @@ class PackedWeights(NamedTuple):
     """All that the kernels read.
 
     Attributes:
-        matrices: ``[N] float32``, packed.
-        places: ``[layers, 4] int64`` in the order of :data:`LAYERS`, see
-            :func:`~aether_lite.native.matrices.pack_matrices`.
+        matrices, places: of :data:`LAYERS`, see :func:`~aether_lite.native.matrices.pack_matrices`.
         embedding: ``[224, 12] float32``, of the period.
         gain, gain_bias: ``[80] float32`` and its bias.
         pitch_gates_bias: ``[4] float32``.

@@ -62,10 +62,9 @@ def called(_: Any) -> Any:
 def cached(*constants: ModuleType) -> Callable[[Callable[..., Any]], Any]:
     """:func:`compiled` for an outermost function, kept on disk where numba finds a folder it may write.
 
-    That is ``NUMBA_CACHE_DIR``, the folder of the function's file, or the user's cache, in this order; with none of
-    them the function is compiled once in every process. numba notices changes of one file only, so the name under
-    which the result is kept holds a digest of all sources it depends on: this package and ``constants``, other
-    modules whose values are part of the code.
+    That is ``NUMBA_CACHE_DIR``, the folder of the function's file, or the user's cache; with none of them the function
+    is compiled once in every process. numba notices changes of one file only, so the name of what is kept holds a
+    digest of all sources it depends on: this package and the modules ``constants``.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:

@@ -37,8 +37,7 @@ def canvas(path: str | Path, width: float, height: float, title: str = "", foot:
     Args:
         path: file to write; its suffix (PNG, SVG or PDF) is the format.
         width, height: [inches], the foot not counted.
-        title: over the figure.
-        foot: notes below it, wrapped to the width.
+        title, foot: over the figure; notes below it, wrapped to the width.
 
     Raises:
         AetherError: the suffix is unknown or the file cannot be written.

@@ -70,8 +70,7 @@ def spectrogram_strips(path: Path, title: str, foot: str, clips: Sequence[tuple[
     """Draw spectrograms under each other on one colour scale.
 
     Args:
-        path: file to write.
-        title, foot: see :func:`~aether_lite.plots.canvas.canvas`.
+        path, title, foot: see :func:`~aether_lite.plots.canvas.canvas`.
         clips: name and samples ``[N]`` of each, the original first: its levels set the colour scale.
     """
     levels = [spectrogram(audio) for _, audio in clips]
@@ -90,8 +89,7 @@ def f0_overlays(path: Path, title: str, foot: str, original: Any, received: Sequ
     """Draw F0 contours under each other, each over that of the original.
 
     Args:
-        path: file to write.
-        title, foot: see :func:`~aether_lite.plots.canvas.canvas`.
+        path, title, foot: see :func:`~aether_lite.plots.canvas.canvas`.
         original: features ``[F, 20]``.
         received: name, colour and features ``[F, 20]`` of each.
     """

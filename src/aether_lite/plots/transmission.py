@@ -56,13 +56,10 @@ def transmission_picture(
 
     Args:
         path: PNG, SVG or PDF to write.
-        original_image: ``[F, 20]`` rows of the speech image: log10 energies of the 18 Bark bands, pitch [octaves],
-            frame correlation.
-        received_image: ``[F', 20]``, decoded.
-        original_audio: ``[N]`` samples at 16 kHz.
-        received_audio: ``[N']`` samples, aligned with the original.
-        symbols: complex, any shape: sent.
-        received_symbols: complex, of the same shape.
+        original_image, received_image: ``[F, 20]`` rows of the speech image: log10 energies of the 18 Bark bands,
+            pitch [octaves], frame correlation.
+        original_audio, received_audio: ``[N]`` samples at 16 kHz, aligned.
+        symbols, received_symbols: complex, any one shape.
         bits: instead of symbols, soft bits ``[K, n]`` times the bits sent: 1 surely right, 0 erased, -1 surely wrong.
         title: one line above the figure.
 
@@ -102,10 +99,10 @@ def transmission_picture(
 
 
 def rate_snr_picture(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Draw feature loss against Es/N0, one line for each rate.
+    """Draw feature loss against Es/N0, one line for each rate, as PNG, SVG or PDF.
 
     Args:
-        path: PNG, SVG or PDF to write.
+        path: to write.
         rows: each with ``rate`` [uses/s], ``snr_db`` (Es/N0 [dB]) and ``feature_loss`` (> 0); rows with another
             ``system`` than the first row's, if given, are drawn dashed, for comparison.
 

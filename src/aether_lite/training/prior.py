@@ -19,7 +19,6 @@ from aether_lite.codec.loading import codec_path
 from aether_lite.container.files import read_stream
 from aether_lite.container.layout import BitArray, Header, bit_array, token_bits
 from aether_lite.container.prior import MAX_HIDDEN, Prior, save_prior
-from aether_lite.container.prior_fit import FitSettings, fit_prior
 from aether_lite.container.streams import TokenWriter
 from aether_lite.container.weights import weights_id
 from aether_lite.data.pairs import Clip, read_frames
@@ -27,6 +26,7 @@ from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES
 from aether_lite.training.loop import corpora
 from aether_lite.training.options import DataConfig, check_rules, option
+from aether_lite.training.prior_fit import FitSettings, fit_prior
 from aether_lite.training.provenance import origin
 
 BATCH_FRAMES = 16_384  # encoded at a time, padding included

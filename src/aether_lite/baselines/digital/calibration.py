@@ -35,7 +35,6 @@ class LdpcReference:
         BinarySource in batches of 500 blocks
 
     Attributes:
-        modulation: a key of :data:`~aether_lite.baselines.digital.modem.BITS_PER_SYMBOL`.
         info_bits, coded_bits: K and N; no bit interleaver.
         ebno_db: energy of an information bit over N0 [dB].
         blocks, failed: sent, and wrong in any bit.
@@ -50,7 +49,6 @@ class LdpcReference:
 
     @property
     def esn0_db(self) -> float:
-        """Energy of a symbol over N0 [dB]."""
         bits = BITS_PER_SYMBOL[self.modulation] * self.info_bits / self.coded_bits
         return self.ebno_db + 10 * math.log10(bits)
 
@@ -63,13 +61,11 @@ LDPC_REFERENCES = (
 
 @dataclass(frozen=True)
 class CalibrationRow:
-    """One check of modulation, code and channel (``what``).
+    """One check of modulation, code and channel (``what``) at Es/N0 ``esn0_db`` [dB] with ``trials`` bits or blocks.
 
     Attributes:
-        esn0_db: Es/N0 [dB].
         measured, expected: share of errors, the latter by theory or reference (``source``).
         low, high: interval in which the measured share lies with 99.9 % if all is right.
-        trials: bits or blocks that were sent.
     """
 
     what: str
@@ -83,16 +79,11 @@ class CalibrationRow:
 
     @property
     def inside(self) -> bool:
-        """Whether the measured share is within the interval."""
         return self.low <= self.measured <= self.high
 
 
 def calibration(uncoded_symbols: int = UNCODED_SYMBOLS, blocks: tuple[int, int] = (2000, 1000)) -> list[CalibrationRow]:
-    """All checks, with so many symbols of each uncoded point and blocks of each LDPC point; some 15 s on one idle core.
-
-    Raises:
-        MissingToolError: Sionna is not installed.
-    """
+    """All checks, with so many symbols of each uncoded and blocks of each LDPC point; some 15 s on an idle core."""
     points = [("QPSK over AWGN", "qpsk", esn0_db, qpsk_ber) for esn0_db in (-3.0, 0.0, 3.0, 6.0)]
     points += [("16-QAM over AWGN", "16qam", 9.0, qam16_ber), ("QPSK over Rayleigh", "qpsk", 9.0, qpsk_rayleigh_ber)]
     rows = [_uncoded(*point, uncoded_symbols) for point in points]
@@ -142,9 +133,9 @@ def _uncoded(
     wrong = int((decided != bits.bool()).sum())
     expected = theory(10 ** (esn0_db / 10))
     # Both bits of a faded symbol share its gain: its symbols, not its bits, are independent
-    low, high = binomial_interval(expected, count if fading else len(bits))
+    interval = binomial_interval(expected, count if fading else len(bits))
     return CalibrationRow(
-        f"{what}, uncoded bits", esn0_db, wrong / len(bits), expected, low, high, len(bits), "closed form"
+        f"{what}, uncoded bits", esn0_db, wrong / len(bits), expected, *interval, len(bits), "closed form"
     )
 
 
@@ -156,14 +147,12 @@ def _coded(reference: LdpcReference, blocks: int) -> CalibrationRow:
     decoded, _ = code.decode(soft_bits(received, reference.modulation)[0])
     failed = int((decoded != bits).any(dim=1).sum())
     expected = reference.failed / reference.blocks
-    low, high = binomial_interval(expected, blocks, reference.blocks)
-    what = f"5G LDPC K={reference.info_bits} N={reference.coded_bits}, {ITERATIONS} iterations, blocks"
+    interval = binomial_interval(expected, blocks, reference.blocks)
+    code_name = f"5G LDPC K={reference.info_bits} N={reference.coded_bits}, {ITERATIONS} iterations, blocks"
+    what = f"{reference.modulation} {code_name}"
     source = f"Sionna's own chain, {reference.failed} of {reference.blocks} blocks"
-    return CalibrationRow(
-        f"{reference.modulation} {what}", reference.esn0_db, failed / blocks, expected, low, high, blocks, source
-    )
+    return CalibrationRow(what, reference.esn0_db, failed / blocks, expected, *interval, blocks, source)
 
 
 def _as_symbols(values: Tensor) -> Symbols:
-    """Symbols of ``[K, n]``."""
     return Symbols(values[None], values.shape[1] * 100 // TOKEN_FRAMES, TOKEN_FRAMES)

@@ -60,7 +60,6 @@ def soft_bits(received: Received, modulation: str) -> Tensor:
 
 @cache
 def _mappers(modulation: str) -> tuple[Any, Any]:
-    """Mapper and demapper."""
     require_sionna()
     from sionna.phy.mapping import Demapper, Mapper
 
@@ -74,12 +73,9 @@ def code_exists(info_bits: int, coded_bits: int) -> bool:
 
 
 class LdpcCode:
-    """Encoder and decoder of one 5G LDPC code.
+    """Encoder and decoder of the 5G LDPC code of K = ``info_bits`` and N = ``coded_bits``.
 
-    Args:
-        info_bits: K.
-        coded_bits: N.
-        bits_per_symbol: of the modulation, for 5G's bit interleaver; None leaves the interleaver out.
+    ``bits_per_symbol`` of the modulation is for 5G's bit interleaver; None leaves it out.
 
     Raises:
         MissingToolError: Sionna is not installed.

@@ -53,8 +53,7 @@ class Mode:
     """One digital mode.
 
     Attributes:
-        coder: of the speech, ``codec2`` or ``hash``.
-        speech: the coder's name of its rate, such as ``700c``.
+        coder, speech: ``codec2`` or ``hash``, and the coder's name of its rate, such as ``700c``.
         bit_rate: of the speech [bit/s].
         block_frames: frames of 10 ms in a block.
         modulation: a key of :data:`~aether_lite.baselines.digital.modem.BITS_PER_SYMBOL`.
@@ -118,12 +117,7 @@ class Blocks:
 
 
 def send_blocks(bits: Tensor, mode: Mode, link: LinkConfig) -> Blocks:
-    """Send blocks ``[B, K, info_bits] uint8`` over a link at its rate.
-
-    Raises:
-        MissingToolError: Sionna is not installed.
-        AetherError: the mode does not fit the rate, or an option of the link is out of range.
-    """
+    """Send blocks ``[B, K, info_bits] uint8`` over a link at its rate; AetherError for a mode that does not fit it."""
     batch, count, length = bits.shape
     code = ldpc_code(length, mode.coded_bits(link.rate), BITS_PER_SYMBOL[mode.modulation])
     key = random_bits(SCRAMBLER_SEED, length)
@@ -142,11 +136,7 @@ def random_bits(seed: int, *shape: int) -> Tensor:
 
 
 def best_mode(modes: Iterable[Mode], link: LinkConfig) -> Mode:
-    """The mode for a link by the rule above; the link's seed changes nothing.
-
-    Raises:
-        AetherError: none of the modes fits the rate.
-    """
+    """The mode for a link by the rule above, whatever its seed; AetherError where none fits the rate."""
     fitting = [mode for mode in modes if mode.fits(link.rate)]
     if not fitting:
         raise AetherError(f"no digital mode fits {link.rate} uses/s")
@@ -161,7 +151,7 @@ def best_mode(modes: Iterable[Mode], link: LinkConfig) -> Mode:
 
 
 def block_error_rate(mode: Mode, link: LinkConfig) -> float:
-    """Share of blocks that fail, from the table or measured; 0 without noise."""
+    """Share of blocks that fail, from the table or measured, then once in a process; 0 without noise."""
     if link.channel == "clean":
         return 0.0
     if link.snr_db is not None and not link.options and link.erasure is None and link.burst_tokens is None:
@@ -190,7 +180,6 @@ def stored_rates() -> dict[tuple[str, str, int, float], float]:
 
 
 def table_text() -> str:
-    """The stored table: a header, then a line for each mode and condition."""
     return (files("aether_lite.baselines.digital") / TABLE).read_text()
 
 

@@ -17,17 +17,13 @@ CHOSEN_BY = "feature_loss"  # lower is better
 
 @dataclass(frozen=True)
 class PublishedPoint:
-    """One number of another system.
+    """One number of another system (``rade-v1``, ``rade-v2``) over one of :data:`aether_lite.channels.CHANNELS`.
 
     Attributes:
-        system: ``rade-v1`` or ``rade-v2``.
         model: weights.
-        channel: a name in :data:`aether_lite.channels.CHANNELS`.
-        esn0_db: Es/N0 of payload symbols [dB]; None where it was not published.
-        snr3k_db: SNR in 3 kHz [dB].
+        esn0_db, snr3k_db: Es/N0 of payload symbols [dB], None where it was not published; SNR in 3 kHz [dB].
         uses_per_s: payload channel uses per second.
-        metric: a key of :data:`aether_lite.metrics.FEATURE_METRICS`.
-        value: of the metric.
+        metric, value: a key of :data:`aether_lite.metrics.FEATURE_METRICS`, and its value.
         label: for legends and tables; says where the number is from.
     """
 
@@ -54,7 +50,10 @@ def published_points() -> tuple[PublishedPoint, ...]:
     """Every number, both models of RADE V1 included."""
     points = []
     for system, uses_per_s, table, label in TABLES:
-        for row in _rows(table):
+        text = (files("aether_lite.baselines.published") / table).read_text()
+        header, *lines = (line.split("\t") for line in text.splitlines() if not line.startswith("#"))
+        for line in lines:
+            row = dict(zip(header, line, strict=True))
             model, channel = row.pop("model"), row.pop("channel")
             esn0_db = float(row.pop("esn0_db")) if "esn0_db" in row else None
             snr_db = float(row.pop("snr3k_db")) if esn0_db is None else snr_3k_db(esn0_db, uses_per_s)
@@ -74,10 +73,3 @@ def better_model(points: Iterable[PublishedPoint]) -> list[PublishedPoint]:
                 best[key] = point
     chosen = {(*key, point.model) for key, point in best.items()}
     return [point for point in points if (point.system, point.channel, point.snr3k_db, point.model) in chosen]
-
-
-def _rows(name: str) -> list[dict[str, str]]:
-    """Lines of a table of this folder by column, comments left out."""
-    text = (files("aether_lite.baselines.published") / name).read_text()
-    header, *lines = [line.split("\t") for line in text.splitlines() if not line.startswith("#")]
-    return [dict(zip(header, line, strict=True)) for line in lines]

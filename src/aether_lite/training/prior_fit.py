@@ -37,8 +37,7 @@ class FitSettings:
 
     Args:
         hidden: hidden units; 0: tables and mixing weights only.
-        steps: gradient steps.
-        batch: tokens a step.
+        steps, batch: gradient steps, and tokens in each.
         learning_rate: of Adam, falling to zero along a cosine.
         check_every: steps between measurements on the held-out clips.
         seed: of the start values, the batches and the choice of held-out clips.
@@ -53,14 +52,11 @@ class FitSettings:
 
 
 def fit_prior(clips: Sequence[ArrayLike], settings: FitSettings | None = None) -> Prior:
-    """Prior for bits like those of ``clips``.
+    """Prior for bits like those of ``clips``; the same for the same clips, settings and machine.
 
     Args:
         clips: at least two clips ``[K, n]`` of 0 and 1 (any lengths, the same n), each one stream from its start.
         settings: network and training; None: the default ones.
-
-    Returns:
-        The integers of the prior; the same for the same clips, settings and machine.
 
     Raises:
         AetherError: fewer than two clips, or clips of unlike width or with other values.
