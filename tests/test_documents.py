@@ -35,7 +35,7 @@ def test_links_lead_to_files(page: Path) -> None:
 
 
 def test_documents_that_the_source_names_exist() -> None:
-    sources = [*(ROOT / "src").rglob("*.py"), *(ROOT / "conf").rglob("*.yaml")]
+    sources = [path for kind in ("*.py", "*.yaml") for path in (ROOT / "src").rglob(kind)]
     named = {page for path in sources for page in re.findall(r"docs/[\w/-]+\.md", path.read_text(encoding="utf-8"))}
     assert [page for page in sorted(named) if not (ROOT / page).exists()] == []
 
@@ -98,7 +98,7 @@ def task_of(words: list[str]) -> str:
     """The command that has the options: `train` with a recipe takes those of the recipe's task."""
     if words[0] != "train" or "--config" not in words:
         return words[0]
-    recipe = ROOT / words[words.index("--config") + 1]
+    recipe = ROOT / "src" / "aether_lite" / words[words.index("--config") + 1]
     task = re.search(r"^task: (\w+)$", recipe.read_text(encoding="utf-8"), re.MULTILINE)
     return TASKS[task[1]] if task else words[0]
 
