@@ -21,7 +21,7 @@ import torch
 
 from aether_lite.cli.prepare import prepare
 from aether_lite.data.corpus import Corpus
-from aether_lite.losses.soft_yin import f0_audio_loss
+from aether_lite.losses.f0 import f0_audio_loss
 from aether_lite.training.distributed import DistributedContext, pick_device
 from aether_lite.training.loop import Trainer
 from aether_lite.training.vocoder_config import VocoderConfig

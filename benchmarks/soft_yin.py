@@ -19,7 +19,7 @@ from torch import Tensor
 from aether_lite.audio import read_audio
 from aether_lite.features.layout import FRAME, SAMPLE_RATE
 from aether_lite.features.yin import YIN_FMAX, YIN_FMIN, YIN_FRAME_LENGTH
-from aether_lite.losses.soft_yin import soft_yin
+from aether_lite.losses.f0 import soft_yin
 
 CLIP = "assets/samples/en_f_queue.flac"
 

@@ -8,7 +8,7 @@ import torch
 
 from aether_lite.bench.anti_buzz import compare, measure
 from aether_lite.codec import Codec, SpiCodec, load
-from aether_lite.losses.silence import SILENT_BELOW, frame_level
+from aether_lite.losses.semantic import SILENT_BELOW, frame_level
 from aether_lite.metrics import pitch_spike
 from aether_lite.training.codec_validation import alarms
 from aether_lite.vocoder import load_fargan

@@ -22,10 +22,10 @@ from aether_lite.container.entropy import _constriction
 from aether_lite.container.files import read_aeth
 from aether_lite.container.layout import HEADER_BYTES, TRAILER_BYTES, bit_array
 from aether_lite.container.prior import adaptive_prior, read_label, save_prior
-from aether_lite.training.prior_fit import FitSettings, fit_prior
 from aether_lite.container.weights import weights_id
 from aether_lite.features import read_f32
 from aether_lite.hash import BIT_RATES
+from aether_lite.training.prior_fit import FitSettings, fit_prior
 
 Run = Callable[..., Any]  # what it returns is the Result of conftest.py
 SAMPLES = 16_000 + 77

@@ -9,15 +9,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import aether_lite.training.curriculum  # noqa: F401  (every loss registers)
 from aether_lite.channels import awgn, clean
 from aether_lite.codec import PRESETS, SpiCodec, preset
 from aether_lite.errors import AetherError
+from aether_lite.losses.registry import SPI, SpiInputs
 from aether_lite.payload import ChannelState, Received
 from aether_lite.training.codec_config import TrainConfig
-from aether_lite.training.codec_pass import spi_terms
 from aether_lite.training.conditions import ConditionRanges, balance, draw
-from aether_lite.training.curriculum import weights
-from tiny_listener import tiny_listener
+from tiny_asr import tiny_asr_loss
 
 
 def parameters(model: torch.nn.Module) -> int:
@@ -94,10 +94,11 @@ def test_same_input_same_bits(tiny: SpiCodec, speech_features: torch.Tensor) -> 
     assert torch.equal(*results)
 
 
+SPI_TERMS = tuple(SPI.weights(TrainConfig()))
 MODULES = ("spi_encoder", "jscc_encoder", "jscc_decoder", "spi_decoder")
 
 
-@pytest.mark.parametrize("term", weights("spi", TrainConfig()))
+@pytest.mark.parametrize("term", SPI_TERMS)
 def test_every_loss_term_reaches_every_module(term: str, speech_features: torch.Tensor) -> None:
     torch.manual_seed(0)
     model = SpiCodec(preset("tiny"))
@@ -108,8 +109,9 @@ def test_every_loss_term_reaches_every_module(term: str, speech_features: torch.
     conditions = draw(ConditionRanges(csi_none_share=0.0), 0, 0, range(8))
     sent = model(x, conditions.rate, conditions.transmit, conditions.target_snr_db)
     weight = balance(conditions.expected_loss)
-    parts = spi_terms(sent, x, weight, asr=tiny_listener(), asr_items=[0, 4], envelope=True)
-    assert set(parts) == set(weights("spi", TrainConfig()))
+    parts = SPI.values(SpiInputs(sent, x, weight, asr=tiny_asr_loss(), asr_items=[0, 4]), dict.fromkeys(SPI.terms, 1.0))
+    assert set(parts) == set(SPI_TERMS)
+    assert len(parts) >= 12
     parts[term].backward()
     for name in MODULES:
         gradients = [p.grad for p in getattr(model, name).parameters() if p.grad is not None]

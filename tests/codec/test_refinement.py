@@ -17,25 +17,23 @@ from aether_lite.codec import Codec, SpiCodec, load, preset
 from aether_lite.codec import refinement as refining
 from aether_lite.codec.refinement import SETTINGS, Goal, Refinement
 from aether_lite.errors import AetherError
-from aether_lite.losses.asr.spectra import Spectra
-from aether_lite.losses.envelope import envelope_loss
-from aether_lite.losses.feature import feature_loss
-from aether_lite.losses.listening import listening_loss
+from aether_lite.losses.asr import log_mel_spectra, state_distance
+from aether_lite.losses.feature import envelope_loss, feature_loss
 from aether_lite.payload import Bits
 from aether_lite.streaming import Encoder
-from tiny_listener import tiny_listener
+from tiny_asr import tiny_asr_loss
 
 
 @pytest.fixture(scope="module", params=[0, 1], ids=["causal", "looks ahead"])
 def codec(request: pytest.FixtureRequest, speech_features: Tensor) -> Codec:
-    """An untrained codec whose decoder is not a mere linear map, with a listener of a few weights."""
+    """An untrained codec whose decoder is not a mere linear map, with an ASR loss of a few weights."""
     torch.manual_seed(0)
     model = SpiCodec(replace(preset("tiny"), hash="sign", linear=False, lookahead=request.param))
     model.start(speech_features)
     if model.ahead is not None:
         torch.nn.init.normal_(model.ahead.next.weight, std=0.1)
     made = Codec(model.eval())
-    made.__dict__["listener"] = tiny_listener()
+    made.__dict__["asr_loss"] = tiny_asr_loss()
     return made
 
 
@@ -49,35 +47,35 @@ def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 def goal_of(codec: Codec, features: Tensor, bits: Bits) -> float:
     """The goal of bits by what a receiver makes of them."""
     heard = codec.decode_features(bsc(bits, 0.0, csi="perfect"))
-    states = listening_loss(*(codec.listener.last(codec.listener(rows)) for rows in (heard, features)))
+    states = state_distance(*(codec.asr_loss.last(codec.asr_loss.states(rows)) for rows in (heard, features)))
     return float(feature_loss(heard, features) + 0.5 * envelope_loss(heard, features) + states)
 
 
 def test_symbols_are_heard_behind_every_block_and_bits_behind_the_last(speech_features: Tensor) -> None:
     assert SETTINGS["uses/s"].every_block
     assert not SETTINGS["bit/s"].every_block
-    listener, true = tiny_listener(), speech_features[:1, :60]
+    asr_loss, true = tiny_asr_loss(), speech_features[:1, :60]
     decoded = true + 0.2
     goals = []
     for every_block in (True, False):
-        goal = Goal(listener, true, None, true[:, :0], every_block)
+        goal = Goal(asr_loss, true, None, true[:, :0], every_block)
         goals.append(float(goal.distance(decoded, goal.wanted())))  # of all but the states the same
-    made, wanted = listener(decoded), listener(true)
-    both = (listening_loss(made, wanted), listening_loss(listener.last(made), listener.last(wanted)))
+    made, wanted = asr_loss.states(decoded), asr_loss.states(true)
+    both = (state_distance(made, wanted), state_distance(asr_loss.last(made), asr_loss.last(wanted)))
     assert goals[0] - goals[1] == pytest.approx(float(both[0] - both[1]), abs=1e-6)
     assert both[0] != both[1]
 
 
 def test_the_distance_to_the_recording_counts_twice_that_to_features(speech: Any, speech_features: Tensor) -> None:
-    listener, true, samples = tiny_listener(), speech_features[:1, :61], torch.from_numpy(speech[:1, : 61 * 160])
+    asr_loss, true, samples = tiny_asr_loss(), speech_features[:1, :61], torch.from_numpy(speech[:1, : 61 * 160])
     decoded = true + 0.2
-    made = listener(decoded[:, :60])
-    goals = [Goal(listener, true, given, true[:, :0], True) for given in (None, samples)]
-    wanted = [listener(true[:, :60]), listener.heard(Spectra()(samples[:, : 60 * 160], 60))]
+    made = asr_loss.states(decoded[:, :60])
+    goals = [Goal(asr_loss, true, given, true[:, :0], True) for given in (None, samples)]
+    wanted = [asr_loss.states(true[:, :60]), asr_loss.states_of_spectra(log_mel_spectra(samples[:, : 60 * 160], 60))]
     values = []
     for goal, states, weight in zip(goals, wanted, (1, 2), strict=True):
         assert torch.equal(goal.wanted(), states)
-        values.append(float(goal.distance(decoded, states) - weight * listening_loss(made, states)))
+        values.append(float(goal.distance(decoded, states) - weight * state_distance(made, states)))
     assert values[0] == pytest.approx(values[1], abs=1e-5)
 
 
@@ -93,7 +91,7 @@ def test_a_search_lowers_the_goal_that_a_receiver_measures(
 
 
 def test_no_step_gives_the_bits_of_the_encoder(codec: Codec, speech_features: Tensor, small_windows: None) -> None:
-    search = Refinement(codec.model, codec.listener, 600, 0)
+    search = Refinement(codec.model, codec.asr_loss, 600, 0)
     bits = torch.cat([search.push(speech_features[:1]), search.flush()], 1)
     assert torch.equal(bits, codec.encode_features(speech_features[:1], 600).values)
 
@@ -111,7 +109,7 @@ def test_windows_see_what_a_receiver_decodes(
 
     monkeypatch.setattr(Goal, "distance", recorded)
     features = speech_features[:1, : 8 * tokens]
-    search = Refinement(codec.model, codec.listener, 600, 0)
+    search = Refinement(codec.model, codec.asr_loss, 600, 0)
     bits = Bits(torch.cat([search.push(features), search.flush()], 1), 600, 8)
     heard = codec.decode_features(bsc(bits, 0.0, csi="perfect"))
     late = 8 * codec.model.config.lookahead
@@ -134,7 +132,7 @@ def test_the_cut_of_the_stream_and_the_batch_change_no_bit(
     codec: Codec, speech_features: Tensor, small_windows: None
 ) -> None:
     both = codec.encode_features(speech_features[:, :240], 600, refine=3).values
-    search = Refinement(codec.model, codec.listener, 600, 3)
+    search = Refinement(codec.model, codec.asr_loss, 600, 3)
     pieces = [search.push(piece) for piece in torch.split(speech_features[1:, :240], 56, dim=1)]
     assert torch.equal(torch.cat([*pieces, search.flush()], 1), both[1:])
     again = search.push(speech_features[:1, :240])  # a flushed search begins anew
@@ -166,11 +164,11 @@ def test_a_searched_codec_needs_the_recogniser(
     def missing(_: str) -> None:
         raise ModuleNotFoundError
 
-    monkeypatch.setattr("aether_lite.losses.asr.ctranslate.files", missing)
+    monkeypatch.setattr("aether_lite.losses.asr.whisper.files", missing)
     with pytest.raises(AetherError, match=r"pip install aether-lite\[listener\]"):
         Codec(tiny_hash).encode_features(speech_features, 600, refine=1)
     with pytest.raises(AetherError, match="rate 700 bit/s is not one of"):
-        Refinement(tiny_hash, tiny_listener(), 700)
+        Refinement(tiny_hash, tiny_asr_loss(), 700)
 
 
 def test_the_released_codec_gains_features_and_states_on_speech() -> None:
@@ -180,7 +178,7 @@ def test_the_released_codec_gains_features_and_states_on_speech() -> None:
     losses = []
     for steps in (0, 12):
         heard = codec.decode_features(bsc(codec.encode_features(features, 600, refine=steps), 0.0, csi="perfect"))
-        states = listening_loss(*(codec.listener.last(codec.listener(rows)) for rows in (heard, features)))
+        states = state_distance(*(codec.asr_loss.last(codec.asr_loss.states(rows)) for rows in (heard, features)))
         losses.append((float(feature_loss(heard, features)), float(states)))
     assert losses[1][0] < 0.95 * losses[0][0]
     assert losses[1][1] < 0.75 * losses[0][1]
@@ -193,7 +191,7 @@ def analogue(request: pytest.FixtureRequest, speech_features: Tensor) -> Codec:
     model = SpiCodec(replace(preset("tiny"), linear=False, lookahead=1, power=request.param))
     model.start(speech_features)
     made = Codec(model.eval())
-    made.__dict__["listener"] = tiny_listener()
+    made.__dict__["asr_loss"] = tiny_asr_loss()
     return made
 
 
@@ -209,8 +207,8 @@ def test_searched_symbols_are_heard_better_through_other_noise_at_the_same_power
     losses = []
     for symbols in (plain, found):
         heard = torch.cat([analogue.decode_features(awgn(symbols, 6.0, seed=seed)) for seed in range(8)])
-        wanted = analogue.listener(features).expand(8, -1, -1)
-        states = listening_loss(analogue.listener(heard), wanted)
+        wanted = analogue.asr_loss.states(features).expand(8, -1, -1)
+        states = state_distance(analogue.asr_loss.states(heard), wanted)
         true = features.expand(8, -1, -1)
         losses.append(float((feature_loss(heard, true) + 0.5 * envelope_loss(heard, true) + states).mean()))
     assert losses[1] < 0.98 * losses[0]
@@ -221,11 +219,11 @@ def test_windows_of_symbols_are_those_of_the_whole_and_the_power_of_each_stays(
 ) -> None:
     features = speech_features[:, :240]
     both = analogue.encode_features(features, 1000, 6.0, search=3).values
-    search = Refinement(analogue.model, analogue.listener, 1000, 3, 6.0)
+    search = Refinement(analogue.model, analogue.asr_loss, 1000, 3, 6.0)
     pieces = [search.push(piece) for piece in torch.split(features[1:], 56, dim=1)]
     assert torch.equal(torch.cat([*pieces, search.flush()], 1), both[1:])
     plain = torch.cat([search.push(features[:1]), search.flush()], 1)
-    start = Refinement(analogue.model, analogue.listener, 1000, 0, 6.0)
+    start = Refinement(analogue.model, analogue.asr_loss, 1000, 0, 6.0)
     proposed = torch.cat([start.push(features[:1]), start.flush()], 1)
     torch.testing.assert_close(proposed, analogue.encode_features(features[:1], 1000, 6.0).values)
     for window in (slice(0, 9), slice(9, 18), slice(18, 27), slice(27, 30)):
@@ -237,12 +235,12 @@ def test_a_search_that_has_the_speech_comes_nearer_to_what_the_recogniser_makes_
     analogue: Codec, speech: Any, speech_features: Tensor, small_windows: None
 ) -> None:
     features, samples = speech_features[:1, :240], torch.from_numpy(speech[:1, : 240 * 160])
-    recording = analogue.listener.heard(Spectra()(samples, 240))
+    recording = analogue.asr_loss.states_of_spectra(log_mel_spectra(samples, 240))
     near = []
     for given in (None, samples):
         sent = analogue.encode_features(features, 1000, 20.0, 20, given)
         heard = analogue.decode_features(awgn(sent, 20.0, seed=0))
-        near.append(float(listening_loss(analogue.listener(heard), recording)))
+        near.append(float(state_distance(analogue.asr_loss.states(heard), recording)))
     assert near[1] < 0.98 * near[0]
     assert torch.equal(
         analogue.encode(samples, 1000, 6.0, 3).values,
@@ -266,7 +264,7 @@ def test_every_window_has_its_own_speech(
         return goal.states(goal.true)
 
     monkeypatch.setattr(Goal, "wanted", recorded)
-    Refinement(analogue.model, analogue.listener, 1000, 0, 6.0).each(features, samples)
+    Refinement(analogue.model, analogue.asr_loss, 1000, 0, 6.0).each(features, samples)
     assert len(places) > 2
     assert places[0][0] == 0
     assert sum(places[-1]) == features.shape[1]
@@ -293,7 +291,7 @@ def test_a_search_for_symbols_must_know_the_noise(analogue: Codec, speech_featur
     with pytest.raises(AetherError, match="a refinement of symbols needs the SNR that they are for"):
         analogue.encode_features(speech_features, 1000, search=3)
     with pytest.raises(AetherError, match="rate 999 uses/s is not one of"):
-        Refinement(analogue.model, analogue.listener, 999, target_snr_db=6.0)
+        Refinement(analogue.model, analogue.asr_loss, 999, target_snr_db=6.0)
 
 
 def test_the_released_codec_of_symbols_gains_states_on_speech() -> None:
@@ -302,13 +300,14 @@ def test_the_released_codec_of_symbols_gains_states_on_speech() -> None:
     speech = codec.samples(read_audio(path)[16_000:48_000])
     features = codec.features(speech)
     frames = features.shape[1]
-    wanted = {"features": codec.listener(features), "recording": codec.listener.heard(Spectra()(speech, frames))}
+    recording = codec.asr_loss.states_of_spectra(log_mel_spectra(speech, frames))
+    wanted = {"features": codec.asr_loss.states(features), "recording": recording}
     losses: dict[str, list[float]] = {"features": [], "recording": []}
     for steps, given in ((0, None), (12, None), (12, speech)):
         sent = codec.encode_features(features, 1000, 6.0, steps, given)
         heard = torch.cat([codec.decode_features(awgn(sent, 6.0, seed=seed)) for seed in range(3)])
         for name, states in wanted.items():
-            losses[name].append(float(listening_loss(codec.listener(heard), states.expand(3, -1, -1)).mean()))
+            losses[name].append(float(state_distance(codec.asr_loss.states(heard), states.expand(3, -1, -1)).mean()))
     assert losses["features"][1] < 0.85 * losses["features"][0]
     assert losses["recording"][1] < 0.97 * losses["recording"][0]
     assert losses["recording"][2] < 0.9 * losses["recording"][1]

@@ -24,8 +24,8 @@ from aether_lite.container.prior import (
     save_prior,
     table_starts,
 )
-from aether_lite.training.prior_fit import FitSettings, _Examples, _Mixer, fit_prior
 from aether_lite.errors import AetherError
+from aether_lite.training.prior_fit import FitSettings, _Examples, _Mixer, fit_prior
 
 WIDTH = 24
 QUICK = FitSettings(hidden=12, steps=120, batch=64, learning_rate=2e-2, check_every=40)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from aether_lite.losses.continuation import CONTINUED, continuation_loss
+from aether_lite.losses.adversarial import CONTINUED, continuation_loss
 
 
 def test_equal_turned_and_orthogonal_signals_cost_0_2_and_1() -> None:

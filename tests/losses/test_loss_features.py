@@ -20,9 +20,8 @@ from aether_lite.losses.f0 import (
     f0_correlation_loss,
     f0_spread_loss,
 )
-from aether_lite.losses.feature import delta_feature_loss, delta_feature_loss_parts, feature_loss
-from aether_lite.losses.silence import frame_level, silence_loss
-from aether_lite.losses.voicing import voicing_loss
+from aether_lite.losses.feature import delta_feature_loss, delta_feature_loss_parts, feature_loss, voicing_loss
+from aether_lite.losses.semantic import frame_level, silence_loss
 
 
 def contour(values: Tensor, voicing: float = 0.4) -> Tensor:

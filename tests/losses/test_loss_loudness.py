@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from aether_lite.features.bark import cepstra_of_bands, log_bands
-from aether_lite.losses.feature import feature_loss_parts
-from aether_lite.losses.loudness import LEVEL_SLOPE, loudness_loss
+from aether_lite.losses.feature import LEVEL_SLOPE, feature_loss_parts, loudness_loss
 
 
 def rows(bands: torch.Tensor) -> torch.Tensor:

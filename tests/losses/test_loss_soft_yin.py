@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from aether_lite.features.yin import yin
-from aether_lite.losses.soft_yin import f0_audio_loss, soft_yin
+from aether_lite.losses.f0 import f0_audio_loss, soft_yin
 from aether_lite.vocoder import FARGAN, deemphasize, periods_from_features
 
 FREQUENCIES = torch.from_numpy(np.geomspace(70, 400, 40))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from aether_lite.losses.registry import GAN, GROUPS, SPI, WAVE, SpiInputs, TermGroup
 from aether_lite.training.codec_config import TrainConfig
-from aether_lite.training.curriculum import DEFAULT_BORDERS, STAGES, TERMS, position, table, weighted_sum, weights
+from aether_lite.training.curriculum import DEFAULT_BORDERS, STAGES, position, table
 
 
 def test_names_and_default_borders_are_fixed() -> None:
@@ -68,14 +69,36 @@ def test_the_tables_decide_how_much_each_term_counts() -> None:
         (9000, dict.fromkeys(expected, 1.0)),
     ):
         for group, scale in expected.items():
-            for name, weight in weights(group, config).items():  # type: ignore[arg-type]
-                found = position(step).total(group, {name: torch.tensor(7.0)}, config)  # type: ignore[arg-type]
+            for name, weight in GROUPS[group].weights(config).items():
+                found = position(step).total(GROUPS[group], {name: torch.tensor(7.0)}, config)
                 assert float(found) == pytest.approx(7.0 * on.get(group, 0.0) * scale * weight), name
-    assert weights("spi", config)["asr"] == 0.5
-    assert weights("adv", config) == {"adversarial": 1.0, "feature_matching": 1.0}
-    assert len(TERMS) == sum(len(weights(group, config)) for group in expected)  # type: ignore[arg-type, misc]
+    assert SPI.weights(config)["asr"] == 0.5
+    assert GAN.weights(config) == {"adversarial": 1.0, "feature_matching": 1.0}
+    assert {name: len(group.terms) for name, group in GROUPS.items()} == {"spi": 12, "wave": 3, "adv": 2}
 
 
 def test_a_term_without_a_weight_is_an_error() -> None:
     with pytest.raises(ValueError, match="without a weight among the wave terms: chroma, feature"):
-        weighted_sum("wave", dict.fromkeys(("log_mel", "feature", "chroma"), torch.ones(())), TrainConfig())
+        position(0).total(WAVE, dict.fromkeys(("log_mel", "feature", "chroma"), torch.ones(())), TrainConfig())
+
+
+def test_a_term_registers_where_it_stands_and_is_counted_by_its_weight() -> None:
+    group: TermGroup[SpiInputs] = TermGroup("spi")
+
+    @group.term("level", 0.5)
+    def level(given: SpiInputs) -> torch.Tensor:
+        return given.mean(given.original[..., 0].mean(-1))
+
+    @group.term("asked", "lambda_asr", optional=True)
+    def asked(given: SpiInputs) -> torch.Tensor:
+        return given.original.sum()
+
+    with pytest.raises(ValueError, match="a term level among the spi terms already"):
+        group.term("level", 1.0)(level)
+    inputs = SpiInputs(None, torch.ones(2, 3, 20), torch.tensor([1.0, 3.0]))  # type: ignore[arg-type]
+    both = {"level": 2.0, "asked": 120.0}
+    for config, counted, total in ((TrainConfig(), {"level": 2.0}, 1.0), (TrainConfig(lambda_asr=0.1), both, 13.0)):
+        weights = group.weights(config)
+        values = group.values(inputs, weights)
+        assert {name: float(value) for name, value in values.items()} == counted
+        assert float(group.total(values, weights)) == pytest.approx(total)

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from aether_lite.cli.main import main
 from aether_lite.errors import AetherError
-from aether_lite.losses.asr import load_ear, load_listener
+from aether_lite.losses.asr import load_asr_loss, load_mel_predictor
 from aether_lite.training.distributed import DistributedContext
 from aether_lite.training.loop import Trainer, corpora
 from aether_lite.training.mel_predictor import MelPredictorConfig, MelPredictorTask
 from aether_lite.training.options import parse
-from tiny_listener import SIZES, tiny_encoder, variables, write_model
+from tiny_asr import SIZES, tiny_encoder, variables, write_model
 
 pytest.importorskip("faster_whisper")
 PairWriter = Callable[..., Path]
@@ -78,10 +78,10 @@ def test_the_command_writes_weights_for_its_recogniser(
     assert "mean square error" in said.out
     assert "train-ear is now train-mel-predictor" in said.err
     assert "--recogniser is now --asr_model" in said.err
-    _, spread = load_ear(tmp_path / "out" / "ear.safetensors")
+    _, spread = load_mel_predictor(tmp_path / "out" / "ear.safetensors")
     assert spread.shape == (SIZES.blocks, SIZES.width)
-    listener = load_listener(tmp_path / "out" / "ear.safetensors", tmp_path / "recogniser")
-    assert listener(torch.zeros(1, 10, 20)).shape == (1, 5, SIZES.blocks * SIZES.width)
+    asr_loss = load_asr_loss(tmp_path / "out" / "ear.safetensors", tmp_path / "recogniser")
+    assert asr_loss.states(torch.zeros(1, 10, 20)).shape == (1, 5, SIZES.blocks * SIZES.width)
 
 
 def test_what_cannot_be_used_is_one_clear_error(data_root: Path, capsys: pytest.CaptureFixture[str]) -> None:

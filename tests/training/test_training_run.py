@@ -13,7 +13,7 @@ from aether_lite.codec import SpiCodec, load_codec, preset, save_codec
 from aether_lite.codec.loading import codec_path
 from aether_lite.data.loader import Loader
 from aether_lite.errors import AetherError
-from aether_lite.losses.asr import save_ear
+from aether_lite.losses.asr import save_mel_predictor
 from aether_lite.training.checkpoint import load_checkpoint, newest
 from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.codec_pass import every
@@ -22,7 +22,7 @@ from aether_lite.training.curriculum import position
 from aether_lite.training.distributed import DistributedContext
 from aether_lite.training.loop import Batch, Trainer, corpora, run
 from aether_lite.training.provenance import started_from
-from tiny_listener import tiny_encoder, tiny_listener, variables, write_model
+from tiny_asr import tiny_asr_loss, tiny_encoder, variables, write_model
 
 ALONE = DistributedContext(0, 1, torch.device("cpu"))
 
@@ -291,7 +291,8 @@ def test_the_balance_of_conditions_and_the_weight_of_pitch_reach_the_loss(data_r
 
 
 def test_errors_count_as_a_recogniser_hears_them_only_where_asked(data_root: Path, tmp_path: Path) -> None:
-    save_ear(tiny_listener(), tmp_path / "ear.safetensors", {})
+    loss = tiny_asr_loss()
+    save_mel_predictor(loss.mel_predictor, loss.spread, tmp_path / "ear.safetensors", {})
     write_model(tmp_path, variables(tiny_encoder()))
     hears = {"mel_predictor": str(tmp_path / "ear.safetensors"), "asr_model": str(tmp_path), "asr_items": 2}
     plain = trained(data_root, tmp_path / "plain", steps=2, **hears)
@@ -304,7 +305,7 @@ def test_errors_count_as_a_recogniser_hears_them_only_where_asked(data_root: Pat
     for name, value in heard.task.asr.state_dict().items():
         assert torch.equal(value, kept[name])
     assert not any("asr" in name for name in [*heard.content()["model"], *heard.content()["networks"]])
-    with pytest.raises(AetherError, match="no such ear file"):
+    with pytest.raises(AetherError, match="no such mel predictor file"):
         trained(data_root, tmp_path / "none", steps=0, lambda_asr=1.0, mel_predictor=str(tmp_path / "nobody"))
 
 

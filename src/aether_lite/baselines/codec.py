@@ -19,8 +19,7 @@ from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES
 from aether_lite.jscc import RATES
 from aether_lite.link import LinkConfig, LinkInput, run_link
-from aether_lite.losses.asr import recogniser_file
-from aether_lite.losses.asr.weights import DEFAULT_EAR, ear_path
+from aether_lite.losses.asr import DEFAULT_MEL_PREDICTOR, model_file
 from aether_lite.optional import MissingToolError
 from aether_lite.vocoder import default_vocoder_path
 
@@ -42,7 +41,7 @@ class CodecSystem:
     def __init__(self, name: str, model: str | Path, refine: int = 0) -> None:
         if refine:
             try:
-                recogniser_file()
+                model_file()
             except AetherError as error:
                 raise MissingToolError(str(error)) from error
         path = codec_path(model)
@@ -61,7 +60,7 @@ class CodecSystem:
             trained_on=training_data(self._codec.provenance),
             notes=f"{IDEAL_SYNC}; {notes}",
         )
-        settings: list[Path | str] = [f"{refine} steps", ear_path(DEFAULT_EAR)] if refine else []
+        settings: list[Path | str] = [f"{refine} steps", zoo.path(DEFAULT_MEL_PREDICTOR)] if refine else []
         self.fingerprint = parts.fingerprint_of(path, default_vocoder_path(), *settings)
 
     def offers(self, condition: Condition) -> bool:

@@ -69,7 +69,7 @@ def encode(
     out = console(quiet)
     codec, header = _opened(model, bitrate)
     if refine:
-        _ = codec.listener  # its errors before the work
+        _ = codec.asr_loss  # its errors before the work
     chosen = _writers_prior(prior, header) if entropy else None
     if chosen is not None:
         header = header.coded(chosen.identity)

@@ -126,7 +126,7 @@ class Transmission:
         self.job, self.codec, self.config = job, codec, config
         self.out = console(quiet)
         if job.refine:
-            _ = self.codec.listener  # its errors before the work
+            _ = self.codec.asr_loss  # its errors before the work
         self.to_audio = files.suffix_of(job.destination) != files.FEATURES
         self.weights = {"codec": codec_path(job.model)}
         if self.to_audio or job.picture is not None:

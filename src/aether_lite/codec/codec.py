@@ -34,7 +34,7 @@ from aether_lite.vocoder import DELAY_SAMPLES, FrameVocoder, load_vocoder, synth
 
 if TYPE_CHECKING:
     from aether_lite.codec.refinement import Refinement
-    from aether_lite.losses.asr import Listener
+    from aether_lite.losses.asr import AsrLoss
 
 
 @dataclass(frozen=True)
@@ -143,16 +143,16 @@ class Codec:
         return fastest_backend(self.model)
 
     @cached_property
-    def listener(self) -> Listener:
+    def asr_loss(self) -> AsrLoss:
         """Perceptual loss of the refinement, loaded when first used; see :mod:`aether_lite.codec.refinement`.
 
         Raises:
             AetherError: the recogniser is not installed (the extra ``listener``).
         """
-        from aether_lite.losses.asr import load_listener
+        from aether_lite.losses.asr import load_asr_loss
 
         with torch.inference_mode(False):  # a refinement wants gradients through it
-            return load_listener()
+            return load_asr_loss()
 
     def features(self, speech: ArrayLike | Tensor, condition: bool = True) -> Tensor:
         """Features of whole tokens ``[B, F, 20]`` of speech ``[N]`` or ``[B, N]`` in [-1, 1] at 16 kHz.
@@ -269,7 +269,7 @@ class Codec:
         """A stream of features to symbols or bits refined in ``steps`` steps."""
         from aether_lite.codec.refinement import Refinement
 
-        return Refinement(self.model, self.listener, rate, steps, target_snr_db)
+        return Refinement(self.model, self.asr_loss, rate, steps, target_snr_db)
 
     @staticmethod
     def _speech_of(features: Tensor, speech: Tensor | None) -> Tensor | None:

@@ -4,7 +4,7 @@ The encoder is feed-forward and never sees the decoder's output. Here its output
 channel and the decoder, the decoded features are compared with the true ones, and the gradient moves what is sent
 (Adam, with a rate that falls to zero)::
 
-    goal = feature loss + 0.5 envelope loss + 0.1 voicing loss + w listening loss
+    goal = feature loss + 0.5 envelope loss + 0.1 voicing loss + w ASR loss
 
 (:mod:`aether_lite.losses`). Decoder and formats stay what they are. By features alone a refinement finds less feature
 loss and fewer words. Where it is given the speech itself, the recogniser's states of decoded features are compared with
@@ -32,18 +32,14 @@ from aether_lite.codec.model import SpiCodec
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME, NUM_FREE
 from aether_lite.hash import on_sphere, signs
-from aether_lite.losses.asr import Listener
-from aether_lite.losses.asr.recogniser import FRAMES_PER_STATE
-from aether_lite.losses.asr.spectra import Spectra
-from aether_lite.losses.envelope import SEGMENT, envelope_loss
-from aether_lite.losses.feature import feature_loss
-from aether_lite.losses.listening import listening_loss
-from aether_lite.losses.voicing import voicing_loss
+from aether_lite.losses.asr import AsrLoss, log_mel_spectra, state_distance
+from aether_lite.losses.asr.whisper import FRAMES_PER_STATE
+from aether_lite.losses.feature import SEGMENT, envelope_loss, feature_loss, voicing_loss
 from aether_lite.payload import Received, ReceivedBits, Symbols, elements_per_token
 from aether_lite.spi import State
 
 ENVELOPE, VOICING = 0.5, 0.1  # weights of losses, that of features being 1
-TO_FEATURES, TO_SPEECH = 1.0, 2.0  # of the listening loss: distance to the states of true features or of the recording
+TO_FEATURES, TO_SPEECH = 1.0, 2.0  # of the ASR loss: distance to the states of true features or of the recording
 WINDOW = 800  # frames decided at a time; 8 s
 AHEAD = 96  # frames that are refined with them and decided with the next
 BEFORE = 96  # decoded frames that are compared before them
@@ -85,14 +81,14 @@ class Goal:
     """What a refinement minimises.
 
     Args:
-        listener: frozen.
+        asr_loss: frozen.
         true: features ``[1, F, 20]``.
         speech: ``[1, 160 F]`` in [-1, 1] that they are of; None where it is not known.
         before: decoded features ``[1, N, 20]`` of the first N of these frames, already decided.
         every_block: see :class:`Settings`.
     """
 
-    listener: Listener
+    asr_loss: AsrLoss
     true: Tensor
     speech: Tensor | None
     before: Tensor
@@ -100,18 +96,18 @@ class Goal:
 
     @torch.no_grad()
     def wanted(self) -> Tensor:
-        """The states to come near to: the recogniser's of the recording, or the listener's of the true features."""
+        """The states to come near to: the recogniser's of the recording or of the true features."""
         if self.speech is None:
             return self.states(self.true)
         frames = self._whole_states
-        return self._counted(self.listener.heard(Spectra()(self.speech[:, : frames * FRAME], frames)))
+        return self._counted(self.asr_loss.states_of_spectra(log_mel_spectra(self.speech[:, : frames * FRAME], frames)))
 
     def states(self, features: Tensor) -> Tensor:
-        """What the listener makes of features ``[1, F, 20]``."""
-        return self._counted(self.listener(features[:, : self._whole_states]))
+        """The recogniser's states of features ``[1, F, 20]``."""
+        return self._counted(self.asr_loss.states(features[:, : self._whole_states]))
 
     def _counted(self, states: Tensor) -> Tensor:
-        return states if self.every_block else self.listener.last(states)
+        return states if self.every_block else self.asr_loss.last(states)
 
     @property
     def _whole_states(self) -> int:
@@ -123,7 +119,7 @@ class Goal:
         made = torch.cat([self.before, decoded], 1)
         loss = feature_loss(made, self.true) + VOICING * voicing_loss(made, self.true)
         weight = TO_FEATURES if self.speech is None else TO_SPEECH
-        loss = loss + weight * listening_loss(self.states(made), wanted)
+        loss = loss + weight * state_distance(self.states(made), wanted)
         if made.shape[1] >= SEGMENT:
             loss = loss + ENVELOPE * envelope_loss(made, self.true)
         return loss.sum()
@@ -134,7 +130,7 @@ class Refinement:
 
     Args:
         model: the codec, in evaluation mode.
-        listener: frozen, see :func:`aether_lite.losses.asr.load_listener`.
+        asr_loss: frozen, see :func:`aether_lite.losses.asr.load_asr_loss`.
         rate: one of the codec's.
         steps: 0 or more, each about as expensive as decoding the speech once; None for those of :data:`SETTINGS`.
         target_snr_db: Es/N0 [dB] that symbols are refined for, the encoder's target too; None for bits.
@@ -146,7 +142,7 @@ class Refinement:
     def __init__(
         self,
         model: SpiCodec,
-        listener: Listener,
+        asr_loss: AsrLoss,
         rate: int,
         steps: int | None = None,
         target_snr_db: float | None = None,
@@ -160,7 +156,7 @@ class Refinement:
         elif not self._bits:
             raise AetherError("a refinement of symbols needs the SNR that they are for (target_snr_db)")
         self._settings = SETTINGS[unit]
-        self._model, self._listener, self._rate = model, listener, rate
+        self._model, self._asr_loss, self._rate = model, asr_loss, rate
         self._steps = self._settings.steps if steps is None else steps
         self._target_snr_db = target_snr_db
         self._frames = model.config.token_frames
@@ -281,7 +277,7 @@ class Refinement:
         rows = torch.cat([true_before, true], 1)
         features, samples = rows[..., :NUM_FREE], rows[..., NUM_FREE:]
         speech = None if samples.isnan().any() else samples.flatten(1)
-        goal = Goal(self._listener, features, speech, before, settings.every_block)
+        goal = Goal(self._asr_loss, features, speech, before, settings.every_block)
         wanted = goal.wanted()
         moved = proposals.clone().requires_grad_(True)
         adam = torch.optim.Adam([moved], lr=settings.learning_rate, betas=settings.betas)

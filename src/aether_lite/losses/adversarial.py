@@ -1,74 +1,52 @@
-"""Adversarial losses, and the balance that keeps them from taking over.
+"""Losses of vocoded audio by discriminators, the balance of their gradient, and continuity after known samples.
 
-With D the scores of one discriminator, means over patches and items, and means over discriminators:
+With D the scores of one discriminator, means over patches and items, and means over discriminators, the least squares
+of FARGAN (X. Mao et al., ICCV 2017)::
 
-=============  ===================================================  ======================
-kind           discriminators minimise                              the vocoder minimises
-=============  ===================================================  ======================
-least squares  ``0.5 [mean D(fake)^2 + mean (1-D(real))^2]``        ``mean (1-D(fake))^2``
-hinge          ``mean max(0, 1+D(fake)) + mean max(0, 1-D(real))``  ``-mean D(fake)``
-=============  ===================================================  ======================
+    discriminators minimise  0.5 [mean D(fake)^2 + mean (1 - D(real))^2],  the vocoder  mean (1 - D(fake))^2
 
-Least squares are FARGAN's (X. Mao et al., ICCV 2017); the hinge (J. H. Lim and J. C. Ye, "Geometric GAN", 2017) wants
-discriminators whose scores are not bounded by a sigmoid. Items weigh alike whatever the batch of a rank: each loss
-reduces the number of items as :mod:`aether_lite.losses.reduction` says.
+Items weigh alike whatever the batch of a rank: each loss reduces the number of items as
+:mod:`aether_lite.losses.reduction` says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from enum import StrEnum
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from aether_lite.losses.reduction import Reduce, alone, joined_mean
+from aether_lite.losses.registry import GAN, GanInputs
 from aether_lite.vocoder.discriminators import DiscriminatorOutput
 
 Outputs = Sequence[DiscriminatorOutput]
 FEATURE_MATCHING_SCALE = 4.0  # Opus, FARGAN stage 2: each map weighs 4 / (discriminators * layers)
+CONTINUED = 160  # samples (10 ms) that are compared after known ones
 
 
-class GanLoss(StrEnum):
-    """Kinds of adversarial loss."""
-
-    LEAST_SQUARES = "least-squares"
-    HINGE = "hinge"
-
-
-def discriminator_loss(
-    real: Outputs, fake: Outputs, kind: GanLoss = GanLoss.LEAST_SQUARES, reduce: Reduce = alone
-) -> Tensor:
+def discriminator_loss(real: Outputs, fake: Outputs, reduce: Reduce = alone) -> Tensor:
     """What the discriminators minimise: a scalar, at least 0.
 
     Args:
         real: outputs for speech, one per discriminator.
         fake: outputs for the vocoder's audio, detached from the vocoder.
-        kind: of loss.
         reduce: sum over ranks; called once.
     """
     _check(real, fake)
-    if kind is GanLoss.HINGE:
-        terms = [_item_mean((1 + f.score).relu()) + _item_mean((1 - r.score).relu()) for r, f in _pairs(real, fake)]
-    else:
-        terms = [
-            0.5 * (_item_mean(f.score.square()) + _item_mean((1 - r.score).square())) for r, f in _pairs(real, fake)
-        ]
+    terms = [
+        0.5 * (_item_mean(f.score.square()) + _item_mean((1 - r.score).square()))
+        for r, f in zip(real, fake, strict=True)
+    ]
     return joined_mean(torch.stack(terms).mean(0), reduce=reduce)
 
 
-def generator_loss(fake: Outputs, kind: GanLoss = GanLoss.LEAST_SQUARES, reduce: Reduce = alone) -> Tensor:
-    """What the vocoder minimises: a scalar; at least 0 with least squares, unbounded with the hinge.
-
-    Args:
-        fake: outputs for the vocoder's audio, one per discriminator.
-        kind: of loss.
-        reduce: sum over ranks; called once.
-    """
+def generator_loss(fake: Outputs, reduce: Reduce = alone) -> Tensor:
+    """What the vocoder minimises, from the outputs for its audio: a scalar, at least 0; ``reduce`` is called once."""
     if not fake:
         raise ValueError("there must be at least one discriminator")
-    error: Callable[[Tensor], Tensor] = torch.neg if kind is GanLoss.HINGE else lambda score: (1 - score).square()
-    return joined_mean(torch.stack([_item_mean(error(f.score)) for f in fake]).mean(0), reduce=reduce)
+    return joined_mean(torch.stack([_item_mean((1 - f.score).square()) for f in fake]).mean(0), reduce=reduce)
 
 
 def feature_matching_loss(real: Outputs, fake: Outputs, reduce: Reduce = alone) -> Tensor:
@@ -81,7 +59,7 @@ def feature_matching_loss(real: Outputs, fake: Outputs, reduce: Reduce = alone) 
     """
     _check(real, fake)
     terms = []
-    for r, f in _pairs(real, fake):
+    for r, f in zip(real, fake, strict=True):
         maps = [_item_mean((a - b.detach()).abs()) for a, b in zip(f.hidden, r.hidden, strict=True)]
         terms.append(torch.stack(maps).mean(0))
     return FEATURE_MATCHING_SCALE * joined_mean(torch.stack(terms).mean(0), reduce=reduce)
@@ -133,14 +111,40 @@ def balanced_gradient(
     return own + scale.to(other.dtype) * other, scale
 
 
+def continuation_loss(made: Tensor, original: Tensor, reduce: Reduce = alone) -> Tensor:
+    """``1 - cosine similarity`` of the first 10 ms after known samples, mean over items: a scalar in 0..2.
+
+    The waveform that a vocoder makes need not be the original's, but right after known samples, which fix the phase of
+    every harmonic, it must be. Opus, FARGAN stage 1.
+
+    Args:
+        made: ``[B, N]``, N >= 160, begins right after the known samples.
+        original: ``[B, N]``, aligned.
+        reduce: sum over ranks; called once.
+
+    Raises:
+        ValueError: shapes that differ, or less than 10 ms.
+    """
+    if made.shape != original.shape or made.ndim != 2 or made.shape[1] < CONTINUED:
+        raise ValueError(f"audio must both be [B, >= 160], not {tuple(made.shape)} and {tuple(original.shape)}")
+    similarity = F.cosine_similarity(made[:, :CONTINUED], original[:, :CONTINUED], dim=1)
+    return joined_mean(1 - similarity, reduce=reduce)
+
+
+@GAN.term("adversarial", 1.0)
+def _adversarial_term(given: GanInputs) -> Tensor:
+    return generator_loss(given.made, given.reduce)
+
+
+@GAN.term("feature_matching", 1.0)
+def _matching_term(given: GanInputs) -> Tensor:
+    return feature_matching_loss(given.real, given.made, given.reduce)
+
+
 def _item_mean(values: Tensor) -> Tensor:
     return values.flatten(1).mean(1)
 
 
 def _check(real: Outputs, fake: Outputs) -> None:
     if len(real) != len(fake) or not real:
-        raise ValueError(f"one verdict per discriminator on each side, not {len(real)} and {len(fake)}")
-
-
-def _pairs(real: Outputs, fake: Outputs) -> zip[tuple[DiscriminatorOutput, DiscriminatorOutput]]:
-    return zip(real, fake, strict=True)
+        raise ValueError(f"one output per discriminator on each side, not {len(real)} and {len(fake)}")

@@ -1,31 +1,55 @@
-"""The feature loss: distance of decoded from true FARGAN features.
+"""Distances of decoded from true FARGAN features: feature loss, its delta form, voicing, loudness and envelope.
 
-Definition (the public formula of RADE), y true, x decoded, mean over frames::
+**Feature loss** (the public formula of RADE), y true, x decoded, mean over frames::
 
     mean_i (cx_i - cy_i)^2  +  3 (10/18) |2 (px - py)| max(vy + 0.5, 0)^2  +  (1/18) (vx - vy)^2
 
 with the 18 cepstra c, the pitch feature p [octaves] and the frame correlation v. Its author calls about 0.3 the limit
 of usable speech. It barely sees voicing: report the V/UV error beside it.
 
-The delta loss applies the same formula to first differences over time, ``d[t] = e[t] - e[t-1]`` of the errors e::
+**Delta loss**: the same on first differences over time, ``d[t] = e[t] - e[t-1]`` of the errors e::
 
     mean_i (dc_i)^2  +  3 (10/18) |2 dp| max(min(vy[t], vy[t-1]) + 0.5, 0)^2  +  (1/18) dv^2
 
-It does not see a constant offset and punishes jitter: frame errors independent of each other cost twice their
-feature loss in the squared terms. Its three terms keep the weights of the feature loss.
+It does not see a constant offset and punishes jitter: frame errors independent of each other cost twice their feature
+loss in the squared terms.
+
+**Loudness loss**, with L the log10 energies of the Bark bands of frame t::
+
+    sum_tb w_tb (L'_tb - L_tb)^2 / sum_tb w_tb,   w_tb = 10^(s (L_tb - max L))
+
+Words are in the loud cells of the speech image, but the feature loss weighs all alike, so that more than half of it is
+paid for cells that are 25 dB and more below the loudest. ``s = 0`` is its cepstral term (the DCT is orthonormal).
+
+**Envelope loss**: one minus the extended STOI of J. Jensen and C. H. Taal, "An algorithm for predicting the
+intelligibility of speech masked by modulated noise maskers", IEEE/ACM TASLP 24 (11), 2016, of the Bark bands up to
+4.8 kHz instead of third octaves. The amplitudes of about 0.4 s are freed of the mean and scaled to norm 1, those of
+every band, then those of every frame, and correlated. Gains of bands and levels of frames do not matter, patterns over
+time and frequency do.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from aether_lite.features.layout import CEPSTRA, PITCH, VOICING
+from aether_lite.features.bark import log_bands, voiced_frames
+from aether_lite.features.layout import CEPSTRA, NUM_FREE, PITCH, VOICED_ABOVE, VOICING
+from aether_lite.losses.registry import SPI, SpiInputs
 
 PITCH_SCALE = 3 * (10 / 18) * 2
 VOICING_SCALE = 1 / 18
+VOICING_SLOPE = 10.0  # log-odds per unit of correlation, for decoded correlation taken as a decision
+LEVEL_SLOPE = 0.4  # s: a cell 25 dB below the loudest of its clip counts a tenth
+BANDS = 15  # the Bark bands below 4.8 kHz
+SEGMENT = 38  # frames of 10 ms; ESTOI has 384 ms
+HOP = 4  # frames between segments
+RANGE = 4.0  # bel below its loudest frame at which a frame is silence and left out, as ESTOI leaves out 40 dB
+_LEAST = 1e-4  # of a norm, relative to amplitudes of 1 at the loudest frame of a clip
 
 
 @dataclass(frozen=True)
@@ -48,14 +72,12 @@ def feature_loss_parts(decoded: Tensor, original: Tensor, weight: Tensor | None 
     Args:
         decoded, original: ``[..., F, 20]``.
         weight: ``[..., F]``, 1 where a frame counts and 0 where it is padding; None counts all.
+
+    Raises:
+        ValueError: shapes that differ or are not of features.
     """
-    if decoded.shape != original.shape or decoded.shape[-1] != 20:
-        raise ValueError(f"features must both be [..., F, 20], not {tuple(decoded.shape)} and {tuple(original.shape)}")
-    cepstrum = (decoded[..., CEPSTRA] - original[..., CEPSTRA]).square().mean(-1)
-    voicedness = (original[..., VOICING] + 0.5).clamp_min(0).square()
-    pitch = PITCH_SCALE * (decoded[..., PITCH] - original[..., PITCH]).abs() * voicedness
-    voicing = VOICING_SCALE * (decoded[..., VOICING] - original[..., VOICING]).square()
-    return FeatureLossParts(*(_frame_mean(term, weight) for term in (cepstrum, pitch, voicing)))
+    check_pair(decoded, original)
+    return _parts(decoded - original, original[..., VOICING], weight)
 
 
 def feature_loss(decoded: Tensor, original: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -64,27 +86,14 @@ def feature_loss(decoded: Tensor, original: Tensor, weight: Tensor | None = None
 
 
 def delta_feature_loss_parts(decoded: Tensor, original: Tensor, weight: Tensor | None = None) -> FeatureLossParts:
-    """Terms of the delta loss of every clip, mean over the F - 1 steps between frames.
+    """Terms of the delta loss of every clip, mean over the F - 1 steps between frames, F at least 2.
 
-    Args:
-        decoded, original: ``[..., F, 20]``, F at least 2.
-        weight: ``[..., F]``, 1 where a frame counts and 0 where it is padding; a step counts where both its frames
-            do, and every clip has such a step. None counts all.
+    Arguments as :func:`feature_loss_parts`; a step counts where both its frames do, and every clip has such a step.
     """
-    if decoded.shape != original.shape or decoded.shape[-1] != 20 or decoded.ndim < 2 or decoded.shape[-2] < 2:
-        raise ValueError(
-            f"features must both be [..., F >= 2, 20], not {tuple(decoded.shape)} and {tuple(original.shape)}"
-        )
-    step = (decoded - original).diff(dim=-2)
+    check_pair(decoded, original, least=2)
     voicing = original[..., VOICING]
-    voicedness = (torch.minimum(voicing[..., 1:], voicing[..., :-1]) + 0.5).clamp_min(0).square()
-    terms = (
-        step[..., CEPSTRA].square().mean(-1),
-        PITCH_SCALE * step[..., PITCH].abs() * voicedness,
-        VOICING_SCALE * step[..., VOICING].square(),
-    )
     steps = None if weight is None else weight[..., 1:] * weight[..., :-1]
-    return FeatureLossParts(*(_frame_mean(term, steps) for term in terms))
+    return _parts((decoded - original).diff(dim=-2), torch.minimum(voicing[..., 1:], voicing[..., :-1]), steps)
 
 
 def delta_feature_loss(decoded: Tensor, original: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -92,7 +101,121 @@ def delta_feature_loss(decoded: Tensor, original: Tensor, weight: Tensor | None 
     return delta_feature_loss_parts(decoded, original, weight).total
 
 
-def _frame_mean(term: Tensor, weight: Tensor | None) -> Tensor:
+def voicing_loss(decoded: Tensor, original: Tensor) -> Tensor:
+    """Cross-entropy [nats] of voicing decisions, mean of each item ``[B]``, of features ``[B, F, 20]``; at least 0.
+
+    A frame is voiced when its correlation v, in [-0.5, 0.5], is above 0.1. It is not a probability: as log-odds of the
+    decision serve 10 (v - 0.1). ln 2 where the decoded correlation lies on the border.
+    """
+    voiced = voiced_frames(original).to(decoded.dtype)
+    logit = VOICING_SLOPE * (decoded[..., VOICING] - VOICED_ABOVE)
+    return F.binary_cross_entropy_with_logits(logit, voiced, reduction="none").mean(-1)
+
+
+def loudness_loss(decoded: Tensor, original: Tensor, slope: float = LEVEL_SLOPE) -> Tensor:
+    """Level-weighted mean square error of the band log energies of every clip ``[...]`` [bel^2], at least 0.
+
+    Args:
+        decoded, original: features ``[..., F, 20]``; the weights are the original's and carry no gradient.
+        slope: decades of weight for each decade of energy, at least 0.
+
+    Raises:
+        ValueError: shapes that differ or are not of features, or a negative slope.
+    """
+    check_pair(decoded, original)
+    if slope < 0:
+        raise ValueError(f"slope is at least 0, not {slope}")
+    levels = log_bands(original)
+    weight = (10 ** (slope * (levels - levels.amax((-1, -2), keepdim=True)))).detach()
+    error = (log_bands(decoded) - levels).square()
+    return (weight * error).sum((-1, -2)) / weight.sum((-1, -2))
+
+
+def envelope_loss(decoded: Tensor, original: Tensor) -> Tensor:
+    """One minus the mean correlation of the normalised segments of every clip ``[...]``, 0 to 2.
+
+    Args:
+        decoded, original: features ``[..., F, 20]``, F at least 38.
+
+    Raises:
+        ValueError: shapes that differ, or too few frames.
+    """
+    check_pair(decoded, original, least=SEGMENT)
+    levels = log_bands(original)[..., :BANDS]
+    frames = torch.logsumexp(levels * math.log(10), dim=-1) / math.log(10)
+    loudest = frames.amax(-1, keepdim=True)
+    speech = (frames > loudest - RANGE).to(levels.dtype)
+    segments, wanted = (
+        _segments(10 ** ((each - loudest[..., None]) / 2)) for each in (log_bands(decoded)[..., :BANDS], levels)
+    )
+    correlation = (segments * wanted).sum((-1, -2)) / SEGMENT
+    share = speech.unfold(-1, SEGMENT, HOP).mean(-1)
+    weight = share * (share > 0.5)  # segments that are mostly silence have no pattern
+    return ((1 - correlation) * weight).sum(-1) / weight.sum(-1).clamp_min(_LEAST)
+
+
+def check_pair(decoded: Tensor, original: Tensor, *, least: int = 0, batch: bool = False) -> None:
+    """Raise ValueError unless both are features ``[..., F, 20]`` of ``least`` frames or more; ``batch``: [B, F, 20]."""
+    fits = decoded.ndim == 3 if batch else decoded.ndim >= 2
+    if decoded.shape != original.shape or not fits or decoded.shape[-1] != NUM_FREE or decoded.shape[-2] < least:
+        wanted = "[B, F, 20]" if batch else f"[..., F >= {least}, 20]" if least else "[..., F, 20]"
+        raise ValueError(f"features must have one shape {wanted}, not {tuple(decoded.shape)}, {tuple(original.shape)}")
+
+
+def _parts(error: Tensor, voicing: Tensor, weight: Tensor | None) -> FeatureLossParts:
+    """Terms of errors ``[..., F, 20]`` where the original has the frame correlation ``[..., F]``."""
+    terms = (
+        error[..., CEPSTRA].square().mean(-1),
+        PITCH_SCALE * error[..., PITCH].abs() * (voicing + 0.5).clamp_min(0).square(),
+        VOICING_SCALE * error[..., VOICING].square(),
+    )
     if weight is None:
-        return term.mean(-1)
-    return (term * weight).sum(-1) / weight.sum(-1)
+        return FeatureLossParts(*(term.mean(-1) for term in terms))
+    return FeatureLossParts(*((term * weight).sum(-1) / weight.sum(-1) for term in terms))
+
+
+def _segments(amplitudes: Tensor) -> Tensor:
+    """Normalised segments ``[..., S, BANDS, SEGMENT]`` of amplitudes ``[..., F, BANDS]``."""
+    return _normalised(_normalised(amplitudes.unfold(-2, SEGMENT, HOP), -1), -2)
+
+
+def _normalised(values: Tensor, axis: int) -> Tensor:
+    centred = values - values.mean(axis, keepdim=True)
+    return centred / (centred.square().sum(axis, keepdim=True) + _LEAST**2).sqrt()
+
+
+@SPI.term("feature", 1.0)
+def _feature_term(given: SpiInputs) -> Tensor:
+    return given.mean(feature_loss(given.sent.features, given.original))
+
+
+@SPI.term("pitch", "lambda_pitch")
+def _pitch_term(given: SpiInputs) -> Tensor:
+    """The pitch's part of the feature loss, counted once more."""
+    return given.mean(feature_loss_parts(given.sent.features, given.original).pitch)
+
+
+@SPI.term("delta", 0.05)
+def _delta_term(given: SpiInputs) -> Tensor:
+    return given.mean(delta_feature_loss(given.sent.features, given.original))
+
+
+@SPI.term("image", 0.1)
+def _image_term(given: SpiInputs) -> Tensor:
+    """L1 of the normalised speech images."""
+    return given.mean((given.sent.image - given.sent.target_image).abs().mean((-1, -2)))
+
+
+@SPI.term("voicing", "lambda_voicing")
+def _voicing_term(given: SpiInputs) -> Tensor:
+    return given.mean(voicing_loss(given.sent.features, given.original))
+
+
+@SPI.term("loudness", "lambda_loudness")
+def _loudness_term(given: SpiInputs) -> Tensor:
+    return given.mean(loudness_loss(given.sent.features, given.original))
+
+
+@SPI.term("envelope", "lambda_envelope", optional=True)
+def _envelope_term(given: SpiInputs) -> Tensor:
+    return given.mean(envelope_loss(given.sent.features, given.original))

@@ -28,15 +28,12 @@ def alone(total: Tensor) -> Tensor:
 
 
 def joined_ratio(numerator: Tensor, denominator: Tensor, reduce: Reduce = alone) -> Tensor:
-    """This rank's share of one or more ratios over the joined batch, ``[...]``.
+    """This rank's share of ratios over the joined batch ``[...]``; 0, with a zero gradient, where a denominator is 0.
 
     Args:
         numerator: ``[...]``, sums over this rank's items; differentiable.
         denominator: ``[...]``, at least 0, of the same shape; used without gradient.
         reduce: sum over ranks; called once.
-
-    Returns:
-        ``[...]``; 0 (with a zero gradient) where the denominator of the joined batch is 0.
     """
     if numerator.shape != denominator.shape:
         raise ValueError(f"numerator {tuple(numerator.shape)} and denominator {tuple(denominator.shape)} must agree")
@@ -51,14 +48,12 @@ def joined_ratio(numerator: Tensor, denominator: Tensor, reduce: Reduce = alone)
 def joined_mean(
     values: Tensor, counted: Tensor | None = None, weight: Tensor | None = None, reduce: Reduce = alone
 ) -> Tensor:
-    """This rank's share of the mean over the counted entries of the joined batch, a scalar.
-
-    Formula: ``sum_i weight_i counted_i values_i / sum_i counted_i`` (the weights scale entries, they do not normalise).
+    """This rank's share of ``sum_i weight_i counted_i values_i / sum_i counted_i`` over the joined batch, a scalar.
 
     Args:
         values: ``[B]`` or ``[B, F]``.
         counted: of the same shape, boolean or 0..1; None counts all. Entries with 0 may hold anything.
-        weight: weight of each item ``[B]``; None is 1.
+        weight: of each item ``[B]``; None is 1. Weights scale entries, they do not normalise.
         reduce: sum over ranks; called once.
     """
     counted = torch.ones_like(values) if counted is None else counted.to(values.dtype)

@@ -1,14 +1,33 @@
-"""Losses on the semantic read-outs: pitch, voicing and energy, frame by frame."""
+"""Losses on the semantic read-outs (pitch, voicing, energy), and on decoded energy where the original is silent.
+
+The level of a frame comes from its cepstrum. With X the spectrum of the windowed, pre-emphasised frame divided by
+its length 320, and the window's energy 160, the mean square of the pre-emphasised signal is ``4 sum_k |X_k|^2`` over
+the bins 0..159. Each band is divided by the mean gain ``|1 - 0.85 e^(-jw)|^2`` of the pre-emphasis over its triangle::
+
+    level = 10 log10( 4 / 32768^2  sum_b  E_b u_b )  [dBFS],  E_b = 10^(L_b)
+
+with ``u_b`` the mean of the inverse gain, half of it in the bands 0 and 17, whose energy counts twice.
+0 dBFS is a mean square of 1 with samples in +-1; a full-scale sine has -3.01 dBFS.
+"""
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from aether_lite.features.bark import voiced_frames
-from aether_lite.features.layout import PITCH, VOICING
+from aether_lite.features.bark import BAND_BINS, FALLING, NUM_BINS, RISING, WINDOW_LENGTH, log_bands, voiced_frames
+from aether_lite.features.layout import INT16_SCALE, NUM_BANDS, PITCH, PREEMPHASIS, VOICING, Float64
+from aether_lite.losses.feature import check_pair
+from aether_lite.losses.reduction import Reduce, alone, joined_mean
+from aether_lite.losses.registry import SPI, SpiInputs
 from aether_lite.spi import Semantics
+
+SILENT_BELOW = -60.0  # dBFS
+_ENERGY_SCALE = 4.0  # mean square of a pre-emphasised frame / sum of its bins
 
 
 def pitch_weight(features: Tensor) -> Tensor:
@@ -33,4 +52,75 @@ def semantic_loss(read: Semantics, features: Tensor, energy: Tensor) -> Tensor:
 
 def normalised_energy(image: Tensor) -> Tensor:
     """Mean of the 18 band rows of a normalised speech image ``[B, F, 20]``: ``[B, F]``."""
-    return torch.mean(image[..., :18], dim=-1)
+    return torch.mean(image[..., :NUM_BANDS], dim=-1)
+
+
+def frame_level(features: Tensor) -> Tensor:
+    """Level ``[...]`` [dBFS] of the speech (not pre-emphasised) in each frame of features ``[..., >= 18]``.
+
+    The extractor adds 0.01 to every band, so digital silence has -83 dBFS.
+    """
+    gain = torch.as_tensor(_ENERGY_SCALE / INT16_SCALE**2 * _INVERSE_GAIN, dtype=features.dtype, device=features.device)
+    exponents = log_bands(features) * math.log(10) + gain.log()
+    return torch.logsumexp(exponents, dim=-1) * (10 / math.log(10))
+
+
+def silence_loss(
+    decoded: Tensor,
+    original: Tensor,
+    mask: Tensor | None = None,
+    weight: Tensor | None = None,
+    silent_below: float = SILENT_BELOW,
+    reduce: Reduce = alone,
+) -> Tensor:
+    """``mean_b max(0, L_b decoded - L_b original)^2`` [bel^2], mean over the original's silent frames: a scalar.
+
+    1 where every band is 10 dB too loud; 0 where none is, or where the joined batch holds no silent frame.
+
+    Args:
+        decoded, original: features ``[B, F, 20]``.
+        mask: ``[B, F]``, 0 where a frame is padding.
+        weight: of each item ``[B]``.
+        silent_below: level [dBFS] under which a frame of the original is silent.
+        reduce: sum over ranks, see :mod:`aether_lite.losses.reduction`.
+
+    Raises:
+        ValueError: shapes that do not fit each other.
+    """
+    check_pair(decoded, original, batch=True)
+    silent = frame_level(original) < silent_below
+    if mask is not None:
+        silent = silent & (mask > 0)
+    excess = (log_bands(decoded) - log_bands(original)).clamp_min(0).square().mean(-1)
+    return joined_mean(excess, silent, weight, reduce)
+
+
+def _inverse_gain() -> Float64:
+    """``[18]``: mean inverse gain of the pre-emphasis in each band; half in the bands that are counted twice."""
+    omega = 2 * np.pi * np.arange(NUM_BINS) / WINDOW_LENGTH
+    inverse = 1 / np.abs(1 - PREEMPHASIS * np.exp(-1j * omega)) ** 2
+    total, width = np.zeros(NUM_BANDS), np.zeros(NUM_BANDS)
+    for values, target in ((inverse, total), (np.ones(NUM_BINS), width)):
+        target[:-1] += np.add.reduceat(values * FALLING, BAND_BINS[:-1])
+        target[1:] += np.add.reduceat(values * RISING, BAND_BINS[:-1])
+    mean = total / width
+    mean[[0, -1]] *= 0.5
+    return np.asarray(mean, dtype=np.float64)
+
+
+_INVERSE_GAIN = _inverse_gain()
+
+
+@SPI.term("semantic", 0.02)
+def _semantic_term(given: SpiInputs) -> Tensor:
+    """On the encoder's and the decoder's read-outs."""
+    sent, energy = given.sent, normalised_energy(given.sent.target_image)
+    read = (sent.encoder_semantics, sent.decoder_semantics)
+    encoder, decoder = (semantic_loss(each, given.original, energy) for each in read)
+    return given.mean(encoder + decoder)
+
+
+@SPI.term("silence", 0.02)
+def _silence_term(given: SpiInputs) -> Tensor:
+    """Decoded energy where the original is silent."""
+    return silence_loss(given.sent.features, given.original, weight=given.weight, reduce=given.reduce)

@@ -29,6 +29,7 @@ from torch import Tensor
 
 from aether_lite.features.layout import SAMPLE_RATE
 from aether_lite.losses.reduction import Reduce, alone, joined_mean, joined_ratio
+from aether_lite.losses.registry import WAVE, WaveInputs
 
 FFT_SIZES = (2560, 1280, 640, 320, 160, 80)  # samples; Opus, FARGAN stage 1
 MAGNITUDE_FLOOR = 1e-7
@@ -174,3 +175,14 @@ def _hann(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
 def _mel_bank(dtype: torch.dtype, device: torch.device) -> Tensor:
     with torch.inference_mode(False), torch.no_grad():
         return mel_bank().to(device=device, dtype=dtype)
+
+
+@WAVE.term("log_mel", 1.0)
+def _log_mel_term(given: WaveInputs) -> Tensor:
+    return log_mel_loss(given.made, given.real, given.reduce)
+
+
+@WAVE.term("stft", "use_stft_loss", optional=True)
+def _stft_term(given: WaveInputs) -> Tensor:
+    stft = stft_losses(given.made, given.real, reduce=given.reduce)
+    return stft.root + stft.log + stft.convergence

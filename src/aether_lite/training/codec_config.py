@@ -14,8 +14,8 @@ from aether_lite.codec.model import HASH, PRESETS, CodecConfig, preset
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES, PENALTIES
 from aether_lite.jscc import RATES
-from aether_lite.losses.asr.listener import longest
-from aether_lite.losses.envelope import SEGMENT
+from aether_lite.losses.asr.whisper import MAX_FRAMES
+from aether_lite.losses.feature import SEGMENT
 from aether_lite.training import options
 from aether_lite.training.conditions import BIT_CHANNELS
 from aether_lite.training.options import RunConfig, check_rules, option
@@ -169,8 +169,8 @@ class TrainConfig(RunConfig):
                 (set(self.form) <= set(FORM), f"form: of {_listed(FORM)}"),
                 (self.frames >= 8 and self.frames % 8 == 0, "frames: a multiple of 8"),
                 (min(self.audio_items, self.asr_items) >= 1, "audio_items, asr_items: at least 1"),
-                (self.lambda_asr == 0 or self.frames <= longest(False),
-                 f"frames: at most {longest(False)} with lambda_asr"),
+                (self.lambda_asr == 0 or self.frames <= MAX_FRAMES,
+                 f"frames: at most {MAX_FRAMES} with lambda_asr"),
                 (24 <= self.audio_frames <= self.frames, "audio_frames: 24 to frames"),
                 (min(lambdas) >= 0, "lambda_*: at least 0"),
                 (self.lambda_envelope == 0 or self.frames >= SEGMENT,

@@ -9,30 +9,18 @@ Everything that carries gradient happens in :meth:`TrainingPass.forward`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from aether_lite.codec import SpiCodec, Transmission
-from aether_lite.features.bark import voiced_frames
-from aether_lite.features.layout import FRAME, PITCH
+from aether_lite.codec import SpiCodec
+from aether_lite.features.layout import FRAME
 from aether_lite.hash import HashPenalties, hard_bits, on_sphere
-from aether_lite.losses.adversarial import balanced_gradient, feature_matching_loss, generator_loss
-from aether_lite.losses.asr import Listener
-from aether_lite.losses.envelope import envelope_loss
-from aether_lite.losses.f0 import f0_correlation_loss, f0_spread_loss
-from aether_lite.losses.feature import delta_feature_loss, feature_loss_parts
-from aether_lite.losses.listening import listening_loss
-from aether_lite.losses.loudness import loudness_loss
-from aether_lite.losses.reduction import Reduce, alone
-from aether_lite.losses.semantic import normalised_energy, semantic_loss
-from aether_lite.losses.silence import silence_loss
-from aether_lite.losses.soft_yin import f0_audio_loss
-from aether_lite.losses.spectral import log_mel_loss, stft_losses
-from aether_lite.losses.voicing import voicing_loss
+from aether_lite.losses.adversarial import balanced_gradient
+from aether_lite.losses.asr import AsrLoss
+from aether_lite.losses.registry import GAN, SPI, WAVE, GanInputs, SpiInputs, WaveInputs
 from aether_lite.training.capture import Speak, Vocode
 from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.conditions import Conditions, balance
@@ -40,7 +28,7 @@ from aether_lite.training.curriculum import Position
 from aether_lite.training.discriminator import Discriminator
 from aether_lite.training.distributed import DistributedContext, shared_items
 from aether_lite.training.loop import Batch
-from aether_lite.vocoder import FARGAN, deemphasize, periods_from_features
+from aether_lite.vocoder import FARGAN, periods_from_features
 from aether_lite.vocoder.fargan import CONTEXT_ROWS, FIRST_ROW, emphasised_frames
 
 WARM_UP_FRAMES = 6  # frames in which the vocoder starts from silence; no loss counts them
@@ -76,7 +64,7 @@ class TrainingPass(nn.Module):
         speak: how to run the vocoder, such as :func:`aether_lite.training.capture.captured_vocoder`; None for the
             plain loop.
         penalties: of the bits of a hash codec; None for a codec of symbols.
-        asr: recogniser behind its mel predictor, frozen; None without the term ``asr``.
+        asr: the ASR loss, frozen; None without the term ``asr``.
     """
 
     def __init__(
@@ -88,7 +76,7 @@ class TrainingPass(nn.Module):
         context: DistributedContext,
         speak: Speak | None = None,
         penalties: HashPenalties | None = None,
-        asr: Listener | None = None,
+        asr: AsrLoss | None = None,
     ) -> None:
         super().__init__()
         self.codec, self.vocoder, self.penalties = codec, vocoder, penalties
@@ -102,7 +90,7 @@ class TrainingPass(nn.Module):
         """All losses of this process's items at a place in the curriculum."""
         config = self.config
         decoded, terms, penalty = self._coded(batch, conditions)
-        spi = place.total("spi", terms, config)
+        spi = place.total(SPI, terms, config)
         parts = {name: value.detach() for name, value in terms.items()}
         parts["spi"] = spi.detach()
         for name, value in penalty.items():
@@ -111,15 +99,15 @@ class TrainingPass(nn.Module):
         if not place.stage.makes_audio or batch.audio is None or max(config.lambda_wave, config.lambda_adv) == 0:
             return PassOutput(spi, parts)
         made, real, rows = self._vocode(decoded, batch, step)
-        wave_terms = self._wave_terms(made, real, rows)
-        wave = place.total("wave", wave_terms, config)
+        wave_terms = WAVE.values(WaveInputs(made, real, rows, self.reduce), WAVE.weights(config))
+        wave = place.total(WAVE, wave_terms, config)
         parts |= {name: value.detach() for name, value in wave_terms.items()}
         parts["wave"] = wave.detach()
         discriminator = self._discriminator[0]
         if discriminator is None or place.adv == 0:
             return PassOutput(spi + wave, parts, made.detach(), real)
         gan_terms = self._gan_terms(discriminator, made, real)
-        adversarial = place.total("adv", gan_terms, config)
+        adversarial = place.total(GAN, gan_terms, config)
         parts |= {name: value.detach() for name, value in gan_terms.items()}
         gradient, scale = balanced_gradient(wave, adversarial, made, config.gan_ratio, self.reduce)
         parts["adv"], parts["adv_scale"] = scale * adversarial.detach(), scale
@@ -134,15 +122,9 @@ class TrainingPass(nn.Module):
         with torch.autocast(features.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             target_snr_db = None if self.codec.config.hash else conditions.target_snr_db
             sent = self.codec(features, conditions.rate, conditions.transmit, target_snr_db)
-        terms = spi_terms(
-            sent,
-            features,
-            balance(conditions.expected_loss, config.balance),
-            self.reduce,
-            asr=self._asr[0],
-            asr_items=every(config.batch // self.asr_items, batch),
-            envelope=config.lambda_envelope > 0,
-        )
+        weight, chosen = balance(conditions.expected_loss, config.balance), every(config.batch // self.asr_items, batch)
+        inputs = SpiInputs(sent, features, weight, self.reduce, self._asr[0], chosen)
+        terms = SPI.values(inputs, SPI.weights(config))
         if self.penalties is None:
             return sent.features, terms, {}
         latents = sent.latents.float()
@@ -166,73 +148,12 @@ class TrainingPass(nn.Module):
         skip = WARM_UP_FRAMES
         return made[:, skip * FRAME :], torch.stack(real)[:, skip * FRAME :], true[:, skip:]
 
-    def _wave_terms(self, made: Tensor, real: Tensor, rows: Tensor) -> dict[str, Tensor]:
-        """Audio terms, a scalar each, unweighted."""
-        terms = {
-            "log_mel": log_mel_loss(made, real, self.reduce),
-            "audio_f0": f0_audio_loss(deemphasize(made), rows[..., PITCH], voiced_frames(rows), reduce=self.reduce),
-        }
-        if self.config.use_stft_loss:
-            stft = stft_losses(made, real, reduce=self.reduce)
-            terms["stft"] = stft.root + stft.log + stft.convergence
-        return terms
-
     def _gan_terms(self, discriminator: Discriminator, made: Tensor, real: Tensor) -> dict[str, Tensor]:
         """GAN loss and feature matching; only their gradient at ``made`` is used."""
         judged = discriminator(made)
         with torch.no_grad():
             truth = discriminator(real)
-        return {
-            "adversarial": generator_loss(judged, reduce=self.reduce),
-            "feature_matching": feature_matching_loss(truth, judged, self.reduce),
-        }
-
-
-def spi_terms(
-    sent: Transmission,
-    features: Tensor,
-    weight: Tensor,
-    reduce: Reduce = alone,
-    *,
-    asr: Listener | None = None,
-    asr_items: Sequence[int] = (),
-    envelope: bool = False,
-) -> dict[str, Tensor]:
-    """Every SPI term, a scalar each, items weighted, not yet multiplied by their weights in the curriculum.
-
-    Args:
-        sent: one pass through codec and channel.
-        features: true features ``[B, F, 20]``.
-        weight: weight of each item ``[B]``, see :func:`~aether_lite.training.conditions.balance`.
-        reduce: sum over ranks, see :mod:`aether_lite.losses.reduction`.
-        asr: gives the term ``asr``; without it there is none.
-        asr_items: the items that it is counted on.
-        envelope: whether there is a term ``envelope``, which wants 38 frames or more.
-    """
-    energy = normalised_energy(sent.target_image)
-    parts = feature_loss_parts(sent.features, features)
-    items = {
-        "feature": parts.total,
-        "pitch": parts.pitch,
-        "delta": delta_feature_loss(sent.features, features),
-        "image": (sent.image - sent.target_image).abs().mean((-1, -2)),
-        "voicing": voicing_loss(sent.features, features),
-        "loudness": loudness_loss(sent.features, features),
-        "semantic": semantic_loss(sent.encoder_semantics, features, energy)
-        + semantic_loss(sent.decoder_semantics, features, energy),
-    }
-    if envelope:
-        items["envelope"] = envelope_loss(sent.features, features)
-    terms = {name: (weight * value).mean() for name, value in items.items()}
-    if asr is not None:
-        chosen = list(asr_items)
-        states = asr(sent.features[chosen])
-        with torch.no_grad():
-            wanted = asr(features[chosen])
-        terms["asr"] = (weight[chosen] * listening_loss(states, wanted)).mean()
-    for name, loss in (("f0_contour", f0_correlation_loss), ("f0_spread", f0_spread_loss), ("silence", silence_loss)):
-        terms[name] = loss(sent.features, features, weight=weight, reduce=reduce)
-    return terms
+        return GAN.values(GanInputs(judged, truth, self.reduce), GAN.weights(self.config))
 
 
 def every(stride: int, batch: Batch) -> list[int]:

@@ -20,7 +20,7 @@ from aether_lite.data.corpus import Corpus
 from aether_lite.data.loader import Loader
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES, HashPenalties
-from aether_lite.losses.asr import load_listener
+from aether_lite.losses.asr import load_asr_loss
 from aether_lite.training.capture import captured_vocoder
 from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.codec_pass import PassOutput, TrainingPass
@@ -61,7 +61,7 @@ class CodecTask(Task):
         if config.compiled:
             self.vocoder.sig_net.compile(fullgraph=True, dynamic=False)
         self.discriminator = Discriminator().to(context.device) if config.lambda_adv > 0 else None
-        self.asr = load_listener(config.mel_predictor, config.asr_model) if config.lambda_asr > 0 else None
+        self.asr = load_asr_loss(config.mel_predictor, config.asr_model) if config.lambda_asr > 0 else None
         self.penalties = None
         if self.codec.config.hash:
             bits = 2 * self.codec.jscc_encoder.max_uses

@@ -9,56 +9,26 @@ stage                 from step    what trains, and on what
 ``end_to_end``        5000         codec and vocoder, the vocoder at a tenth of the rate
 ====================  ===========  ==============================================================
 
-:data:`STAGES` has the factor of each group of loss terms and :data:`TERMS` the weight of each term within its group:
-together they are the whole truth, the trainer holds no other switch.
+:data:`STAGES` has the factor of each group of loss terms, :mod:`aether_lite.losses.registry` the weight of each term
+within its group: together they are the whole truth, the trainer holds no other switch.
 """
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
-import torch
 from torch import Tensor
 
+from aether_lite import losses
+from aether_lite.losses.registry import TermGroup
 from aether_lite.training.codec_config import TrainConfig
 
-Group = Literal["spi", "wave", "adv"]
-
-
-@dataclass(frozen=True)
-class Term:
-    """A loss term.
-
-    Attributes:
-        group: SPI, audio or GAN terms; scaled by ``lambda_spi``, ``lambda_wave`` or ``lambda_adv`` and by the stage.
-        weight: within the group; a number, or the option that holds it.
-    """
-
-    group: Group
-    weight: float | str
-
-
-TERMS: dict[str, Term] = {
-    "feature": Term("spi", 1.0),  # the public feature loss
-    "pitch": Term("spi", "lambda_pitch"),
-    "delta": Term("spi", 0.05),  # the same on first differences over time
-    "image": Term("spi", 0.1),  # L1 of the normalised speech images
-    "voicing": Term("spi", "lambda_voicing"),
-    "loudness": Term("spi", "lambda_loudness"),
-    "semantic": Term("spi", 0.02),  # read-outs on the encoder's and the decoder's tokens
-    "envelope": Term("spi", "lambda_envelope"),
-    "asr": Term("spi", "lambda_asr"),
-    "f0_contour": Term("spi", 0.02),  # 1 - correlation of the F0 contour
-    "f0_spread": Term("spi", 0.05),  # spread of F0 below 0.9 of the original's
-    "silence": Term("spi", 0.02),  # decoded energy where the original is silent
-    "log_mel": Term("wave", 1.0),  # nepers
-    "audio_f0": Term("wave", 2.0),  # octaves, on voiced frames, by soft YIN
-    "stft": Term("wave", 1.0),  # sum of the root, log and convergence forms; only with use_stft_loss
-    "adversarial": Term("adv", 1.0),
-    "feature_matching": Term("adv", 1.0),
-}
+for _module in pkgutil.iter_modules(losses.__path__):  # each registers its terms
+    importlib.import_module(f"{losses.__name__}.{_module.name}")
 
 
 @dataclass(frozen=True)
@@ -105,30 +75,15 @@ class Position:
     stage: Stage
     adv: float
 
-    def total(self, group: Group, terms: Mapping[str, Tensor], config: TrainConfig) -> Tensor:
+    def total(self, group: TermGroup[Any], terms: Mapping[str, Tensor], config: TrainConfig) -> Tensor:
         """What the terms of a group add to the loss at this place.
 
         Raises:
-            ValueError: a term that :data:`TERMS` does not have in this group.
+            ValueError: a term that is not registered in this group.
         """
-        factor = {"spi": self.stage.spi, "wave": self.stage.wave, "adv": self.adv}[group]
-        scale = {"spi": config.lambda_spi, "wave": config.lambda_wave, "adv": config.lambda_adv}[group]
-        return factor * scale * weighted_sum(group, terms, config)
-
-
-def weights(group: Group, config: TrainConfig) -> dict[str, float]:
-    """Weight of every term of a group, relative to the others."""
-    found = {name: term.weight for name, term in TERMS.items() if term.group == group}
-    return {name: float(getattr(config, w)) if isinstance(w, str) else w for name, w in found.items()}
-
-
-def weighted_sum(group: Group, terms: Mapping[str, Tensor], config: TrainConfig) -> Tensor:
-    """Weighted sum of terms of one group; raises ValueError for a term without a weight."""
-    known = weights(group, config)
-    missing = terms.keys() - known.keys()
-    if missing:
-        raise ValueError(f"loss terms without a weight among the {group} terms: {', '.join(sorted(missing))}")
-    return sum((known[name] * value for name, value in terms.items()), start=torch.zeros(()))
+        factor = {"spi": self.stage.spi, "wave": self.stage.wave, "adv": self.adv}[group.name]
+        scale = {"spi": config.lambda_spi, "wave": config.lambda_wave, "adv": config.lambda_adv}[group.name]
+        return factor * scale * group.total(terms, group.weights(config))
 
 
 def position(step: int, borders: Sequence[int] = DEFAULT_BORDERS) -> Position:

@@ -17,9 +17,16 @@ from torch import Tensor
 
 from aether_lite.data.corpus import Corpus
 from aether_lite.data.loader import Loader
-from aether_lite.losses.asr import TINY, Ear, Listener, load_encoder, recogniser_file, save_ear
-from aether_lite.losses.asr.recogniser import LONGEST_HEARD
-from aether_lite.losses.asr.spectra import Spectra
+from aether_lite.losses.asr import (
+    TINY,
+    AsrLoss,
+    MelPredictor,
+    load_encoder,
+    log_mel_spectra,
+    model_file,
+    save_mel_predictor,
+)
+from aether_lite.losses.asr.whisper import MAX_FRAMES
 from aether_lite.training.distributed import DistributedContext, check_share
 from aether_lite.training.loop import MODEL, Batch, Task, Validation
 from aether_lite.training.optimiser import ADAMW_BETAS, Muon, descend, muon_groups, rate_factor, set_rates
@@ -42,7 +49,7 @@ class MelPredictorConfig(RunConfig):
     )
 
     batch: int = option(8, "items a step while the recogniser takes part; twice as many before")
-    frames: int = option(512, f"frames of 10 ms an item, even, at most {LONGEST_HEARD}")
+    frames: int = option(512, f"frames of 10 ms an item, even, at most {MAX_FRAMES}")
     consecutive: bool = option(True, "fill items longer than a clip with the clips behind it in name order")
     valid_batches: int = option(8, "batches to measure on", free=True)
     asr_model: str = option(
@@ -66,7 +73,7 @@ class MelPredictorConfig(RunConfig):
             [
                 (0 <= self.spectral_steps <= self.steps, "spectral_steps: 0 to steps"),
                 (self.valid_batches >= 1, "valid_batches: at least 1"),
-                (16 <= self.frames <= LONGEST_HEARD and self.frames % 2 == 0, f"frames: even, 16 to {LONGEST_HEARD}"),
+                (16 <= self.frames <= MAX_FRAMES and self.frames % 2 == 0, f"frames: even, 16 to {MAX_FRAMES}"),
             ]
         )
         super().check()
@@ -81,17 +88,17 @@ class MelPredictorTask(Task):
         super().__init__(config, corpus, context)
         check_share(context, batch=config.batch)
         _ = corpus.kinds
-        encoder = load_encoder(recogniser_file(config.asr_model))
+        encoder = load_encoder(model_file(config.asr_model))
         torch.manual_seed(config.seed)
-        self.spectra, self.asr = Spectra(), Listener(Ear(), encoder)
+        self.asr = AsrLoss(MelPredictor(), encoder)
         features, spectra = self._crops(corpus, STATISTICS_STREAM, 0, range(STATISTICS_ITEMS))
-        self.asr.ear.measure(features)
+        self.asr.mel_predictor.measure(features)
         with torch.no_grad():
             self.asr.spread.copy_(encoder.depths(spectra).flatten(1, 2).std(1).clamp_min(1e-6))
         self.asr.to(context.device)
-        self.average: Ear = copy.deepcopy(self.asr.ear).requires_grad_(False)
-        self.networks = {MODEL: self.asr.ear}
-        groups = muon_groups(self.asr.ear, config)
+        self.average: MelPredictor = copy.deepcopy(self.asr.mel_predictor).requires_grad_(False)
+        self.networks = {MODEL: self.asr.mel_predictor}
+        groups = muon_groups(self.asr.mel_predictor, config)
         self.optimisers = {MODEL: Muon(groups, lr=config.learning_rate, betas=ADAMW_BETAS)}
 
     def batches(self, first: int) -> Loader[Batch]:
@@ -105,7 +112,7 @@ class MelPredictorTask(Task):
         config = self.config
         set_rates(self.optimisers[MODEL], rate_factor(step, config.steps, config.warmup, config.final_rate))
         assert batch.audio is not None
-        predicted = self.asr.ear(batch.features)
+        predicted = self.asr.mel_predictor(batch.features)
         error = total = (predicted - batch.audio).square().mean()
         parts = {"spectrum": error.detach()}
         if self._joined(step):
@@ -126,7 +133,7 @@ class MelPredictorTask(Task):
         asr, found = self._averaged(), []
         for crops in self.valid:
             features, spectra = (value.to(self.context.device) for value in crops)
-            predicted = asr.ear(features)
+            predicted = asr.mel_predictor(features)
             error = (predicted - spectra).square().mean()
             found.append((float(error), float(self._distance(asr, predicted, spectra))))
         spectrum, states = (sum(values) / len(found) for values in zip(*found, strict=True))
@@ -143,7 +150,7 @@ class MelPredictorTask(Task):
     def export(self, step: int) -> None:
         measured = {name: round(value, 5) for name, value in getattr(self, "measured", {}).items()}
         notes = {**origin(self.config, step, self.corpus), "valid": measured}
-        save_ear(self._averaged(), self.config.exported, notes)
+        save_mel_predictor(self.average, self.asr.spread, self.config.exported, notes)
 
     def next_command(self) -> str:
         return f"aether-lite train --config conf/codec_small.yaml --mel_predictor {self.config.exported}"
@@ -151,18 +158,18 @@ class MelPredictorTask(Task):
     def _joined(self, step: int) -> bool:
         return step >= self.config.spectral_steps
 
-    def _averaged(self) -> Listener:
+    def _averaged(self) -> AsrLoss:
         asr = copy.deepcopy(self.asr)
-        asr.ear = self.average
+        asr.mel_predictor = self.average
         return asr.eval().requires_grad_(False)
 
     def _crops(self, corpus: Corpus, stream: int, step: int, items: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Features ``[B, F, 20]`` and spectra ``[B, F, 80]`` of a step."""
         features, audio = corpus.batch_with_audio(self.config.seed + stream, step, items, self.config.frames)
-        return features, self.spectra(audio, self.config.frames)
+        return features, log_mel_spectra(audio, self.config.frames)
 
     @staticmethod
-    def _distance(asr: Listener, predicted: Tensor, spectra: Tensor) -> Tensor:
+    def _distance(asr: AsrLoss, predicted: Tensor, spectra: Tensor) -> Tensor:
         with torch.no_grad():
-            wanted = asr.heard(spectra)
-        return (asr.heard(predicted) - wanted).square().mean()
+            wanted = asr.states_of_spectra(spectra)
+        return (asr.states_of_spectra(predicted) - wanted).square().mean()

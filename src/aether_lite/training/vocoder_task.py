@@ -37,8 +37,7 @@ from aether_lite.data.corpus import Corpus, read_frames
 from aether_lite.data.loader import Loader
 from aether_lite.data.pairs import common_kind, read_speech
 from aether_lite.features.layout import FRAME
-from aether_lite.losses.adversarial import feature_matching_loss, generator_loss
-from aether_lite.losses.continuation import continuation_loss
+from aether_lite.losses.adversarial import continuation_loss, feature_matching_loss, generator_loss
 from aether_lite.losses.spectral import root_stft_loss
 from aether_lite.metrics import METRICS, missing_line
 from aether_lite.metrics.resynthesis import SPECTRAL, reanalysed, resynthesis_measures

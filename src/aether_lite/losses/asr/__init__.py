@@ -1,30 +1,20 @@
-"""The listener: what a speech recogniser makes of features, with gradients.
+"""ASR loss: distance of a speech recogniser's states of decoded and true features, with gradients, without a vocoder.
 
-The encoder of a recogniser (:mod:`~aether_lite.losses.asr.recogniser`) hears the spectrum that an ear
-(:mod:`~aether_lite.losses.asr.ear`) guesses from the features. Its decoder
-(:mod:`~aether_lite.losses.asr.reader`) tells which words that says. So a codec in training learns which errors cost
-words, without a vocoder. The extra ``listener`` brings the recogniser; the ear comes with the package.
+A mel predictor (:mod:`~aether_lite.losses.asr.mel_predictor`) turns features into the log-mel spectrum that the encoder
+of Whisper (:mod:`~aether_lite.losses.asr.whisper`) takes. The extra ``listener`` brings the recogniser; the mel
+predictor ``ear`` comes with the package.
 """
 
-from aether_lite.losses.asr.ctranslate import TINY, recogniser_file
-from aether_lite.losses.asr.ear import Ear
-from aether_lite.losses.asr.listener import Listener
-from aether_lite.losses.asr.reader import Reader, load_reader
-from aether_lite.losses.asr.recogniser import RecogniserEncoder, load_encoder
-from aether_lite.losses.asr.weights import DEFAULT_EAR, ear_path, load_ear, load_listener, save_ear
+from aether_lite.losses.asr.asr_loss import AsrLoss, load_asr_loss, log_mel_spectra, state_distance
+from aether_lite.losses.asr.mel_predictor import (
+    DEFAULT_MEL_PREDICTOR,
+    MelPredictor,
+    load_mel_predictor,
+    save_mel_predictor,
+)
+from aether_lite.losses.asr.whisper import TINY, WhisperEncoder, load_encoder, model_file
 
 __all__ = [
-    "DEFAULT_EAR",
-    "TINY",
-    "Ear",
-    "Listener",
-    "Reader",
-    "RecogniserEncoder",
-    "ear_path",
-    "load_ear",
-    "load_encoder",
-    "load_listener",
-    "load_reader",
-    "recogniser_file",
-    "save_ear",
-]
+    "DEFAULT_MEL_PREDICTOR", "TINY", "AsrLoss", "MelPredictor", "WhisperEncoder", "load_asr_loss", "load_encoder",
+    "load_mel_predictor", "log_mel_spectra", "model_file", "save_mel_predictor", "state_distance",
+]  # fmt: skip

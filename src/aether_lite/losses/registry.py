@@ -1,0 +1,136 @@
+"""Registry of the loss terms of the codec's training: SPI, audio and GAN terms with their weights.
+
+Example:
+    >>> @SPI.term("level", 0.1)  # doctest: +SKIP
+    ... def level_term(given: SpiInputs) -> Tensor:
+    ...     return given.mean((given.sent.features[..., 0] - given.original[..., 0]).abs().mean(-1))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from aether_lite.losses.reduction import Reduce, alone
+
+if TYPE_CHECKING:
+    from aether_lite.codec import Transmission
+    from aether_lite.losses.asr import AsrLoss
+    from aether_lite.vocoder.discriminators import DiscriminatorOutput
+
+Inputs = TypeVar("Inputs")
+
+
+@dataclass(frozen=True)
+class SpiInputs:
+    """One pass through codec and channel.
+
+    Attributes:
+        sent: decoded features and images of both sides.
+        original: features ``[B, F, 20]``.
+        weight: of each item ``[B]``.
+        reduce: sum over ranks, see :mod:`aether_lite.losses.reduction`.
+        asr: the ASR loss; None without that term.
+        asr_items: the items that it is counted on.
+    """
+
+    sent: Transmission
+    original: Tensor
+    weight: Tensor
+    reduce: Reduce = alone
+    asr: AsrLoss | None = None
+    asr_items: Sequence[int] = ()
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Weighted mean of a loss of each item ``[B]``."""
+        return (self.weight * values).mean()
+
+
+@dataclass(frozen=True)
+class WaveInputs:
+    """Vocoded and original pre-emphasised audio ``[A, N]``, aligned, and original features ``[A, N / 160, 20]``."""
+
+    made: Tensor
+    real: Tensor
+    original: Tensor
+    reduce: Reduce = alone
+
+
+@dataclass(frozen=True)
+class GanInputs:
+    """Outputs of each discriminator for vocoded audio and, without gradient, for speech."""
+
+    made: Sequence[DiscriminatorOutput]
+    real: Sequence[DiscriminatorOutput]
+    reduce: Reduce = alone
+
+
+@dataclass(frozen=True)
+class Term(Generic[Inputs]):
+    """A loss term.
+
+    Attributes:
+        function: of the inputs of the term's group: a scalar.
+        weight: within the group; a number, or the option of training that holds it.
+        optional: counted only where its weight is above 0; others are logged in any case.
+    """
+
+    function: Callable[[Inputs], Tensor]
+    weight: float | str
+    optional: bool = False
+
+
+class TermGroup(Generic[Inputs]):
+    """Terms of the same inputs, by name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.terms: dict[str, Term[Inputs]] = {}
+
+    def term(
+        self, name: str, weight: float | str, *, optional: bool = False
+    ) -> Callable[[Callable[[Inputs], Tensor]], Callable[[Inputs], Tensor]]:
+        """Decorator that registers a term; arguments as :class:`Term`.
+
+        Raises:
+            ValueError: the name is taken.
+        """
+
+        def register(function: Callable[[Inputs], Tensor]) -> Callable[[Inputs], Tensor]:
+            if name in self.terms:
+                raise ValueError(f"there is a term {name} among the {self.name} terms already")
+            self.terms[name] = Term(function, weight, optional)
+            return function
+
+        return register
+
+    def weights(self, options: object) -> dict[str, float]:
+        """Weight of every term, in the order of names, from the options of a run."""
+        found = {name: self.terms[name].weight for name in sorted(self.terms)}
+        return {name: float(getattr(options, w)) if isinstance(w, str) else w for name, w in found.items()}
+
+    def values(self, inputs: Inputs, weights: Mapping[str, float]) -> dict[str, Tensor]:
+        """Terms, a scalar each, not yet multiplied by their ``weights``."""
+        counted = {name: self.terms[name] for name in weights}
+        return {n: term.function(inputs) for n, term in counted.items() if weights[n] > 0 or not term.optional}
+
+    def total(self, values: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+        """Weighted sum of terms.
+
+        Raises:
+            ValueError: a term without a weight.
+        """
+        missing = values.keys() - weights.keys()
+        if missing:
+            raise ValueError(f"loss terms without a weight among the {self.name} terms: {', '.join(sorted(missing))}")
+        return sum((weights[name] * value for name, value in values.items()), start=torch.zeros(()))
+
+
+SPI: TermGroup[SpiInputs] = TermGroup("spi")
+WAVE: TermGroup[WaveInputs] = TermGroup("wave")
+GAN: TermGroup[GanInputs] = TermGroup("adv")
+GROUPS: dict[str, TermGroup[Any]] = {group.name: group for group in (SPI, WAVE, GAN)}
