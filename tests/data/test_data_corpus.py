@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from aether_lite.data.check import check_disjoint
 from aether_lite.data.corpus import Corpus
-from aether_lite.data.disjoint import check_disjoint
 from aether_lite.data.pairs import find_clips, read_frames, read_speech
 from aether_lite.errors import AetherError
 from aether_lite.features import PcmKind, extract_features, write_pcm

@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 from aether_lite.audio import write_audio
 from aether_lite.cli.prepare import prepare as command
 from aether_lite.data import prepare as module
+from aether_lite.data.check import check_disjoint
 from aether_lite.data.corpus import Corpus
-from aether_lite.data.disjoint import check_disjoint
 from aether_lite.data.index import INDEX_NAME, read_index
 from aether_lite.data.prepare import Task, make_pair, prepare, split_speakers
 from aether_lite.data.sources import find_sources

@@ -119,8 +119,8 @@ def check(
         more = f", {len(broken) - MOST_LINES} not shown" if len(broken) > MOST_LINES else ""
         raise AetherError(f"{len(broken)} broken in {', '.join(str(r.root) for r in reports if r.broken)}{more}")
     if valid_root is not None:
+        from aether_lite.data.check import check_disjoint
         from aether_lite.data.corpus import Corpus
-        from aether_lite.data.disjoint import check_disjoint
 
         check_disjoint(Corpus(roots), Corpus([valid_root]))
 

@@ -20,29 +20,17 @@ _RESPONSE = 160  # samples; the slowest pole, 0.828, has decayed to 1e-13
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How often and how far crops are changed. Shares are probabilities in [0, 1].
+    """How often and how far crops are changed. Shares are probabilities in [0, 1]."""
 
-    Attributes:
-        share: of the crops that are changed at all.
-        gain_db: range of the gain [dB], uniform; less where the peak would pass full scale.
-        faint: share with a further -40 dB.
-        silent: share with gain 0.
-        inverted: share with the sign turned.
-        filtered: share through a random filter of 2nd order.
-        coefficient: largest size of each of the filter's four coefficients.
-        noisy: share with white noise added.
-        noise_dbfs: range of the noise's RMS [dB full scale], uniform.
-    """
-
-    share: float = 0.5
-    gain_db: tuple[float, float] = (-30.0, 9.0)
-    faint: float = 0.05
-    silent: float = 0.01
-    inverted: float = 0.5
-    filtered: float = 0.5
-    coefficient: float = 0.375
-    noisy: float = 0.25
-    noise_dbfs: tuple[float, float] = (-85.0, -50.0)
+    share: float = 0.5  # of the crops that are changed at all
+    gain_db: tuple[float, float] = (-30.0, 9.0)  # uniform; less where the peak would pass full scale
+    faint: float = 0.05  # share with a further -40 dB
+    silent: float = 0.01  # share with gain 0
+    inverted: float = 0.5  # share with the sign turned
+    filtered: float = 0.5  # share through a random filter of 2nd order
+    coefficient: float = 0.375  # largest size of each of its four coefficients
+    noisy: float = 0.25  # share with white noise added
+    noise_dbfs: tuple[float, float] = (-85.0, -50.0)  # of its RMS, uniform
 
     def __post_init__(self) -> None:
         for name in ("share", "faint", "silent", "inverted", "filtered", "noisy"):
@@ -74,19 +62,12 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Change:
-    """One augmentation, drawn.
+    """One augmentation, drawn. Its filter is ``H(z) = (1 + b1/z + b2/z^2) / (1 + a1/z + a2/z^2)``."""
 
-    Attributes:
-        gain: linear, negative if the sign turns.
-        numerator, denominator: ``H(z) = (1 + b1/z + b2/z^2) / (1 + a1/z + a2/z^2)``.
-        noise: RMS of the white noise [full scale].
-        noise_seed: of that noise.
-    """
-
-    gain: float
-    numerator: tuple[float, float]
-    denominator: tuple[float, float]
-    noise: float
+    gain: float  # linear, negative if the sign turns
+    numerator: tuple[float, float]  # b1, b2
+    denominator: tuple[float, float]  # a1, a2
+    noise: float  # RMS of the white noise [full scale]
     noise_seed: int
 
     def apply(self, speech: Float32) -> Float32:

@@ -1,25 +1,31 @@
-"""Whether the pairs of a data root can be trained on, and what is in them.
+"""Whether the pairs of a data root can be trained on, what is in them, and whether two sets of speech are disjoint.
 
 Files are read block by block, so that a pair of any length takes little memory.
 """
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aether_lite.data.index import read_index
 from aether_lite.data.pairs import MIN_CLIP_FRAMES, Clip, clip_kind, find_pairs, mapped, open_clip, read_speech
 from aether_lite.errors import AetherError
 from aether_lite.features import PcmKind, layout
 from aether_lite.features.files import PITCH_TOLERANCE
 from aether_lite.features.layout import FRAME, SAMPLE_RATE
 from aether_lite.parallel import available_cores, run_parallel
+
+if TYPE_CHECKING:
+    from aether_lite.data.corpus import Corpus
 
 SILENCE_DBFS = -60  # RMS of a frame, full scale 1; quieter frames count as silence
 LOWEST_DBFS = -120  # quieter frames are counted here
@@ -28,6 +34,7 @@ C0_RANGE = (-12.6, 45.0)  # digital silence is -12.485; a full-scale square wave
 CEPSTRUM_LIMIT = 45.0  # size of c1..c17
 CORRELATION_TOLERANCE = 5e-3
 BLOCK_FRAMES = 20_000
+_PROBES, _PROBE_BYTES = 8, 512  # of a feature file, before all of it is compared
 
 
 @dataclass(frozen=True)
@@ -57,14 +64,12 @@ class PairReport:
 
 
 class RootReport:
-    """What a data root holds.
+    """What a data root holds; ``levels``, ``peak`` and ``clipped`` as in :class:`PairReport`, of all pairs.
 
     Attributes:
         broken: one line for each file that cannot be used.
         pairs, frames, short: pairs that can be used, their frames, and those too short to be sampled.
         kinds, columns: how many pairs of each kind of pcm and each width.
-        levels, peak, clipped: as in :class:`PairReport`, of all pairs.
-        duplicates: groups of pairs with the same samples.
     """
 
     def __init__(self, root: Path) -> None:
@@ -108,6 +113,7 @@ class RootReport:
 
     @property
     def duplicates(self) -> list[list[Path]]:
+        """Groups of pairs with the same samples."""
         return sorted(sorted(paths) for paths in self._by_digest.values() if len(paths) > 1)
 
     @property
@@ -196,3 +202,60 @@ def _check_values(clip: Clip) -> None:
             value, limits = rows[frame, column], f"[{low[column]:g}, {high[column]:g}]"
             what = f"outside {limits}" if np.isfinite(value) else "not a finite number"
             raise AetherError(f"{clip.path}: frame {start + frame}, column {column} is {value:g}, {what}")
+
+
+def check_disjoint(train: Corpus, valid: Corpus, *, speakers: bool = True) -> None:
+    """Refuse two corpora with a file or a speaker in common.
+
+    A file is the same if its features are, byte for byte. Roots made by ``aether-lite prepare`` know their speakers
+    and sources; in other roots the folders below the root count as speakers.
+
+    Args:
+        train, valid: what is trained and validated on.
+        speakers: False allows a speaker on both sides, but no file.
+
+    Raises:
+        AetherError: names a validation file and the file it clashes with.
+    """
+    trained = dict(_keys(train, speakers))
+    for key, clip in _keys(valid, speakers):
+        other = trained.get(key)
+        if other is not None:
+            what = {"path": "is also trained on", "source": "is made from the same audio as"}
+            same = what.get(key[0], f"has the speaker {key[1]} of")
+            raise AetherError(f"{clip.path}: {same} {other.path}; validate on other speech")
+    lengths = {clip.frames for clip in valid.clips}
+    by_probe = {_probe(clip): clip for clip in train.clips if clip.frames in lengths}
+    for clip in valid.clips:
+        other = by_probe.get(_probe(clip))
+        if other is not None and filecmp.cmp(clip.path, other.path, shallow=False):
+            raise AetherError(f"{clip.path}: is a copy of {other.path}, which is trained on; validate on other speech")
+
+
+def _keys(corpus: Corpus, speakers: bool) -> Iterator[tuple[tuple[str, str], Clip]]:
+    """What identifies each clip: (kind of key, value)."""
+    index = {str(root.absolute() / name): entry for root in corpus.roots for name, entry in read_index(root).items()}
+    for clip in corpus.clips:
+        path = clip.path.absolute()
+        yield ("path", str(path.resolve())), clip
+        known = index.get(str(path.with_suffix("")))
+        if known is not None:
+            yield ("source", known.source), clip
+            if speakers:
+                yield ("speaker", known.speaker), clip
+        elif speakers:
+            root = next(root for root in corpus.roots if path.is_relative_to(root.absolute()))
+            folder = path.parent.relative_to(root.absolute()).as_posix()
+            if folder != ".":
+                yield ("folder", folder), clip
+
+
+def _probe(clip: Clip) -> bytes:
+    """A few pieces of a feature file and its length."""
+    size = clip.path.stat().st_size
+    probe = str(size).encode()
+    with clip.path.open("rb") as file:
+        for number in range(_PROBES):
+            file.seek(size * number // _PROBES)
+            probe += file.read(_PROBE_BYTES)
+    return probe

@@ -104,7 +104,6 @@ class Corpus:
 
     @property
     def frames(self) -> int:
-        """Frames in all clips."""
         return sum(clip.frames for clip in self.clips)
 
     @property

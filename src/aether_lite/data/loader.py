@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from aether_lite.errors import AetherError
 
 Batch = TypeVar("Batch")
+AHEAD = 2  # batches that each worker keeps ready
 DEAD_WORKER = "DataLoader worker"  # in torch's error of a worker that was killed or aborted
 
 
@@ -27,38 +28,24 @@ class Loader(Generic[Batch]):
         make: gives the batch of a step.
         steps: which steps, in which order.
         workers: processes that prepare batches ahead; 0 makes each when it is asked for, in this process.
-        ahead: batches that each worker keeps ready.
         pin_memory: hand out tensors in page-locked memory, for a GPU.
-
-    Example:
-        >>> make = functools.partial(corpus.batch, seed, items=range(24), frames=256)  # doctest: +SKIP
-        >>> with Loader(make, range(first, last), workers=2) as batches:  # doctest: +SKIP
-        ...     for features in batches:
-        ...         train(features)
-        >>> print(batches.waited)  # seconds  # doctest: +SKIP
 
     Raises:
         AetherError: stated errors of ``make``, as they are, at their step; a worker that was killed.
     """
 
     def __init__(
-        self,
-        make: Callable[[int], Batch],
-        steps: range,
-        *,
-        workers: int = 0,
-        ahead: int = 2,
-        pin_memory: bool = False,
+        self, make: Callable[[int], Batch], steps: range, *, workers: int = 0, pin_memory: bool = False
     ) -> None:
-        if workers < 0 or ahead < 1:
-            raise AetherError(f"a loader needs 0 workers or more and 1 batch ahead or more, not {workers} and {ahead}")
+        if workers < 0:
+            raise AetherError(f"a loader needs 0 workers or more, not {workers}")
         self.waited = 0.0  #: seconds in which the caller waited for data
         self._loader: DataLoader[Any] = DataLoader(
             _Steps(make, steps),
             batch_size=None,
             collate_fn=_as_it_is,
             num_workers=workers,
-            prefetch_factor=ahead if workers else None,
+            prefetch_factor=AHEAD if workers else None,
             multiprocessing_context="spawn" if workers else None,  # a fork would copy the GPU's and threads' state
             worker_init_fn=_start_worker,
             pin_memory=pin_memory,

@@ -35,12 +35,10 @@ class Task:
 
     @property
     def features(self) -> Path:
-        """The .f32 to write."""
         return self.root / f"{self.source.name}.f32"
 
     @property
     def samples(self) -> Path:
-        """The .pcm to write."""
         return self.root / f"{self.source.name}.pcm"
 
 

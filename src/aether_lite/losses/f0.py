@@ -43,7 +43,7 @@ from aether_lite.features.bark import voiced_frames
 from aether_lite.features.layout import FRAME, LAG_MAX, LAG_MIN, PITCH, SAMPLE_RATE
 from aether_lite.losses.feature import check_pair
 from aether_lite.losses.reduction import Reduce, alone, joined_mean
-from aether_lite.losses.registry import SPI, WAVE, SpiInputs, WaveInputs
+from aether_lite.losses.registry import WAVE, WaveInputs, joined_term
 from aether_lite.vocoder import deemphasize
 
 FEWEST_VOICED = 10  # frames (100 ms) an item needs to have a contour
@@ -52,8 +52,8 @@ SPREAD_KEPT = 0.9  # share of the original's spread that the decoded contour mus
 _ROUND = 1e-3  # octaves (1.2 cents): makes the spread of an exactly flat contour differentiable
 FRAME_LENGTH = 640  # samples: 40 ms, as hard YIN
 OVERLAP = FRAME_LENGTH - LAG_MAX - 1  # samples compared at every lag (W)
-TEMPERATURE = 0.01  # normalised difference
-OCTAVE_COST = 0.1  # normalised difference per octave of lag
+TEMPERATURE = 0.01  # T, in units of d'
+OCTAVE_COST = 0.1  # b, in units of d' per octave of lag
 REACH = 0.5  # octaves on either side of a known pitch
 CPU_BLOCK = 300  # frames computed at a time on a CPU, so that they stay in its cache: twice as fast
 _OCTAVES = math.log2(LAG_MAX / LAG_MIN)
@@ -104,6 +104,7 @@ def f0_correlation(moments: ContourMoments) -> Tensor:
     return moments.product / (moments.decoded.clamp_min(floor) * moments.original.clamp_min(floor)).sqrt()
 
 
+@joined_term("f0_contour", 0.02)
 def f0_correlation_loss(
     decoded: Tensor, original: Tensor, mask: Tensor | None = None, weight: Tensor | None = None, reduce: Reduce = alone
 ) -> Tensor:
@@ -118,6 +119,7 @@ def f0_correlation_loss(
     return joined_mean(1 - f0_correlation(moments), moments.counted, weight, reduce)
 
 
+@joined_term("f0_spread", 0.05)
 def f0_spread_loss(
     decoded: Tensor, original: Tensor, mask: Tensor | None = None, weight: Tensor | None = None, reduce: Reduce = alone
 ) -> Tensor:
@@ -144,13 +146,7 @@ class SoftF0(NamedTuple):
 
 
 def soft_yin(
-    audio: Tensor,
-    *,
-    centre: int = 0,
-    num_frames: int | None = None,
-    around: Tensor | None = None,
-    temperature: float = TEMPERATURE,
-    octave_cost: float = OCTAVE_COST,
+    audio: Tensor, *, centre: int = 0, num_frames: int | None = None, around: Tensor | None = None
 ) -> SoftF0:
     """Estimate F0 frame by frame; differentiable with respect to the audio.
 
@@ -163,16 +159,14 @@ def soft_yin(
             ``[160 t, 160 t + 160)`` of its output.
         num_frames: F; without it all whose centre lies within the audio or at its end, ``1 + (N - centre) // 160``.
         around: pitch feature ``[B, F]`` [octaves] to which the search is restricted, half an octave on either side.
-        temperature: T, in units of d'.
-        octave_cost: b, in units of d' per octave; not used with ``around``.
 
     Raises:
-        ValueError: shapes that do not fit, a centre outside 0..320, or a temperature that is not positive.
+        ValueError: shapes that do not fit, or a centre outside 0..320.
     """
     if audio.ndim != 2:
         raise ValueError(f"audio must be [B, N], not {tuple(audio.shape)}")
-    if not 0 <= centre <= FRAME_LENGTH // 2 or temperature <= 0:
-        raise ValueError(f"centre must be in 0..320 and temperature positive, not {centre} and {temperature}")
+    if not 0 <= centre <= FRAME_LENGTH // 2:
+        raise ValueError(f"centre must be in 0..320, not {centre}")
     count = 1 + (audio.shape[1] - centre) // FRAME if num_frames is None else num_frames
     if count < 1:
         raise ValueError(f"no frame is centred within {audio.shape[1]} samples")
@@ -184,7 +178,7 @@ def soft_yin(
     for start in range(0, max(len(audio), 1), items):
         part = slice(start, start + items)
         value = _normalised_difference(audio[part], centre, count)
-        blocks.append(_estimate(value, None if around is None else around[part], temperature, octave_cost))
+        blocks.append(_estimate(value, None if around is None else around[part]))
     return SoftF0(torch.cat([block.f0 for block in blocks]), torch.cat([block.periodicity for block in blocks]))
 
 
@@ -243,16 +237,16 @@ def _normalised_difference(audio: Tensor, centre: int, count: int) -> Tensor:
     return difference / difference.cumsum(-1) * lags
 
 
-def _estimate(value: Tensor, around: Tensor | None, temperature: float, octave_cost: float) -> SoftF0:
+def _estimate(value: Tensor, around: Tensor | None) -> SoftF0:
     """Soft search in d' of the lags 1..257 ``[B, F, 257]``."""
     lag, depth = _refined(value)
     octaves = torch.log2(torch.arange(LAG_MIN, LAG_MAX + 1, dtype=value.dtype, device=value.device) / LAG_MIN)
     if around is None:
-        score = depth + octave_cost * octaves
+        score = depth + OCTAVE_COST * octaves
     else:
         label = _OCTAVES - (around.to(value.dtype) + 1.5)  # octaves above the shortest lag
         score = depth.masked_fill((octaves - label.clamp(0, _OCTAVES)[..., None]).abs() > REACH, float("inf"))
-    weight = torch.softmax(score * (-1 / temperature), dim=-1)
+    weight = torch.softmax(score * (-1 / TEMPERATURE), dim=-1)
     return SoftF0(SAMPLE_RATE / (weight * lag).sum(-1), (1 - (weight * depth).sum(-1)).clamp(0, 1))
 
 
@@ -264,16 +258,6 @@ def _refined(value: Tensor) -> tuple[Tensor, Tensor]:
     shift = -slope / curvature
     lags = torch.arange(LAG_MIN, LAG_MAX + 1, dtype=value.dtype, device=value.device)
     return lags + shift, middle + slope * shift / 2
-
-
-@SPI.term("f0_contour", 0.02)
-def _contour_term(given: SpiInputs) -> Tensor:
-    return f0_correlation_loss(given.sent.features, given.original, weight=given.weight, reduce=given.reduce)
-
-
-@SPI.term("f0_spread", 0.05)
-def _spread_term(given: SpiInputs) -> Tensor:
-    return f0_spread_loss(given.sent.features, given.original, weight=given.weight, reduce=given.reduce)
 
 
 @WAVE.term("audio_f0", 2.0)

@@ -39,7 +39,7 @@ from torch.nn import functional as F
 
 from aether_lite.features.bark import log_bands, voiced_frames
 from aether_lite.features.layout import CEPSTRA, NUM_FREE, PITCH, VOICED_ABOVE, VOICING
-from aether_lite.losses.registry import SPI, SpiInputs
+from aether_lite.losses.registry import SPI, SpiInputs, feature_term
 
 PITCH_SCALE = 3 * (10 / 18) * 2
 VOICING_SCALE = 1 / 18
@@ -80,6 +80,7 @@ def feature_loss_parts(decoded: Tensor, original: Tensor, weight: Tensor | None 
     return _parts(decoded - original, original[..., VOICING], weight)
 
 
+@feature_term("feature", 1.0)
 def feature_loss(decoded: Tensor, original: Tensor, weight: Tensor | None = None) -> Tensor:
     """Feature loss of every clip ``[...]``, at least 0; lower is better. Arguments as :func:`feature_loss_parts`."""
     return feature_loss_parts(decoded, original, weight).total
@@ -96,11 +97,13 @@ def delta_feature_loss_parts(decoded: Tensor, original: Tensor, weight: Tensor |
     return _parts((decoded - original).diff(dim=-2), torch.minimum(voicing[..., 1:], voicing[..., :-1]), steps)
 
 
+@feature_term("delta", 0.05)
 def delta_feature_loss(decoded: Tensor, original: Tensor, weight: Tensor | None = None) -> Tensor:
     """Delta loss of every clip ``[...]``, at least 0. Arguments as :func:`delta_feature_loss_parts`."""
     return delta_feature_loss_parts(decoded, original, weight).total
 
 
+@feature_term("voicing", "lambda_voicing")
 def voicing_loss(decoded: Tensor, original: Tensor) -> Tensor:
     """Cross-entropy [nats] of voicing decisions, mean of each item ``[B]``, of features ``[B, F, 20]``; at least 0.
 
@@ -112,6 +115,7 @@ def voicing_loss(decoded: Tensor, original: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logit, voiced, reduction="none").mean(-1)
 
 
+@feature_term("loudness", "lambda_loudness")
 def loudness_loss(decoded: Tensor, original: Tensor, slope: float = LEVEL_SLOPE) -> Tensor:
     """Level-weighted mean square error of the band log energies of every clip ``[...]`` [bel^2], at least 0.
 
@@ -131,6 +135,7 @@ def loudness_loss(decoded: Tensor, original: Tensor, slope: float = LEVEL_SLOPE)
     return (weight * error).sum((-1, -2)) / weight.sum((-1, -2))
 
 
+@feature_term("envelope", "lambda_envelope", optional=True)
 def envelope_loss(decoded: Tensor, original: Tensor) -> Tensor:
     """One minus the mean correlation of the normalised segments of every clip ``[...]``, 0 to 2.
 
@@ -184,38 +189,13 @@ def _normalised(values: Tensor, axis: int) -> Tensor:
     return centred / (centred.square().sum(axis, keepdim=True) + _LEAST**2).sqrt()
 
 
-@SPI.term("feature", 1.0)
-def _feature_term(given: SpiInputs) -> Tensor:
-    return given.mean(feature_loss(given.sent.features, given.original))
-
-
 @SPI.term("pitch", "lambda_pitch")
 def _pitch_term(given: SpiInputs) -> Tensor:
     """The pitch's part of the feature loss, counted once more."""
     return given.mean(feature_loss_parts(given.sent.features, given.original).pitch)
 
 
-@SPI.term("delta", 0.05)
-def _delta_term(given: SpiInputs) -> Tensor:
-    return given.mean(delta_feature_loss(given.sent.features, given.original))
-
-
 @SPI.term("image", 0.1)
 def _image_term(given: SpiInputs) -> Tensor:
     """L1 of the normalised speech images."""
     return given.mean((given.sent.image - given.sent.target_image).abs().mean((-1, -2)))
-
-
-@SPI.term("voicing", "lambda_voicing")
-def _voicing_term(given: SpiInputs) -> Tensor:
-    return given.mean(voicing_loss(given.sent.features, given.original))
-
-
-@SPI.term("loudness", "lambda_loudness")
-def _loudness_term(given: SpiInputs) -> Tensor:
-    return given.mean(loudness_loss(given.sent.features, given.original))
-
-
-@SPI.term("envelope", "lambda_envelope", optional=True)
-def _envelope_term(given: SpiInputs) -> Tensor:
-    return given.mean(envelope_loss(given.sent.features, given.original))

@@ -1,9 +1,9 @@
 """Registry of the loss terms of the codec's training: SPI, audio and GAN terms with their weights.
 
 Example:
-    >>> @SPI.term("level", 0.1)  # doctest: +SKIP
-    ... def level_term(given: SpiInputs) -> Tensor:
-    ...     return given.mean((given.sent.features[..., 0] - given.original[..., 0]).abs().mean(-1))
+    >>> @feature_term("level", 0.1)  # doctest: +SKIP
+    ... def level_loss(decoded: Tensor, original: Tensor) -> Tensor:
+    ...     return (decoded[..., 0] - original[..., 0]).abs().mean(-1)
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Term(Generic[Inputs]):
     Attributes:
         function: of the inputs of the term's group: a scalar.
         weight: within the group; a number, or the option of training that holds it.
-        optional: counted only where its weight is above 0; others are logged in any case.
+        optional: counted only where its weight is above 0; others are always logged.
     """
 
     function: Callable[[Inputs], Tensor]
@@ -134,3 +134,25 @@ SPI: TermGroup[SpiInputs] = TermGroup("spi")
 WAVE: TermGroup[WaveInputs] = TermGroup("wave")
 GAN: TermGroup[GanInputs] = TermGroup("adv")
 GROUPS: dict[str, TermGroup[Any]] = {group.name: group for group in (SPI, WAVE, GAN)}
+
+Loss = TypeVar("Loss", bound=Callable[..., Tensor])
+
+
+def feature_term(name: str, weight: float | str, *, optional: bool = False) -> Callable[[Loss], Loss]:
+    """Decorator that registers a loss of decoded and original features ``[B, F, 20]``, of each item ``[B]``."""
+
+    def register(loss: Loss) -> Loss:
+        SPI.term(name, weight, optional=optional)(lambda given: given.mean(loss(given.sent.features, given.original)))
+        return loss
+
+    return register
+
+
+def joined_term(name: str, weight: float | str) -> Callable[[Loss], Loss]:
+    """Decorator as :func:`feature_term` for a loss of the joined batch with keywords ``weight`` and ``reduce``."""
+
+    def register(loss: Loss) -> Loss:
+        SPI.term(name, weight)(lambda g: loss(g.sent.features, g.original, weight=g.weight, reduce=g.reduce))
+        return loss
+
+    return register

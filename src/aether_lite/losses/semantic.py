@@ -23,10 +23,10 @@ from aether_lite.features.bark import BAND_BINS, FALLING, NUM_BINS, RISING, WIND
 from aether_lite.features.layout import INT16_SCALE, NUM_BANDS, PITCH, PREEMPHASIS, VOICING, Float64
 from aether_lite.losses.feature import check_pair
 from aether_lite.losses.reduction import Reduce, alone, joined_mean
-from aether_lite.losses.registry import SPI, SpiInputs
+from aether_lite.losses.registry import SPI, SpiInputs, joined_term
 from aether_lite.spi import Semantics
 
-SILENT_BELOW = -60.0  # dBFS
+SILENT_BELOW = -60.0  # dBFS, level of a frame of the original
 _ENERGY_SCALE = 4.0  # mean square of a pre-emphasised frame / sum of its bins
 
 
@@ -36,8 +36,7 @@ def pitch_weight(features: Tensor) -> Tensor:
 
 
 def semantic_loss(read: Semantics, features: Tensor, energy: Tensor) -> Tensor:
-    """Mean semantic loss of each item ``[B]``: weighted L1 of pitch [octaves], binary cross-entropy of voicing
-    [nats] and L1 of the normalised energy, summed.
+    """Weighted L1 of pitch [octaves] + cross-entropy of voicing [nats] + L1 of energy, mean of each item ``[B]``.
 
     Args:
         read: read-outs ``[B, F]``.
@@ -65,13 +64,9 @@ def frame_level(features: Tensor) -> Tensor:
     return torch.logsumexp(exponents, dim=-1) * (10 / math.log(10))
 
 
+@joined_term("silence", 0.02)
 def silence_loss(
-    decoded: Tensor,
-    original: Tensor,
-    mask: Tensor | None = None,
-    weight: Tensor | None = None,
-    silent_below: float = SILENT_BELOW,
-    reduce: Reduce = alone,
+    decoded: Tensor, original: Tensor, mask: Tensor | None = None, weight: Tensor | None = None, reduce: Reduce = alone
 ) -> Tensor:
     """``mean_b max(0, L_b decoded - L_b original)^2`` [bel^2], mean over the original's silent frames: a scalar.
 
@@ -81,14 +76,13 @@ def silence_loss(
         decoded, original: features ``[B, F, 20]``.
         mask: ``[B, F]``, 0 where a frame is padding.
         weight: of each item ``[B]``.
-        silent_below: level [dBFS] under which a frame of the original is silent.
         reduce: sum over ranks, see :mod:`aether_lite.losses.reduction`.
 
     Raises:
         ValueError: shapes that do not fit each other.
     """
     check_pair(decoded, original, batch=True)
-    silent = frame_level(original) < silent_below
+    silent = frame_level(original) < SILENT_BELOW
     if mask is not None:
         silent = silent & (mask > 0)
     excess = (log_bands(decoded) - log_bands(original)).clamp_min(0).square().mean(-1)
@@ -118,9 +112,3 @@ def _semantic_term(given: SpiInputs) -> Tensor:
     read = (sent.encoder_semantics, sent.decoder_semantics)
     encoder, decoder = (semantic_loss(each, given.original, energy) for each in read)
     return given.mean(encoder + decoder)
-
-
-@SPI.term("silence", 0.02)
-def _silence_term(given: SpiInputs) -> Tensor:
-    """Decoded energy where the original is silent."""
-    return silence_loss(given.sent.features, given.original, weight=given.weight, reduce=given.reduce)

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from aether_lite.data.augment import Augmentation
+from aether_lite.data.check import check_disjoint
 from aether_lite.data.corpus import Corpus
-from aether_lite.data.disjoint import check_disjoint
 from aether_lite.data.loader import Loader
 from aether_lite.data.sources import AUDIO_SUFFIXES
 from aether_lite.errors import AetherError
