@@ -156,5 +156,5 @@ def test_a_system_that_searches_says_what_it_waits_for_and_what_it_lacks(monkeyp
     names, lines = available_systems(["hash-small", "hash-small-search"])
     assert names == ["hash-small"]
     assert lines == [
-        "hash-small-search: the recogniser tiny.en comes with the extra `listener`: pip install aether-lite[listener]"
+        "hash-small-search: the recogniser tiny.en comes with the extra `listener`: pip install '.[listener]'"
     ]

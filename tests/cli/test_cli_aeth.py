@@ -176,7 +176,7 @@ def test_an_absent_entropy_coder_says_what_to_install(clip: Path, aeth: Run, mon
     _constriction.cache_clear()
     done = aeth("encode", clip, "out.aeth", "--entropy", "--prior", "adaptive")
     _constriction.cache_clear()
-    assert "pip install aether-lite[entropy]" in done.stated
+    assert "pip install '.[entropy]'" in done.stated
     assert not Path("out.aeth").exists()
 
 

@@ -19,7 +19,8 @@ def test_a_small_grid_writes_everything(
     run: Callable[..., Any], codec_file: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(metadata, "calibration_lines", lambda: ())
-    command = ("bench", *AXES, "--system", f"codec:{codec_file}", "--system", "uncoded", "--out", "made", "--jobs", 1)
+    systems = ("--system", f"codec:{codec_file}", "--system", "uncoded")
+    command = ("bench", *AXES, *systems, "--output", "made", "--jobs", 1)
     first = run(*command)
     assert first.code == 0, first.err
     assert "report.html" in first.err
@@ -27,7 +28,8 @@ def test_a_small_grid_writes_everything(
     for name in ("results.csv", "summary.csv", "about.json", "tables.md", "report.html"):
         assert (made / name).stat().st_size > 0
     about = json.loads((made / "about.json").read_text())
-    assert about["command"].startswith("aether-lite bench --out made")
+    assert about["command"].startswith("aether-lite bench --")
+    assert "--output made" in about["command"]
     assert f"codec:{codec_file.name}" in about["command"]
     assert str(codec_file.parent) not in (made / "about.json").read_text()
     numbers = (made / "results.csv").read_bytes()
@@ -41,12 +43,12 @@ def test_systems_that_are_not_run_are_kept(
 ) -> None:
     monkeypatch.setattr(metadata, "calibration_lines", lambda: ())
     both = ("--system", f"codec:{codec_file}", "--system", "uncoded")
-    assert run("bench", *AXES, *both, "--out", "both", "--jobs", 1).code == 0
-    assert run("bench", *AXES, "--system", "uncoded", "--out", "both", "--keep", "both", "--jobs", 1).code == 0
-    assert run("bench", *AXES, *both, "--out", "again", "--jobs", 1).code == 0
+    assert run("bench", *AXES, *both, "--output", "both", "--jobs", 1).code == 0
+    assert run("bench", *AXES, "--system", "uncoded", "--output", "both", "--keep", "both", "--jobs", 1).code == 0
+    assert run("bench", *AXES, *both, "--output", "again", "--jobs", 1).code == 0
     again = (folder / "again" / "results.csv").read_text().splitlines()
     assert sorted((folder / "both" / "results.csv").read_text().splitlines()) == sorted(again)
-    other = run("bench", *AXES, "--seed", 1, "--system", "uncoded", "--out", "new", "--keep", "both", "--jobs", 1)
+    other = run("bench", *AXES, "--seed", 1, "--system", "uncoded", "--output", "new", "--keep", "both", "--jobs", 1)
     assert "both: was made with seed 0, not 1" in other.stated
     assert not (folder / "new").exists()
 

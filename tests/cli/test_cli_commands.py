@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from aether_lite.cli.demo_table import over_clips
+from aether_lite.cli.demo import over_clips
 from aether_lite.cli.info import released
 from aether_lite.codec import SpiCodec, preset, save_codec
 from aether_lite.features import extract_features, read_f32, write_f32
@@ -83,9 +83,9 @@ def test_demo_without_pystoi_says_what_to_install(folder, run, codec_file, monke
     options = ("--rates", "150", "--channel", "clean", "--model", codec_file)
     result = run("demo", "--quick", *options)
     assert result.code == 0
-    assert "pip install aether-lite[eval]" in result.out  # the brackets are no markup
+    assert "pip install '.[demo]'" in result.out  # the brackets are no markup
     table = (folder / "demo_out" / "table.md").read_text()
-    assert "pip install aether-lite[eval]" in table
+    assert "pip install '.[demo]'" in table
     assert (folder / "demo_out" / "en_f_intro_150uses_clean.wav").exists()
 
 

@@ -145,8 +145,8 @@ def test_unusable_vocoder(folder, wav, send, run, kind):
         torch.save({"state_dict": {"layer.weight": torch.zeros(3)}}, path)
     write_f32("in.f32", np.zeros((4, 36)))
     for result in (
-        send(wav, "out.wav", "--snr", 10, "--fargan-ckpt", path),
-        run("vocode", "in.f32", "out.wav", "--fargan-ckpt", path),
+        send(wav, "out.wav", "--snr", 10, "--vocoder", path),
+        run("vocode", "in.f32", "out.wav", "--vocoder", path),
     ):
         assert str(path) in result.stated
 

@@ -60,7 +60,7 @@ def test_a_missing_package(folder, run, codec_file, monkeypatch, package):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == package else find(name, *rest))
     stated = run("export", "out", "--model", codec_file).stated
     assert f"package {package}," in stated
-    assert "pip install aether-lite[onnx]" in stated
+    assert "pip install '.[onnx]'" in stated
     assert list(folder.iterdir()) == []
 
 

@@ -85,7 +85,7 @@ def test_a_device_that_will_not_open_is_one_line(
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (ImportError("no module"), "pip install 'aether-lite[live]'"),
+        (ImportError("no module"), "pip install '.[live]'"),
         (OSError("PortAudio library not found"), "apt install libportaudio2"),
     ],
 )

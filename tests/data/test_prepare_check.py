@@ -9,6 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from aether_lite.cli.command import Command
 from aether_lite.cli.prepare import MOST_LINES
 from aether_lite.cli.prepare import check as command
 from aether_lite.data import check as module
@@ -17,7 +18,7 @@ from aether_lite.errors import AetherError
 from aether_lite.features import PcmKind, extract_features, read_pcm, write_f32, write_pcm
 
 app = typer.Typer()
-app.command()(command)
+app.command(cls=Command)(command)
 
 
 def run(*arguments: object):

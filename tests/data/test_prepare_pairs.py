@@ -17,6 +17,7 @@ import typer
 from typer.testing import CliRunner
 
 from aether_lite.audio import write_audio
+from aether_lite.cli.command import Command
 from aether_lite.cli.prepare import prepare as command
 from aether_lite.data import prepare as module
 from aether_lite.data.check import check_disjoint
@@ -28,7 +29,7 @@ from aether_lite.errors import AetherError
 from aether_lite.features import extract_features
 
 app = typer.Typer()
-app.command()(command)
+app.command(cls=Command)(command)
 
 
 def run(*arguments: object, jobs: int = 1):

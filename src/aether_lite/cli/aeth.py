@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aether_lite.cli import files
+from aether_lite.cli import files, options
 from aether_lite.cli.console import Steps, console, number, steps, summary
-from aether_lite.cli.options import DEFAULT_HASH_MODEL, HashModel, Quiet, Refine, Vocoder, use_cores, use_one_core
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
 
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 SUFFIX = ".aeth"
 SAMPLE_RATE = 16_000  # [Hz]
 
-Json = Annotated[str | None, typer.Option(metavar="FILE", help="Write all numbers; - for stdout.")]
 PriorFile = Annotated[
     str | None,
     typer.Option(
@@ -43,29 +41,23 @@ PriorFile = Annotated[
 def encode(
     source: Annotated[str, typer.Argument(metavar="IN", help="Audio, or features (.f32); - for a wav on stdin.")],
     destination: Annotated[str, typer.Argument(metavar="OUT.aeth", help="File of bits; - for stdout.")],
-    bitrate: Annotated[
-        int, typer.Option("--bitrate", metavar="BIT/S", help="300, 600, 1200 or 2400 bit/s, before entropy coding.")
-    ] = 600,
-    entropy: Annotated[
-        bool, typer.Option("--entropy", help="Entropy-coded: smaller, without a constant rate (the extra `entropy`).")
-    ] = False,
+    bitrate: Annotated[int, typer.Option(metavar="BIT/S", help="300, 600, 1200 or 2400 bit/s, before entropy coding.")]
+    = 600,
+    entropy: Annotated[bool, typer.Option("--entropy", help="Entropy coding: smaller, without a constant rate (extra "
+                                          "`entropy`).")] = False,
     prior: PriorFile = None,
-    refine: Refine = 0,
-    json: Json = None,
-    model: HashModel = DEFAULT_HASH_MODEL,
-    quiet: Quiet = False,
-) -> None:
-    """Compress speech to a file of 300 to 2400 bit/s with a check of every second, in constant memory."""
+    model: options.HashModel = options.DEFAULT_HASH_MODEL,
+    refine: options.Refine = 0,
+    json: options.Json = None,
+    quiet: options.Quiet = False,
+) -> None:  # fmt: skip
+    """Encode speech to a file of 300 to 2400 bit/s with a checksum of every second, in constant memory."""
     if prior is not None and not entropy:
         raise typer.BadParameter("needs --entropy", param_hint="'--prior'")
-    files.check_distinct((destination, json))
-    if destination != files.STANDARD:
-        files.check_output(destination, (SUFFIX,))
-    elif sys.stdout.isatty():
+    if destination == files.STANDARD and sys.stdout.isatty():
         raise AetherError("standard output is a terminal; give OUT.aeth, or pipe into a program")
-    if json is not None:
-        files.check_output(json)
-    use_cores(refine)
+    files.check_outputs((destination, None if destination == files.STANDARD else (SUFFIX,)), (json, None))
+    options.use_cores(refine)
     out = console(quiet)
     codec, header = _opened(model, bitrate)
     if refine:
@@ -121,26 +113,21 @@ def _tokens(source: str, codec: Codec, bit_rate: int, refine: int) -> Iterator[t
 
 def decode(
     source: Annotated[str, typer.Argument(metavar="IN.aeth", help="File of bits; - for stdin.")],
-    destination: Annotated[
-        str, typer.Argument(metavar="OUT", help=".wav, .flac, .ogg, .pcm or .f32; - for a wav on stdout.")
-    ],
-    tolerant: Annotated[
-        bool, typer.Option("--tolerant", help="Go past damage: conceal the tokens it costs, and say how many.")
-    ] = False,
+    destination: Annotated[str, typer.Argument(metavar="OUT", help=".wav, .flac, .ogg, .pcm or .f32; - for a wav on "
+                                               "stdout.")],
+    tolerant: Annotated[bool, typer.Option("--tolerant", help="Decode past damage: conceal the tokens that it costs, "
+                                           "and report how many.")] = False,
     prior: PriorFile = None,
-    json: Json = None,
-    model: HashModel = DEFAULT_HASH_MODEL,
-    vocoder: Vocoder = None,
-    quiet: Quiet = False,
-) -> None:
-    """Synthesise speech from a file of bits; the output has the length of what was encoded and lines up with it."""
+    model: options.HashModel = options.DEFAULT_HASH_MODEL,
+    vocoder: options.Vocoder = None,
+    json: options.Json = None,
+    quiet: options.Quiet = False,
+) -> None:  # fmt: skip
+    """Decode a file of bits to speech; the output is aligned with what was encoded and as long."""
     from aether_lite.container.prior import ADAPTIVE, load_prior
 
-    files.check_distinct((destination, json))
-    files.check_output(destination, (*files.AUDIO_OUT, files.FEATURES))
-    if json is not None:
-        files.check_output(json)
-    use_one_core()
+    files.check_outputs((destination, (*files.AUDIO_OUT, files.FEATURES)), (json, None))
+    options.use_one_core()
     out = console(quiet)
     codec, header = _opened(model, vocoder=vocoder)
     given = None if prior in (None, ADAPTIVE) else load_prior(prior)
@@ -281,8 +268,7 @@ def _numbers(source: str, destination: str, header: Header, samples: int, tokens
 
 def _report(out: Console, record: dict[str, Any], json: str | None, damage: str = "") -> None:
     """All numbers as JSON, if asked for, and those that matter on standard error."""
-    if json is not None:
-        files.write_json(json, record)
+    files.write_json(json, record)
     coded = ", entropy coded" if record["entropy_coded"] else ""
     speed = ", ".join(f"{part} {number(value)}" for part, value in record["real_time_factor"].items())
     rows = [

@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aether_lite.cli.link_options import csi_word
-from aether_lite.cli.options import CHANNEL_NAMES, DEFAULT_MODEL, Quiet, use_one_core
+from aether_lite.cli import files, options
+from aether_lite.cli.console import console, results
+from aether_lite.cli.options import LINK, RESULTS, listed, lower
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
 
@@ -22,70 +23,82 @@ if TYPE_CHECKING:
     from aether_lite.bench.grid import Grid
     from aether_lite.bench.run import Plan
 
-Value = TypeVar("Value", int, float, str)
 CSI = ("perfect", "estimated", "none")
 SHARD_NAME = "shard.json"  # in the cache: the command whose results lie there
-OF_ONE_RUN = ("out", "shard", "merge", "jobs", "quiet")  # options that may differ between shards
+OF_ONE_RUN = ("output", "shard", "merge", "jobs", "json", "quiet")  # options that may differ between shards
 LIST = "a list, commas between"
+CLIPS, RUN = "Clips and metrics", "Run"  # panels of --help
+Names = list[str] | None
 
 
 def bench(
     context: typer.Context,
-    data: Annotated[
-        Path | None,
-        typer.Argument(metavar="[DATA]", help="Folder of audio, of .f32/.pcm pairs, or of .f32 features (joined); "
-                       "by default the bundled clips.", show_default=False),
-    ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for results; a stopped run "
-                                      "continues.")] = Path("bench_out"),
+    data: Annotated[Path | None, typer.Argument(metavar="DATA", show_default=False, help="Folder of audio, of "
+                    ".f32/.pcm pairs, or of .f32 features (joined); by default the bundled clips.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A small grid, under three minutes on two cores.")] = False,
     speed: Annotated[bool, typer.Option("--speed", help="Measure speed, memory, latency and MAC/s only.")] = False,
-    system: Annotated[list[str] | None, typer.Option(metavar="NAMES", help=f"Systems: {LIST}. Also codec:FILE, "
-                      "vocoder:FILE, and wavs:DIR for decoded files made elsewhere. By default all that are installed."
-                                                     )] = None,
-    plugin: Annotated[list[Path] | None, typer.Option(metavar="FILE.py", help="Registers more systems, channels and "
-                                                      "metrics.")] = None,
-    rate: Annotated[list[str] | None, typer.Option(metavar="USES", help=f"Channel uses per second (on bsc bit/s): "
-                                                   f"{LIST}.")] = None,
-    snr: Annotated[list[str] | None, typer.Option(metavar="DB", help=f"Es/N0 [dB]: {LIST}.")] = None,
-    channel: Annotated[list[str] | None, typer.Option(metavar="NAMES", help=f"Of {CHANNEL_NAMES}: {LIST}; or bsc, for "
-                                                      "bits.")] = None,
-    ber: Annotated[list[str] | None, typer.Option(metavar="P", help=f"Bit error rates of bsc: {LIST}.")] = None,
-    csi: Annotated[str | None, typer.Option(metavar="KIND", callback=csi_word, help="Channel state at the receivers: "
-                                            "perfect, estimated or none.")] = None,
-    equal_energy: Annotated[bool, typer.Option("--equal-energy", help="Count N0 from the power really sent.")] = False,
-    noises: Annotated[int, typer.Option(min=1, help="Noises of the channel; numbers are means over them.")] = 1,
-    manifest: Annotated[Path | None, typer.Option(metavar="TSV", help="Columns path and language of the clips.")
-                        ] = None,
-    clips: Annotated[int | None, typer.Option(min=0, help="How many clips, spread evenly; 0 for all.")] = None,
-    streams: Annotated[int | None, typer.Option(min=1, help="Joined features as so many streams.")] = None,
-    audio_clips: Annotated[int | None, typer.Option(min=0, help="How many clips get audio metrics.")] = None,
-    audio_conditions: Annotated[int | None, typer.Option(min=0, help="At how many conditions.")] = None,
-    without: Annotated[list[str] | None, typer.Option(metavar="METRICS", help="Audio metrics that are left out, such "
-                                                      f"as wer: {LIST}.")] = None,
-    seconds: Annotated[float | None, typer.Option(min=0.2, help="Only so much of each clip.")] = None,
-    against: Annotated[str, typer.Option(metavar="NAME", help="Also differences to this system, clip by clip.",
-                                         show_default=False)] = "",
-    keep: Annotated[Path | None, typer.Option(metavar="DIR", help="Earlier results of the same clips: systems not run "
-                                              "now are taken from there.")] = None,
-    shard: Annotated[str, typer.Option(metavar="I/N", help="Compute only every Nth result, for job arrays.",
-                                       show_default=False)] = "",
-    merge: Annotated[list[Path] | None, typer.Option(metavar="DIR", help="Finish the run whose shards are in these "
-                                                     "folders; again for each.")] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; by default one a core.")] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of channels and resampling.")] = 0,
-    model: Annotated[str, typer.Option(metavar="NAME|FILE", help="Codec of --speed.")] = DEFAULT_MODEL,
-    quiet: Quiet = False,
+    system: Annotated[Names, typer.Option(metavar="NAME,...", help=f"Systems: {LIST}. Also codec:FILE, vocoder:FILE, "
+                      "and wavs:DIR for decoded files made elsewhere. By default all that are installed.")] = None,
+    against: Annotated[str, typer.Option(metavar="NAME", callback=lower, show_default=False,
+                                         help="Also differences to this system, clip by clip.")] = "",
+    model: Annotated[str, typer.Option(metavar="NAME|FILE", callback=options.released, help="Codec of --speed.")]
+    = options.DEFAULT_MODEL,
+    plugin: Annotated[Names, typer.Option(metavar="FILE.py,...", help="Registers more systems, channels and metrics.")]
+    = None,
+    rate: Annotated[Names, typer.Option(metavar="USES,...", rich_help_panel=LINK, help="Channel uses per second (on "
+                                        f"bsc bit/s): {LIST}.")] = None,
+    snr: Annotated[Names, typer.Option(metavar="DB,...", rich_help_panel=LINK, help=f"Es/N0 in dB: {LIST}.")] = None,
+    channel: Annotated[Names, typer.Option(metavar="NAME,...", rich_help_panel=LINK,
+                                           help=f"Of {options.CHANNEL_NAMES}: {LIST}; or bsc, for bits.")] = None,
+    ber: Annotated[Names, typer.Option(metavar="P,...", rich_help_panel=LINK, help=f"Bit error rates of bsc: {LIST}.")]
+    = None,
+    csi: Annotated[str | None, typer.Option(metavar="KIND", rich_help_panel=LINK, callback=lower, help="Channel state "
+                                            "information at the receivers: perfect, estimated or none.")] = None,
+    equal_energy: Annotated[bool, typer.Option("--equal-energy", rich_help_panel=LINK,
+                                               help="Count N0 from the power really sent.")] = False,
+    noises: Annotated[int, typer.Option(metavar="N", min=1, rich_help_panel=LINK, help="Noises of the channel; numbers "
+                                        "are means over them.")] = 1,
+    seed: Annotated[int, typer.Option(metavar="N", rich_help_panel=LINK, help="Seed of channels and resampling.")] = 0,
+    manifest: Annotated[Path | None, typer.Option(metavar="TSV", rich_help_panel=CLIPS, help="Columns path and "
+                                                  "language of the clips.")] = None,
+    clips: Annotated[int | None, typer.Option(metavar="N", min=0, rich_help_panel=CLIPS, help="How many clips, spread "
+                                              "evenly; 0 for all.")] = None,
+    seconds: Annotated[float | None, typer.Option(metavar="S", min=0.2, rich_help_panel=CLIPS, help="Only so much of "
+                                                  "each clip.")] = None,
+    streams: Annotated[int | None, typer.Option(metavar="N", min=1, rich_help_panel=CLIPS, help="Joined features as so "
+                                                "many streams.")] = None,
+    audio_clips: Annotated[int | None, typer.Option(metavar="N", min=0, rich_help_panel=CLIPS, help="How many clips "
+                                                    "get audio metrics.")] = None,
+    audio_conditions: Annotated[int | None, typer.Option(metavar="N", min=0, rich_help_panel=CLIPS, help="At how many "
+                                                         "conditions.")] = None,
+    without: Annotated[Names, typer.Option(metavar="METRIC,...", rich_help_panel=CLIPS, help="Audio metrics that are "
+                                           f"left out, such as wer: {LIST}.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", rich_help_panel=RESULTS, help="Folder for "
+                                         "results; a stopped run continues.")] = Path("bench_out"),
+    keep: Annotated[Path | None, typer.Option(metavar="DIR", rich_help_panel=RESULTS, help="Earlier results of the "
+                                              "same clips: systems not run now are taken from there.")] = None,
+    shard: Annotated[str, typer.Option(metavar="I/N", rich_help_panel=RUN, show_default=False, help="Compute only "
+                                       "every Nth result, for job arrays.")] = "",
+    merge: Annotated[Names, typer.Option(metavar="DIR,...", rich_help_panel=RUN, help="Finish the run whose shards are "
+                                         f"in these folders: {LIST}.")] = None,
+    jobs: options.Jobs = None,
+    json: options.Json = None,
+    quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
-    """Compare systems over data, rates, SNRs and channels: CSV, Markdown, pictures and one HTML page in DIR."""
-    from aether_lite.cli.console import console
+    """Benchmark systems over data, rates, SNRs and channels: CSV, Markdown, pictures and one HTML page in DIR.
 
-    use_one_core()
+    Every option that takes a list may also be repeated.
+    """
+    options.use_one_core()
+    files.check_outputs((json, None))
+    out = console(quiet)
     if merge:
-        _merge(context, merge, out, quiet)
+        _merge(context, [Path(folder) for folder in listed("--merge", merge, str)], output, json, quiet)
         return
     if speed:
-        _measure_speed(out, model, console(quiet))
+        if json is not None:
+            raise typer.BadParameter("is for results of systems; --speed writes Markdown", param_hint="'--json'")
+        _measure_speed(output, model, out, results(quiet))
         return
     from aether_lite.bench.dataset import bundled, open_dataset
     from aether_lite.bench.grid import basis
@@ -94,43 +107,46 @@ def bench(
     from aether_lite.channels.binary import BSC
     from aether_lite.parallel import available_cores, parse_shard
 
-    load_plugins(plugin or ())
+    plugins = tuple(Path(file) for file in listed("--plugin", plugin, str))
+    load_plugins(plugins)
     if csi is not None and csi not in CSI:
         raise AetherError(f"channel state {csi!r} is not one of {', '.join(CSI)}")
     if manifest is not None and data is None:
         raise AetherError(f"{manifest}: a manifest describes a data folder; give the folder too")
-    channels = _listed("--channel", channel, str)
+    channels = listed("--channel", channel, str.lower)
     start = basis(quick, BSC in channels)
     grid = replace(
         start,
-        rates=_listed("--rate", rate, int) or start.rates,
-        snrs_db=_listed("--snr", snr, float) or start.snrs_db,
+        rates=listed("--rate", rate, int) or start.rates,
+        snrs_db=listed("--snr", snr, float) or start.snrs_db,
         channels=channels or start.channels,
         clips=start.clips if clips is None else clips or None,
         audio_clips=start.audio_clips if audio_clips is None else audio_clips,
         audio_conditions=start.audio_conditions if audio_conditions is None else audio_conditions,
         seconds=start.seconds if seconds is None else seconds,
         csi=csi,
-        error_rates=_listed("--ber", ber, float) or start.error_rates,
-        without=_listed("--without", without, str),
+        error_rates=listed("--ber", ber, float) or start.error_rates,
+        without=listed("--without", without, str.lower),
         noises=noises,
         equal_energy=equal_energy,
     )
     grid.check()
     dataset = (bundled() if data is None else open_dataset(data, manifest)).chosen(grid.clips)
     dataset = dataset if streams is None else dataset.parted(streams)
-    names, absent = _systems(_listed("--system", system, str), grid, quick, dataset.has_audio)
+    names, absent = _systems(listed("--system", system, _name), grid, quick, dataset.has_audio)
     if not dataset.has_audio:
         grid = replace(grid, audio_clips=0, audio_conditions=0)
     part = parse_shard(shard)
-    plan = Plan(dataset, grid, names, seed, jobs or available_cores(), plugins=tuple(plugin or ()), shard=part)
-    _run(context, plan, out, absent, against, keep, console(quiet))
+    plan = Plan(dataset, grid, names, seed, jobs or available_cores(), plugins=plugins, shard=part)
+    summary = _run(context, plan, output, absent, against, keep, out)
+    if summary is not None:
+        files.write_json(json, summary)
 
 
 def _run(
     context: typer.Context, plan: Plan, out: Path, absent: Sequence[str], against: str, keep: Path | None, say: Console
-) -> None:
-    """Compute, write, say where."""
+) -> dict[str, Any] | None:
+    """Compute, write and print where; returns metadata and summary, None for a shard."""
     from aether_lite.baselines import system_names
     from aether_lite.bench.examples import examples
     from aether_lite.bench.metadata import describe, read_kept
@@ -141,7 +157,7 @@ def _run(
     if kept is not None:
         kept.check(plan)
     _check_files(plan)
-    _make_folder(out / CACHE_FOLDER)
+    files.make_folder(out / CACHE_FOLDER)
     for line in absent:
         say.print(f"left out: {line}")
     clips = f"{plan.dataset.title}: {len(plan.dataset.sources)} clips"
@@ -158,15 +174,16 @@ def _run(
         say.print(f"stopped; the results so far are in {out / CACHE_FOLDER}, and the same command continues")
         raise
     if count > 1:
-        say.print(f"shard {number} of {count} is in {out}; when all are there: aether-lite bench --merge DIR ...")
-        return
+        say.print(f"shard {number} of {count} is in {out}; when all are there: aether-lite bench --merge DIR,...")
+        return None
     say.print("checking channels and codes against theory, writing tables, pictures and the page")
     metadata = describe(plan, rows, " ".join(["aether-lite bench", *_tokens(context, ("quiet",), _published)]), absent)
     if kept is not None:
         rows, metadata = kept.beside(rows, metadata, system_names())
     shown = examples(plan) if metadata.audio_clips else []
-    write_all(out, rows, Report(metadata, tuple(shown), _speed_text(out), against))
+    summary = write_all(out, rows, Report(metadata, tuple(shown), _speed_text(out), against))
     say.print(f"Open {out / REPORT_NAME}; the tables are in {out / TABLES_NAME}.")
+    return {"metadata": asdict(metadata), "summary": [asdict(entry) for entry in summary]}
 
 
 def _check_files(plan: Plan) -> None:
@@ -180,7 +197,7 @@ def _check_files(plan: Plan) -> None:
             DecodedFiles(name.removeprefix(FAMILY)).check({clip.name: len(clip.speech) for clip in clips})
 
 
-def _merge(context: typer.Context, folders: Sequence[Path], out: Path, quiet: bool) -> None:
+def _merge(context: typer.Context, folders: Sequence[Path], out: Path, json: str | None, quiet: bool) -> None:
     """Run the command of the shards in ``folders`` with their results."""
     from aether_lite.bench.results import read_json
     from aether_lite.bench.run import CACHE_FOLDER
@@ -189,7 +206,8 @@ def _merge(context: typer.Context, folders: Sequence[Path], out: Path, quiet: bo
     for folder, command in zip(folders, commands, strict=True):
         if command != commands[0]:
             raise AetherError(f"{folder}: its shard was made with other options than that in {folders[0]}")
-    tokens = [*commands[0], "--out", str(out), *(["--quiet"] if quiet else [])]
+    tokens = [*commands[0], "--output", str(out), *(["--quiet"] if quiet else [])]
+    tokens += [] if json is None else [f"--json={json}"]
     whole = context.command.make_context(context.info_name, tokens, parent=context.parent)
     whole.meta[__name__] = list(folders)
     with whole:
@@ -218,9 +236,7 @@ def _progress(say: Console) -> Iterator[Callable[[int, int], None]]:
             bar.close()
 
 
-def _tokens(
-    context: typer.Context, but: Sequence[str], shown: Callable[[object], str] = str
-) -> list[str]:
+def _tokens(context: typer.Context, but: Sequence[str], shown: Callable[[object], str] = str) -> list[str]:
     """The options and arguments that were given on the command line, without some."""
     parts: list[str] = []
     for parameter in context.command.params:
@@ -241,13 +257,9 @@ def _published(value: object) -> str:
     return f"{kind}{colon}{Path(path).name}" if "/" in path else str(value)
 
 
-def _listed(option: str, given: Sequence[str] | None, kind: type[Value]) -> tuple[Value, ...]:
-    """Values of an option that takes a list, commas between, and may be repeated; each once."""
-    texts = [part.strip() for text in given or () for part in text.split(",")]
-    try:
-        return tuple(dict.fromkeys(kind(text) for text in texts if text))
-    except ValueError as error:
-        raise AetherError(f"{option} takes {LIST}, such as 1,2: {error}") from error
+def _name(text: str) -> str:
+    """A system in lower case; what stands behind a colon is a file or folder."""
+    return text if ":" in text else text.lower()
 
 
 def _systems(names: Sequence[str], grid: Grid, quick: bool, has_audio: bool) -> tuple[tuple[str, ...], list[str]]:
@@ -265,17 +277,17 @@ def _systems(names: Sequence[str], grid: Grid, quick: bool, has_audio: bool) -> 
     return tuple(names), []
 
 
-def _measure_speed(folder: Path, model: str, say: Console) -> None:
+def _measure_speed(folder: Path, model: str, say: Console, out: Console) -> None:
     """Measure, write ``speed.md``, and print it."""
     from aether_lite.bench.docs import SPEED_NAME
     from aether_lite.bench.speed import speed_table
 
-    _make_folder(folder)
+    files.make_folder(folder)
     say.print("timing each part on one core")
     text = speed_table(model)
     with atomic_path(folder / SPEED_NAME) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
-    print(text)
+    out.print(text)
 
 
 def _speed_text(folder: Path) -> str:
@@ -284,10 +296,3 @@ def _speed_text(folder: Path) -> str:
 
     path = folder / SPEED_NAME
     return path.read_text(encoding="utf-8").rstrip() if path.is_file() else ""
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AetherError(f"{folder}: cannot be made ({error.strerror})") from error

@@ -1,4 +1,4 @@
-"""What the commands say on standard error: summaries and progress."""
+"""What the commands print: summaries, results in words and progress."""
 
 from __future__ import annotations
 
@@ -8,15 +8,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from aether_lite.cli.files import STANDARD
+
 if TYPE_CHECKING:
     from rich.console import Console
 
 
 def console(quiet: bool = False) -> Console:
-    """Standard error; what is printed is taken as it is (a folder may be called "[bold]")."""
+    """Standard error, for progress and summaries; text is printed as it is (a folder may be called "[bold]")."""
     from rich.console import Console
 
     return Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True, markup=False)
+
+
+def results(quiet: bool = False, json: str | None = None) -> Console:
+    """Standard output, for results in words; standard error where JSON goes to standard output."""
+    from rich.console import Console
+
+    return Console(stderr=json == STANDARD, quiet=quiet, highlight=False, soft_wrap=True, markup=False)
 
 
 def number(value: float | None, digits: int = 3, unit: str = "") -> str:

@@ -1,56 +1,93 @@
-"""``aether-lite features`` and ``aether-lite vocode``: between audio and feature files, without a channel."""
+"""``aether-lite features``, ``vocode`` and ``export``: feature files, speech of them, and ONNX graphs."""
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from aether_lite.cli import files
-from aether_lite.cli.console import console, steps
-from aether_lite.cli.options import Quiet, Vocoder, use_one_core
+from aether_lite.cli import files, options
+from aether_lite.cli.console import console, steps, summary
 from aether_lite.errors import AetherError
+
+SAMPLE_RATE = 16_000  # [Hz]
 
 
 def features(
     source: Annotated[str, typer.Argument(metavar="IN", help="Audio; - for a wav on stdin.")],
     destination: Annotated[str, typer.Argument(metavar="OUT.f32", help="Feature file.")],
-    columns: Annotated[int, typer.Option(help="Values per frame: 36, or 20 without the LPC.")] = 36,
-    quiet: Quiet = False,
+    columns: Annotated[int, typer.Option(metavar="N", help="Values per frame: 36, or 20 without the LPC.")] = 36,
+    json: options.Json = None,
+    quiet: options.Quiet = False,
 ) -> None:
-    """Write FARGAN's features of speech, one row for each 10 ms."""
+    """Extract FARGAN's features from speech, one row for each frame of 10 ms."""
     if columns not in (36, 20):
         raise typer.BadParameter("36 or 20", param_hint="'--columns'")
-    files.check_output(destination, (files.FEATURES,))
+    files.check_outputs((destination, (files.FEATURES,)), (json, None))
     from aether_lite.audio import read_audio
     from aether_lite.features import extract_features
 
     rows = extract_features(read_audio(source))  # the specification: samples as they are, never conditioned
     files.write_features(destination, rows, columns)
+    files.write_json(json, {"input": source, "output": destination, "frames": len(rows), "columns": columns})
     console(quiet).print(f"{destination}: {len(rows)} frames of 10 ms, {columns} values each")
 
 
 def vocode(
     source: Annotated[str, typer.Argument(metavar="IN.f32", help="Feature file, 36 or 20 columns.")],
-    destination: Annotated[
-        str, typer.Argument(metavar="OUT", help=".wav, .flac, .ogg or .pcm; - for a wav on stdout.")
-    ],
-    vocoder: Vocoder = None,
-    quiet: Quiet = False,
-) -> None:
-    """Synthesise speech from a feature file."""
+    destination: Annotated[str, typer.Argument(metavar="OUT", help=".wav, .flac, .ogg or .pcm; - for a wav on "
+                                               "stdout.")],
+    vocoder: options.Vocoder = None,
+    json: options.Json = None,
+    quiet: options.Quiet = False,
+) -> None:  # fmt: skip
+    """Synthesise speech from a feature file with the vocoder."""
     if files.suffix_of(source) != files.FEATURES:
         raise AetherError(f"{source}: not a feature file by its name; give a .f32")
-    files.check_output(destination, files.AUDIO_OUT)
+    files.check_outputs((destination, files.AUDIO_OUT), (json, None))
     from aether_lite.audio import write_audio
-    from aether_lite.vocoder import load_vocoder, synthesize
+    from aether_lite.vocoder import load_vocoder, synthesize, vocoder_path
 
-    use_one_core()
-    synthesiser = load_vocoder(vocoder)
+    options.use_one_core()
+    path, model = vocoder_path(vocoder), load_vocoder(vocoder)
     rows = files.read_features(source)
     out = console(quiet)
     with steps(out) as progress:
         progress.begin("vocoder")
-        speech = synthesize(rows, synthesiser, lambda done: progress.advance(done, len(rows)))
+        start = time.perf_counter()
+        speech = synthesize(rows, model, lambda done: progress.advance(done, len(rows)))
+        spent = time.perf_counter() - start
     write_audio(destination, speech)
-    out.print(f"{destination}: {len(speech) / 16_000:.2f} s of speech")
+    seconds = len(speech) / SAMPLE_RATE
+    record = {"input": source, "output": destination, "frames": len(rows), "seconds": seconds}
+    weights = {"vocoder": {"file": path.name, "sha256": files.sha256(path)}}
+    files.write_json(json, {**record, "real_time_factor": {"vocoder": spent / seconds}, "weights": weights})
+    out.print(f"{destination}: {seconds:.2f} s of speech")
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
+    model: options.Model = options.DEFAULT_MODEL,
+    vocoder: options.Vocoder = None,
+    int8: Annotated[bool, typer.Option("--int8", help="Also write graphs with 8-bit matrices.")] = False,
+    json: options.Json = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Export encoder step, decoder step and vocoder frame as ONNX graphs, with a manifest (extra `onnx`)."""
+    from aether_lite.export import export_folder
+
+    files.check_outputs((json, None))
+    options.use_one_core()
+    out = console(quiet)
+    with steps(out) as progress:
+        manifest = export_folder(folder, model, vocoder, int8=int8, progress=progress.begin)
+    rows = []
+    for step in manifest["steps"].values():
+        for entry in step["files"].values():
+            difference = entry.get("largest_difference_from_torch")
+            checked = "" if difference is None else f", within {difference:.0e} of torch"
+            rows.append((entry["name"], f"{entry['bytes'] / 1e6:.1f} MB{checked}"))
+    files.write_json(json, manifest)
+    summary(out, f"Exported to {folder}", rows)

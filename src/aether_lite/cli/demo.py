@@ -1,76 +1,93 @@
-"""``aether-lite demo``: bundled speech through the whole chain; sounds, pictures and a table."""
+"""``aether-lite demo``: bundled speech over a channel at several rates and SNRs; sounds, pictures and a table.
+
+Numbers of a condition are of its clips together: the median of F0 correlation and spread, the mean of all others.
+"""
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, replace
-from importlib.resources import as_file, files
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aether_lite.cli import link_options
-from aether_lite.cli.options import CHANNEL_NAMES, DEFAULT_MODEL, Model, Vocoder, use_one_core
-from aether_lite.errors import AetherError
+from aether_lite.cli import files, options
+from aether_lite.cli.console import number, results, steps
+from aether_lite.cli.options import LINK, RESULTS, listed
+from aether_lite.files import atomic_path
+from aether_lite.optional import how_to_install
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
+    from rich.console import Console
     from torch import Tensor
 
     from aether_lite.codec import Codec
     from aether_lite.link import LinkConfig, LinkInput, LinkResult
 
-RATES = (150, 300, 600, 1000)
-SNRS = (0.0, 6.0, 10.0, 20.0)
-QUICK_RATES = (300, 1000)
-QUICK_SNRS = (0.0, 10.0)
+RATES, QUICK_RATES = (150, 300, 600, 1000), (300, 1000)  # [uses/s]
+SNRS, QUICK_SNRS = (0.0, 6.0, 10.0, 20.0), (0.0, 10.0)  # [dB]
 QUICK_CLIPS = 2
 QUICK_SECONDS = 4.0
 SAMPLES = "assets/samples"
 FIRST = ("en_f_intro", "it_m_intro")  # a woman and a man; these come first
 VOCODER_BATCH = 48  # clips synthesised at once: bounds memory, faster than one by one
 SAMPLE_RATE = 16_000  # [Hz]
+COLUMNS: tuple[tuple[str, str, str, float, int], ...] = (
+    # heading, its short form, key, factor, digits
+    ("rate [uses/s]", "rate\nuses/s", "rate", 1, 0),
+    ("SNR (Es/N0) [dB]", "Es/N0\ndB", "snr_db", 1, 1),
+    ("SNR3k [dB]", "SNR3k\ndB", "snr_3k_db", 1, 1),
+    ("latency [ms]", "latency\nms", "latency_ms", 1, 0),
+    ("feature loss", "feature\nloss", "feature_loss", 1, 3),
+    ("LSD [dB]", "LSD\ndB", "lsd_active_db", 1, 2),
+    ("F0 correlation", "F0\ncorr.", "f0_correlation", 1, 3),
+    ("V/UV error [%]", "V/UV\nerr. %", "vuv_error", 100, 1),
+    ("ESTOI", "ESTOI", "estoi", 1, 3),
+    ("real-time factor", "RTF", "real_time_factor", 1, 3),
+)
+MEDIANS = ("f0_correlation", "f0_spread_ratio")
+NO_ESTOI = f"ESTOI needs pystoi: {how_to_install('demo')}"
 
 
 def demo(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for sounds, pictures and the table.")] = Path(
-        "demo_out"
-    ),
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", rich_help_panel=RESULTS,
+                                         help="Folder for sounds, pictures and the table.")] = Path("demo_out"),
     quick: Annotated[bool, typer.Option("--quick", help="Two clips of 4 s, two rates, two SNRs.")] = False,
-    rates: Annotated[
-        str | None, typer.Option(metavar="LIST", help="Channel uses per second, such as 300,1000.")
-    ] = None,
-    snrs: Annotated[str | None, typer.Option(metavar="LIST", help="Es/N0 in dB, such as 0,6,10.")] = None,
-    channel: Annotated[str, typer.Option(metavar="NAME", help=f"One of {CHANNEL_NAMES}.")] = "awgn",
-    seed: link_options.Seed = 0,
-    model: Model = DEFAULT_MODEL,
-    vocoder: Vocoder = None,
-) -> None:
+    rate: Annotated[list[str] | None, typer.Option(metavar="USES,...", rich_help_panel=LINK,
+                                                   help="Channel uses per second, such as 300,1000.")] = None,
+    snr: Annotated[list[str] | None, typer.Option(metavar="DB,...", rich_help_panel=LINK,
+                                                  help="Es/N0 in dB, such as 0,6,10.")] = None,
+    channel: options.SymbolChannel = "awgn",
+    seed: options.Seed = 0,
+    model: options.Model = options.DEFAULT_MODEL,
+    vocoder: options.Vocoder = None,
+    json: options.Json = None,
+    quiet: options.Quiet = False,
+) -> None:  # fmt: skip
     """Send the bundled speech at several rates and SNRs; write sounds, pictures and a table."""
-    chosen_rates = [int(rate) for rate in _numbers("--rates", rates, QUICK_RATES if quick else RATES)]
-    chosen_snrs = _numbers("--snrs", snrs, QUICK_SNRS if quick else SNRS)
+    rates = listed("--rate", rate, int) or (QUICK_RATES if quick else RATES)
+    snrs = listed("--snr", snr, float) or (QUICK_SNRS if quick else SNRS)
+    files.check_outputs((json, None))
     from aether_lite.codec import load
     from aether_lite.link import LinkConfig
 
-    use_one_core()
-    links = [
-        LinkConfig(channel, rate, snr, seed)
-        for rate in chosen_rates
-        for snr in ([None] if channel == "clean" else chosen_snrs)
-    ]
+    options.use_one_core()
+    links = [LinkConfig(channel, rate, snr_db, seed) for rate in rates
+             for snr_db in ([None] if channel == "clean" else snrs)]  # fmt: skip
     for link in links:
         link.check()
     codec = load(model, vocoder, unit="uses/s")
     _ = codec.vocoder  # its errors before the work
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AetherError(f"{out}: cannot be made ({error.strerror})") from error
-    Demonstration(codec, links, out, quick).run()
+    files.make_folder(output)
+    record = Demonstration(codec, links, output, quick, results(quiet, json)).run()
+    files.write_json(json, record)
 
 
 @dataclass(frozen=True)
@@ -104,42 +121,51 @@ class Demonstration:
         links: the conditions, already checked.
         folder: for everything that is written.
         quick: whether few and short clips will do.
+        out: for the table.
     """
 
-    def __init__(self, codec: Codec, links: Sequence[LinkConfig], folder: Path, quick: bool) -> None:
-        from rich.console import Console
-
-        self.codec, self.links, self.folder = codec, links, folder
+    def __init__(self, codec: Codec, links: Sequence[LinkConfig], folder: Path, quick: bool, out: Console) -> None:
+        self.codec, self.links, self.folder, self.out = codec, links, folder, out
         self.count = QUICK_CLIPS if quick else None
         self.seconds = QUICK_SECONDS if quick else None
-        self.console = Console(highlight=False, markup=False)
 
-    def run(self) -> None:
-        """Send, write, print."""
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-        from aether_lite.cli.demo_table import mean_estoi, table_row
+    def run(self) -> dict[str, Any]:
+        """Send, write, print; returns the table's rows and notes."""
+        from aether_lite.plots.transmission import rate_snr_picture
 
         clips = self._clips()
-        total = sum(clip.seconds for clip in clips)
         first = f"the first {self.seconds:g} s of " if self.seconds else ""
-        self.console.print(f"Sending {first}{len(clips)} clips ({total:.0f} s of speech) {len(self.links)} ways.")
-        columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=self.console) as bar:
-            task = bar.add_task("vocoder only", total=len(self.links))
+        total = sum(clip.seconds for clip in clips)
+        self.out.print(f"Sending {first}{len(clips)} clips ({total:.0f} s of speech) over {len(self.links)} links.")
+        rows: list[dict[str, Any]] = []
+        with steps(self.out) as progress:
+            progress.begin("vocoder only")
             speech, factor = self._synthesis(clips, [clip.given.features for clip in clips])
             ceiling = {"system": "vocoder only", "estoi": mean_estoi(speech, clips), "real_time_factor": factor}
             self._write(clips, "original", [clip.speech for clip in clips])
             self._write(clips, "vocoder_only", speech)
-            rows = []
-            bar.update(task, description="sending")
+            progress.begin("sending")
             for link, received in self._sent(clips):
-                bar.update(task, description=link.describe())
                 self._write(clips, label(link), [item.speech for item in received])
                 self._draw(link, clips[0], received[0])
                 rows.append(table_row(self.codec, clips, received))
-                bar.advance(task)
-        self._report(clips, rows, ceiling)
+                progress.advance(len(rows), len(self.links))
+        if self.links[0].snr_db is not None:
+            rate_snr_picture(self.folder / "rate_snr.png", rows)
+        original = {"system": "original", "estoi": None if ceiling["estoi"] is None else 1.0}
+        remarks = notes(self.codec, clips, self.links[0].channel, self.seconds)
+        everything = [*rows, ceiling, original]
+        record = {"rows": everything, "notes": remarks}
+        write_table(self.folder, everything, remarks)
+        files.write_json(str(self.folder / "table.json"), record)
+        print_table(self.out, everything, remarks)
+        best = max(self.links, key=lambda link: (link.rate, link.snr_db or 0))
+        name = self.folder / clips[0].name
+        self.out.print(
+            f"\nListen to {name}_{label(best)}.wav beside {name}_original.wav,\n"
+            f"open {name}_{label(best)}.png, and find the table in {self.folder / 'table.md'}."
+        )
+        return record
 
     def _clips(self) -> list[Clip]:
         """The speech that comes with the package."""
@@ -147,7 +173,7 @@ class Demonstration:
         from aether_lite.link import LinkInput
 
         samples = None if self.seconds is None else round(self.seconds * SAMPLE_RATE)
-        with as_file(files("aether_lite").joinpath(SAMPLES)) as folder:
+        with resources.as_file(resources.files("aether_lite").joinpath(SAMPLES)) as folder:
             paths = sorted(folder.glob("*.flac"), key=lambda path: (path.stem not in FIRST, path.stem))[: self.count]
             speech = [(path.stem, read_audio(path)[:samples]) for path in paths]
         return [Clip(name, clip, LinkInput.of_speech(self.codec, clip)) for name, clip in speech]
@@ -159,17 +185,17 @@ class Demonstration:
         group = max(1, VOCODER_BATCH // len(clips))
         for first in range(0, len(self.links), group):
             links = self.links[first : first + group]
-            results = [
+            sent = [
                 run_link(self.codec, clip.given, replace(link, seed=link.seed + i))
                 for link in links
                 for i, clip in enumerate(clips)
             ]
-            speech, factor = self._synthesis([*clips] * len(links), [result.decoded_tokens for result in results])
+            speech, factor = self._synthesis([*clips] * len(links), [result.decoded_tokens for result in sent])
             for index, link in enumerate(links):
                 own = slice(index * len(clips), (index + 1) * len(clips))
                 yield link, [
                     Received(result, samples, factor * clip.seconds)
-                    for clip, result, samples in zip(clips, results[own], speech[own], strict=True)
+                    for clip, result, samples in zip(clips, sent[own], speech[own], strict=True)
                 ]
 
     def _synthesis(
@@ -197,28 +223,7 @@ class Demonstration:
         from aether_lite.cli.transmit import draw
 
         path = self.folder / f"{clip.name}_{label(link)}.png"
-        title = f"{clip.name}: {link.describe()}"
-        draw(path, self.codec, received.result, clip.speech, received.speech, title)
-
-    def _report(self, clips: Sequence[Clip], rows: Sequence[dict[str, Any]], ceiling: dict[str, Any]) -> None:
-        """Tables and the picture of all conditions."""
-        from aether_lite.cli.demo_table import notes, print_table, write_tables
-        from aether_lite.plots.transmission import rate_snr_picture
-
-        original = {"system": "original", "estoi": None if ceiling["estoi"] is None else 1.0}
-        everything = [*rows, ceiling, original]
-        remarks = notes(self.codec, clips, self.links[0].channel, self.seconds)
-        write_tables(self.folder, everything, remarks)
-        if self.links[0].snr_db is not None:
-            rate_snr_picture(self.folder / "rate_snr.png", rows)
-        print_table(self.console, everything, remarks)
-        best = max(self.links, key=lambda link: (link.rate, link.snr_db or 0))
-        name = f"{clips[0].name}_{label(best)}"
-        self.console.print(
-            f"\nListen to {self.folder / name}.wav beside {self.folder / clips[0].name}_original.wav,\n"
-            f"open {self.folder / name}.png, and find the table in {self.folder / 'table.md'}.",
-            soft_wrap=True,
-        )
+        draw(path, self.codec, received.result, clip.speech, received.speech, f"{clip.name}: {link.describe()}")
 
 
 def label(link: LinkConfig) -> str:
@@ -227,13 +232,92 @@ def label(link: LinkConfig) -> str:
     return f"{link.rate}uses{noise}{'' if link.channel == 'awgn' else f'_{link.channel}'}"
 
 
-def _numbers(option: str, text: str | None, default: Sequence[float]) -> list[float]:
-    """Numbers separated by commas."""
-    if text is None:
-        return list(default)
-    try:
-        return list(dict.fromkeys(float(part) for part in text.replace(",", " ").split())) or list(default)
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is not a list of numbers such as 0,6,10", param_hint=f"'{option}'"
-        ) from None
+def table_row(codec: Codec, clips: Sequence[Clip], received: Sequence[Received]) -> dict[str, Any]:
+    """Numbers of one condition over its clips."""
+    sent = [item.result for item in received]
+    links = [result.link_metrics() for result in sent]
+    measured = [result.feature_metrics() for result in sent]
+    seconds = sum(item.result.encode_s + item.result.decode_s + item.vocoder_s for item in received)
+    return {
+        "system": "Aether-lite",
+        **{name: getattr(sent[0].config, name) for name in ("channel", "rate", "snr_db")},
+        "snr_3k_db": links[0]["snr_3k_db"],
+        "latency_ms": codec.latency.milliseconds,
+        **{name: over_clips(name, [values[name] for values in measured]) for name in measured[0]},
+        "estoi": mean_estoi([item.speech for item in received], clips),
+        "papr_db": max(numbers["papr_db"] for numbers in links),
+        "real_time_factor": seconds / sum(clip.seconds for clip in clips),
+    }
+
+
+def over_clips(name: str, values: Sequence[float]) -> float:
+    """One number for several clips: median or mean, over those for which it is defined."""
+    import numpy as np
+
+    defined = [value for value in values if math.isfinite(value)]
+    if not defined:
+        return math.nan
+    return float(np.median(defined) if name in MEDIANS else np.mean(defined))
+
+
+def mean_estoi(speech: Sequence[Any], clips: Sequence[Clip]) -> float | None:
+    """Mean ESTOI of speech ``[N]`` against the original; None where it cannot be computed."""
+    import torch
+
+    from aether_lite.metrics import available, estoi
+
+    if not available("estoi"):
+        return None
+    pairs = zip(speech, clips, strict=True)
+    scores = [float(estoi(torch.from_numpy(samples), torch.from_numpy(clip.speech))) for samples, clip in pairs]
+    return over_clips("estoi", scores)
+
+
+def notes(codec: Codec, clips: Sequence[Clip], channel: str, seconds: float | None) -> list[str]:
+    """What has to be known to read the table."""
+    from aether_lite import __version__
+    from aether_lite.metrics import available
+
+    length = f"the first {seconds:g} s of each" if seconds else "whole"
+    lines = [
+        f"Channel {channel}. {len(clips)} clips ({length}): {', '.join(clip.name for clip in clips)}. "
+        "Median over clips of F0 correlation, mean of the others.",
+        "One use is one complex symbol; SNR3k = Es/N0 + 10 log10(uses/s / 3000). Latency is algorithmic. ESTOI is "
+        "against the original; 'vocoder only' is its ceiling: the features as they were sent.",
+        "Real-time factor (RTF): computing time of features, codec and vocoder over playing time; the vocoder "
+        "synthesises several clips at once, which is faster than one alone.",
+        f"aether-lite {__version__}, codec of {sum(p.numel() for p in codec.model.parameters()):,} parameters.",
+    ]
+    return lines if available("estoi") else [*lines, NO_ESTOI]
+
+
+def cells(row: dict[str, Any]) -> list[str]:
+    """A row as text; its first column names the system where nothing was sent."""
+    values = [(row.get(key), factor, digits) for _, _, key, factor, digits in COLUMNS]
+    shown = [number(None if value is None else value * factor, digits) for value, factor, digits in values]
+    return [row["system"], *shown[1:]] if row.get("rate") is None else shown
+
+
+def write_table(folder: Path, rows: Sequence[dict[str, Any]], remarks: Sequence[str]) -> None:
+    """``table.md``."""
+    lines = [f"| {' | '.join(heading for heading, *_ in COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
+    lines += [f"| {' | '.join(cells(row))} |" for row in rows]
+    with atomic_path(folder / "table.md") as partial:
+        partial.write_text("\n".join([*lines, "", *(f"{remark}  " for remark in remarks), ""]), encoding="utf-8")
+
+
+def print_table(out: Console, rows: Sequence[dict[str, Any]], remarks: Sequence[str]) -> None:
+    """The table and its notes, on the terminal."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title="Speech over a noisy channel", title_style="bold", box=box.SIMPLE, pad_edge=False,
+                  padding=(0, 1, 0, 0))  # fmt: skip
+    for index, (_, heading, *_) in enumerate(COLUMNS):
+        table.add_column(heading, justify="right", no_wrap=index > 0, min_width=8 if index == 0 else None)
+    for row, following in zip(rows, [*rows[1:], None], strict=True):
+        ends = following is not None and row.get("rate") != following.get("rate")
+        table.add_row(*cells(row), end_section=ends)
+    out.print(table, soft_wrap=False)
+    for remark in remarks:
+        out.print(remark, style="dim")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 STANDARD = "-"  # standard input or output
 FEATURES = ".f32"
 AUDIO_OUT = (".wav", ".flac", ".ogg", ".pcm")
+PICTURES = (".png", ".pdf", ".svg")
 
 
 def suffix_of(path: str) -> str:
@@ -28,21 +29,33 @@ def suffix_of(path: str) -> str:
     return ".wav" if path == STANDARD else Path(path).suffix.lower()
 
 
-def check_output(path: str, suffixes: Iterable[str] | None = None) -> None:
-    """Refuse, before any work, a file that could not be written.
+def check_outputs(*outputs: tuple[str | None, Iterable[str] | None]) -> None:
+    """Refuse, before any work, files that could not be written, and two results in one place.
 
     Args:
-        path: the file to be written later; it is left as it is. ``-`` passes.
-        suffixes: those allowed; None for any.
+        outputs: files to be written later, None for one that is not, each with the suffixes allowed, None for any.
+            They are left as they are; ``-`` passes.
 
     Raises:
-        AetherError: another suffix, or a folder that is missing or not writable.
+        AetherError: a name given twice, another suffix, or a folder that is missing or not writable.
     """
-    allowed = None if suffixes is None else list(suffixes)
-    if allowed is not None and suffix_of(path) not in allowed:
-        raise AetherError(f"{path}: unknown suffix {suffix_of(path)!r} for output; give {', '.join(allowed)}")
-    if path == STANDARD:
-        return
+    seen: set[str] = set()
+    for path, suffixes in outputs:
+        if path is None:
+            continue
+        place = path if path == STANDARD else str(Path(path).resolve())
+        if place in seen:
+            name = "standard output" if path == STANDARD else path
+            raise AetherError(f"{name}: two results cannot go to one place; give different names")
+        seen.add(place)
+        if suffixes is not None and suffix_of(path) not in suffixes:
+            raise AetherError(f"{path}: unknown suffix {suffix_of(path)!r} for output; give {', '.join(suffixes)}")
+        if path != STANDARD:
+            _rehearse(path)
+
+
+def _rehearse(path: str) -> None:
+    """Raise what writing the file would raise."""
     try:
         with atomic_path(path) as partial:
             if not partial.exists():
@@ -56,21 +69,16 @@ class _RehearsalError(Exception):
     """Ends a trial of writing; the temporary file is then removed."""
 
 
-def check_distinct(outputs: Iterable[str | None]) -> None:
-    """Refuse two results in one place.
+def make_folder(folder: Path) -> None:
+    """Make a folder for results, with those above it.
 
     Raises:
-        AetherError: the name is given twice.
+        AetherError: it cannot be made.
     """
-    seen: set[str] = set()
-    for path in outputs:
-        if path is None:
-            continue
-        place = path if path == STANDARD else str(Path(path).resolve())
-        if place in seen:
-            name = "standard output" if path == STANDARD else path
-            raise AetherError(f"{name}: two results cannot go to one place; give different names")
-        seen.add(place)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AetherError(f"{folder}: cannot be made ({error.strerror})") from error
 
 
 def read_features(path: str) -> Float32:
@@ -95,8 +103,10 @@ def write_features(path: str, rows: ArrayLike, columns: int = 36) -> None:
         write_f32(partial, rows, columns)
 
 
-def write_json(path: str, record: dict[str, Any]) -> None:
-    """Write a record as JSON, ``-`` for standard output; what is not a number becomes null."""
+def write_json(path: str | None, record: dict[str, Any]) -> None:
+    """Write a record as JSON, ``-`` for standard output, None for nowhere; what is not a number becomes null."""
+    if path is None:
+        return
     text = json.dumps(_plain(record), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     if path == STANDARD:
         sys.stdout.write(text)

@@ -1,4 +1,4 @@
-"""``aether-lite info``: what is in the package, in a codec file and in a file of bits."""
+"""``aether-lite info``: released weights, one codec, or the header of an ``.aeth`` file."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aether_lite.cli import files
-from aether_lite.cli.aeth import SUFFIX
+from aether_lite.cli import aeth, files, options
+from aether_lite.cli.console import results, summary
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
 
     from aether_lite.codec import Codec
@@ -22,14 +24,18 @@ POWER = {
 
 
 def info(
-    model: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="Released codec by name, a codec file, or an .aeth file.")
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """List the released weights; show size, rates, latency and origin of a codec, or what an .aeth file holds."""
-    if model is not None and files.suffix_of(model) == SUFFIX:
-        _info_bits(model, json)
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", callback=options.released, help="Released codec by "
+                                                "name, a codec file, or an .aeth file.")] = None,
+    json: options.Json = None,
+    quiet: options.Quiet = False,
+) -> None:  # fmt: skip
+    """List the released weights; show size, rates, latency and provenance of a codec, or what an .aeth file holds."""
+    files.check_outputs((json, None))
+    out = results(quiet or json == files.STANDARD)
+    if model is not None and files.suffix_of(model) == aeth.SUFFIX:
+        header = aeth.described_bits(model)
+        files.write_json(json, header)
+        aeth.print_bits(out, header)
         return
     from aether_lite import __version__, zoo
     from aether_lite.codec.loading import DEFAULT_CODEC
@@ -37,31 +43,11 @@ def info(
     record: dict[str, Any] = {"version": __version__, "released": released()}
     if model is not None or DEFAULT_CODEC in zoo.names():
         record["model"] = described(model or DEFAULT_CODEC)
-    if json:
-        files.write_json(files.STANDARD, record)
-        return
-    out = _console()
+    files.write_json(json, record)
     _print_released(out, record["released"])
     if "model" in record:
-        _print_model(out, record["model"])
-
-
-def _console() -> Console:
-    """Standard output; what is printed is taken as it is."""
-    from rich.console import Console
-
-    return Console(highlight=False, soft_wrap=True, markup=False)
-
-
-def _info_bits(path: str, json: bool) -> None:
-    """Header and trailer of a file of bits."""
-    from aether_lite.cli.aeth import described_bits, print_bits
-
-    record = described_bits(path)
-    if json:
-        files.write_json(files.STANDARD, record)
-    else:
-        print_bits(_console(), record)
+        out.print()
+        summary(out, f"Codec {record['model']['name']}", _rows(record["model"]))
 
 
 def released() -> list[dict[str, Any]]:
@@ -94,15 +80,14 @@ def described(name: str) -> dict[str, Any]:
     path = codec_path(name)
     codec = load(path)
     bits = codec.unit == Bits.unit
-    latency = codec.latency
-    parts = parameters(codec)
+    latency, counts = codec.latency, parameters(codec)
     return {
         "name": name,
         "file": path.name,
         "sha256": files.sha256(path),
         "kind": "hash codec (bits)" if bits else "codec of symbols",
         "config": asdict(codec.model.config),
-        "parameters": {**parts, "total": sum(parts.values())},
+        "parameters": {**counts, "total": sum(counts.values())},
         "token_ms": 10 * codec.token_frames,
         "bits_per_token" if bits else "uses_per_token": {
             str(rate): elements_per_token(rate, codec.token_frames) for rate in codec.rates
@@ -116,47 +101,52 @@ def described(name: str) -> dict[str, Any]:
 
 def parameters(codec: Codec) -> dict[str, int]:
     """Number of parameters of each part of the learned codec."""
-    return {
-        name: sum(weight.numel() for weight in part.parameters())
-        for name, part in codec.model.named_children()
-        if any(True for _ in part.parameters())
-    }
+    counts = {name: sum(weight.numel() for weight in part.parameters()) for name, part in codec.model.named_children()}
+    return {name: count for name, count in counts.items() if count}
+
+
+def origin(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Provenance of weights in labelled lines; all of it is in the JSON."""
+    rows = [(name.replace("_", " "), str(value)) for name, value in provenance.items()
+            if value is not None and not isinstance(value, dict | list)]  # fmt: skip
+    started, mixed = provenance.get("started_from"), provenance.get("mixed_with")
+    if isinstance(started, dict):
+        rows.append(("started from", f"{started.get('model')}, after {started.get('steps')} steps"))
+    if isinstance(mixed, dict):
+        others = len(mixed.get("others", ()))
+        rows.append(("averaged with", f"{others} more, weight of these {mixed.get('share_of_these')}"))
+    if provenance.get("options"):
+        rows.append(("training options", f"{len(provenance['options'])}, listed by --json"))
+    return rows
 
 
 def _print_released(out: Console, found: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
     table = Table(box=None, title="Released weights", title_justify="left", title_style="bold", pad_edge=False)
-    for name in ("kind", "name", "file"):
+    for name in ("kind", "name", "version", "file"):
         table.add_column(name)
     table.add_column("size", justify="right")
     for entry in found:
-        table.add_row(entry["kind"], entry["name"], entry["file"], f"{entry['bytes'] / 1e6:.1f} MB")
+        size = f"{entry['bytes'] / 1e6:.1f} MB"
+        table.add_row(entry["kind"], entry["name"], str(entry["version"]), entry["file"], size)
     out.print(table)
 
 
-def _rates(model: dict[str, Any]) -> str:
-    """Rates and what a token holds at each."""
+def _rows(model: dict[str, Any]) -> list[tuple[str, str]]:
+    """A codec as two columns."""
     part, unit = ("bits", "bit/s") if "bits_per_token" in model else ("uses", "uses/s")
     rates = ", ".join(f"{rate} ({count})" for rate, count in model[f"{part}_per_token"].items())
-    return f"{rates} {unit} ({part} per token)"
-
-
-def _print_model(out: Console, model: dict[str, Any]) -> None:
-    from aether_lite.cli.console import summary
-
     samples = model["latency_samples"]
-    parts = ", ".join(f"{name} {1000 * count / 16_000:.0f}" for name, count in samples.items() if name != "total")
-    rows = [
+    latency = ", ".join(f"{name} {1000 * count / 16_000:.0f}" for name, count in samples.items() if name != "total")
+    return [
         ("file", model["file"]),
         ("kind", model["kind"]),
         ("sha256", model["sha256"]),
         *((f"parameters, {name}", f"{count:,}") for name, count in model["parameters"].items()),
         ("token", f"{model['token_ms']} ms"),
-        ("rates", _rates(model)),
-        ("latency", f"{model['latency_ms']:.0f} ms: {parts}"),
+        ("rates", f"{rates} {unit} ({part} per token)"),
+        ("latency", f"{model['latency_ms']:.0f} ms: {latency}"),
         *([("power", model["power_constraint"])] if "power_constraint" in model else []),
-        *((f"origin, {name}", str(value)) for name, value in model["provenance"].items()),
-    ]  # fmt: skip
-    out.print()
-    summary(out, f"Codec {model['name']}", rows)
+        *origin(model["provenance"]),
+    ]

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aether_lite.cli import link_options
+from aether_lite.cli import options
 from aether_lite.cli.console import console
-from aether_lite.cli.options import CHANNEL_NAMES, DEFAULT_MODEL, Model, Quiet, Vocoder, use_one_core
 from aether_lite.errors import AetherError
+from aether_lite.optional import how_to_install
 
 if TYPE_CHECKING:
     import numpy as np
@@ -110,39 +110,40 @@ class Chain:
 
 
 def live(
-    snr: link_options.Snr = None,
-    rate: link_options.Rate = None,
-    channel: Annotated[str, typer.Option(metavar="NAME", help=f"One of {CHANNEL_NAMES}.")] = "awgn",
-    seed: link_options.Seed = 0,
-    csi: link_options.Csi = None,
-    erasure: link_options.Erasure = None,
-    burst_tokens: link_options.BurstTokens = None,
-    mute: Annotated[bool, typer.Option(help="Mute long gaps and noise without speech.")] = True,
-    microphone: Annotated[str | None, typer.Option(metavar="NAME", help="Input device; else the default one.")] = None,
-    loudspeaker: Annotated[str | None, typer.Option(metavar="NAME", help="Output device; else the default.")] = None,
-    block_ms: Annotated[
-        float, typer.Option(metavar="MS", min=2, max=500, help="What the device gives at a time.")
-    ] = 20.0,
-    seconds: Annotated[float | None, typer.Option(metavar="S", min=0, help="How long; else until Ctrl-C.")] = None,
-    model: Model = DEFAULT_MODEL,
-    vocoder: Vocoder = None,
-    quiet: Quiet = False,
-) -> None:
-    """Speak into the microphone and hear yourself through the noisy channel; wear headphones."""
-    link_options.check_snr(channel, snr)
+    snr: options.Snr = None,
+    rate: options.Rate = None,
+    channel: options.SymbolChannel = "awgn",
+    csi: options.Csi = None,
+    seed: options.Seed = 0,
+    erasure: options.Erasure = None,
+    burst_tokens: options.BurstTokens = None,
+    no_mute: options.NoMute = False,
+    microphone: Annotated[str | None, typer.Option(metavar="NAME", help="Input device.",
+                                                   show_default="the system's")] = None,
+    loudspeaker: Annotated[str | None, typer.Option(metavar="NAME", help="Output device.",
+                                                    show_default="the system's")] = None,
+    block_ms: Annotated[float, typer.Option(metavar="MS", min=2, max=500, help="Block of the sound device.")] = 20.0,
+    seconds: Annotated[float | None, typer.Option(metavar="S", min=0, help="How long.",
+                                                  show_default="until Ctrl-C")] = None,
+    model: options.Model = options.DEFAULT_MODEL,
+    vocoder: options.Vocoder = None,
+    quiet: options.Quiet = False,
+) -> None:  # fmt: skip
+    """Play the microphone over a simulated channel on the loudspeaker, in real time; wear headphones (extra `live`)."""
+    options.check_snr(channel, snr)
     device = _sound_device()
     import numpy as np
 
     from aether_lite.codec import load
 
-    use_one_core()
+    options.use_one_core()
     codec = load(model, vocoder, unit="uses/s")
     losses = {"erasure": erasure, "burst_tokens": burst_tokens}
-    uses_per_s = link_options.DEFAULT_RATE if rate is None else rate
-    config = link_options.link_config(channel, uses_per_s, snr, {"csi": csi}, seed=seed, **losses)
+    uses_per_s = options.DEFAULT_RATE if rate is None else rate
+    config = options.link_config(channel, uses_per_s, snr, {"csi": csi}, seed=seed, **losses)
     silence = np.zeros(2 * codec.token_frames * SAMPLE_RATE // 100, np.float32)
     Chain(codec, config).process(silence)  # the first pass is slow
-    chain = Chain(codec, config, mute)
+    chain = Chain(codec, config, not no_mute)
     names = tuple(int(name) if name is not None and name.isdigit() else name for name in (microphone, loudspeaker))
     run(chain, device, names, round(block_ms * SAMPLE_RATE / 1000), seconds, quiet)
 
@@ -192,7 +193,7 @@ def _sound_device() -> Any:
     try:
         import sounddevice
     except ImportError as error:
-        raise AetherError("live needs the package sounddevice: pip install 'aether-lite[live]'") from error
+        raise AetherError(f"live needs the package sounddevice: {how_to_install('live')}") from error
     except OSError as error:
         raise AetherError(
             f"live needs the PortAudio library ({error}); on Debian: apt install libportaudio2"

@@ -9,68 +9,79 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
-from aether_lite.cli import aeth, bench, convert, demo, export, info, live, prepare, stream, train, transmit
-from aether_lite.cli.options import with_new_names
+from aether_lite.cli import aeth, bench, convert, demo, info, live, prepare, stream, train, transmit
+from aether_lite.cli.command import VERBOSE, Command, Group
 from aether_lite.errors import AetherError
 
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
+PROGRAM = "aether-lite"
+PANELS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Speech over a channel": (demo.demo, transmit.transmit, stream.stream, live.live, bench.bench),
+    "Files": (aeth.encode, aeth.decode, convert.features, convert.vocode, info.info, convert.export),
+    "Training": (prepare.prepare, prepare.check),
+}
+"""Commands by the panel of ``--help`` in which they are listed."""
 
 app = typer.Typer(
-    name="aether-lite",
+    name=PROGRAM,
+    cls=Group,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    help="Speech over noisy channels with a few hundred complex symbols per second.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Speech over noisy channels with a few hundred complex symbols or bits per second.",
 )
-app.command()(demo.demo)
-app.command()(transmit.transmit)
-app.command()(aeth.encode)
-app.command()(aeth.decode)
-app.command()(convert.features)
-app.command()(convert.vocode)
-app.command()(info.info)
-app.command()(prepare.prepare)
-app.command()(prepare.check)
-app.command()(stream.stream)
-app.command()(live.live)
-app.command()(export.export)
-app.command()(bench.bench)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from aether_lite import __version__
+
+        print(f"{PROGRAM} {__version__}")
+        raise typer.Exit
 
 
 @app.callback()
-def _root() -> None:
-    pass
+def _root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", "-V", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print the traceback of an error too; also after COMMAND.")
+    ] = False,
+) -> None:
+    context.meta[VERBOSE] = verbose
 
 
-def _add_training(command: str, text: str, hidden: bool = False, was: str = "") -> None:
+def _add_training(command: str, text: str) -> None:
     """A command whose options are parsed by :mod:`aether_lite.training`."""
 
     def run(context: typer.Context) -> None:
-        if was:
-            print(f"aether-lite: {was} is now {command}; the old name goes in 0.3", file=sys.stderr)
         train.train(command, context.args)
 
     settings = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
-    about = f"{text} (its options: aether-lite {command} --help)."
-    app.command(was or command, help=about, hidden=hidden, context_settings=settings)(run)
+    about = f"{text} (options: {PROGRAM} {command} -h)."
+    app.command(command, cls=Command, help=about, rich_help_panel="Training", context_settings=settings)(run)
 
 
+for _panel, _functions in PANELS.items():
+    for _function in _functions:
+        app.command(cls=Command, rich_help_panel=_panel)(_function)
 for _command, (_, _text) in train.COMMANDS.items():
     _add_training(_command, _text)
-_add_training("train-mel-predictor", "Former name", hidden=True, was="train-ear")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; a stated error is one line on standard error and exit code 1."""
     try:
         with _interruptible():
-            app(args=with_new_names(sys.argv[1:] if arguments is None else arguments))
+            app(args=sys.argv[1:] if arguments is None else arguments, prog_name=PROGRAM)
     except AetherError as error:
         if isinstance(error.__cause__, BrokenPipeError):
             _leave_pipe()

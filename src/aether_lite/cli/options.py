@@ -1,12 +1,112 @@
-"""Options that several commands share."""
+"""Options that several commands share, and what belongs to them."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+
+from aether_lite.cli.command import QUIET, RENAMED, note_renamed
+
+if TYPE_CHECKING:
+    from aether_lite.codec import Codec
+    from aether_lite.link import LinkConfig
+
+Value = TypeVar("Value", int, float, str)
+
+LINK, FADING, CODEC, RESULTS = "Link", "Fading and losses", "Codec", "Results"  # panels of --help
+CHANNEL_NAMES = "awgn, rayleigh, rician, mpg, mpp, mpd, erasure or clean"
+BSC = "bsc"
+NOISELESS = ("clean", "erasure", BSC)  # channels that need no --snr
+DEFAULT_RATE = 1000  # uses/s
+DEFAULT_MODEL, DEFAULT_HASH_MODEL = "small", "hash_small"
+
+
+def lower(context: typer.Context, value: str | None) -> str | None:
+    """A name in lower case, as all are known; former words are noted on standard error."""
+    if value is None:
+        return None
+    name = value.lower()
+    if name in RENAMED and not context.meta.get(QUIET):
+        note_renamed(name)
+    return RENAMED.get(name, name)
+
+
+def released(value: str | None) -> str | None:
+    """The name of released weights in lower case; anything else, such as a file, as it is."""
+    from aether_lite import zoo
+
+    known = value is not None and zoo.find(value) is None and zoo.find(value.lower()) is not None
+    return value.lower() if known and value is not None else value
+
+
+def listed(option: str, given: Sequence[str] | None, kind: Callable[[str], Value]) -> tuple[Value, ...]:
+    """Values of an option that takes a list, commas between, and may be repeated; each once.
+
+    Raises:
+        typer.BadParameter: not numbers.
+    """
+    texts = [part.strip() for text in given or () for part in text.split(",")]
+    try:
+        return tuple(dict.fromkeys(kind(text) for text in texts if text))
+    except ValueError:
+        message = f"{','.join(texts)!r} is not a list of numbers such as 0,6,10"
+        raise typer.BadParameter(message, param_hint=f"'{option}'") from None
+
+
+Model = Annotated[str, typer.Option(help="Released codec by name, or a codec file.", metavar="NAME|FILE",
+                                    callback=released, rich_help_panel=CODEC)]
+HashModel = Annotated[str, typer.Option("--model", help="Released hash codec by name, or a file of one.",
+                                        metavar="NAME|FILE", callback=released, rich_help_panel=CODEC)]
+AnyModel = Annotated[
+    str | None, typer.Option("--model", help="Released codec by name, or a codec file, of symbols or bits.",
+                             metavar="NAME|FILE", callback=released, rich_help_panel=CODEC,
+                             show_default=f"{DEFAULT_MODEL}; for bits {DEFAULT_HASH_MODEL}")
+]
+Vocoder = Annotated[
+    str | None, typer.Option("--vocoder", help="Released vocoder by name, or its weights (.pth or .safetensors).",
+                             metavar="NAME|FILE", callback=released, rich_help_panel=CODEC, show_default="fargan")
+]
+Refine = Annotated[
+    int, typer.Option("--refine", metavar="STEPS", min=0, max=1000, rich_help_panel=CODEC,
+                      help="Refine what is sent by gradient descent, not live: 20 steps for bits, 40 for symbols "
+                      "(extra `listener`).")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.", rich_help_panel=RESULTS)]
+Json = Annotated[
+    str | None, typer.Option("--json", metavar="[FILE.json]", show_default=False, rich_help_panel=RESULTS,
+                             help="Write all numbers as JSON, without FILE to standard output.")
+]
+Jobs = Annotated[int | None, typer.Option(metavar="N", min=1, help="Processes.", show_default="one for each core")]
+NoMute = Annotated[bool, typer.Option("--no-mute", help="Do not mute long gaps and noise without speech.")]
+
+Snr = Annotated[float | None, typer.Option(metavar="DB", rich_help_panel=LINK, help="Es/N0 of the channel in dB; "
+                                           "needed unless it is clean, erasure or bsc.")]
+Rate = Annotated[int | None, typer.Option(metavar="USES", rich_help_panel=LINK, show_default=str(DEFAULT_RATE),
+                                          help="Channel uses per second: 150, 300, 500, 600, 700, 1000 or 1200.")]
+Bitrate = Annotated[int | None, typer.Option(metavar="BIT/S", rich_help_panel=LINK, help="Bits of a hash codec instead "
+                                             "of symbols: 300, 600, 1200 or 2400 bit/s.")]
+Channel = Annotated[str | None, typer.Option(metavar="NAME", rich_help_panel=LINK, callback=lower,
+                                             help=f"One of {CHANNEL_NAMES}, or for bits bsc.",
+                                             show_default="awgn; for bits bsc")]
+SymbolChannel = Annotated[str, typer.Option("--channel", metavar="NAME", rich_help_panel=LINK, callback=lower,
+                                            help=f"One of {CHANNEL_NAMES}.")]
+Ber = Annotated[float | None, typer.Option(metavar="P", rich_help_panel=LINK, help="Bit error rate of bsc.")]
+Seed = Annotated[int, typer.Option(metavar="N", rich_help_panel=LINK, help="Seed of the channel.")]
+Csi = Annotated[str | None, typer.Option(metavar="KIND", rich_help_panel=LINK, callback=lower, show_default="estimated",
+                                         help="Channel state information at the receiver: perfect, estimated or none.")]
+TargetSnr = Annotated[float | None, typer.Option(metavar="DB", rich_help_panel=LINK, show_default="for any channel",
+                                                 help="Es/N0 in dB that the encoder of symbols designs for.")]
+BlockMs = Annotated[float | None, typer.Option(metavar="MS", rich_help_panel=FADING, help="rayleigh, rician: length of "
+                                               "a block.")]
+DopplerHz = Annotated[float | None, typer.Option(metavar="HZ", rich_help_panel=FADING, help="rayleigh, rician: Jakes' "
+                                                 "Doppler spectrum instead of blocks.")]
+KDb = Annotated[float | None, typer.Option(metavar="DB", rich_help_panel=FADING, help="rician: K factor.")]
+Erasure = Annotated[float | None, typer.Option(metavar="P", rich_help_panel=FADING, help="Share of tokens lost, on any "
+                                               "channel.")]
+BurstTokens = Annotated[float | None, typer.Option(metavar="N", rich_help_panel=FADING, help="Mean length of a burst "
+                                                   "of losses in tokens.")]
 
 
 def use_one_core() -> None:
@@ -25,44 +125,47 @@ def use_cores(refine: int) -> None:
         use_one_core()
 
 
-RENAMED = {"--search": "--refine", "--state": "--csi", "--withheld": "--csi=none"}
-"""Options by their names before 0.2, which go in 0.3."""
-RENAMED_IN = ("transmit", "encode", "stream", "live", "bench")
+def chosen_codec(
+    model: str | None, vocoder: str | None, of_symbols: Mapping[str, Any], of_bits: Mapping[str, Any]
+) -> tuple[str, Codec]:
+    """The codec of these options, by name or file and loaded.
+
+    Args:
+        model, vocoder: as given; the default model is the one for the options that are given.
+        of_symbols, of_bits: options by name that belong to one payload, None or False where they are not given.
+
+    Raises:
+        AetherError: no such codec or vocoder.
+        typer.BadParameter: an option of the other payload.
+    """
+    symbols, bits = ([name for name, value in options.items() if value not in (None, False)]
+                     for options in (of_symbols, of_bits))  # fmt: skip
+    name = model or (DEFAULT_HASH_MODEL if bits else DEFAULT_MODEL)
+    from aether_lite.codec import load
+
+    codec = load(name, vocoder)
+    sends_bits = codec.unit == "bit/s"
+    if wrong := symbols if sends_bits else bits:
+        payload, other = ("symbols", "bits") if sends_bits else ("bits", "symbols")
+        fitting = f"codec of symbols such as --model {DEFAULT_MODEL}"
+        if not sends_bits:
+            fitting = f"hash codec such as --model {DEFAULT_HASH_MODEL}"
+        raise typer.BadParameter(
+            f"is for {payload}, but {name} sends {other}; leave it out, or give a {fitting}",
+            param_hint=f"'{wrong[0]}'",
+        )
+    return name, codec
 
 
-def with_new_names(arguments: Sequence[str]) -> list[str]:
-    """Arguments of a command with new names in place of old ones, each noted on standard error unless it is quiet."""
-    if not arguments or arguments[0] not in RENAMED_IN:
-        return list(arguments)
-    current = []
-    for argument in arguments:
-        name, separator, value = argument.partition("=")
-        if name in RENAMED and not {"-q", "--quiet"} & set(arguments):
-            print(f"aether-lite: {name} is now {RENAMED[name]}; the old name goes in 0.3", file=sys.stderr)
-        current.append(RENAMED.get(name, name) + separator + value)
-    return current
+def check_snr(channel: str, snr: float | None) -> None:
+    """Refuse a channel with noise of no stated level."""
+    if snr is None and channel not in NOISELESS:
+        raise typer.BadParameter(f"needed for every channel but {', '.join(NOISELESS)}", param_hint="'--snr'")
 
 
-CHANNEL_NAMES = "awgn, rayleigh, rician, mpg, mpp, mpd, erasure or clean"
-DEFAULT_MODEL = "small"
-DEFAULT_HASH_MODEL = "hash_small"
+def link_config(channel: str, rate: int, snr_db: float | None, options: Mapping[str, Any], **rest: Any) -> LinkConfig:
+    """The link of these options; those of ``options`` that are None are left out, and so is the SNR of ``clean``."""
+    from aether_lite.link import LinkConfig
 
-Model = Annotated[str, typer.Option(help="Released codec by name, or a codec file.", metavar="NAME|FILE")]
-HashModel = Annotated[
-    str, typer.Option("--model", help="Released hash codec by name, or a file of one.", metavar="NAME|FILE")
-]
-Refine = Annotated[
-    int,
-    typer.Option(
-        "--refine", metavar="STEPS", min=0, max=1000,
-        help="Refine what is sent by gradient descent, not live: 20 steps for bits, 40 for symbols. Extra `listener`.",
-    ),
-]  # fmt: skip
-Vocoder = Annotated[
-    str | None,
-    typer.Option(
-        "--vocoder", "--fargan-ckpt", help="Vocoder weights, .pth or .safetensors, or released ones by name.",
-        metavar="NAME|FILE", show_default=False,
-    ),
-]  # fmt: skip
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+    given = {name: value for name, value in options.items() if value is not None}
+    return LinkConfig(channel, rate, None if channel == "clean" else snr_db, options=given, **rest)

@@ -1,24 +1,25 @@
-"""``aether-lite prepare`` and ``aether-lite check``."""
+"""``aether-lite prepare`` and ``check``: training data from audio, and what a data root holds."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aether_lite.cli import files, options
+from aether_lite.cli.console import console, results
 from aether_lite.errors import AetherError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from aether_lite.data.check import RootReport
     from aether_lite.data.prepare import Task
     from aether_lite.data.sources import Source
 
 MOST_LINES = 20  # of bad files that are printed
-Jobs = Annotated[int | None, typer.Option(min=1, help="Processes at work; by default one for each core.")]
-ValidRoot = Annotated[
-    Path | None, typer.Option("--valid-root", "--valid_root", help="Second data root, to validate on.")
-]
+ValidRoot = Annotated[Path | None, typer.Option(metavar="DIR", help="Second data root, to validate on.")]
 
 
 def prepare(
@@ -27,34 +28,28 @@ def prepare(
         help="Audio files, folders or .txt lists of files (one path a line), then the folder to fill. "
         "With --manifest no SRC is needed.",
     )],
-    jobs: Jobs = None,
-    min_seconds: Annotated[
-        float, typer.Option("--min-seconds", "--min_seconds", min=0.0, help="Shorter files are left out.")
-    ] = 0.16,
-    max_seconds: Annotated[
-        float | None, typer.Option("--max-seconds", "--max_seconds", help="Only so much from the start of each file.")
-    ] = None,
-    manifest: Annotated[
-        Path | None, typer.Option(help="Tab-separated table of files: columns path (relative to it), split, speaker.")
-    ] = None,
-    split: Annotated[str | None, typer.Option(help="Take only the manifest's files of this split.")] = None,
-    valid_share: Annotated[
-        float,
-        typer.Option("--valid-share", "--valid_share", help="Share of the speakers that go to --valid-root instead."),
-    ] = 0.0,
+    manifest: Annotated[Path | None, typer.Option(metavar="TSV", help="Tab-separated table of files: columns path "
+                                                  "(relative to it), split, speaker.")] = None,
+    split: Annotated[str | None, typer.Option(metavar="NAME", help="Take only the manifest's files of this split.")]
+    = None,
+    min_seconds: Annotated[float, typer.Option(metavar="S", min=0.0, help="Shorter files are left out.")] = 0.16,
+    max_seconds: Annotated[float | None, typer.Option(metavar="S", help="Only so much from the start of each file.")]
+    = None,
+    valid_share: Annotated[float, typer.Option(metavar="P", help="Share of the speakers that go to --valid-root "
+                                               "instead.")] = 0.0,
     valid_root: ValidRoot = None,
-    strict: Annotated[
-        bool, typer.Option("--strict/--no-strict", help="Stop at the first file that cannot be used.")
-    ] = False,
-    shard: Annotated[
-        str, typer.Option(metavar="I/N", help="Prepare only every Nth file, for job arrays.", show_default=False)
-    ] = "",
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first file that cannot be used.")] = False,
+    shard: Annotated[str, typer.Option(metavar="I/N", help="Prepare only every Nth file, for job arrays.",
+                                       show_default=False)] = "",
+    jobs: options.Jobs = None,
+    json: options.Json = None,
+    quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
-    """Make training data from audio: NAME.f32 (features) and NAME.pcm (16 kHz) below DATA_ROOT.
+    """Extract training data from audio: NAME.f32 (features) and NAME.pcm (16 kHz) below DATA_ROOT.
 
-    Any rate, mono or not; wav, flac, ogg, opus, mp3. A run that was stopped continues with the same command. Who is
-    validated on is decided by a hash of the speaker: the manifest's column, else the folder a file is in. The shards
-    1/N to N/N of a command fill the same folders as the command without --shard.
+    Any rate, mono or not; wav, flac, ogg, opus, mp3. A run that was stopped continues with the same command. A hash of
+    the speaker (the manifest's column, else the folder of a file) decides who is validated on. The shards 1/N to N/N of
+    a command fill the same folders as the command without --shard.
     """
     from tqdm import tqdm
 
@@ -62,27 +57,29 @@ def prepare(
     from aether_lite.data.prepare import prepare as run
     from aether_lite.parallel import parse_shard
 
-    part = parse_shard(shard)
+    files.check_outputs((json, None))
+    part, remarks = parse_shard(shard), console(quiet)
     found = _sources(paths, manifest, split, valid_share, valid_root)
     tasks = [Task(source, root, min_seconds, max_seconds) for root, sources in found for source in sources]
     tasks = tasks_of_shard(tasks, part)
-    summary = Summary()
+    summary, hidden = Summary(), quiet or None
     try:
-        with tqdm(total=sum(map(_size, tasks)), unit="B", unit_scale=True, dynamic_ncols=True, disable=None) as bar:
+        with tqdm(total=sum(map(_size, tasks)), unit="B", unit_scale=True, dynamic_ncols=True, disable=hidden) as bar:
             for number, outcome in enumerate(run(tasks, jobs, strict=strict, shard=part), 1):
                 summary.add(outcome)
                 bar.set_postfix_str(f"{number}/{len(tasks)} files, {len(summary.failed)} bad", refresh=False)
                 bar.update(_size(outcome.task))
     except KeyboardInterrupt:
-        typer.echo("stopped; the same command continues", err=True)
-        raise typer.Exit(130) from None
-    for line in sorted(summary.failed)[:MOST_LINES]:
-        typer.echo(f"left out: {line}", err=True)
-    if len(summary.failed) > MOST_LINES:
-        typer.echo(f"left out: {len(summary.failed) - MOST_LINES} more", err=True)
-    typer.echo(
+        remarks.print("stopped; the same command continues")
+        raise
+    bad = sorted(summary.failed)
+    for line in [*bad[:MOST_LINES], *([f"{len(bad) - MOST_LINES} more"] if len(bad) > MOST_LINES else [])]:
+        remarks.print(f"left out: {line}")
+    counts = {"made": summary.made, "reused": summary.reused, "short": summary.short}
+    files.write_json(json, {**counts, "hours": summary.hours, "failed": bad})
+    results(quiet, json).print(
         f"{summary.made} pairs made, {summary.reused} already there, {summary.hours:.2f} h in all; "
-        f"{summary.short} files too short, {len(summary.failed)} bad"
+        f"{summary.short} files too short, {len(bad)} bad"
     )
     if tasks and summary.made + summary.reused == 0:
         raise AetherError(f"{paths[-1]}: none of {len(tasks)} files could be used")
@@ -90,8 +87,10 @@ def prepare(
 
 def check(
     roots: Annotated[list[Path], typer.Argument(metavar="DATA_ROOT...", help="Folders of pairs.", show_default=False)],
-    jobs: Jobs = None,
     valid_root: ValidRoot = None,
+    jobs: options.Jobs = None,
+    json: options.Json = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Verify every pair of a data root, and print what is in it.
 
@@ -101,20 +100,23 @@ def check(
 
     from aether_lite.data.check import RootReport, check_pairs, find_tasks
 
+    files.check_outputs((json, None))
     reports = []
     for root in [*roots, *([valid_root] if valid_root is not None else [])]:
         report = RootReport(root)
         pairs, alone = find_tasks(root)
         for one in alone:
             report.add(one)
-        for one in tqdm(check_pairs(pairs, jobs), total=len(pairs), unit="pair", dynamic_ncols=True, disable=None):
+        hidden = quiet or None
+        for one in tqdm(check_pairs(pairs, jobs), total=len(pairs), unit="pair", dynamic_ncols=True, disable=hidden):
             report.add(one)
         report.finish()
         reports.append(report)
-    _print_table(reports)
+    files.write_json(json, {"roots": [_record(report) for report in reports]})
+    _print_table(results(quiet, json), reports)
     broken = [line for report in reports for line in report.broken]
     for line in broken[:MOST_LINES]:
-        typer.echo(f"broken: {line}", err=True)
+        console(quiet).print(f"broken: {line}")
     if broken:
         more = f", {len(broken) - MOST_LINES} not shown" if len(broken) > MOST_LINES else ""
         raise AetherError(f"{len(broken)} broken in {', '.join(str(r.root) for r in reports if r.broken)}{more}")
@@ -159,15 +161,32 @@ def _sources(
     return list(zip(roots, sides, strict=True))
 
 
-def _print_table(reports: list[RootReport]) -> None:
-    from rich.console import Console
+def _print_table(out: Console, reports: list[RootReport]) -> None:
     from rich.table import Table
 
     columns = [_cells(report) for report in reports]
     table = Table("", *(str(report.root) for report in reports))
     for name in columns[0]:
         table.add_row(name, *(cells[name] for cells in columns))
-    Console(markup=False).print(table)
+    out.print(table, soft_wrap=False)
+
+
+def _record(report: RootReport) -> dict[str, Any]:
+    """The numbers of one root."""
+    return {
+        "root": str(report.root),
+        "pairs": report.pairs,
+        "short": report.short,
+        "hours": report.hours,
+        "columns": sorted(report.columns),
+        "pcm": sorted(report.kinds),
+        "level_dbfs": {str(percent): report.level_dbfs(percent / 100) for percent in (5, 50, 95)},
+        "peak": report.peak,
+        "clipped_share": report.clipped_share,
+        "silence_share": report.silence_share,
+        "duplicates": [[path.name for path in group] for group in report.duplicates],
+        "broken": report.broken,
+    }
 
 
 def _cells(report: RootReport) -> dict[str, str]:

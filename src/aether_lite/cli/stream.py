@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from aether_lite.cli import link_options
-from aether_lite.cli.options import Vocoder, use_one_core
+from aether_lite.cli import options
+from aether_lite.cli.options import BSC, LINK, lower
 from aether_lite.errors import AetherError
 
 if TYPE_CHECKING:
@@ -23,50 +23,43 @@ T = TypeVar("T")
 def stream(
     encode: Annotated[bool, typer.Option("--encode", help="Speech in, symbols or bits out.")] = False,
     decode: Annotated[bool, typer.Option("--decode", help="Symbols or bits in, speech out.")] = False,
-    channel: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help=f"Symbols in and out: one of {link_options.CHANNEL_NAMES}; bits: bsc."),
-    ] = None,
-    rate: link_options.Rate = None,
-    bitrate: link_options.Bitrate = None,
+    channel: Annotated[str | None, typer.Option(metavar="NAME", callback=lower, help="Symbols in and out: one of "
+                                                f"{options.CHANNEL_NAMES}; bits: bsc.")] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Speech is raw 16-bit little-endian, 16 kHz, mono; else a wav.")]
+    = False,
     gains: Annotated[bool, typer.Option("--gains", help="Symbols: each with the receiver's estimate of its gain, out "
                                         "of the channel and into the decoder.")] = False,
     soft: Annotated[bool, typer.Option("--soft", help="Bits: float32 soft bits out of the channel and into the "
                                        "decoder; else packed bits.")] = False,
-    ber: Annotated[
-        float | None, typer.Option(metavar="P", help="Bits: error rate of bsc; of packed bits into the decoder, which "
-                                   "else takes them as right.")
-    ] = None,
-    raw: Annotated[bool, typer.Option("--raw", help="Speech is raw 16-bit little-endian, 16 kHz, mono; else a wav.")]
-    = False,
-    snr: Annotated[
-        float | None, typer.Option(metavar="DB", help="Es/N0 [dB] of the channel; for the decoder, which else takes it "
-                                   "from the power of the symbols.")
-    ] = None,
-    noise_variance: Annotated[
-        float | None, typer.Option(metavar="N0", help="For the decoder instead of --snr.")
-    ] = None,
-    target_snr: link_options.TargetSnr = None,
-    mute: Annotated[bool, typer.Option(help="Mute long gaps and noise without speech.")] = True,
-    seed: link_options.Seed = 0,
-    csi: Annotated[
-        str | None, typer.Option(metavar="KIND", callback=link_options.csi_word, show_default="estimated",
-                                 help="Gains that correct phases, and error rate in soft bits, out of the channel: "
-                                 "perfect, estimated or none; none into the decoder: it knows nothing of the noise.")
-    ] = None,
-    block_ms: link_options.BlockMs = None,
-    doppler_hz: link_options.DopplerHz = None,
-    k_db: link_options.KDb = None,
-    erasure: link_options.Erasure = None,
-    burst_tokens: link_options.BurstTokens = None,
-    model: link_options.CodecModel = None,
-    vocoder: Vocoder = None,
+    no_mute: options.NoMute = False,
+    rate: options.Rate = None,
+    bitrate: options.Bitrate = None,
+    snr: Annotated[float | None, typer.Option(metavar="DB", rich_help_panel=LINK, help="Es/N0 in dB of the channel; "
+                                              "for the decoder, which else takes it from the power of the symbols.")]
+    = None,
+    noise_variance: Annotated[float | None, typer.Option(metavar="N0", rich_help_panel=LINK, help="For the decoder "
+                                                         "instead of --snr.")] = None,
+    ber: Annotated[float | None, typer.Option(metavar="P", rich_help_panel=LINK, help="Bit error rate of bsc; of "
+                                              "packed bits into the decoder, which else takes them as right.")] = None,
+    csi: Annotated[str | None, typer.Option(metavar="KIND", rich_help_panel=LINK, callback=lower,
+                                            show_default="estimated", help="Channel state information (gains, and the "
+                                            "error rate in soft bits) out of the channel: perfect, estimated or none; "
+                                            "none for a decoder without any.")] = None,
+    target_snr: options.TargetSnr = None,
+    seed: options.Seed = 0,
+    block_ms: options.BlockMs = None,
+    doppler_hz: options.DopplerHz = None,
+    k_db: options.KDb = None,
+    erasure: options.Erasure = None,
+    burst_tokens: options.BurstTokens = None,
+    model: options.AnyModel = None,
+    vocoder: options.Vocoder = None,
 ) -> None:  # fmt: skip
-    """Sit in a pipe: speech to symbols, symbols through a channel, or symbols to speech, token by token.
+    """Encode, disturb or decode a stream in a pipe: speech to symbols, symbols over a channel, or symbols to speech.
 
-    Symbols are interleaved float32 I, Q (little-endian), without a header; a lost token is NaN. With --gains real and
-    imaginary part of the gain follow every symbol. A hash codec as --model, or --bitrate, makes them bits: whole bytes
-    for each token, or float32 soft bits.
+    Works token by token. Symbols are interleaved float32 I, Q (little-endian), without a header; a lost token is NaN.
+    With --gains real and imaginary part of the gain follow every symbol. A hash codec as --model, or --bitrate, makes
+    them bits: whole bytes for each token, or float32 soft bits.
     """
     if encode + decode + (channel is not None) != 1:
         raise typer.BadParameter("give one of --encode, --decode and --channel NAME")
@@ -74,13 +67,13 @@ def stream(
         "--rate": rate, "--snr": snr, "--noise-variance": noise_variance, "--gains": gains,
         "--target-snr": target_snr, "--block-ms": block_ms, "--doppler-hz": doppler_hz, "--k-db": k_db,
     }  # fmt: skip
-    of_bits = {"--bitrate": bitrate, "--soft": soft, "--ber": ber, "--channel bsc": channel == link_options.BSC}
-    codec = link_options.chosen_codec(model, vocoder, of_symbols, of_bits)[1]
+    of_bits = {"--bitrate": bitrate, "--soft": soft, "--ber": ber, "--channel bsc": channel == BSC}
+    codec = options.chosen_codec(model, vocoder, of_symbols, of_bits)[1]
     sends_bits = codec.unit == "bit/s"
     if sends_bits:
         _check_bits(encode, channel, soft, ber, erasure)
     elif channel is not None:
-        link_options.check_snr(channel, snr)
+        options.check_snr(channel, snr)
     if gains and encode:
         raise typer.BadParameter("is for --channel and --decode: what is sent has no gain yet", param_hint="'--gains'")
     if decode and (snr is not None) + (noise_variance is not None) + (csi == "none") > 1:
@@ -88,26 +81,24 @@ def stream(
     for file, way in ((sys.stdin, "from"), (sys.stdout, "into")):
         if file.isatty():
             raise AetherError(f"standard {'input' if way == 'from' else 'output'} is a terminal; pipe {way} a program")
-    use_one_core()
+    options.use_one_core()
     given = bitrate if sends_bits else rate
     ends = Filter(codec, codec.default_rate if given is None else given, raw, soft, gains)
     if encode:
         ends.encode(target_snr)
     elif decode and sends_bits:
-        ends.decode_bits(ber, mute)
+        ends.decode_bits(ber, not no_mute)
     elif decode:
-        ends.decode_symbols(snr, noise_variance, csi == "none", mute)
+        ends.decode_symbols(snr, noise_variance, csi == "none", not no_mute)
     elif channel is not None:
-        options = {"csi": csi, "block_ms": block_ms, "doppler_hz": doppler_hz, "k_db": k_db}
-        losses = {"erasure": erasure, "burst_tokens": burst_tokens}
-        ends.channel(
-            link_options.link_config(channel, ends.rate, snr, options, seed=seed, error_rate=ber, **losses)
-        )
+        fading = {"csi": csi, "block_ms": block_ms, "doppler_hz": doppler_hz, "k_db": k_db}
+        rest = {"seed": seed, "error_rate": ber, "erasure": erasure, "burst_tokens": burst_tokens}
+        ends.channel(options.link_config(channel, ends.rate, snr, fading, **rest))
 
 
 def _check_bits(encode: bool, channel: str | None, soft: bool, ber: float | None, erasure: float | None) -> None:
     """Refuse options of bits that do not go together."""
-    if channel is not None and channel != link_options.BSC:
+    if channel is not None and channel != BSC:
         raise typer.BadParameter("bits go through bsc", param_hint="'--channel'")
     if channel is not None and ber is None:
         raise typer.BadParameter("needed for the channel bsc", param_hint="'--ber'")

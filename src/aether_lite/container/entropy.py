@@ -19,6 +19,7 @@ import numpy as np
 from aether_lite.container.layout import BitArray, pack_tokens, unpack_tokens
 from aether_lite.container.prior import COUNT_LIMIT, PAD, Prior, table_starts
 from aether_lite.errors import AetherError
+from aether_lite.optional import how_to_install
 
 CHANCE_ONE = 1 << 16  # of the chances handed to the coder
 LOGIT_LIMIT = 2047  # 1/256: a chance stays within 1/2980 and 1 - 1/2980
@@ -213,7 +214,7 @@ def _constriction() -> Any:
     try:
         from constriction import stream
     except ImportError as error:
-        raise AetherError("entropy coding needs the package constriction: pip install aether-lite[entropy]") from error
+        raise AetherError(f"entropy coding needs the package constriction: {how_to_install('entropy')}") from error
     return stream
 
 

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME, Float32
+from aether_lite.optional import how_to_install
 from aether_lite.vocoder import LOOKAHEAD_FRAMES
 
 EXPORT_PACKAGES = ("onnx", "onnxscript", "onnxruntime")  # the last one checks what was exported
@@ -29,7 +30,7 @@ def check_packages(purpose: str, names: tuple[str, ...] = EXPORT_PACKAGES) -> No
     for name in names:
         if importlib.util.find_spec(name) is None:
             raise AetherError(
-                f"{purpose} needs the package {name}, which is not installed: pip install aether-lite[onnx]"
+                f"{purpose} needs the package {name}, which is not installed: {how_to_install('onnx')}"
             )
 
 

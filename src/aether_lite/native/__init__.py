@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from aether_lite.errors import AetherError
+from aether_lite.optional import how_to_install
 
 
 def numba_available() -> bool:
@@ -18,4 +19,4 @@ def numba_available() -> bool:
 def require_numba(what: str) -> None:
     """Raise AetherError naming the extra where numba is not installed; ``what`` ("the compiled vocoder") needs it."""
     if not numba_available():
-        raise AetherError(f"{what} needs numba: pip install aether-lite[realtime]")
+        raise AetherError(f"{what} needs numba: {how_to_install('realtime')}")

@@ -15,13 +15,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 import aether_lite
-from aether_lite.errors import AetherError
+from aether_lite.errors import OLD_NAMES_GO_IN, AetherError
+from aether_lite.optional import how_to_install
 
 STAGES, NAME, TASK = "stages", "name", "task"  # keys of a recipe that are no options
-GOES_IN = "0.3"  # release in which former names of options go
 
 
 def option(default: Any, text: str, *, was: Sequence[str] = (), **extra: Any) -> Any:
@@ -150,10 +150,34 @@ class RunConfig(DataConfig):
 Options = TypeVar("Options", bound=DataConfig)
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose usage errors read as those of the other commands."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with code 2."""
+        self.exit(2, f"Usage: {self.prog} [OPTIONS]\nTry '{self.prog} -h' for help.\n\nError: {message}\n")
+
+
+class _Listed(argparse.Action):
+    """Values of an option that takes a list: several words, or with commas between; the option may be repeated."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, kind: type = str, **rest: Any) -> None:
+        super().__init__(option_strings, dest, "+", **rest)
+        self.kind = kind
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option: str | None = None) -> None:
+        words = [part for word in values for part in ([word] if Path(word).exists() else word.split(","))]
+        try:
+            made = [self.kind(word) for word in words if word]
+        except ValueError:
+            parser.error(f"argument {option}: {','.join(words)!r} is not a list of numbers such as 0,6,10")
+        setattr(namespace, self.dest, [*getattr(namespace, self.dest, []), *made])
+
+
 def parser(kind: type[DataConfig], prog: str) -> argparse.ArgumentParser:
     """Command line of a dataclass of options; they are accepted with - and with _ in their names."""
     text = f"{kind.DESCRIPTION} Options may be written with - or _ in their names."
-    result = argparse.ArgumentParser(prog, description=text, allow_abbrev=False)
+    result = _Parser(prog, description=text, allow_abbrev=False)
     result.add_argument("--config", metavar="FILE.yaml", help="recipe with options and stages; the command line wins")
     hints, defaults = get_type_hints(kind), kind()
     for item in fields(kind):
@@ -162,17 +186,19 @@ def parser(kind: type[DataConfig], prog: str) -> argparse.ArgumentParser:
         common: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text}
         if about.get("positional"):
             result.add_argument(item.name, nargs="*", metavar=item.name.upper(), **{**common, "help": about["help"]})
-            result.add_argument(_flag(item.name), nargs="+", dest=f"{item.name}_", default=argparse.SUPPRESS,
+            result.add_argument(_flag(item.name), action=_Listed, dest=f"{item.name}_", default=argparse.SUPPRESS,
                                 help=argparse.SUPPRESS)  # fmt: skip
         elif hint is bool:
             result.add_argument(_flag(item.name), action=argparse.BooleanOptionalAction, dest=item.name, **common)
         elif get_origin(hint) is dict:
             result.add_argument(_flag(item.name), nargs="+", metavar="NAME=VALUE", dest=item.name, **common)
         else:
-            many: dict[str, Any] = {"nargs": "+", "type": get_args(hint)[0]} if get_args(hint) else {"type": hint}
+            many: dict[str, Any] = {"action": _Listed, "kind": get_args(hint)[0]} if get_args(hint) else {"type": hint}
             choices = about.get("choices")
-            many |= {"choices": choices} if choices else {"metavar": item.name.upper()}
-            result.add_argument(_flag(item.name), dest=item.name, **many, **common)
+            metavar = f"{item.name.upper()}{',...' if get_args(hint) else ''}"
+            many |= {"choices": choices} if choices else {"metavar": metavar}
+            names = (_flag(item.name), *(("-o", "--output") if item.name == "out" else ()))
+            result.add_argument(*names, dest=item.name, **many, **common)
     return result
 
 
@@ -236,7 +262,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         import yaml
     except ImportError as error:
-        raise AetherError("YAML files need PyYAML: pip install aether-lite[train]") from error
+        raise AetherError(f"YAML files need PyYAML: {how_to_install('train')}") from error
     shipped = Path(aether_lite.__file__).parent / path  # conf/NAME.yaml, wherever the package is
     try:
         content = yaml.safe_load((path if path.exists() else shipped if shipped.exists() else path).read_text())
@@ -277,7 +303,8 @@ def _current(kind: type[DataConfig], argument: str, command: argparse.ArgumentPa
         command.exit(2, f"{command.prog}: option --{bare} is no more: {kind.REMOVED[bare]}\n")
     for item in fields(kind):
         if bare in item.metadata["was"]:
-            print(f"aether-lite: --{bare} is now --{item.name}; the old name goes in {GOES_IN}", file=sys.stderr)
+            note = f"aether-lite: --{bare} is now --{item.name}; the old name goes in {OLD_NAMES_GO_IN}"
+            print(note, file=sys.stderr)
             name = _flag(item.name)
     return name + separator + value
 

@@ -129,6 +129,6 @@ def _tensorboard(out: Path) -> SummaryWriter | None:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        tqdm.write("no TensorBoard here: pip install aether-lite[train] for scalars, audio and pictures")
+        tqdm.write("no TensorBoard here: pip install '.[train]' for scalars, audio and pictures")
         return None
     return SummaryWriter(str(out / "tensorboard"))

@@ -263,7 +263,7 @@ class VocoderTask(Task):
         )
 
     def next_command(self) -> str:
-        return f"aether-lite vocode IN.f32 OUT.wav --fargan-ckpt {self.config.exported}"
+        return f"aether-lite vocode IN.f32 OUT.wav --vocoder {self.config.exported}"
 
 
 @dataclass(frozen=True)

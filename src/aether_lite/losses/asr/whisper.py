@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aether_lite.errors import AetherError
+from aether_lite.optional import how_to_install
 
 TINY = "tiny.en"
 MODEL = "model.bin"
-EXTRA = "pip install aether-lite[listener]"
+EXTRA = how_to_install("listener")
 MELS = 80
 FRAMES_PER_STATE = 2
 MAX_FRAMES = 3000  # 30 s
