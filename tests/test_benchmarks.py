@@ -50,3 +50,11 @@ def test_speech_passes_few_files() -> None:
     files = {name: int(count) for name, count in re.findall(r"^(\S.*?) {2,}(\d+) +\d+$", ran.stdout, re.MULTILINE)}
     assert 10 < files["1 s by the library"] <= 25
     assert 10 < files["a token of a stream"] <= 22
+
+
+def test_texts_of_mutations_are_still_in_the_package() -> None:
+    ran = subprocess.run(
+        [sys.executable, str(BENCHMARKS / "mutations.py"), "--list"], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.count("\n") > 40

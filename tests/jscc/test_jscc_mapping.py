@@ -10,7 +10,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save
 
-from aether_lite.channels import awgn, clean, erase
+from aether_lite.channels import awgn, clean, erase, rayleigh
 from aether_lite.codec import SpiCodec, load_codec, preset, save_codec
 from aether_lite.errors import AetherError
 from aether_lite.jscc import RATES, equalise
@@ -106,6 +106,17 @@ def test_decoder_is_told_snr_rate_and_state(tiny: SpiCodec, speech_features: tor
     assert (low - withheld).abs().max() > 1e-3
     aimed, _ = model.encode(speech_features, 600, target_snr_db=-3.0)
     assert (aimed.values - symbols.values).abs().max() > 1e-3
+
+
+def test_the_equaliser_undoes_fading_as_far_as_noise_allows() -> None:
+    """Simulated: its estimates are those of least mean square error, and its reliability says how good they are."""
+    values = torch.randn(4, 2000, 40, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
+    sent = Symbols(values, 500, token_frames=8)
+    front = equalise(rayleigh(sent, 6.0, seed=1, csi="perfect"), sent.used)
+    error = values - front.symbols
+    assert abs(complex((error * front.symbols.conj()).mean())) < 0.01  # orthogonality
+    assert float(error.abs().square().mean()) == pytest.approx(float(1 - front.reliability.mean()), abs=0.01)
+    assert complex((front.symbols * values.conj()).mean()) == pytest.approx(float(front.reliability.mean()), abs=0.01)
 
 
 def test_posterior_means_are_those_of_gaussian_latents() -> None:

@@ -47,3 +47,11 @@ def test_items_without_csi_arrive_with_noise_and_no_knowledge_of_it() -> None:
         lost = [probability > 0 for probability in conditions.token_loss]
         assert received.erased.any(1).sum() > 0
         assert not received.erased[~torch.tensor(lost)].any()
+
+
+def test_a_targeted_encoder_is_given_the_snr_of_its_link() -> None:
+    conditions = draw(ConditionRanges(targeted=0.5), 0, 0, range(64))
+    assert conditions.target_snr_db is not None
+    blind = conditions.target_snr_db.isnan()
+    assert 16 < int(blind.sum()) < 48
+    assert torch.equal(conditions.target_snr_db[~blind], conditions.quality[~blind])

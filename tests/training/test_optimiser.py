@@ -51,6 +51,20 @@ def test_a_first_step_has_the_size_of_adamw_and_parts_of_a_gru_are_their_own() -
     assert len(optimiser.param_groups) == 1
 
 
+def test_the_second_step_follows_nesterov_momentum() -> None:
+    torch.manual_seed(0)
+    layer, first, second = nn.Linear(16, 16), torch.randn(16, 16), torch.randn(16, 16)
+    optimiser = Muon([{"params": [layer.weight], "weight_decay": 0.0, "muon": True}], lr=1e-2)
+    for gradient in (first, second):
+        before = layer.weight.detach().clone()
+        layer.weight.grad = gradient.clone()
+        optimiser.step()
+    momentum = 0.95 * 0.05 * first + 0.05 * second
+    ahead = 0.95 * momentum + 0.05 * second
+    expected = 1e-2 * 0.2 * 16**0.5 * orthogonalised(ahead[None])[0]
+    torch.testing.assert_close(before - layer.weight.detach(), expected, atol=1e-6, rtol=1e-3)
+
+
 def test_a_stored_state_continues_to_the_same_bits() -> None:
     def made() -> tuple[nn.Linear, Muon]:
         torch.manual_seed(0)
