@@ -28,26 +28,8 @@ if _TYPE_CHECKING:
 
 __version__ = "0.2.0"
 __all__ = [
-    "BitDecoder",
-    "BitEncoder",
-    "Bits",
-    "Codec",
-    "Decoder",
-    "Encoder",
-    "Received",
-    "ReceivedBits",
-    "Symbols",
-    "__version__",
-    "audio",
-    "channels",
-    "codec",
-    "features",
-    "hash",
-    "link",
-    "load",
-    "streaming",
-    "vocoder",
-    "zoo",
+    "BitDecoder", "BitEncoder", "Bits", "Codec", "Decoder", "Encoder", "Received", "ReceivedBits", "Symbols",
+    "__version__", "audio", "channels", "codec", "features", "hash", "link", "load", "streaming", "vocoder", "zoo",
 ]
 _FROM = {
     **dict.fromkeys(("Codec", "HashCodec", "load", "load_hash"), "codec"),

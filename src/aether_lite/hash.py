@@ -112,12 +112,10 @@ def _alone(total: Tensor) -> Tensor:
 
 
 class HashPenalties(nn.Module):
-    """Running statistics of bits and latents; no weights, and no part of a codec.
+    """Running statistics of bits and latents (d = ``count`` of a token); no weights, and no part of a codec.
 
-    Args:
-        count: d, bits of a token.
-        decay: greatest decay c of the running means.
-        reduce: sum of a tensor over the processes of a run, without gradient; the default is one process.
+    ``decay`` is the greatest c of the running means, ``reduce`` the sum of a tensor over the processes of a run,
+    without gradient.
     """
 
     mean: Tensor

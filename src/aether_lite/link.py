@@ -15,13 +15,11 @@ from torch import Tensor
 from aether_lite.channels import BIT_CHANNELS, CHANNELS, apply_channel, erase
 from aether_lite.channels.binary import BSC, ERROR_RATE_RANGE, Modulation, bsc, decided, modulated
 from aether_lite.channels.channel import SNR_RANGE_DB, checked_number
-from aether_lite.channels.erasure import check_losses
 from aether_lite.codec import Codec
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME
 from aether_lite.hash import BIT_RATES
 from aether_lite.jscc import RATES, papr_db
-from aether_lite.metrics import FEATURE_METRICS
 from aether_lite.payload import Bits, Received, ReceivedBits, Symbols, elements_per_token
 
 NOISE_BANDWIDTH_HZ = 3000.0  # of SNR3k
@@ -136,7 +134,8 @@ class LinkConfig:
             AetherError: a burst length without losses.
         """
         if self.erasure is None and self.channel != "erasure":
-            check_losses(self.erasure, self.burst_tokens)
+            if self.burst_tokens is not None:
+                raise AetherError("a burst length needs a share of lost tokens: give the erasure probability too")
             return None
         return DEFAULT_ERASURE if self.erasure is None else self.erasure, self.burst_tokens
 
@@ -225,6 +224,8 @@ class LinkResult:
 
     def feature_metrics(self) -> dict[str, float]:
         """Every feature metric, decoded against sent."""
+        from aether_lite.metrics import FEATURE_METRICS
+
         return {name: float(metric(self.decoded, self.features, None)) for name, metric in FEATURE_METRICS.items()}
 
     def link_metrics(self) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from aether_lite.cli.main import main
 from aether_lite.codec import load
 from aether_lite.errors import AetherError
 from aether_lite.features import Conditioner, condition, extract_features, read_f32
-from aether_lite.features.conditioning import STATE_SHAPES
 from aether_lite.losses.feature import feature_loss
 from aether_lite.streaming import Encoder
 
@@ -63,7 +62,7 @@ def test_every_way_of_cutting_and_restarting_gives_the_same_bits(cuts, restart):
     for place, piece in enumerate(np.split(samples, sorted(cuts))):
         if place == restart:
             state = conditioner.state()
-            assert {name: value.shape for name, value in state.items()} == STATE_SHAPES
+            assert {name: value.shape for name, value in state.items()} == Conditioner.shapes
             conditioner = Conditioner()
             conditioner.load(state)
         pieces.append(conditioner.push(piece))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from aether_lite.spi.pyramid import Gru
+from aether_lite.spi import Gru
 
 WIDTH = 6
 

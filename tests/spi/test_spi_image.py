@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aether_lite.features import bands_from_cepstrum
-from aether_lite.spi import SpeechImage
-from aether_lite.spi.image import bounded_pitch, bounded_voicing
+from aether_lite.spi import SpeechImage, bounded_pitch, bounded_voicing
 
 
 def image_of(features: torch.Tensor) -> SpeechImage:

@@ -14,7 +14,7 @@ from aether_lite.baselines.parts import IDEAL_SYNC, STATE_IN_WORDS
 from aether_lite.baselines.registry import SYSTEMS, Clip, Condition, Facts, Outcome, system
 from aether_lite.codec import is_hash_codec, load
 from aether_lite.codec.loading import DEFAULT_CODEC, codec_path
-from aether_lite.codec.refinement import SETTINGS, wait_ms
+from aether_lite.codec.refinement import SETTINGS
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES
 from aether_lite.jscc import RATES
@@ -55,7 +55,7 @@ class CodecSystem:
         if self._of_bits:
             notes = "bits without a code: QPSK and soft decisions on channels of symbols"
         self.facts = Facts(
-            latency_ms=self._codec.latency.milliseconds + wait_ms(refine, self._codec.token_frames),
+            latency_ms=self._codec.latency_ms(refine),
             channel_state=f"{STATE_IN_WORDS}; {KNOWN_BITS}" if self._of_bits else STATE_IN_WORDS,
             trained_on=training_data(self._codec.provenance),
             notes=f"{IDEAL_SYNC}; {notes}",

@@ -30,64 +30,19 @@ import pkgutil
 from importlib import import_module
 
 from aether_lite.channels.binary import Modulation, bsc, keyed, lose_bits
-from aether_lite.channels.channel import BIT_CHANNELS, CHANNELS, CSI, Csi, Options, SnrDb
+from aether_lite.channels.channel import BIT_CHANNELS, CHANNELS, CSI, Csi, Options, SnrDb, apply_channel
 from aether_lite.channels.erasure import clean, erase, erasure, lose_tokens
 from aether_lite.channels.fading import awgn, rayleigh, rician
 from aether_lite.channels.watterson import mpd, mpg, mpp, watterson
-from aether_lite.errors import AetherError
 from aether_lite.payload import Bits, ChannelState, Received, ReceivedBits, Symbols
 
 __all__ = [
-    "BIT_CHANNELS",
-    "CHANNELS",
-    "CSI",
-    "NOISELESS",
-    "Bits",
-    "ChannelState",
-    "Csi",
-    "Modulation",
-    "Options",
-    "Received",
-    "ReceivedBits",
-    "SnrDb",
-    "Symbols",
-    "apply_channel",
-    "awgn",
-    "bsc",
-    "clean",
-    "erase",
-    "erasure",
-    "keyed",
-    "lose_bits",
-    "lose_tokens",
-    "mpd",
-    "mpg",
-    "mpp",
-    "rayleigh",
-    "rician",
-    "watterson",
+    "BIT_CHANNELS", "CHANNELS", "CSI", "NOISELESS", "Bits", "ChannelState", "Csi", "Modulation", "Options", "Received",
+    "ReceivedBits", "SnrDb", "Symbols", "apply_channel", "awgn", "bsc", "clean", "erase", "erasure", "keyed",
+    "lose_bits", "lose_tokens", "mpd", "mpg", "mpp", "rayleigh", "rician", "watterson",
 ]
 
 for _module in pkgutil.iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")  # a channel registers itself
 NOISELESS = tuple(name for name, each in CHANNELS.items() if not each.needs_snr)
 """Channels of symbols that need no SNR."""
-
-
-def apply_channel(name: str, symbols: Symbols, snr_db: SnrDb | None = None, **options: object) -> Received:
-    """Send symbols over the channel of this name.
-
-    Args:
-        name: a key of :data:`CHANNELS`.
-        symbols: ``[B, K, n]``, what the transmitter sends.
-        snr_db: Es/N0 [dB]; may be None for :data:`NOISELESS` channels.
-        options: keyword options of that channel.
-
-    Raises:
-        AetherError: the name or an option is unknown, or a value is out of range.
-    """
-    if name not in CHANNELS:
-        raise AetherError(f"unknown channel {name!r}; known: {', '.join(CHANNELS)}")
-    CHANNELS[name].check(options)
-    received: Received = CHANNELS[name].send(symbols, snr_db, **options)
-    return received

@@ -130,22 +130,15 @@ def lose_bits(
 
 
 def delivered(bits: Bits, soft: Tensor, reliability: Tensor, erased: Tensor | None = None) -> ReceivedBits:
-    """Soft bits of a channel with the gradient that training takes through it.
+    """Soft bits s, ``[B, K, n]``, of a channel, with the gradient that training takes through it in place of their own.
 
     A symmetric channel is s = b m with m independent of b. Its derivative by b, averaged over what the receiver cannot
-    see, is E[m | received] = E[b s | received] = s^2: a bit that came through clearly passes its gradient, a lost one
-    passes none, and a saturated tanh hides nothing.
-
-    Args:
-        bits: what was sent.
-        soft: ``[B, K, n]`` s, used without its own gradient.
-        reliability: ``[B, K, n]`` or broadcastable, the derivative: s^2.
-        erased: ``[B, K] bool``; None for no token lost.
+    see, is E[m | received] = E[b s | received] = s^2 (``reliability``, broadcastable): a bit that came through clearly
+    passes its gradient, a lost one passes none, and a saturated tanh hides nothing.
     """
-    silent = ~bits.used
     if erased is None:
         erased = torch.zeros(bits.values.shape[:2], dtype=torch.bool, device=bits.values.device)
-    silent = silent | erased[:, :, None]
+    silent = ~bits.used | erased[:, :, None]
     path = reliability.detach() * (bits.values - bits.values.detach())
     return ReceivedBits((soft.detach() + path).masked_fill(silent, 0), bits.rate, erased, bits.token_frames)
 
@@ -182,10 +175,9 @@ UNKNOWN_NOISE_VARIANCE = 0.1  # 10 dB
 
 
 def keyed(bits: Bits, channel: Callable[[Symbols], Received], modulation: Modulation = "bpsk") -> ReceivedBits:
-    """Send bits as symbols over a channel of symbols and decide softly.
+    """Send bits ``[B, K, n]`` as symbols over a channel of symbols and decide softly.
 
     Args:
-        bits: ``[B, K, n]``, what the transmitter sends.
         channel: such as ``lambda symbols: channels.rayleigh(symbols, 6.0, seed=1)``.
         modulation: ``bpsk`` or ``qpsk``.
 
@@ -202,11 +194,7 @@ def decided(bits: Bits, received: Received, modulation: Modulation) -> ReceivedB
 
 
 def modulated(bits: Bits, modulation: Modulation) -> Symbols:
-    """Symbols ``[B, K, n] complex64`` (BPSK) or ``[B, K, n / 2]`` (QPSK) of bits; without gradient.
-
-    Raises:
-        AetherError: the modulation is unknown, or a token's bits are no whole number of symbols.
-    """
+    """Symbols ``[B, K, n] complex64`` (BPSK) or ``[B, K, n / 2]`` (QPSK) of bits; without gradient."""
     if modulation not in get_args(Modulation):
         raise AetherError(f"modulation must be one of {', '.join(get_args(Modulation))}, not {modulation!r}")
     values = bits.values.detach()
@@ -221,9 +209,8 @@ def modulated(bits: Bits, modulation: Modulation) -> Symbols:
 def soft_bits(received: Received, modulation: Modulation) -> Tensor:
     """Soft bits ``[B, K, n] float32`` in [-1, 1] of received symbols, by the receiver's CSI."""
     y, state = received.values, received.state
-    noise = (
-        torch.full(y.shape[:2], torch.nan, device=y.device) if state.noise_variance is None else state.noise_variance
-    )
+    noise = torch.full(y.shape[:2], torch.nan, device=y.device)
+    noise = noise if state.noise_variance is None else state.noise_variance
     noise = torch.where(torch.isfinite(noise), noise, UNKNOWN_NOISE_VARIANCE).clamp_min(NOISE_FLOOR)
     aligned = y if state.gain is None else state.gain.conj() * y
     axes = torch.view_as_real(aligned)

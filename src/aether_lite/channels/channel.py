@@ -69,11 +69,7 @@ SnrDb = float | Sequence[float] | Tensor
 
 
 def checked_number(name: str, value: float, low: float, high: float) -> float:
-    """``value`` as a finite float in [low, high].
-
-    Raises:
-        AetherError: it is not such a number.
-    """
+    """``value`` as a finite float in [low, high]; AetherError where it is not such a number."""
     try:
         number = math.nan if isinstance(value, str) else float(value)
     except (TypeError, ValueError, RuntimeError):
@@ -84,10 +80,7 @@ def checked_number(name: str, value: float, low: float, high: float) -> float:
 
 
 def per_item(name: str, value: float | Sequence[float] | Tensor, like: Tensor, limits: tuple[float, float]) -> Tensor:
-    """``[B] float64`` of a number, or of one per item.
-
-    Raises:
-        AetherError: not a number, out of the limits, or not one per item of ``like [B, ...]``.
+    """``[B] float64`` of a number, or of one per item of ``like [B, ...]``; AetherError if neither, or out of limits.
     """
     try:
         numbers = torch.as_tensor(value, dtype=torch.float64, device=like.device).detach()
@@ -104,14 +97,7 @@ def per_item(name: str, value: float | Sequence[float] | Tensor, like: Tensor, l
 
 
 def noise_variance(snr_db: SnrDb, values: Tensor) -> Tensor:
-    """N0 = 10^(-SNR/10) for the nominal symbol energy Es = 1: ``[B]`` in the precision of ``values [B, K, n]``.
-
-    Args:
-        snr_db: Es/N0 [dB] in -30..60, a number or ``[B]``.
-
-    Raises:
-        AetherError: not a number, out of range, or not one per item.
-    """
+    """N0 = 10^(-SNR/10) for the nominal symbol energy Es = 1: ``[B]`` in the precision of ``values [B, K, n]``."""
     return torch.pow(10.0, -per_item("snr_db", snr_db, values, SNR_RANGE_DB) / 10).to(values.real.dtype)
 
 
@@ -287,6 +273,24 @@ def channel(name: str, *, needs_snr: bool = True, of_bits: bool = False) -> Call
     return register
 
 
+def apply_channel(name: str, symbols: Symbols, snr_db: SnrDb | None = None, **options: object) -> Received:
+    """Send symbols ``[B, K, n]`` over the channel of this name.
+
+    Args:
+        name: a key of :data:`CHANNELS`.
+        snr_db: Es/N0 [dB]; may be None where the channel needs none.
+        options: keyword options of that channel.
+
+    Raises:
+        AetherError: the name or an option is unknown, or a value is out of range.
+    """
+    if name not in CHANNELS:
+        raise AetherError(f"unknown channel {name!r}; known: {', '.join(CHANNELS)}")
+    CHANNELS[name].check(options)
+    received: Received = CHANNELS[name].send(symbols, snr_db, **options)
+    return received
+
+
 @dataclass(frozen=True)
 class Gain:
     """Gain of a fading channel, and what its estimate from pilots is limited by.
@@ -315,16 +319,9 @@ def transmit(
     pilot_spacing: int = PILOT_SPACING,
     state: str | None = None,
 ) -> Received:
-    """Send symbols over y = h x + w.
+    """Send symbols ``[B, K, n]`` over y = h x + w at Es/N0 ``snr_db`` [dB], -30..60, a number or ``[B]``.
 
-    Args:
-        symbols: ``[B, K, n]``, x.
-        snr_db: Es/N0 [dB], -30..60, a number or ``[B]``.
-        gain: draws h; None for 1, a constant of the link.
-        csi, seed, generator, pilot_spacing, state: see :class:`Options`.
-
-    Raises:
-        AetherError: an option is out of range.
+    ``gain`` draws h; None for 1, a constant of the link. The others are those of :class:`Options`, with its errors.
     """
     kind = checked_csi(csi, pilot_spacing, state)
     values = symbols.values
@@ -349,11 +346,7 @@ def transmit(
 
 
 def checked_csi(csi: str, pilot_spacing: int, state: str | None = None) -> Csi:
-    """A kind of CSI by its name, or by that of an older version.
-
-    Raises:
-        AetherError: an unknown kind, or a pilot spacing that is not an integer in 1..1000.
-    """
+    """A kind of CSI by its name, or by that of an older version; the pilot spacing must be an integer in 1..1000."""
     if state is not None:
         warn_renamed("state=", "csi=")
         csi = state

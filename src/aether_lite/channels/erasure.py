@@ -40,23 +40,10 @@ MAX_BURST_TOKENS = 1e6
 Lossy = TypeVar("Lossy", Received, ReceivedBits)
 
 
-def check_losses(probability: float | None, burst_tokens: float | None) -> None:
-    """Refuse a mean length of bursts without a share of lost tokens."""
-    if burst_tokens is not None and probability is None:
-        raise AetherError("a burst length needs a share of lost tokens: give the erasure probability too")
-
-
 def erasure_pattern(tokens: int, probability: float, burst_tokens: float | None, draws: Draws) -> Tensor:
-    """``[B, tokens] bool``: which tokens are lost.
+    """Which tokens are lost, ``[B, tokens] bool``; arguments and errors as :func:`erase`.
 
-    Args:
-        tokens: K.
-        probability: p, share of tokens lost, 0..1.
-        burst_tokens: mean length of a burst [tokens], at least 1 and p / (1 - p); None for independent losses.
-        draws: random numbers.
-
-    Raises:
-        AetherError: a number is out of range, or no chain has this p and this burst length.
+    A share of p needs a mean length of bursts of at least 1 and p / (1 - p).
     """
     p = checked_number("probability", probability, 0.0, 1.0)
     chance = draws.uniform(tokens)
@@ -102,7 +89,7 @@ def erase(
         generator: a generator instead of a seed.
 
     Raises:
-        AetherError: an option is out of range, see :func:`erasure_pattern`.
+        AetherError: an option is out of range, or bursts are too short for the share of tokens lost.
     """
     draws = Draws(received.values.shape[0], received.values.device, seed, generator, stream=1)
     return received.with_erased(erasure_pattern(received.values.shape[1], probability, burst_tokens, draws))

@@ -94,20 +94,9 @@ def block_gain(
     draws: Draws,
     dtype: torch.dtype = torch.complex64,
 ) -> Tensor:
-    """h ~ CN(0, 1), constant over each block of time and independent between blocks.
+    """h ~ CN(0, 1), ``[B, K, n] complex``, constant over blocks of ``block_s`` [s] that are independent, as items are.
 
-    Symbol at time t lies in block floor(t / block_s). Each item has its own gains.
-
-    Args:
-        start: ``[K] float64`` [s].
-        offset: ``[B, n] float64`` [s].
-        duration_s: length of the clip [s]; every time that matters is below it.
-        block_s: length of a block [s].
-        draws: random numbers.
-        dtype: of the result.
-
-    Returns:
-        ``[B, K, n] complex``.
+    A symbol at time t lies in block floor(t / block_s); times that matter are below ``duration_s`` [s].
     """
     time = start[None, :, None] + offset[:, None, :]
     blocks = max(1, math.ceil(duration_s / block_s - _BOUNDARY))
@@ -123,25 +112,14 @@ def doppler_gain(
     width_hz: float,
     draws: Draws,
     dtype: torch.dtype = torch.complex64,
-    sinusoids: int = SINUSOIDS,
 ) -> Tensor:
-    """A gain whose Doppler spectrum is Jakes' or Gaussian: a sum of sinusoids, E|h|^2 = 1.
+    """A gain ``[B, K, n] complex`` with Jakes' or the Gaussian Doppler spectrum: a sum of sinusoids, E|h|^2 = 1.
 
-    Args:
-        start: ``[K] float64`` [s].
-        offset: ``[B, n] float64`` [s].
-        spectrum: ``jakes`` or ``gaussian``.
-        width_hz: maximum Doppler shift f_d for ``jakes``, standard deviation sigma for ``gaussian`` [Hz].
-        draws: random numbers.
-        dtype: of the result.
-        sinusoids: M.
-
-    Returns:
-        ``[B, K, n] complex``.
+    ``width_hz`` is the maximum Doppler shift f_d of ``jakes``, the standard deviation sigma of ``gaussian`` [Hz].
     """
-    slices = torch.arange(sinusoids, dtype=torch.float64, device=offset.device)
-    quantile = (slices + draws.uniform(sinusoids)) / sinusoids
-    phase = 2 * math.pi * draws.uniform(sinusoids)
+    slices = torch.arange(SINUSOIDS, dtype=torch.float64, device=offset.device)
+    quantile = (slices + draws.uniform(SINUSOIDS)) / SINUSOIDS
+    phase = 2 * math.pi * draws.uniform(SINUSOIDS)
     if spectrum == "jakes":
         frequency = width_hz * torch.cos(math.pi * quantile)
     else:
@@ -150,21 +128,13 @@ def doppler_gain(
     omega = 2 * math.pi * frequency
     by_token = _rotation(omega[:, None, :] * start[:, None] + phase[:, None, :], dtype)
     by_offset = _rotation(omega[:, :, None] * offset[:, None, :], dtype)
-    return torch.bmm(by_token, by_offset) / math.sqrt(sinusoids)
+    return torch.bmm(by_token, by_offset) / math.sqrt(SINUSOIDS)
 
 
 def line_of_sight(
     start: Tensor, offset: Tensor, shift_hz: float, draws: Draws, dtype: torch.dtype = torch.complex64
 ) -> Tensor:
-    """exp(i (2 pi f t + phi)), phi uniform for each item: ``[B, K, n] complex`` of modulus 1.
-
-    Args:
-        start: ``[K] float64`` [s].
-        offset: ``[B, n] float64`` [s].
-        shift_hz: Doppler shift f of the line of sight [Hz].
-        draws: random numbers.
-        dtype: of the result.
-    """
+    """exp(i (2 pi f t + phi)), phi uniform for each item, f = ``shift_hz`` [Hz]: ``[B, K, n] complex`` of modulus 1."""
     phase = 2 * math.pi * draws.uniform(1)
     by_token = _rotation(2 * math.pi * shift_hz * start + phase, dtype)
     by_offset = _rotation(2 * math.pi * shift_hz * offset, dtype)

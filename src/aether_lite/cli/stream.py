@@ -146,7 +146,7 @@ class Filter:
         """Symbols in, speech out; without any word on the noise its variance is estimated from their power."""
         from aether_lite.channels.channel import SNR_RANGE_DB, checked_number
         from aether_lite.streaming import Decoder
-        from aether_lite.streaming.noise_estimate import PowerEstimate
+        from aether_lite.streaming.channel import PowerEstimate
         from aether_lite.streaming.pipes import SpeechWriter, SymbolToken, symbol_tokens
 
         if snr_db is not None:

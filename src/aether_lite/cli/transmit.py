@@ -83,16 +83,16 @@ def transmit(
     to_audio = files.suffix_of(destination) != files.FEATURES
     weights = _weights(codec, model, vocoder, refine, to_audio or picture is not None)
     from aether_lite.audio import write_audio
+    from aether_lite.link import run_link
     from aether_lite.vocoder import synthesize
 
     out = console(quiet)
     with steps(out) as progress:
         sent, samples = _read(source, codec, progress)
-        record, result = _sent(codec, sent, samples, config, refine, progress)
+        result = run_link(codec, sent, config, refine=refine, progress=progress.begin)
         decoded: Any = None
         if "vocoder" in weights:
             decoded, spent = _synthesised(codec, result, samples, progress)
-            record["real_time_factor"]["vocoder"] = spent * SAMPLE_RATE / samples
     if to_audio:
         write_audio(destination, decoded)
     else:
@@ -100,6 +100,11 @@ def transmit(
     if picture is not None:
         original = synthesize(result.features, codec.vocoder) if sent.speech is None else sent.speech
         draw(picture, codec, result, original.numpy(), decoded, f"{source}: {config.describe()}")
+    if json is None and quiet:
+        return
+    record = _record(codec, result, samples, refine)
+    if "vocoder" in weights:
+        record["real_time_factor"]["vocoder"] = spent * SAMPLE_RATE / samples
     hashes = {part: {"file": path.name, "sha256": files.sha256(path)} for part, path in weights.items()}
     record = {"input": source, "output": destination, **record, "weights": hashes, "provenance": codec.provenance}
     files.write_json(json, record)
@@ -135,15 +140,11 @@ def _read(source: str, codec: Codec, progress: Steps) -> tuple[LinkInput, int]:
     return LinkInput.of_speech(codec, speech), len(speech)
 
 
-def _sent(
-    codec: Codec, given: LinkInput, samples: int, config: LinkConfig, refine: int, progress: Steps
-) -> tuple[dict[str, Any], LinkResult]:
-    """Send; the numbers of the link, and its result."""
+def _record(codec: Codec, result: LinkResult, samples: int, refine: int) -> dict[str, Any]:
+    """The numbers of the link."""
     from aether_lite import __version__
-    from aether_lite.codec.refinement import wait_ms
-    from aether_lite.link import run_link
 
-    result = run_link(codec, given, config, refine=refine, progress=progress.begin)
+    config = result.config
     losses = {"erasure": config.erasure, "burst_tokens": config.burst_tokens}
     seconds = samples / SAMPLE_RATE
     return {
@@ -155,11 +156,11 @@ def _sent(
         "samples": samples,
         "frames": len(result.features),
         **result.link_metrics(),
-        "latency_ms": codec.latency.milliseconds + wait_ms(refine, codec.token_frames),
+        "latency_ms": codec.latency_ms(refine),
         "search_steps": refine,
         **result.feature_metrics(),
         "real_time_factor": {"encode": result.encode_s / seconds, "decode": result.decode_s / seconds},
-    }, result
+    }
 
 
 def _synthesised(codec: Codec, result: LinkResult, samples: int, progress: Steps) -> tuple[Any, float]:

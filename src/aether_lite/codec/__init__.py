@@ -10,22 +10,8 @@ from aether_lite.codec.loading import codec_path, is_hash_codec, load_codec, sav
 from aether_lite.codec.model import PRESETS, Backend, CodecConfig, SpiCodec, Transmission, preset
 
 __all__ = [
-    "PRESETS",
-    "Backend",
-    "Codec",
-    "CodecConfig",
-    "CompiledBackend",
-    "SpiCodec",
-    "Transmission",
-    "codec_path",
-    "fastest_backend",
-    "grown",
-    "is_hash_codec",
-    "load",
-    "load_codec",
-    "load_hash",
-    "preset",
-    "save_codec",
+    "PRESETS", "Backend", "Codec", "CodecConfig", "CompiledBackend", "SpiCodec", "Transmission", "codec_path",
+    "fastest_backend", "grown", "is_hash_codec", "load", "load_codec", "load_hash", "preset", "save_codec",
     "start_hash_codec",
 ]
 

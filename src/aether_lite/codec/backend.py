@@ -37,11 +37,7 @@ Float32 = NDArray[np.float32]
 
 
 def fastest_backend(model: SpiCodec) -> Backend:
-    """The fastest steps for one stream where ``model`` lies.
-
-    Returns:
-        :class:`CompiledBackend` on a CPU where numba is installed, else ``model`` itself.
-    """
+    """The fastest networks for one stream: a :class:`CompiledBackend` on a CPU with numba, else ``model`` itself."""
     on_cpu = next(model.parameters()).device.type == "cpu"
     return CompiledBackend(model) if on_cpu and numba_available() else model
 
@@ -75,11 +71,7 @@ class CompiledBackend:
     def latents(
         self, features: Tensor, target_snr_db: float | None = None, state: State | None = None
     ) -> tuple[Tensor, State]:
-        """See :class:`~aether_lite.codec.model.Backend`.
-
-        Raises:
-            ValueError: not one token of one stream.
-        """
+        """See :class:`~aether_lite.codec.model.Backend`; ValueError for more than one token of one stream."""
         from aether_lite.native.codec import encode_token
 
         _check(features, self._features_shape)
@@ -90,11 +82,7 @@ class CompiledBackend:
         return torch.from_numpy(latents)[None], _parted(memory, self._encoder_shapes)
 
     def reconstruct(self, inputs: Tensor, conditions: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """See :class:`~aether_lite.codec.model.Backend`.
-
-        Raises:
-            ValueError: not one token of one stream.
-        """
+        """See :class:`~aether_lite.codec.model.Backend`; ValueError for more than one token of one stream."""
         from aether_lite.native.codec import decode_token
 
         _check(inputs, self._inputs_shape)

@@ -24,8 +24,8 @@ from aether_lite.codec.loading import DEFAULT_CODEC, DEFAULT_HASH_CODEC, codec_p
 from aether_lite.codec.model import BLOCK_TOKENS, Backend, SpiCodec
 from aether_lite.errors import AetherError
 from aether_lite.features import extract_features
+from aether_lite.features.analysis import condition as conditioned
 from aether_lite.features.analysis import int16_scale
-from aether_lite.features.conditioning import condition as conditioned
 from aether_lite.features.layout import FRAME, INT16_SCALE, NUM_FREE, SAMPLE_RATE
 from aether_lite.features.pitch import ROW_LOOKAHEAD_SAMPLES
 from aether_lite.payload import Bits, Received, ReceivedBits, Symbols
@@ -124,6 +124,14 @@ class Codec:
         """Algorithmic latency, speech to speech."""
         return latency(self.token_frames, self.model.config.lookahead)
 
+    def latency_ms(self, refine: int = 0) -> float:
+        """Algorithmic latency [ms]; a refined token also waits for its window and what is seen behind, less itself."""
+        if not refine:
+            return self.latency.milliseconds
+        from aether_lite.codec.refinement import AHEAD, WINDOW
+
+        return self.latency.milliseconds + 10 * (WINDOW + AHEAD - self.token_frames)
+
     @cached_property
     def vocoder(self) -> FrameVocoder:
         """The vocoder, loaded when first used."""
@@ -136,19 +144,12 @@ class Codec:
 
     @cached_property
     def stream_backend(self) -> Backend:
-        """The fastest networks for one stream on this machine: compiled if numba is installed (once, some seconds).
-
-        Frozen: later changes of the model may not be seen.
-        """
+        """The fastest networks for one stream on this machine, compiled (and so frozen) if numba is installed."""
         return fastest_backend(self.model)
 
     @cached_property
     def asr_loss(self) -> AsrLoss:
-        """Perceptual loss of the refinement, loaded when first used; see :mod:`aether_lite.codec.refinement`.
-
-        Raises:
-            AetherError: the recogniser is not installed (the extra ``listener``).
-        """
+        """Perceptual loss of the refinement, loaded when first used; AetherError without the extra ``listener``."""
         from aether_lite.losses.asr import load_asr_loss
 
         with torch.inference_mode(False):  # a refinement wants gradients through it
@@ -158,7 +159,7 @@ class Codec:
         """Features of whole tokens ``[B, F, 20]`` of speech ``[N]`` or ``[B, N]`` in [-1, 1] at 16 kHz.
 
         The end is padded with silence to a whole token. Without ``condition`` DC and rumble stay, see
-        :mod:`aether_lite.features.conditioning`.
+        :class:`~aether_lite.features.Conditioner`.
         """
         rows = [extract_features(clip)[:, :NUM_FREE] for clip in self._whole(speech, condition)]
         return torch.from_numpy(np.stack(rows))
@@ -180,10 +181,7 @@ class Codec:
         return np.pad(clips, ((0, 0), (0, missing)))
 
     def whole_tokens(self, features: Tensor) -> Tensor:
-        """Features ``[B, F', 20] float32`` of whole tokens: the last row is repeated to fill a part token.
-
-        Raises:
-            AetherError: not ``[B, F, 20 or more]`` with F > 0.
+        """Features ``[B, F', 20] float32`` of whole tokens of ``[B, F, 20 or more]``: the last row fills a part token.
         """
         if features.ndim != 3 or features.shape[1] == 0 or features.shape[2] < NUM_FREE:
             raise AetherError(f"features must be [B, F, 20] with F > 0 frames, not {tuple(features.shape)}")
@@ -191,11 +189,7 @@ class Codec:
         return torch.cat((features, features[:, -1:].expand(-1, missing, -1)), dim=1)[..., :NUM_FREE].float()
 
     def checked_rate(self, rate: int | None) -> int:
-        """``rate`` if the codec serves it, its default for None.
-
-        Raises:
-            AetherError: it serves no such rate.
-        """
+        """``rate`` if the codec serves it, its default for None; else AetherError."""
         if rate is None:
             return self.default_rate
         if rate not in self.rates:
@@ -220,7 +214,7 @@ class Codec:
             target_snr_db: Es/N0 the link is designed for [dB], of symbols only; None encodes for any channel.
             refine: steps of refinement at the sender, see :mod:`aether_lite.codec.refinement`; 0 for none. Of symbols
                 it needs ``target_snr_db``.
-            condition: remove DC and rumble first, see :mod:`aether_lite.features.conditioning`.
+            condition: remove DC and rumble first, see :class:`~aether_lite.features.Conditioner`.
             search: an older name of ``refine``.
 
         Returns:

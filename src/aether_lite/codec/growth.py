@@ -16,7 +16,7 @@ from torch import Tensor
 
 from aether_lite.codec.model import CodecConfig, SpiCodec
 from aether_lite.errors import AetherError
-from aether_lite.spi.pyramid import Lookahead, TokenBlock
+from aether_lite.spi import Lookahead, TokenBlock
 
 GROWING = ("encoder_blocks", "decoder_blocks", "expansion", "lookahead")
 """Sizes of a configuration that may become larger."""

@@ -61,12 +61,8 @@ def file_metadata(config: CodecConfig, provenance: dict[str, Any]) -> dict[str, 
 def load_codec(path: Path, unit: str | None = None) -> tuple[SpiCodec, dict[str, Any]]:
     """The model of a codec file, ready for inference, and its provenance.
 
-    Args:
-        unit: ``uses/s`` or ``bit/s`` where only a codec of symbols or of bits will do.
-
-    Raises:
-        AetherError: not a codec file, or of the other payload, or its tensors do not fit its configuration; the message
-            names them.
+    ``unit`` is ``uses/s`` or ``bit/s`` where only a codec of symbols or of bits will do. Raises AetherError for another
+    file, one of the other payload, or tensors that do not fit the configuration, which the message names.
     """
     config, provenance, tensors = _read(path)
     if unit is not None and bool(config.hash) != (unit == Bits.unit):
@@ -90,11 +86,7 @@ def is_hash_codec(path: Path) -> bool:
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
-    """Where the weights of a codec file, of symbols or of bits, come from.
-
-    Raises:
-        AetherError: not a codec file.
-    """
+    """Where the weights of a codec file, of symbols or of bits, come from; AetherError if it is no codec file."""
     return _read(path)[1]
 
 

@@ -24,8 +24,7 @@ from aether_lite.hash import BitBottleneck
 from aether_lite.jscc.bottleneck import POWERS, TARGET_SNRS_DB, LatentPower, SymbolBottleneck, first_pairs
 from aether_lite.jscc.mapping import LinearPath, MappingDecoder, MappingEncoder
 from aether_lite.payload import Arrived, Bits, Received, ReceivedBits, Symbols, elements_per_token
-from aether_lite.spi import SemanticHead, Semantics, SpeechImage, SpiDecoder, SpiEncoder, State
-from aether_lite.spi.pyramid import Lookahead
+from aether_lite.spi import Lookahead, SemanticHead, Semantics, SpeechImage, SpiDecoder, SpiEncoder, State
 
 HASH = "sign"  # the bits of a hash codec are signs of its latents
 
@@ -255,8 +254,7 @@ class SpiCodec(nn.Module):
     def map_tokens(self, image: Tensor, tokens: Tensor, target_snr_db: Tensor | None = None) -> Tensor:
         """Ordered latents ``[B, K, 2 n_max]`` of a normalised image ``[B, F, 20]`` and its tokens ``[B, K, d]``.
 
-        Args:
-            target_snr_db: ``[B, K]`` Es/N0 the link is designed for [dB]; None (or NaN) encodes blind.
+        ``target_snr_db [B, K]`` is the Es/N0 the link is designed for [dB]; None (or NaN) encodes blind.
         """
         latents: Tensor = self.jscc_encoder(tokens, target_snr_db)
         return latents if self.linear is None else latents + self.linear.latents(image)
@@ -281,11 +279,7 @@ class SpiCodec(nn.Module):
         return None if self.latent_power is None else self.latent_power.values
 
     def check_targets(self) -> None:
-        """Refuse a codec that has no target SNRs.
-
-        Raises:
-            AetherError: it sends bits, or its power was never measured for target SNRs.
-        """
+        """Refuse a codec that sends bits, or whose power was never measured for target SNRs."""
         if self.config.hash:
             raise AetherError("a hash codec encodes for any channel: it has no target SNR")
         if self.long_term and self.latent_power is not None:
@@ -314,13 +308,8 @@ class SpiCodec(nn.Module):
         """Symbols or bits of ``features [B, F, 20]`` and the encoder's state after them (pass it on to continue).
 
         A latent within rounding of its threshold may give the other bit in a batch of another size or with another
-        backend; :meth:`~aether_lite.codec.codec.Codec.encode_features` rules that out.
-
-        Args:
-            backend: computes the latents; None for the model's own layers.
-
-        Raises:
-            AetherError: a target SNR for a codec that has none.
+        backend; :meth:`~aether_lite.codec.codec.Codec.encode_features` rules that out. A target SNR needs
+        :meth:`check_targets`.
         """
         power = self.power if self.long_term else None
         if target_snr_db is not None:
@@ -336,21 +325,12 @@ class SpiCodec(nn.Module):
         """Features ``[B, K * token_frames, 20]`` of whole received tokens, and the decoder's state after them.
 
         Where the decoder looks ahead they are those of the token before; :meth:`decode_clip` aligns a whole clip.
-
-        Args:
-            backend: computes the features; None for the model's own layers.
-
-        Raises:
-            AetherError: what was received is not for this codec, or crossed no channel.
+        Raises AetherError if what was received is not for this codec, or crossed no channel.
         """
         return (backend or self).reconstruct(*self._decoder_inputs(received, self.power), state)
 
     def decode_clip(self, received: Received | ReceivedBits) -> Tensor:
-        """Features ``[B, K * token_frames, 20]`` of a whole clip, aligned with those sent.
-
-        Raises:
-            AetherError: as :meth:`decode`, or the tokens are not of the codec's length.
-        """
+        """Features ``[B, K * token_frames, 20]`` of a whole clip, aligned with those sent; errors as :meth:`decode`."""
         frames, late = self.config.token_frames, self.config.lookahead
         if received.token_frames != frames:
             raise AetherError(

@@ -53,8 +53,8 @@ class Settings:
     Attributes:
         steps: where none are asked for.
         learning_rate, betas: of Adam.
-        noisy: whether the same values are received differently at every step, so that the last count and not the best.
-        every_block: whether the states behind every block of the recogniser count, or those behind its last alone.
+        noisy: the same values are received differently at every step, so that the last count and not the best.
+        every_block: the states behind every block of the recogniser count, or those behind its last alone.
     """
 
     steps: int
@@ -71,21 +71,11 @@ SETTINGS = {
 """By the unit of a codec's rates. 40 steps for bits make the goal 1 % smaller, 40 for symbols leave a tenth more."""
 
 
-def wait_ms(steps: int, token_frames: int) -> float:
-    """What a refinement adds to the latency [ms]: a token waits for its window and what is seen behind, not itself."""
-    return 10 * (WINDOW + AHEAD - token_frames) if steps else 0
-
-
 @dataclass(frozen=True)
 class Goal:
-    """What a refinement minimises.
+    """What a refinement minimises, for true features ``[1, F, 20]`` of speech ``[1, 160 F]`` in [-1, 1] or None.
 
-    Args:
-        asr_loss: frozen.
-        true: features ``[1, F, 20]``.
-        speech: ``[1, 160 F]`` in [-1, 1] that they are of; None where it is not known.
-        before: decoded features ``[1, N, 20]`` of the first N of these frames, already decided.
-        every_block: see :class:`Settings`.
+    ``before [1, N, 20]`` are decoded features of the first N of these frames, already decided.
     """
 
     asr_loss: AsrLoss
@@ -179,11 +169,9 @@ class Refinement:
 
     @torch.inference_mode(False)
     def push(self, features: Tensor, speech: Tensor | None = None) -> Tensor:
-        """Take whole tokens; returns what is sent ``[1, K, n]`` of those that are now decided.
+        """What is sent ``[1, K, n]`` of the tokens decided now; takes whole tokens of features ``[1, F, 20]``.
 
-        Args:
-            features: ``[1, F, 20]``.
-            speech: ``[1, 160 F]`` in [-1, 1] that they are of; None where it is not known.
+        ``speech [1, 160 F]`` in [-1, 1] is what they are of; None where it is not known.
         """
         samples = torch.full((1, features.shape[1], FRAME), torch.nan)
         if speech is not None:

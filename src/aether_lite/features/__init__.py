@@ -1,17 +1,14 @@
 """FARGAN's features: 36 numbers for each 10 ms of speech, from samples and from files."""
 
-from aether_lite.features.analysis import StreamingExtractor, extract_features, frame_correlations
-from aether_lite.features.bark import bands_from_cepstrum, cepstrum_from_bands, lpc_from_cepstrum
-from aether_lite.features.conditioning import Conditioner, condition
-from aether_lite.features.files import (
-    PcmKind,
-    detect_pcm_kind,
-    f32_columns,
-    read_f32,
-    read_pcm,
-    write_f32,
-    write_pcm,
+from aether_lite.features.analysis import (
+    Conditioner,
+    StreamingExtractor,
+    condition,
+    extract_features,
+    frame_correlations,
 )
+from aether_lite.features.bark import bands_from_cepstrum, cepstrum_from_bands, lpc_from_cepstrum
+from aether_lite.features.files import PcmKind, detect_pcm_kind, f32_columns, read_f32, read_pcm, write_f32, write_pcm
 from aether_lite.features.layout import (
     CEPSTRA,
     FRAME,
@@ -30,34 +27,9 @@ from aether_lite.features.pitch import ROW_LOOKAHEAD_SAMPLES, TRACKER_LOOKAHEAD_
 from aether_lite.features.yin import yin
 
 __all__ = [
-    "CEPSTRA",
-    "FRAME",
-    "LPC",
-    "NUM_ALL",
-    "NUM_FREE",
-    "PITCH",
-    "ROW_LOOKAHEAD_SAMPLES",
-    "SAMPLE_RATE",
-    "TRACKER_LOOKAHEAD_FRAMES",
-    "VOICING",
-    "Conditioner",
-    "PcmKind",
-    "StreamingExtractor",
-    "bands_from_cepstrum",
-    "cepstrum_from_bands",
-    "condition",
-    "detect_pcm_kind",
-    "extract_features",
-    "f0_from_pitch",
-    "f32_columns",
-    "frame_correlations",
-    "lpc_from_cepstrum",
-    "period_from_pitch",
-    "pitch_from_f0",
-    "pitch_from_period",
-    "read_f32",
-    "read_pcm",
-    "write_f32",
-    "write_pcm",
-    "yin",
+    "CEPSTRA", "FRAME", "LPC", "NUM_ALL", "NUM_FREE", "PITCH", "ROW_LOOKAHEAD_SAMPLES", "SAMPLE_RATE",
+    "TRACKER_LOOKAHEAD_FRAMES", "VOICING", "Conditioner", "PcmKind", "StreamingExtractor", "bands_from_cepstrum",
+    "cepstrum_from_bands", "condition", "detect_pcm_kind", "extract_features", "f0_from_pitch", "f32_columns",
+    "frame_correlations", "lpc_from_cepstrum", "period_from_pitch", "pitch_from_f0", "pitch_from_period", "read_f32",
+    "read_pcm", "write_f32", "write_pcm", "yin",
 ]

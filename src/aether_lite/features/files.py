@@ -99,10 +99,7 @@ def write_f32(path: str | Path, features: ArrayLike, columns: int = NUM_ALL) -> 
 
 
 def read_pcm(path: str | Path) -> NDArray[np.int16]:
-    """Samples ``[N] int16`` of a .pcm file; may be empty.
-
-    Raises:
-        AetherError: no such file, or an odd number of bytes.
+    """Samples ``[N] int16`` of a .pcm file, which may be empty; AetherError for no such file or an odd number of bytes.
     """
     size = _size(path)
     if size % 2:
@@ -111,11 +108,7 @@ def read_pcm(path: str | Path) -> NDArray[np.int16]:
 
 
 def write_pcm(path: str | Path, samples: ArrayLike) -> None:
-    """Write samples ``[N] int16``; the file appears whole or not at all.
-
-    Raises:
-        AetherError: samples of another type or shape.
-    """
+    """Write samples ``[N] int16``, whole or not at all; AetherError for samples of another type or shape."""
     given = np.asarray(samples)
     if given.dtype != np.int16 or given.ndim != 1:
         raise AetherError(f"{path}: samples must be int16 [N], not {given.dtype} {given.shape}")

@@ -56,14 +56,9 @@ _LOWPASS_SPECTRUM = _lowpass_spectrum()
 
 
 def residual(windows: Float64, lpc: Float64) -> Float64:
-    """Prediction residual of the central 160 samples.
+    """Prediction residual ``[F, 160]`` of the samples ``[160 t - 80, 160 t + 80)``, by coefficients ``lpc [F, 16]``.
 
-    Args:
-        windows: ``[F, 320]`` pre-emphasised samples ``[160 (t-1), 160 (t+1))``.
-        lpc: ``[F, 16]`` coefficients of each frame.
-
-    Returns:
-        ``[F, 160]`` residual at ``[160 t - 80, 160 t + 80)``.
+    ``windows [F, 320]`` are pre-emphasised samples ``[160 (t-1), 160 (t+1))``.
     """
     start = FRAME // 2
     error = windows[:, start : start + FRAME].copy()
@@ -80,14 +75,10 @@ def lowpass(previous: Float64, rows: Float64) -> Float64:
 
 
 def frame_correlation(pieces: Float64, pitch: Float64) -> Float64:
-    """Column 19 of the features.
+    """Column 19 ``[F]``: ``ln(1 + e^{5r}) / ln(1 + e^5) - 0.5``, r the normalised correlation with one lag earlier.
 
-    Args:
-        pieces: ``[F, 480]`` low-passed residual: the two rows before each frame, then its own.
-        pitch: ``[F]`` pitch feature [octaves]; the lag is its integer period, ``floor(0.5 + 256 / 2^(pitch + 1.5))``.
-
-    Returns:
-        ``[F]`` ``ln(1 + e^{5r}) / ln(1 + e^5) - 0.5`` of the normalised correlation r with one lag earlier.
+    ``pieces [F, 480]`` of low-passed residual hold the two rows before each frame, then its own; the lag is the integer
+    period ``floor(0.5 + 256 / 2^(pitch + 1.5))`` of ``pitch [F]`` [octaves].
     """
     lag: Int64 = analysis_lag(pitch)
     history = HISTORY_ROWS * FRAME
@@ -129,13 +120,9 @@ STATE_PERIODS: Float64 = LAG_MAX / np.exp2(np.arange(_NUM_STATES) / STATES_PER_O
 
 
 def lag_scores(pieces: Float64) -> Float64:
-    """Normalised correlation of each frame with one lag earlier.
+    """Normalised correlation of each frame with one lag earlier, ``[F, 229]`` in (-1, 1] of the lags 30..258 samples.
 
-    Args:
-        pieces: ``[F, 480]`` low-passed residual: the two rows before each frame, then its own.
-
-    Returns:
-        ``[F, 229]`` scores in (-1, 1] of the lags 30..258 samples.
+    ``pieces [F, 480]`` of low-passed residual hold the two rows before each frame, then its own.
     """
     segment = pieces[:, -_SEGMENT:]
     current = pieces[:, -FRAME:]
@@ -167,10 +154,7 @@ _FRACTION: Float64 = STATE_PERIODS - _FLOOR
 
 
 _OCTAVE_WEIGHT: Float64 = 1.0 + OCTAVE_BIAS * np.arange(_NUM_STATES) / STATES_PER_OCTAVE
-_HALF, _THIRD = (
-    STATES_PER_OCTAVE,
-    round(np.log2(3.0) * STATES_PER_OCTAVE),
-)  # states up to half, third of a lag
+_HALF, _THIRD = STATES_PER_OCTAVE, round(np.log2(3.0) * STATES_PER_OCTAVE)  # states up to half, third of a lag
 
 
 def state_gains(scores: Float64) -> Float64:

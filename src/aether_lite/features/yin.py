@@ -21,15 +21,13 @@ def yin(
     fmin: float = YIN_FMIN,
     fmax: float = YIN_FMAX,
     frame_length: int = YIN_FRAME_LENGTH,
-    hop: int = FRAME,
-    threshold: float = YIN_THRESHOLD,
     center: bool = True,
 ) -> Float64:
     """Fundamental frequency of each frame by YIN.
 
     With x one frame of W samples, ``r`` its autocorrelation and ``h_k`` the energy of its first k samples, the
     difference function is ``d(k) = 2 (r_0 - r_k) - h_k`` (zeros follow the frame), divided by its mean over
-    lags 1..k. The first trough below ``threshold`` is taken, or else the smallest value; a parabola refines it.
+    lags 1..k. The first trough below :data:`YIN_THRESHOLD` is taken, or else the smallest value; a parabola refines it.
 
     No tracking, no voicing: an unvoiced frame gets some value too. The feature extractor's own pitch column
     comes from the tracker in :mod:`aether_lite.features.pitch` instead, whose settings are: the same range of
@@ -41,12 +39,10 @@ def yin(
         fmin: lowest frequency [Hz].
         fmax: highest frequency [Hz].
         frame_length: samples in a frame, longer than ``16000 / fmin``.
-        hop: samples between frames.
-        threshold: a trough below it ends the search.
-        center: frame t is centred on sample ``t hop`` (zeros around the clip) instead of starting there.
+        center: frame t is centred on sample ``160 t`` (zeros around the clip) instead of starting there.
 
     Returns:
-        ``[F]`` F0 [Hz]; ``F = 1 + N // hop`` where centred, else ``1 + (N - frame_length) // hop``.
+        ``[F]`` F0 [Hz]; ``F = 1 + N // 160`` where centred, else ``1 + (N - frame_length) // 160``.
 
     Raises:
         ValueError: samples not ``[N]`` or too few, or the range does not fit the frame.
@@ -63,11 +59,9 @@ def yin(
         x = np.pad(x, frame_length // 2)
     if len(x) < frame_length:
         raise ValueError(f"{len(x)} samples are less than one frame of {frame_length}")
-    frames = np.lib.stride_tricks.sliding_window_view(x, frame_length)[::hop]
-    periods = [
-        _periods(frames[start : start + _BLOCK], shortest, longest, threshold)
-        for start in range(0, len(frames), _BLOCK)
-    ]
+    frames = np.lib.stride_tricks.sliding_window_view(x, frame_length)[::FRAME]
+    starts = range(0, len(frames), _BLOCK)
+    periods = [_periods(frames[start : start + _BLOCK], shortest, longest) for start in starts]
     return SAMPLE_RATE / np.concatenate(periods)
 
 
@@ -84,14 +78,14 @@ def normalised_difference(frames: Float64, shortest: int, longest: int) -> Float
     return np.asarray(difference[:, wanted] / (mean[:, wanted] + np.finfo(np.float64).tiny))
 
 
-def _periods(frames: Float64, shortest: int, longest: int, threshold: float) -> Float64:
+def _periods(frames: Float64, shortest: int, longest: int) -> Float64:
     """Real-valued period ``[F]`` [samples] of each frame."""
     value = normalised_difference(frames, shortest, longest)
     trough = np.zeros(value.shape, dtype=bool)
     trough[:, 0] = value[:, 0] < value[:, 1]
     trough[:, 1:-1] = (value[:, 1:-1] < value[:, :-2]) & (value[:, 1:-1] <= value[:, 2:])
     trough[:, -1] = value[:, -1] < value[:, -2]
-    deep = trough & (value < threshold)
+    deep = trough & (value < YIN_THRESHOLD)
     lag: Int64 = np.where(deep.any(axis=-1), np.argmax(deep, axis=-1), np.argmin(value, axis=-1))
     row, centre = np.arange(len(value)), np.clip(lag, 1, value.shape[1] - 2)
     left, middle, right = value[row, centre - 1], value[row, centre], value[row, centre + 1]

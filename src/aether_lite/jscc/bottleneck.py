@@ -52,17 +52,12 @@ _FOLLOW = 0.98  # decay of the running mean squares while training
 
 
 class LatentPower(nn.Module):
-    """Mean squares of the real latents over speech: constants of the checkpoint.
+    """Mean squares of the real latents (``latents``: 2 n_max) over speech: constants of the checkpoint.
 
     Buffer ``values [2 n_max]`` is of the blind encoder, ``told [11, 2 n_max]`` of one with each of
     :data:`TARGET_SNRS_DB`; NaN until they are measured. While training ``values`` follow the batches, items with a
-    target among them; at the end both are measured.
-
-    Args:
-        latents: real latents per token, 2 n_max.
-
-    Attributes:
-        total: sum of a tensor over the processes that train together, without gradient.
+    target among them; at the end both are measured. ``total`` is the sum of a tensor over the processes that train
+    together, without gradient.
     """
 
     values: Tensor
@@ -84,11 +79,7 @@ class LatentPower(nn.Module):
             self.told.copy_(torch.stack(list(told)).clamp_min(ENERGY_FLOOR))
 
     def check_targets(self) -> None:
-        """Refuse constants that :meth:`at` cannot interpolate.
-
-        Raises:
-            AetherError: they were never measured for target SNRs.
-        """
+        """Refuse constants that :meth:`at` cannot interpolate, never measured for target SNRs."""
         if bool(torch.isnan(self.told).any()):
             raise AetherError(
                 "this codec's power was never measured for target SNRs: encode without a target SNR, or measure it by "
@@ -124,12 +115,9 @@ def first_pairs(power: Tensor, n: int) -> Tensor:
 
 
 def scaled(latent: Tensor, used: Tensor, power: Tensor | None) -> Tensor:
-    """Symbols that are sent: the used prefix of every token at mean energy 1, and zero beyond.
+    """``latent [B, K, n] complex`` where ``used [B, 1, n] bool``, at mean energy 1 over the prefix, and zero beyond.
 
-    Args:
-        latent: ``[B, K, n] complex``.
-        used: ``[B, 1, n] bool``, the prefix that is sent.
-        power: mean squares of the real latents ``[2 n_max]``, for a mean of 1 over speech; None for 1 in every token.
+    The mean is over speech with ``power``, mean squares of the real latents ``[2 n_max]``; in every token without.
     """
     kept = torch.where(used, latent, torch.zeros((), dtype=latent.dtype, device=latent.device))
     if power is None:
@@ -195,22 +183,18 @@ class SymbolBottleneck:
     received = Received
 
     def send(self, latents: Tensor, rate: int | Tensor, token_frames: int, power: Tensor | None = None) -> Symbols:
-        """Symbols of latents ``[B, K, 2 n_max]``.
+        """Symbols of latents ``[B, K, 2 n_max]`` at ``rate`` [uses/s], an int, or ``[B] int64`` for mixed ones.
 
-        Args:
-            rate: [uses/s], an int, or ``[B] int64`` for mixed ones.
-            power: mean squares ``[2 n_max]`` of the latents for long-term average power; None for per-token power.
+        Long-term average power needs the latents' mean squares ``power [2 n_max]``; None for per-token power.
         """
         n = widest_token(rate, token_frames)
         sent = Symbols(paired(latents)[..., :n], rate, token_frames)
         return Symbols(scaled(sent.values, sent.used, power), rate, token_frames)
 
     def estimates(self, received: Received, power: Tensor | None = None, used: Tensor | None = None) -> Estimates:
-        """Estimates of the latents behind the equaliser.
+        """Estimates of the latents behind the equaliser; posterior means with their mean squares ``power [2 n_max]``.
 
-        Args:
-            power: mean squares ``[2 n_max]`` of the latents, where known, for posterior means.
-            used: ``[B, 1, n] bool``, positions that were sent; None for those of the rate.
+        ``used [B, 1, n] bool`` marks positions that were sent; None for those of the rate.
         """
         used = received.used if used is None else used
         front = equalise(received, used)
@@ -255,11 +239,8 @@ def equalise(received: Received, used: Tensor) -> Equalised:
 def latent_estimates(front: Equalised, used: Tensor, power: Tensor | None) -> tuple[Tensor, Tensor]:
     """Estimates of the two latents of every symbol, each ``[B, K, n]``.
 
-    Args:
-        front: equalised symbols.
-        used: ``[B, 1, n] bool``, the prefix that was sent.
-        power: mean squares ``[2 n_max]`` of the latents, before the scale of the rate: posterior means, each in units
-            of its own root mean square; None: real and imaginary part of the MMSE estimate.
+    With ``power``, mean squares ``[2 n_max]`` of the latents before the scale of the rate, posterior means, each in
+    units of its own root mean square; without, real and imaginary part of the MMSE estimate.
     """
     first, second = front.symbols.real, front.symbols.imag
     if power is None:

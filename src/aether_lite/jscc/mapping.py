@@ -23,21 +23,17 @@ from torch import Tensor, nn
 
 from aether_lite.features.layout import PITCH
 from aether_lite.payload import elements_per_token
-from aether_lite.spi.image import NUM_ROWS, SpeechImage, patches
+from aether_lite.spi import NUM_ROWS, SpeechImage, patches
 
 RATES = (150, 300, 500, 600, 700, 1000, 1200)
 """Payload rates [uses/s] that one set of weights serves."""
 SNR_RANGE_DB = (-10.0, 30.0)  # SNRs outside it are clamped before the networks see them
+FILM_HIDDEN = 32  # units
 REFERENCE_RATE = 600.0  # uses/s whose logarithm is the zero of the rate input
 
 
 def snr_inputs(snr_db: Tensor | None, like: Tensor) -> Tensor:
-    """``[B, K, 2]``: SNR / 10 dB and a flag that it is known; zeros where it is not (None or NaN).
-
-    Args:
-        snr_db: ``[B, K]`` [dB] or None.
-        like: ``[B, K, ...]``, gives shape, dtype and device.
-    """
+    """``[B, K, 2]``: SNR ``[B, K]`` [dB] / 10 dB and a flag that it is known; zeros where it is not (None or NaN)."""
     if snr_db is None:
         return like.new_zeros(*like.shape[:2], 2)
     known = torch.isfinite(snr_db)
@@ -47,17 +43,12 @@ def snr_inputs(snr_db: Tensor | None, like: Tensor) -> Tensor:
 
 
 class FiLM(nn.Module):
-    """``x * (1 + scale) + shift`` with scale and shift from a small network of the conditions; starts as identity.
+    """``x * (1 + scale) + shift``, scale and shift from a small network of the conditions; starts as identity."""
 
-    Args:
-        conditions: number of condition values per token.
-        width: features to modulate.
-    """
-
-    def __init__(self, conditions: int, width: int, hidden: int = 32) -> None:
+    def __init__(self, conditions: int, width: int) -> None:
         super().__init__()
-        self.inner = nn.Linear(conditions, hidden)
-        self.outer = nn.Linear(hidden, 2 * width)
+        self.inner = nn.Linear(conditions, FILM_HIDDEN)
+        self.outer = nn.Linear(FILM_HIDDEN, 2 * width)
         nn.init.zeros_(self.outer.weight)
         nn.init.zeros_(self.outer.bias)
 
@@ -69,12 +60,7 @@ class FiLM(nn.Module):
 
 
 class MappingEncoder(nn.Module):
-    """Tokens ``[B, K, width]`` to ordered latents.
-
-    Args:
-        width: token width.
-        token_frames: frames per token.
-    """
+    """Tokens ``[B, K, width]`` to ordered latents."""
 
     def __init__(self, width: int, token_frames: int) -> None:
         super().__init__()
@@ -86,12 +72,7 @@ class MappingEncoder(nn.Module):
         self.contract = nn.Linear(2 * width, 2 * self.max_uses, bias=False)
 
     def forward(self, tokens: Tensor, target_snr_db: Tensor | None = None) -> Tensor:
-        """All ordered latents ``[B, K, 2 n_max]``.
-
-        Args:
-            tokens: ``[B, K, width]``.
-            target_snr_db: ``[B, K]`` Es/N0 the link is designed for [dB]; None (or NaN) encodes blind.
-        """
+        """All ordered latents ``[B, K, 2 n_max]``; ``target_snr_db [B, K]`` [dB] as :func:`snr_inputs` takes it."""
         conditioned = self.film(tokens, snr_inputs(target_snr_db, tokens))
         latents: Tensor = self.linear(conditioned) + self.contract(F.silu(self.expand(conditioned)))
         return latents
@@ -118,12 +99,7 @@ class Estimates:
 
 
 class MappingDecoder(nn.Module):
-    """Decoder inputs, and the conditions of the channel, to tokens ``[B, K, width]``.
-
-    Args:
-        width: token width.
-        token_frames: frames per token.
-    """
+    """Decoder inputs, and the conditions of the channel, to tokens ``[B, K, width]``."""
 
     CONDITIONS = 4  # SNR and its flag, rate, erasure
 
@@ -159,12 +135,7 @@ LEAST_VARIANCE = 1e-6  # of a component, relative to the greatest
 
 
 class LinearPath(nn.Module):
-    """One matrix each way.
-
-    Args:
-        token_frames: frames per token.
-        latents: real latents per token, 2 n_max.
-    """
+    """One matrix each way, for tokens of ``token_frames`` frames and ``latents`` real latents (2 n_max) a token."""
 
     def __init__(self, token_frames: int, latents: int) -> None:
         super().__init__()

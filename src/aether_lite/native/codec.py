@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from aether_lite import spi
 from aether_lite.features import layout
 from aether_lite.features.layout import CORRELATION_MAX, NUM_FREE, PITCH, PITCH_MAX, VOICING
 from aether_lite.native.primitives import cached, called, compiled, product, sigmoid, tanh
-from aether_lite.spi import pyramid
-from aether_lite.spi.pyramid import PYRAMID_ROWS
+from aether_lite.spi import PYRAMID_ROWS
 
 NORM_EPSILON = np.finfo(np.float32).eps  # of nn.RMSNorm where none is given
 ROW_PADDING = 1
@@ -79,7 +79,7 @@ def add(x, y):  # type: ignore[no-untyped-def]
 
 @compiled
 def causal_convolution(w, layer, channels, x, state, kernel_rows, kernel_frames, row_stride, frame_stride):  # type: ignore[no-untyped-def]
-    """:class:`aether_lite.spi.pyramid.CausalConv2d`; a new image.
+    """:class:`aether_lite.spi.CausalConv2d`; a new image.
 
     Args:
         channels: of the result.
@@ -116,7 +116,7 @@ def causal_convolution(w, layer, channels, x, state, kernel_rows, kernel_frames,
 
 @compiled
 def residual(w, layer, x, state):  # type: ignore[no-untyped-def]
-    """:class:`aether_lite.spi.pyramid.ResidualConv` in place; of two layers."""
+    """:class:`aether_lite.spi.ResidualConv` in place; of two layers."""
     called()
     channels, size, step = x.shape[2], SIZE.kernel, SIZE.keeping
     inner = x.copy()
@@ -190,7 +190,7 @@ def modulated(w, layer, tokens, conditions):  # type: ignore[no-untyped-def]
 
 @compiled
 def advance_block(w, layer, tokens, state):  # type: ignore[no-untyped-def]
-    """:class:`aether_lite.spi.pyramid.TokenBlock` in place, of four layers; ``state [width]`` is the GRU's."""
+    """:class:`aether_lite.spi.TokenBlock` in place, of four layers; ``state [width]`` is the GRU's."""
     called()
     width = tokens.shape[1]
     new = dense(w, layer, 3 * width, normalised(tokens))[0]
@@ -215,7 +215,7 @@ def _kernel_rows(rows):  # type: ignore[no-untyped-def]
     return 3 if rows == PYRAMID_ROWS[2] else 4
 
 
-@cached(pyramid, layout)
+@cached(spi, layout)
 def encode_token(w, features, conditions, state):  # type: ignore[no-untyped-def]
     """Latents ``[1, 2 n_max]`` of one token.
 
@@ -271,7 +271,7 @@ def _swapped(value, state):  # type: ignore[no-untyped-def]
     return waited
 
 
-@cached(pyramid, layout)
+@cached(spi, layout)
 def decode_token(w, inputs, conditions, state):  # type: ignore[no-untyped-def]
     """Features ``[frames, 20]`` of one token.
 

@@ -19,8 +19,7 @@ from torch import Tensor, nn
 from aether_lite.codec.model import SpiCodec
 from aether_lite.jscc.mapping import FiLM
 from aether_lite.native.matrices import pack_matrices, plain_array
-from aether_lite.spi.image import SpeechImage
-from aether_lite.spi.pyramid import ResidualConv, TokenBlock
+from aether_lite.spi import ResidualConv, SpeechImage, TokenBlock
 
 Layer = tuple[Tensor, Tensor]  # matrix [outputs, inputs] and bias [outputs]
 

@@ -168,10 +168,7 @@ class Decoder:
         return joined([self._token(self._lost(self._rate)) for _ in range(tokens)])
 
     def flush(self) -> DecodedSpeech:
-        """End the stream: the samples still to come (none if no token came); then :meth:`reset`.
-
-        Elements of a part token are dropped.
-        """
+        """End the stream: the samples still to come, none if no token came; :meth:`reset`."""
         pieces = []
         if self._model.config.lookahead and self._memory is not None:
             rows = self._features(self._lost(self._rate))

@@ -14,7 +14,7 @@ from torch import Tensor
 from aether_lite.channels.channel import SNR_RANGE_DB, checked_number
 from aether_lite.codec import Backend, Codec
 from aether_lite.errors import AetherError, warn_renamed
-from aether_lite.features import FRAME, NUM_FREE, ROW_LOOKAHEAD_SAMPLES, Conditioner, StreamingExtractor, conditioning
+from aether_lite.features import FRAME, NUM_FREE, ROW_LOOKAHEAD_SAMPLES, Conditioner, StreamingExtractor
 from aether_lite.features.analysis import STATE_SHAPES, int16_scale
 from aether_lite.features.layout import INT16_SCALE, Float32
 from aether_lite.payload import Bits, Symbols, elements_per_token, joined_tokens
@@ -40,7 +40,7 @@ class Encoder:
             sums would round some to other bits, for the layers of its model.
         refine: steps of refinement (:mod:`aether_lite.codec.refinement`) of bits; 0 for none. They then come in windows
             of 8 s, too late for a conversation, at a fixed rate, and without a state to store.
-        condition: remove DC and rumble first (:mod:`aether_lite.features.conditioning`).
+        condition: remove DC and rumble first (:class:`~aether_lite.features.Conditioner`).
 
     Raises:
         AetherError: a rate or SNR out of range, or refinement without the recogniser.
@@ -177,12 +177,7 @@ class Encoder:
 
 
 class TokenFeatures:
-    """Features of one stream of samples, a token at a time, however the samples are cut.
-
-    Args:
-        frames: frames of 10 ms in a token.
-        condition: remove DC and rumble first (:mod:`aether_lite.features.conditioning`).
-    """
+    """Features of one stream of samples, a token of ``frames`` frames at a time, however the samples are cut."""
 
     def __init__(self, frames: int, condition: bool = True) -> None:
         self._frames = frames
@@ -192,11 +187,7 @@ class TokenFeatures:
         self._started = False  # the extractor is LOOKAHEAD samples into the next token once a token is out
 
     def push(self, samples: ArrayLike | Tensor) -> list[Tensor]:
-        """``[1, frames, 20] float32`` of every token that samples ``[n]``, float in [-1, 1] or int16, complete.
-
-        Raises:
-            AetherError: another shape or type, or a value that is not finite.
-        """
+        """Features ``[1, frames, 20] float32`` of every token that samples ``[n]``, [-1, 1] or int16, complete."""
         array = samples.numpy(force=True) if isinstance(samples, Tensor) else np.asarray(samples)
         given = int16_scale(array) / INT16_SCALE if self._conditioner is None else self._conditioner.push(array)
         joined = np.concatenate([self._waiting, given])
@@ -230,7 +221,7 @@ class TokenFeatures:
         arrays = {name: entry(f"features.{name}", state, shape).numpy() for name, shape in STATE_SHAPES.items()}
         speech = cls(frames, present("conditioner", state))
         if speech._conditioner is not None:
-            shapes = conditioning.STATE_SHAPES.items()
+            shapes = Conditioner.shapes.items()
             own = {name: entry(f"conditioner.{name}", state, shape).numpy() for name, shape in shapes}
             speech._conditioner.load(own)
         speech._extractor.load(arrays)

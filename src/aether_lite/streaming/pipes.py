@@ -83,11 +83,7 @@ def pcm16(samples: Tensor | Float32) -> bytes:
 
 
 class SpeechWriter:
-    """Writes 16 kHz mono 16-bit speech to an open stream, each piece at once.
-
-    Args:
-        stream: open for writing; may be a pipe.
-        raw: without a header; else a wav.
+    """Writes 16 kHz mono 16-bit speech to an open stream, maybe a pipe, each piece at once; ``raw`` without a header.
     """
 
     def __init__(self, stream: BinaryIO, raw: bool = False) -> None:
@@ -208,16 +204,9 @@ def received_bytes(received: Received, gains: bool = False) -> bytes:
 
 
 def symbol_tokens(stream: BinaryIO, rate: int, token_frames: int, gains: bool = False) -> Iterator[SymbolToken]:
-    """Tokens of a stream of symbols, each as soon as it is there.
+    """Tokens of a stream of symbols at ``rate`` [uses/s], with or without gains, each as soon as it is there.
 
-    Args:
-        stream: open for reading; may be a pipe.
-        rate: [uses/s].
-        token_frames: frames of 10 ms in a token.
-        gains: whether the stream has gains.
-
-    Raises:
-        AetherError: the stream ends within a token (after all whole ones were given).
+    Raises AetherError where the stream ends within a token (after all whole ones were given).
     """
     uses = elements_per_token(rate, token_frames)
     form = "float32 I, Q, gain I, gain Q: --gains" if gains else "interleaved float32 I, Q"
@@ -264,13 +253,8 @@ def available(stream: BinaryIO) -> bytes:
 def whole_pieces(stream: BinaryIO, size: int, expected: str) -> Iterator[bytes]:
     """Bytes of a stream in multiples of ``size``, as soon as they are there.
 
-    Args:
-        stream: open for reading; may be a pipe.
-        size: bytes of a token.
-        expected: what the stream should be, for the message.
-
-    Raises:
-        AetherError: the stream ends within a token (after all whole ones were given).
+    Raises AetherError where it ends within a token (after all whole ones); ``expected`` is what it should be, for the
+    message.
     """
     waiting = b""
     while data := available(stream):

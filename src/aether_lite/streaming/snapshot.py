@@ -39,11 +39,7 @@ def flattened(name: str, value: Any) -> Snapshot:
 
 
 def rebuilt(name: str, template: Any, snapshot: Mapping[str, Tensor]) -> Any:
-    """What :func:`flattened` was given, with the types and shapes of ``template``.
-
-    Raises:
-        AetherError: an entry is missing or of another shape.
-    """
+    """What :func:`flattened` was given, with the types and shapes of ``template``; errors as :func:`entry`."""
     children = {child: rebuilt(f"{name}.{child}", item, snapshot) for child, item in _children(template)}
     if children:
         kind: Any = type(template)
@@ -63,11 +59,7 @@ def present(name: str, snapshot: Mapping[str, Tensor]) -> bool:
 
 
 def entry(name: str, snapshot: Mapping[str, Tensor], shape: tuple[int | None, ...]) -> Tensor:
-    """A copy of one entry; None in ``shape`` stands for any length.
-
-    Raises:
-        AetherError: missing, or of another shape.
-    """
+    """A copy of one entry; None in ``shape`` is any length. AetherError where it is missing or of another shape."""
     if name not in snapshot:
         raise AetherError(f"stream state: {name!r} is missing; give a state_dict() of the same kind of stream")
     found = snapshot[name]

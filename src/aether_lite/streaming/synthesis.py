@@ -74,12 +74,7 @@ class MuteState:
 
 
 def judged(state: MuteState, received: Received | ReceivedBits, token_s: float) -> MuteState:
-    """The state after one more token.
-
-    Args:
-        state: before it.
-        received: the token, ``[1, 1, n]``; symbols with a gain and a noise variance, NaN where it is unknown.
-        token_s: length of a token [s].
+    """The state after one more token ``[1, 1, n]`` of ``token_s`` [s]; symbols with gain and noise variance (or NaN).
     """
     erased = bool(received.erased)
     if isinstance(received, ReceivedBits):
@@ -102,13 +97,7 @@ def judged(state: MuteState, received: Received | ReceivedBits, token_s: float) 
 
 
 def speech_evidence(received: Float64, power: Float64, noise_variance: float) -> float:
-    """Evidence [nats] of one token that speech is sent, against noise only; see the module's text.
-
-    Args:
-        received: ``[n]``, |y|^2.
-        power: ``[n]``, |h|^2.
-        noise_variance: N0.
-    """
+    """Evidence [nats] of a token of powers |y|^2 and |h|^2, each ``[n]``, and N0 for speech, against noise only."""
     noise = max(noise_variance, NOISE_FLOOR)
     sent = np.minimum(power, 1.0)
     ratio = received * (1 / noise - 1 / (sent + noise)) - np.log1p(sent / noise)
@@ -160,14 +149,7 @@ def joined(pieces: Sequence[DecodedSpeech]) -> DecodedSpeech:
 
 
 class Synthesis:
-    """The vocoder of one stream.
-
-    Args:
-        vocoder: makes the samples.
-        mute: False to mute nothing.
-
-    Attributes:
-        muting: the decision of the newest token.
+    """The vocoder of one stream; ``muting`` is the decision of the newest token, and nothing is muted without ``mute``.
     """
 
     def __init__(self, vocoder: FrameVocoder, mute: bool) -> None:

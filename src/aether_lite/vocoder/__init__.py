@@ -15,24 +15,8 @@ from aether_lite.vocoder.registry import (
 from aether_lite.vocoder.synthesis import DELAY_SAMPLES, LOOKAHEAD_FRAMES, FrameVocoder, StreamingVocoder, synthesize
 
 __all__ = [
-    "DELAY_SAMPLES",
-    "FARGAN",
-    "LOOKAHEAD_FRAMES",
-    "CompiledFargan",
-    "FrameState",
-    "FrameVocoder",
-    "FusedFargan",
-    "StreamingVocoder",
-    "SubframeState",
-    "deemphasize",
-    "default_vocoder_path",
-    "fastest_vocoder",
-    "load_fargan",
-    "load_vocoder",
-    "periods_from_features",
-    "released_vocoders",
-    "save_fargan_safetensors",
-    "save_public_checkpoint",
-    "synthesize",
-    "vocoder_path",
+    "DELAY_SAMPLES", "FARGAN", "LOOKAHEAD_FRAMES", "CompiledFargan", "FrameState", "FrameVocoder", "FusedFargan",
+    "StreamingVocoder", "SubframeState", "deemphasize", "default_vocoder_path", "fastest_vocoder", "load_fargan",
+    "load_vocoder", "periods_from_features", "released_vocoders", "save_fargan_safetensors", "save_public_checkpoint",
+    "synthesize", "vocoder_path",
 ]

@@ -35,12 +35,7 @@ TOGETHER = 2  # streams that share one pass over the weights; four would need mo
 
 
 def fastest_vocoder(model: FARGAN) -> FrameVocoder:
-    """Freeze ``model`` for synthesis where it lies.
-
-    Returns:
-        A :class:`CompiledFargan` on a CPU where numba is installed, else a
-        :class:`~aether_lite.vocoder.fused.FusedFargan`.
-    """
+    """Freeze ``model`` for synthesis where it lies: compiled on a CPU where numba is installed, else fused."""
     on_cpu = next(model.parameters()).device.type == "cpu"
     return CompiledFargan(model) if on_cpu and numba_available() else FusedFargan(model)
 

@@ -116,10 +116,7 @@ class SpectrogramDiscriminator(nn.Module):
         return torch.maximum(level, level.detach().amax((1, 2), keepdim=True) - DYNAMIC_RANGE)
 
     def forward(self, audio: Tensor) -> DiscriminatorOutput:
-        """Classify ``audio [B, N]``, scale +-1, pre-emphasised; N larger than half the FFT size.
-
-        Returns:
-            Score ``[B, 1, 30, frames]`` and five hidden maps.
+        """Score ``[B, 1, 30, frames]`` and five hidden maps of ``audio [B, N]``, pre-emphasised; N > half the FFT size.
         """
         x, hidden = self.spectrogram(audio)[:, None], []
         for layer in self.layers[:-1]:
@@ -130,11 +127,7 @@ class SpectrogramDiscriminator(nn.Module):
 
 
 class PeriodDiscriminator(nn.Module):
-    """Convolutions over every ``period``-th sample, the phases side by side.
-
-    Args:
-        period: [samples].
-    """
+    """Convolutions over every ``period``-th sample, the phases side by side."""
 
     def __init__(self, period: int) -> None:
         super().__init__()
@@ -147,10 +140,9 @@ class PeriodDiscriminator(nn.Module):
         self.score = NormedConv2d(channels[-1], 1, (3, 1), (1, 1), (1, 0))
 
     def forward(self, audio: Tensor) -> DiscriminatorOutput:
-        """Classify ``audio [B, N]``; the end is mirrored up to a multiple of the period.
+        """Score ``[B, 1, about N / period / 3^5, period]``, unbounded, and five hidden maps of ``audio [B, N]``.
 
-        Returns:
-            Score ``[B, 1, about N / period / 3^5, period]``, unbounded, and five hidden maps.
+        The end is mirrored up to a multiple of the period.
         """
         padded = F.pad(audio[:, None], (0, -audio.shape[1] % self.period), mode="reflect")
         x, hidden = torch.unflatten(padded, 2, (-1, self.period)), []

@@ -51,14 +51,10 @@ def periods_from_features(features: Tensor) -> Tensor:
 
 
 def gather_indices(period: Tensor) -> Tensor:
-    """Where in the memory the pitch prediction lies.
+    """Where in the memory the pitch prediction of ``period [...] int64`` [samples] lies: ``[..., 44] int64`` in 0..255.
 
-    Args:
-        period: ``[...] int64`` [samples].
-
-    Returns:
-        ``[..., 44] int64`` in 0..255: positions from ``256 - period - 2`` on; past the end of the memory the
-        last period repeats; before its start (periods 255 and 256) the first sample does.
+    Positions from ``256 - period - 2`` on; past the end of the memory the last period repeats; before its start
+    (periods 255 and 256) the first sample does.
     """
     index = torch.arange(MEMORY - GUARD, MEMORY - GUARD + GATHERED, device=period.device) - period[..., None]
     return torch.where(index >= MEMORY, index - period[..., None], index).clamp_min(0)
@@ -120,14 +116,9 @@ class ConditioningNet(nn.Module):
         self.fdense2 = nn.Linear(128, COND * SUBFRAMES, bias=False)
 
     def forward(self, features: Tensor, period: Tensor) -> Tensor:
-        """Condition every row that has a row on both sides.
+        """Condition every row of ``features [B, T, 20]`` that has two neighbours; ``period [B, T] int64`` [samples].
 
-        Args:
-            features: ``[B, T, 20]``.
-            period: ``[B, T] int64`` [samples].
-
-        Returns:
-            ``[B, T-2, 4, 80]`` in [-1, 1]; entry ``i`` belongs to row ``i + 1``.
+        Returns ``[B, T-2, 4, 80]`` in [-1, 1]; entry ``i`` belongs to row ``i + 1``.
         """
         embedded = self.pembed((period - LAG_MIN).clamp(0, PERIOD_CLASSES - 1))
         hidden = torch.tanh(self.fdense1(torch.cat((features, embedded), dim=-1)))
@@ -206,7 +197,7 @@ class SubframeNet(nn.Module):
     def forward(
         self, cond: Tensor, index: Tensor, state: SubframeState, weights: NormedWeights, noisy: bool = False
     ) -> tuple[Tensor, SubframeState]:
-        """Make one sub-frame.
+        """Make one sub-frame: 40 pre-emphasised samples ``[B, 40]``; the state after them (``deemphasis`` as before).
 
         Args:
             cond: ``[B, 80]``.
@@ -214,9 +205,6 @@ class SubframeNet(nn.Module):
             state: after the previous sub-frame; left unchanged.
             weights: of :meth:`normed_weights`.
             noisy: imitate int8 activations by noise.
-
-        Returns:
-            40 pre-emphasised samples ``[B, 40]`` and the state after them (its ``deemphasis`` as before).
         """
         cond = with_activation_noise(cond, noisy)
         gain = torch.exp(self.cond_gain_dense(cond))
@@ -342,17 +330,10 @@ def deemphasize(signal: Tensor, memory: Tensor | None = None) -> Tensor:
 
 
 def emphasised_frames(speech: Tensor, row: int, frames: int) -> Tensor:
-    """Pre-emphasised speech of the frames that belong to feature rows from ``row`` on.
+    """Pre-emphasised speech ``[..., 160 * frames]`` of the frames that belong to feature rows from ``row`` >= 0 on.
 
-    Row t's frame is ``[160 t - 80, 160 t + 80)``.
-
-    Args:
-        speech: ``[..., N]``, begins at row 0's centre. Beyond its ends there is silence.
-        row: first row, at least 0.
-        frames: number of frames.
-
-    Returns:
-        ``[..., 160 * frames]``.
+    Row t's frame is ``[160 t - 80, 160 t + 80)`` of ``speech [..., N]``, which begins at row 0's centre. Beyond its
+    ends there is silence.
     """
     first = row * FRAME - FRAME // 2
     before, after = max(0, 1 - first), max(0, first + frames * FRAME - speech.shape[-1])

@@ -89,11 +89,7 @@ def default_vocoder_path() -> Path:
 
 
 def vocoder_path(name: str | Path | None) -> Path:
-    """File of a released vocoder's name, of the default for None, or the path itself when it is one.
-
-    Raises:
-        AetherError: neither a released vocoder nor a file.
-    """
+    """File of a released vocoder's name, of the default for None, or the path itself; AetherError if it is none."""
     return zoo.path(DEFAULT_VOCODER if name is None else name, "vocoder")
 
 
@@ -147,16 +143,10 @@ def load_fargan(path: str | Path | None = None) -> FARGAN:
 def save_fargan_safetensors(
     model: FARGAN, path: str | Path, metadata: Mapping[str, str], dtype: torch.dtype = torch.float32
 ) -> None:
-    """Write the weights as safetensors, whole or not at all.
+    """Write the weights in precision ``dtype`` as safetensors (``.safetensors``), whole or not at all.
 
-    Args:
-        model: the vocoder.
-        path: ends in ``.safetensors``.
-        metadata: text that says where the weights come from; ``format`` and ``model_kwargs`` are added.
-        dtype: precision in the file.
-
-    Raises:
-        AetherError: another suffix, or the file cannot be written.
+    ``metadata`` says where the weights come from; ``format`` and ``model_kwargs`` are added. Raises AetherError for
+    another suffix, or a file that cannot be written.
     """
     if Path(path).suffix != SAFETENSORS_SUFFIX:
         raise AetherError(f"{path}: the name must end in {SAFETENSORS_SUFFIX}")
@@ -167,16 +157,10 @@ def save_fargan_safetensors(
 
 
 def save_public_checkpoint(model: FARGAN, path: str | Path, **training: object) -> None:
-    """Write the public checkpoint layout, whole or not at all.
+    """Write the public checkpoint layout, usually ``.pth``, whole or not at all; AetherError if it cannot be written.
 
-    Args:
-        model: the vocoder.
-        path: usually ends in ``.pth``.
-        **training: further entries of plain types, such as ``epoch``, ``loss``, ``batch_size``, ``lr``,
-            ``lr_decay``, ``epochs``, ``sequence_length`` and ``adam_betas``.
-
-    Raises:
-        AetherError: the file cannot be written.
+    ``training`` are further entries of plain types, such as ``epoch``, ``loss``, ``batch_size``, ``lr``, ``lr_decay``,
+    ``epochs``, ``sequence_length`` and ``adam_betas``.
     """
     weights = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
     with atomic_path(path) as partial:

@@ -44,14 +44,9 @@ class FrameVocoder(Protocol):
         """State before the first frame, from the first row ``[B, 20]``, with silence for samples."""
 
     def render(self, rows: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """Make one frame for each new row; each frame belongs to the row before.
+        """One frame for each new row ``[B, n, 20]``, n >= 1, each of the row before, and the new state.
 
-        Args:
-            rows: ``[B, n, 20]`` with n >= 1.
-            state: of :meth:`prime` or of the last call; left unchanged.
-
-        Returns:
-            De-emphasised samples ``[B, 160 n]``, not clipped, and the new state.
+        Samples ``[B, 160 n]`` are de-emphasised, not clipped; the old state stays as it is.
         """
 
 

@@ -75,15 +75,7 @@ def find(name: str | Path) -> Weights | None:
 
 
 def path(name: str | Path, *kinds: str) -> Path:
-    """The file of a released name, or the path itself where it is one.
-
-    Args:
-        name: released weights or a file.
-        kinds: that released weights may be of; any without.
-
-    Raises:
-        AetherError: neither.
-    """
+    """The file of a released name of one of ``kinds`` (any without), or the path of a file itself; else AetherError."""
     weights = find(name)
     if weights is not None and (not kinds or weights.kind in kinds):
         return weights.path

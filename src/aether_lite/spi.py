@@ -1,4 +1,11 @@
-"""SPI encoder and decoder: speech image to tokens and back through a causal 2-D convolutional pyramid.
+"""SPI: speech as an image, its causal encoder and decoder, and the semantic read-out of tokens.
+
+The speech image is the time-Bark plane of a clip. Rows 0..17 are the log10 energies of the 18 Bark bands (the inverse
+orthonormal DCT-II of the cepstrum, with the 4 that the features subtract from c0 added back), row 18 is the pitch
+feature [octaves], row 19 the frame correlation ("voicing"); columns are frames of 10 ms. The mapping is linear and
+invertible. Rows are normalised with constants that are part of the model, never with statistics of the clip.
+
+Encoder and decoder go from image to tokens and back through a causal 2-D convolutional pyramid::
 
     image [B, T, 20] -> 20 x T -> 10 x T/2 -> 5 x T/4 -> 3 x T/8 -> (+ linear patch) -> blocks -> tokens [B, T/8, d]
     tokens [B, K, d] -> blocks -> 3 x K -> 5 x 2K -> 10 x 4K -> 20 x 8K -> (+ linear patch) -> image [B, 8K, 20]
@@ -26,7 +33,8 @@ Per step only the last line and the products of d with known factors remain.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -34,7 +42,108 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from aether_lite.spi.image import NUM_ROWS, patches
+from aether_lite.features.bark import C0_OFFSET, DCT
+from aether_lite.features.layout import CORRELATION_MAX, NUM_BANDS, NUM_FREE, PITCH, PITCH_MAX, VOICING
+
+NUM_ROWS = NUM_FREE
+
+
+def patches(image: Tensor, token_frames: int) -> Tensor:
+    """Tokens of an image ``[B, F, 20]`` as vectors ``[B, F / token_frames, 20 * token_frames]``, frame by frame."""
+    batch, frames, _ = image.shape
+    if frames % token_frames:
+        raise ValueError(f"{frames} frames are not whole tokens of {token_frames}")
+    return image.reshape(batch, frames // token_frames, -1)
+
+
+def bounded_pitch(x: Tensor) -> Tensor:
+    """Map any real number smoothly into the pitch feature's range (-1.5, 1.5) octaves."""
+    return PITCH_MAX * torch.tanh(x / PITCH_MAX)
+
+
+def bounded_voicing(x: Tensor) -> Tensor:
+    """Map any real number smoothly into the correlation feature's range (-0.5, 0.5)."""
+    return CORRELATION_MAX * torch.tanh(x / CORRELATION_MAX)
+
+
+class SpeechImage(nn.Module):
+    """Features to normalised speech image and back; holds the normalisation constants.
+
+    Buffers ``mean`` and ``scale``, each ``[20] float32``, are set once from training data by :meth:`set_constants`
+    and travel with the checkpoint.
+    """
+
+    mean: Tensor
+    scale: Tensor
+    dct: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(NUM_ROWS))
+        self.register_buffer("scale", torch.ones(NUM_ROWS))
+        self.register_buffer("dct", torch.from_numpy(DCT).float(), persistent=False)
+
+    def set_constants(self, features: Tensor) -> None:
+        """Take mean and standard deviation of every row from ``features [F, 20]`` (training data)."""
+        rows = self.rows(features).double()
+        self.mean.copy_(rows.mean(0))
+        self.scale.copy_(rows.std(0))
+
+    def rows(self, features: Tensor) -> Tensor:
+        """Physical rows ``[..., F, 20]`` (log10 band energies, octaves, correlation) of features ``[..., F, 20]``."""
+        if features.shape[-1] != NUM_ROWS:
+            raise ValueError(f"features must have 20 values a frame, not {tuple(features.shape)}")
+        cepstrum = torch.cat((features[..., :1] + C0_OFFSET, features[..., 1:NUM_BANDS]), dim=-1)
+        return torch.cat((cepstrum @ self.dct, features[..., NUM_BANDS:]), dim=-1)
+
+    def from_rows(self, rows: Tensor) -> Tensor:
+        """Inverse of :meth:`rows`."""
+        cepstrum = rows[..., :NUM_BANDS] @ self.dct.T
+        return torch.cat((cepstrum[..., :1] - C0_OFFSET, cepstrum[..., 1:], rows[..., NUM_BANDS:]), dim=-1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Normalised image ``[B, F, 20]`` of features ``[B, F, 20]``."""
+        return (self.rows(features) - self.mean) / self.scale
+
+    def to_features(self, image: Tensor, *, bounded: bool = True) -> Tensor:
+        """Features ``[B, F, 20]`` of a normalised image ``[B, F, 20]``.
+
+        With ``bounded`` (for a network's output) pitch and voicing go through a smooth bound to their ranges;
+        without it the map is the exact inverse of :meth:`forward`.
+        """
+        rows = image * self.scale + self.mean
+        if bounded:
+            pitch, voicing = bounded_pitch(rows[..., PITCH : PITCH + 1]), bounded_voicing(rows[..., VOICING:])
+            rows = torch.cat((rows[..., :NUM_BANDS], pitch, voicing), dim=-1)
+        return self.from_rows(rows)
+
+
+@dataclass(frozen=True)
+class Semantics:
+    """Semantic features of every frame, each ``[B, F]``.
+
+    Attributes:
+        pitch: pitch feature [octaves], -1.5..1.5; F0 = 62.5 Hz * 2^(pitch + 1.5).
+        voicing_logit: log-odds that the frame is voiced.
+        energy: mean log10 band energy, normalised like the image's rows.
+    """
+
+    pitch: Tensor
+    voicing_logit: Tensor
+    energy: Tensor
+
+
+class SemanticHead(nn.Module):
+    """Linear read-out of :class:`Semantics` from tokens ``[B, K, d]``, which the Anti-Buzz losses supervise."""
+
+    def __init__(self, width: int, token_frames: int) -> None:
+        super().__init__()
+        self.token_frames = token_frames
+        self.read = nn.Linear(width, 3 * token_frames)
+
+    def forward(self, tokens: Tensor) -> Semantics:
+        values = self.read(tokens).reshape(tokens.shape[0], -1, 3)
+        return Semantics(bounded_pitch(values[..., 0]), values[..., 1], values[..., 2])
 
 
 class Gru(nn.GRU):
@@ -89,14 +198,9 @@ class _Recurrence(torch.autograd.Function):
         reset, update, candidate = gates.chunk(3, dim=-1)
         before = states[:-1]
         of_candidate = (1 - update) * (1 - candidate.square())
-        factors = torch.stack(
-            (
-                of_candidate * said * reset * (1 - reset),
-                (before - candidate) * update * (1 - update),
-                of_candidate * reset,
-            ),
-            dim=2,
-        )  # what d is multiplied by for the gates and g: [K, B, 3, width]
+        of_reset, of_update = of_candidate * said * reset * (1 - reset), (before - candidate) * update * (1 - update)
+        # What d is multiplied by for the gates and g: [K, B, 3, width]
+        factors = torch.stack((of_reset, of_update, of_candidate * reset), dim=2)
         arriving = torch.empty_like(update)  # d of every step
         inner = torch.empty_like(factors)
         carried = torch.zeros_like(states[0])
@@ -106,14 +210,8 @@ class _Recurrence(torch.autograd.Function):
             carried = torch.addmm(now * update[t], inner[t].flatten(1), w_hh)
         outer = torch.cat((inner[:, :, :2].flatten(2), arriving * of_candidate), dim=-1).flatten(0, 1)
         rows = inner.flatten(2).flatten(0, 1)
-        return (
-            (outer @ w_ih).view_as(x),
-            carried,
-            outer.T @ x.flatten(0, 1),
-            rows.T @ before.flatten(0, 1),
-            outer.sum(0),
-            rows.sum(0),
-        )
+        of_weights = (outer.T @ x.flatten(0, 1), rows.T @ before.flatten(0, 1), outer.sum(0), rows.sum(0))
+        return ((outer @ w_ih).view_as(x), carried, *of_weights)
 
 
 State = tuple[Tensor, ...]
@@ -121,14 +219,11 @@ State = tuple[Tensor, ...]
 
 
 class CausalConv2d(nn.Module):
-    """2-D convolution over (Bark row, frame) that sees no future frame.
+    """2-D convolution over (Bark row, frame) that sees no future frame; ``kernel`` and ``stride`` are (rows, frames).
 
-    Along time output ``j`` sees input frames up to ``stride_t * (j + 1) - 1``; along Bark rows it is centred and
-    zero-padded. The state is the last ``kernel_t - stride_t`` input frames.
-
-    Args:
-        kernel: ``(rows, frames)``.
-        stride: ``(rows, frames)``; the number of input frames must be a multiple of the frame stride.
+    Along time output ``j`` sees input frames up to ``stride_t * (j + 1) - 1``, whose number must be a multiple of
+    ``stride_t``; along Bark rows it is centred and zero-padded. The state is the last ``kernel_t - stride_t`` input
+    frames.
     """
 
     def __init__(
@@ -163,13 +258,10 @@ class ResidualConv(nn.Module):
 
 
 class TokenBlock(nn.Module):
-    """Causal sequence block over tokens: a GRU, then a gated MLP, both residual and pre-normalised.
+    """Causal sequence block over tokens: a GRU, then a gated MLP of ``expansion * width`` units, both residual.
 
-    The GRU carries what does not change quickly (a voice, a room, a channel) over seconds at constant cost.
-
-    Args:
-        width: of tokens.
-        expansion: gated units of the MLP over the width.
+    Both are pre-normalised. The GRU carries what does not change quickly (a voice, a room, a channel) over seconds at
+    constant cost.
     """
 
     def __init__(self, width: int, expansion: int = 2) -> None:
@@ -194,9 +286,6 @@ class Lookahead(nn.Module):
 
     With it a decoder gives the features of token k once token k + 1 has arrived: noise is averaged over both, and a
     lost token is interpolated instead of extrapolated. The price is the time of a token.
-
-    Args:
-        width: token width.
     """
 
     KEPT = 2  # entries of the decoder's state that belong to this layer
@@ -209,10 +298,7 @@ class Lookahead(nn.Module):
     def forward(self, tokens: Tensor, inputs: Tensor, state: State | None) -> tuple[Tensor, Tensor, State]:
         """Tokens ``[B, K, width]`` and decoder inputs ``[B, K, 3 n_max]`` of the tokens before, and the new state.
 
-        Args:
-            tokens: ``[B, K, width]``, as they arrive.
-            inputs: ``[B, K, 3 n_max]``, which they were made of.
-            state: begins with what waited, ``[B, 1, width]`` and ``[B, 1, 3 n_max]``; None at the beginning: zeros.
+        ``state`` begins with what waited, ``[B, 1, width]`` and ``[B, 1, 3 n_max]``; None at the beginning: zeros.
         """
         if state is None:
             state = (torch.zeros_like(tokens[:, :1]), torch.zeros_like(inputs[:, :1]))
@@ -232,15 +318,20 @@ def time_strides(token_frames: int) -> tuple[int, int, int]:
     return strides[token_frames]
 
 
+def _through(layers: Iterable[nn.Module], x: Tensor, old: Iterator[Tensor], new: list[Tensor]) -> Tensor:
+    """``x`` through stateful layers, each of which takes the next old state (if any) and adds a new one."""
+    for layer in layers:
+        x, state = layer(x, next(old, None))
+        new.append(state)
+    return x
+
+
 class SpiEncoder(nn.Module):
-    """Normalised speech image to tokens.
+    """Normalised speech image to tokens of width d.
 
     Args:
-        width: token width d.
         channels: feature maps of the stem and the three pyramid levels.
-        blocks: sequence blocks over tokens.
-        token_frames: frames per token.
-        expansion: of the sequence blocks.
+        blocks, expansion: sequence blocks over tokens, and gated units of each over the width.
     """
 
     def __init__(self, width: int, channels: Sequence[int], blocks: int, token_frames: int, expansion: int = 2) -> None:
@@ -249,9 +340,7 @@ class SpiEncoder(nn.Module):
         stem, *levels = channels
         self.stem = CausalConv2d(1, stem, (3, 3))
         self.row_bias = nn.Parameter(torch.zeros(stem, NUM_ROWS, 1))
-        down: list[nn.Module] = []
-        residual: list[nn.Module] = []
-        incoming = stem
+        down, residual, incoming = list[nn.Module](), list[nn.Module](), stem
         for level, (outgoing, stride) in enumerate(zip(levels, time_strides(token_frames), strict=True)):
             rows = 3 if level == 2 else 4  # 5 rows to 3 needs an odd kernel
             down.append(CausalConv2d(incoming, outgoing, (rows, 2 * stride), (2, stride)))
@@ -267,20 +356,12 @@ class SpiEncoder(nn.Module):
     def forward(self, image: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """``image [B, T, 20]``, T a multiple of the token -> tokens ``[B, T / token_frames, d]`` and new state."""
         flat = patches(image, self.token_frames)
-        old: Iterator[Tensor | None] = iter(state if state is not None else ())
-        new: list[Tensor] = []
-        x, s = self.stem(image.transpose(1, 2)[:, None], next(old, None))
-        new.append(s)
-        x = F.silu(x + self.row_bias)
-        for down, residual in zip(self.down, self.residual, strict=True):
-            for layer in (down, residual):
-                x, s = layer(x, next(old, None))
-                new.append(s)
+        old, new = iter(state or ()), list[Tensor]()
+        x = F.silu(_through([self.stem], image.transpose(1, 2)[:, None], old, new) + self.row_bias)
+        for level in zip(self.down, self.residual, strict=True):
+            x = _through(level, x, old, new)
         tokens = self.project(F.silu(x).permute(0, 3, 1, 2).flatten(2)) + self.patch(flat)
-        for block in self.blocks:
-            tokens, s = block(tokens, next(old, None))
-            new.append(s)
-        return self.norm(tokens), tuple(new)
+        return self.norm(_through(self.blocks, tokens, old, new)), tuple(new)
 
 
 class SpiDecoder(nn.Module):
@@ -294,8 +375,7 @@ class SpiDecoder(nn.Module):
         reverse = tuple(reversed(channels))
         self.top = reverse[0]
         self.project = nn.Linear(width, self.top * PYRAMID_ROWS[-1])
-        residual: list[nn.Module] = []
-        up: list[nn.Module] = []
+        residual, up = list[nn.Module](), list[nn.Module]()
         for level, stride in enumerate(reversed(time_strides(token_frames))):
             incoming, outgoing = reverse[level], reverse[level + 1]
             rows = 3 if level == 0 else 4
@@ -309,18 +389,11 @@ class SpiDecoder(nn.Module):
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, Tensor, State]:
         """``tokens [B, K, d]`` -> image ``[B, K * token_frames, 20]``, refined tokens ``[B, K, d]``, new state."""
         batch, count, _ = tokens.shape
-        old: Iterator[Tensor | None] = iter(state if state is not None else ())
-        new: list[Tensor] = []
-        for block in self.blocks:
-            tokens, s = block(tokens, next(old, None))
-            new.append(s)
-        tokens = self.norm(tokens)
+        old, new = iter(state or ()), list[Tensor]()
+        tokens = self.norm(_through(self.blocks, tokens, old, new))
         x = self.project(tokens).reshape(batch, count, self.top, PYRAMID_ROWS[-1]).permute(0, 2, 3, 1)
         for residual, up in zip(self.residual, self.up, strict=True):
-            x, s = residual(x, next(old, None))
-            new.append(s)
-            x = F.silu(up(x))
-        x, s = self.out(x, next(old, None))
-        new.append(s)
-        image = x[:, 0].transpose(1, 2) + self.patch(tokens).reshape(batch, -1, NUM_ROWS)
+            x = F.silu(up(_through([residual], x, old, new)))
+        image = _through([self.out], x, old, new)[:, 0].transpose(1, 2)
+        image = image + self.patch(tokens).reshape(batch, -1, NUM_ROWS)
         return image, tokens, tuple(new)
