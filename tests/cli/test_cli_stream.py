@@ -22,8 +22,7 @@ from aether_lite.channels import Symbols, awgn
 from aether_lite.codec import Codec, load
 from aether_lite.errors import AetherError
 from aether_lite.link import LinkConfig
-from aether_lite.streaming.channel import StreamChannel
-from aether_lite.streaming.channel import PowerEstimate
+from aether_lite.streaming.channel import PowerEstimate, StreamChannel
 from aether_lite.streaming.pipes import UNKNOWN_SIZE, received_bytes, speech_blocks, wav_header
 
 TOKEN = 1280

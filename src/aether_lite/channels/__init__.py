@@ -20,8 +20,9 @@ Every channel takes what was sent and its quality, and gives what is received::
 :func:`lose_bits`      lost bits, on top of any other channel of bits
 =====================  ==================================================================
 
-Options of every channel are those of :class:`~aether_lite.channels.channel.Options`. A new channel is one module of
-this package, see :mod:`aether_lite.channels.channel`.
+Options of every channel are those of :class:`~aether_lite.channels.channel.Options`; every function here raises
+AetherError where an option is out of range. A new channel is one module of this package, see
+:mod:`aether_lite.channels.channel`.
 """
 
 from __future__ import annotations

@@ -88,9 +88,6 @@ def bsc(
         error_rate: p, 0..0.5, a number or ``[B]``.
         csi: what the receiver knows of p, see the module's text.
         seed, generator, pilot_spacing, state: those of every channel, :class:`~aether_lite.channels.channel.Options`.
-
-    Raises:
-        AetherError: an option is out of range.
     """
     kind = checked_csi(csi, pilot_spacing, state)
     batch, tokens, n = bits.values.shape
@@ -118,9 +115,6 @@ def lose_bits(
         probability: share of bits lost, 0..1, a number or ``[B]``.
         seed: one integer, or one per item.
         generator: a generator instead of a seed.
-
-    Raises:
-        AetherError: an option is out of range.
     """
     batch, tokens, n = received.values.shape
     p = per_item("probability", probability, received.values, PROBABILITY_RANGE)

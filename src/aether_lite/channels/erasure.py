@@ -116,9 +116,6 @@ def erasure(
         probability: share of tokens lost, 0..1.
         burst_tokens: mean length of a burst [tokens]; None for independent losses.
         options: those of every channel. The losses are those of :func:`erase` with the same seed.
-
-    Raises:
-        AetherError: an option is out of range.
     """
     received = clean(symbols, **options) if snr_db is None else awgn(symbols, snr_db, **options)
     seed, generator = options.get("seed"), options.get("generator")

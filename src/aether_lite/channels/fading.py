@@ -173,9 +173,6 @@ def rayleigh(
         block_ms: length of a block [ms], 0.5..1e6; unused with ``doppler_hz``.
         doppler_hz: maximum Doppler shift f_d [Hz], 1e-4..1000; None for block fading.
         options: those of every channel, :class:`~aether_lite.channels.channel.Options`.
-
-    Raises:
-        AetherError: an option is out of range.
     """
     return transmit(symbols, snr_db, lambda draws: _scattered(symbols, block_ms, doppler_hz, draws), **options)
 
@@ -198,9 +195,6 @@ def rician(
         k_db: K, power of the line of sight over that of the scattered waves [dB], -40..60.
         doppler_hz: maximum Doppler shift f_d [Hz] of the scattered waves; None for block fading.
         los_doppler_hz: Doppler shift of the line of sight [Hz], -f_d..f_d; its phase is random for each item.
-
-    Raises:
-        AetherError: an option is out of range.
     """
     k = 10 ** (checked_number("k_db", k_db, *K_RANGE_DB) / 10)
     if doppler_hz is None and los_doppler_hz != 0:

@@ -62,9 +62,6 @@ def watterson(
         delay_ms: tau, delay between the paths [ms], 0..20.
         spread_hz: two-sided Doppler spread 2 sigma of each path [Hz], 1e-4..50.
         options: those of every channel, :class:`~aether_lite.channels.channel.Options`.
-
-    Raises:
-        AetherError: an option is out of range.
     """
     delay_s = checked_number("delay_ms", delay_ms, *DELAY_RANGE_MS) / 1000
     sigma = checked_number("spread_hz", spread_hz, *SPREAD_RANGE_HZ) / 2

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aether_lite.codec import Codec
-    from aether_lite.link import LinkConfig, LinkInput, LinkResult
+    from aether_lite.link import LinkInput, LinkResult
 
 SAMPLE_RATE = 16_000  # [Hz]
 

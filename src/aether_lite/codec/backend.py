@@ -43,16 +43,10 @@ def fastest_backend(model: SpiCodec) -> Backend:
 
 
 class CompiledBackend:
-    """A codec's networks frozen for one stream, one token a call. Later changes of the model are not seen.
+    """A codec's networks frozen for one stream, one token a call. Later changes of the model are not seen. Needs numba.
 
-    Results equal those of the model within rounding and are the same to the bit in every run on a machine. Inputs
-    and states are float32 tensors on the CPU. Several streams, also in several threads, may share one.
-
-    Args:
-        model: on any device.
-
-    Raises:
-        AetherError: numba is not installed.
+    Results equal those of the model within rounding and are the same to the bit in every run on a machine. Inputs and
+    states are float32 tensors on the CPU. Several streams, also in several threads, may share one.
     """
 
     def __init__(self, model: SpiCodec) -> None:

@@ -87,7 +87,7 @@ class SpeechWriter:
     """
 
     def __init__(self, stream: BinaryIO, raw: bool = False) -> None:
-        self._stream, self._raw, self._bytes = stream, raw, 0
+        self._stream, self._bytes = stream, 0
         self._start = None if raw else _patchable(stream)
         if not raw:
             self._put(wav_header(UNKNOWN_SIZE))

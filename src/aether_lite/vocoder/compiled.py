@@ -41,17 +41,11 @@ def fastest_vocoder(model: FARGAN) -> FrameVocoder:
 
 
 class CompiledFargan:
-    """FARGAN frozen for synthesis on a CPU; see :class:`~aether_lite.vocoder.synthesis.FrameVocoder`.
+    """FARGAN frozen for synthesis on a CPU; see :class:`~aether_lite.vocoder.synthesis.FrameVocoder`. Needs numba.
 
-    The samples of a stream are the same to the bit in every run on a machine, however the rows are cut into calls
-    and whatever streams are beside it. Batches use as many threads as torch does (``torch.set_num_threads``).
-    States hold float32 tensors on the CPU.
-
-    Args:
-        model: on any device, in any mode. Later changes are not seen.
-
-    Raises:
-        AetherError: numba is not installed.
+    The samples of a stream are the same to the bit in every run on a machine, however the rows are cut into calls and
+    whatever streams are beside it. Batches use as many threads as torch does (``torch.set_num_threads``). States hold
+    float32 tensors on the CPU. Later changes of the model are not seen.
     """
 
     device = torch.device("cpu")

@@ -257,20 +257,16 @@ class FARGAN(nn.Module):
         return FusedFargan(self)
 
     def forward(self, features: Tensor, period: Tensor, num_frames: int, pre: Tensor | None = None) -> Tensor:
-        """Synthesise frames, primed by known samples if there are any.
+        """Synthesise frames ``[B, 160 * num_frames]``, pre-emphasised, primed by known samples if there are any.
 
-        Frame ``n`` (0 is the first known frame, or without ``pre`` the first made one) belongs to feature row
-        ``n + 3``; rows ``n + 2 .. n + 4`` are seen.
+        Frame ``n`` (0 is the first known frame, or without ``pre`` the first made one) belongs to feature row ``n +
+        3``; rows ``n + 2 .. n + 4`` are seen.
 
         Args:
             features: ``[B, T, 20]`` with ``T >= known frames + num_frames + 4``.
             period: ``[B, T] int64`` in 32..255 [samples], see :func:`periods_from_features`.
-            num_frames: frames to make.
-            pre: known pre-emphasised samples ``[B, 160 k]``. The first frame only fills the memory; in the
-                others the network runs and its samples are replaced by the known ones.
-
-        Returns:
-            ``[B, 160 * num_frames]``, pre-emphasised; the known samples are not part of it.
+            pre: known pre-emphasised samples ``[B, 160 k]``, not part of the result. The first frame only fills the
+                memory; in the others the network runs and its samples are replaced by the known ones.
 
         Raises:
             ValueError: shapes that do not fit each other.
@@ -306,17 +302,11 @@ class FARGAN(nn.Module):
 
 
 def deemphasize(signal: Tensor, memory: Tensor | None = None) -> Tensor:
-    """Undo the pre-emphasis of ``y[n] = x[n] - 0.85 x[n-1]``; differentiable.
+    """Undo the pre-emphasis of ``y[n] = x[n] - 0.85 x[n-1]`` in ``signal [B, N]``; differentiable.
 
-    Each frame of 160 samples is a product with a triangular matrix, plus the decaying last sample of the
-    frame before. What lies further back has decayed by ``0.85^160 = 5e-12``, less than float32 resolves.
-
-    Args:
-        signal: ``[B, N]``, pre-emphasised.
-        memory: ``[B]``, the output sample before the first; zero without it.
-
-    Returns:
-        ``[B, N]``.
+    ``memory [B]`` is the output sample before the first; zero without it. Each frame of 160 samples is a product with a
+    triangular matrix, plus the decaying last sample of the frame before. What lies further back has decayed by
+    ``0.85^160 = 5e-12``, less than float32 resolves.
     """
     length = signal.shape[1]
     if length == 0:

@@ -61,10 +61,8 @@ class TrainableVocoder(Protocol):
 class StreamingVocoder:
     """Rows in, samples out, in pieces of any size; the pieces together equal :func:`synthesize`.
 
-    The first row gives no samples, the second 80, each later one 160, and :meth:`flush` the last 240.
-
-    Args:
-        vocoder: for synthesis, or a network, which is frozen as it is now.
+    The first row gives no samples, the second 80, each later one 160, and :meth:`flush` the last 240. A network given
+    for ``vocoder`` is frozen as it is now.
     """
 
     def __init__(self, vocoder: TrainableVocoder | FrameVocoder) -> None:
@@ -81,17 +79,11 @@ class StreamingVocoder:
 
     @torch.inference_mode()
     def push(self, features: Tensor) -> Tensor:
-        """Samples that become known with new rows.
+        """Samples ``[m] float32`` or ``[B, m]`` in [-1, 1] that become known with new rows.
 
-        Args:
-            features: ``[n, 20 or 36]``, or ``[B, n, 20 or 36]`` for B streams side by side; n may be 0. The
-                shape apart from n must stay the same until :meth:`flush`.
-
-        Returns:
-            ``[m] float32`` or ``[B, m]`` in [-1, 1].
-
-        Raises:
-            AetherError: wrong shape or a value that is not finite; the message counts rows from 0.
+        ``features`` are ``[n, 20 or 36]``, or ``[B, n, 20 or 36]`` for B streams side by side; n may be 0. The shape
+        apart from n must stay the same until :meth:`flush`. Raises AetherError for a wrong shape or a value that is not
+        finite; the message counts rows from 0.
         """
         rows = _checked(features, self._rows)
         if self._last is not None and len(self._last) != len(rows):
