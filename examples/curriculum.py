@@ -14,8 +14,8 @@ import argparse
 from pathlib import Path
 
 import torch
+from anti_buzz import Figures, measure
 
-from aether_lite.bench.anti_buzz import Figures, measure
 from aether_lite.cli.prepare import prepare
 from aether_lite.codec import load
 from aether_lite.data.corpus import Corpus

@@ -1,12 +1,14 @@
-"""Writing a file whole or not at all."""
+"""Writing a file whole or not at all; the commit of the source tree, for files that say what made them."""
 
 from __future__ import annotations
 
 import errno
 import secrets
 import stat
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from aether_lite.errors import AetherError
@@ -63,3 +65,19 @@ def _names(path: Path) -> tuple[Path, Path]:
     if not stat.S_ISDIR(folder_mode):
         raise AetherError(f"{path}: {path.parent} is a file, not a folder; give a name in a folder")
     return target, target.with_name(f".{target.stem}.{secrets.token_hex(4)}.partial{target.suffix}")
+
+
+@cache
+def commit() -> str:
+    """Commit of the package's source tree, ``+`` added if it was changed; empty where there is none."""
+    answers = []
+    for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", "."]):
+        try:
+            done = subprocess.run(["git", "-C", str(Path(__file__).parent), *command], capture_output=True, text=True,
+                                  check=False)  # fmt: skip
+        except FileNotFoundError:  # no git on this machine
+            return ""
+        if done.returncode:
+            return ""
+        answers.append(done.stdout.strip())
+    return answers[0] + ("+" if answers[1] else "")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from aether_lite.bench.anti_buzz import compare, measure
 from aether_lite.codec import Codec, SpiCodec, load
 from aether_lite.losses.semantic import SILENT_BELOW, frame_level
 from aether_lite.metrics import pitch_spike
 from aether_lite.training.codec_validation import alarms
 from aether_lite.vocoder import load_fargan
+
+FIGURES = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "anti_buzz.py"))
+compare, measure = FIGURES["compare"], FIGURES["measure"]
 
 
 def test_a_perfect_copy_has_perfect_figures(speech_features: torch.Tensor) -> None:

@@ -10,8 +10,7 @@ import pytest
 from scipy import stats
 
 from aether_lite.baselines import Condition
-from aether_lite.bench.bootstrap import estimate
-from aether_lite.bench.results import Row, read_summary, summarise, write_summary
+from aether_lite.bench.results import Row, estimate, read_summary, summarise, write_summary
 
 VALUES = np.random.default_rng(5).normal(3.0, 0.5, 40)
 

@@ -18,10 +18,10 @@ import torch
 from bench_systems import NoisySystem, make_noisy
 
 from aether_lite.audio import write_audio
-from aether_lite.baselines import Clip, Condition, Outcome, make_system
+from aether_lite.baselines import Clip, Condition, Outcome, System, make_system
 from aether_lite.bench.dataset import DataSet, Source, bundled, load_clip, open_dataset
+from aether_lite.bench.fingerprint import load_plugins
 from aether_lite.bench.grid import QUICK
-from aether_lite.bench.plugins import load_plugins
 from aether_lite.bench.results import Row, read_results, summarise, write_results
 from aether_lite.bench.run import Plan, run
 from aether_lite.bench.tables import difference_table
@@ -128,10 +128,12 @@ def written(path: Path, rows: Sequence[Row]) -> bytes:
     return path.read_bytes()
 
 
+@pytest.mark.parametrize("equal_energy", [False, True])
 @pytest.mark.parametrize("together", [True, False])
-def test_shards_merge_to_the_results_of_one_process(tmp_path: Path, together: bool) -> None:
+def test_shards_merge_to_the_results_of_one_process(tmp_path: Path, together: bool, equal_energy: bool) -> None:
     """In folders of their own and in one; a result that no shard has is an error."""
-    whole = plan("noisy-1", "noisy-2", "nothing-sent", noises=2)
+    whole = plan("noisy-1", "uneven", "nothing-sent", noises=2)
+    whole = replace(whole, grid=replace(whole.grid, equal_energy=equal_energy), factory=make_uneven)
     alone = written(tmp_path / "alone.csv", run(whole, tmp_path / "alone"))
     folders = [tmp_path / ("all" if together else str(number)) for number in (1, 2, 3)]
     for number, folder in enumerate(folders, 1):
@@ -168,6 +170,18 @@ class LoudSystem(NoisySystem):
 
 def make_loud(name: str) -> LoudSystem:
     return LoudSystem(name, 1.0)
+
+
+class UnevenSystem(NoisySystem):
+    """Sends every clip with a power of its own."""
+
+    def transmit(self, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
+        outcome = super().transmit(clip, condition, seed, audio)
+        return replace(outcome, measured={"symbol_power": 1.0 + sum(clip.name.encode()) % 7})
+
+
+def make_uneven(name: str) -> System:
+    return UnevenSystem(name, 1.0) if name == "uneven" else make_noisy(name)
 
 
 def test_equal_energy_counts_noise_from_the_power_sent(tmp_path: Path) -> None:

@@ -15,10 +15,9 @@ from aether_lite.bench import metadata
 from aether_lite.bench.curves import _published
 from aether_lite.bench.dataset import bundled
 from aether_lite.bench.docs import main, refreshed, table
-from aether_lite.bench.examples import examples
 from aether_lite.bench.grid import QUICK
 from aether_lite.bench.metadata import RunMetadata, describe, read_metadata
-from aether_lite.bench.output import Report, write_all
+from aether_lite.bench.output import Report, examples, write_all
 from aether_lite.bench.results import Row, Summary, read_summary
 from aether_lite.bench.run import Plan, run
 from aether_lite.bench.tables import markdown, measure_table

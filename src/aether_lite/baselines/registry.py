@@ -63,6 +63,11 @@ class Condition:
     def takes_symbols(self) -> bool:
         return self.channel != BSC
 
+    @property
+    def noise(self) -> float | None:
+        """Es/N0 [dB] or bit error rate; None without noise."""
+        return self.snr_db if self.takes_symbols else self.error_rate
+
 
 @dataclass(frozen=True)
 class Facts:

@@ -1,7 +1,7 @@
-"""Results that were computed once: ``results.jsonl``, one line a result, found by the hash of what made it.
+"""Cache of results: ``results*.jsonl``, a line a result, found by the hash of everything that it depends on.
 
 Lines are appended as results come, so that a killed run loses at most the work that was running; a line cut by a kill
-is dropped. A shard of a run has a file of its own; reading takes all files of a folder.
+is dropped. Each shard of a run has a file of its own; all files of a folder are read.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from aether_lite.errors import AetherError
 
-CACHE_NAME = "results.jsonl"
-CACHE_FILES = "results*.jsonl"
+CACHE_NAME, CACHE_FILES = "results.jsonl", "results*.jsonl"
 Record = dict[str, float]
 """Column -> number; a missing or undefined one is NaN."""
 
@@ -28,13 +27,8 @@ def key_of(**parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-class ResultCache:
-    """Results below a folder; a context manager.
-
-    Args:
-        folder: made if it is missing.
-        name: file that new results are appended to.
-        others: folders whose results are read too.
+class ResultCache(AbstractContextManager["ResultCache"]):
+    """Results below a folder, made if it is missing; new ones go to the file ``name``, ``others`` are read too.
 
     Raises:
         AetherError: a folder or file cannot be used.
@@ -55,12 +49,7 @@ class ResultCache:
         except OSError as error:
             raise AetherError(f"{error.filename or self.path}: cannot be used as a cache ({error.strerror})") from error
 
-    def __enter__(self) -> ResultCache:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._file.close()
 
     def __len__(self) -> int:

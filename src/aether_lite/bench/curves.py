@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,14 +24,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 REFERENCE_RATE = 1000  # uses/s at which systems are compared, where the grid has it
-SNR_MEASURES = ("feature_loss", "vuv_error", "lsd_active_db", "estoi", "pesq_wb", "wer")
+LOSS = "feature_loss"
+SNR_MEASURES = (LOSS, "vuv_error", "lsd_active_db", "estoi", "pesq_wb", "wer")
 BIT_MEASURES = (
-    "feature_loss", "vuv_error", "f0_correlation", "estoi_4k", "pesq_nb", "estoi", "pesq_wb", "dnsmos_ovrl", "wer",
+    LOSS, "vuv_error", "f0_correlation", "estoi_4k", "pesq_nb", "estoi", "pesq_wb", "dnsmos_ovrl", "wer",
 )  # fmt: skip
 SCATTER_MEASURES = ("estoi", "pesq_wb")
 LOSS_TICKS = (0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0)
 MOST_PANELS = 4
 PANEL_INCHES = (4.6, 4.7)
+DASHES = ((0, (4, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 READING = (
     "Dashed: other systems, drawn where their SNR3k lies, without running them here. RADE V1: better of two models on "
     "the project's 190 validation clips (754 s, joined), phase of fading known, 1.00 s per s, about 180 ms end to end "
@@ -39,6 +41,8 @@ READING = (
 )
 Pictures = list[tuple[str, Path]]
 """Heading and file of each."""
+Curve = tuple[str, list[float], list[float]]
+"""Label, x and y."""
 
 
 @dataclass(frozen=True)
@@ -59,117 +63,111 @@ BIT_ERRORS = Axis("bit errors [%]", lambda s: 100 * (s.condition.error_rate or 0
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel of a picture.
-
-    Attributes:
-        title: above it.
-        axis: horizontal.
-        lines: label, style and points of each.
-        above: SNR3k - Es/N0 [dB], for a second axis; None for none.
-        published: lines of other systems: label, x and y.
-    """
+    """One panel: title, axis, points, the unit of rates if each has a line (else each system), published curves."""
 
     title: str
     axis: Axis
-    lines: list[tuple[str, dict[str, Any], list[Summary]]]
-    above: float | None = None
-    published: list[tuple[str, list[float], list[float]]] = field(default_factory=list)
+    points: list[Summary]
+    rates_in: str = ""
+    published: tuple[Curve, ...] = ()
+
+    def lines(self, metadata: RunMetadata) -> list[tuple[str, dict[str, Any], list[Summary]]]:
+        """Label, style and points of each line."""
+        from matplotlib import colormaps
+
+        groups = _grouped(self.points, lambda s: s.condition.rate if self.rates_in else s.system)
+        ordered = sorted(groups) if self.rates_in else list(groups)
+        shades = colormaps["viridis"](np.linspace(0.85, 0.0, len(groups)))
+        lines = []
+        for key, shade in zip(ordered, shades, strict=True):
+            points = sorted(groups[key], key=self.axis.place)
+            label, style = metadata.system(points[0].system).title, metadata.style(points[0].system)
+            if self.rates_in:
+                label, style = f"{key} {self.rates_in}", {**style, "color": shade}
+            lines.append((label, style, points))
+        return lines
+
+
+@dataclass(frozen=True)
+class Picture:
+    """File name, heading, measure and panels; ``ceilings`` are systems without a channel, as horizontal lines."""
+
+    name: str
+    heading: str
+    measure: str
+    panels: list[Panel]
+    ceilings: Sequence[Summary] = ()
 
 
 def draw_curves(folder: Path, metadata: RunMetadata, summaries: Sequence[Summary], rows: Sequence[Row]) -> Pictures:
     """Draw every picture that the results have the points for."""
-    ceilings = [s for s in summaries if not s.on_air]
     drawn: Pictures = []
-    for name, heading, measure, panels, under in _specifications(metadata, [s for s in summaries if s.on_air]):
-        if any(len({panel.axis.place(s) for s in points}) > 1 for panel in panels for _, _, points in panel.lines):
-            path = folder / f"{name}.png"
-            _draw(path, metadata, heading, measure, panels, ceilings if under else [])
-            drawn.append((heading, path))
+    pictures = _bit_pictures if metadata.on_bits else _symbol_pictures
+    for picture in pictures(metadata, [s for s in summaries if s.on_air], [s for s in summaries if not s.on_air]):
+        lines = ((panel, points) for panel in picture.panels for _, _, points in panel.lines(metadata))
+        if any(len({panel.axis.place(s) for s in points}) > 1 for panel, points in lines):
+            drawn.append((picture.heading, folder / f"{picture.name}.png"))
+            _draw(drawn[-1][1], metadata, picture)
     for measure in SCATTER_MEASURES:
-        shown = [row for row in rows if math.isfinite(row.record.get(measure, math.nan))]
-        if shown := [row for row in shown if row.record["feature_loss"] > 0]:
-            path, heading = folder / f"{measure}_against_feature_loss.png", f"{_title(measure)} against feature loss"
-            _scatter(path, metadata, heading, shown, [s for s in summaries if s.has_audio], measure)
-            drawn.append((heading, path))
+        shown = [row for row in rows if math.isfinite(row.record.get(measure, math.nan)) and row.record[LOSS] > 0]
+        if shown:
+            drawn.append((f"{_title(measure)} against feature loss", folder / f"{measure}_against_feature_loss.png"))
+            _scatter(drawn[-1][1], metadata, drawn[-1][0], shown, [s for s in summaries if s.has_audio], measure)
     return drawn
 
 
-def _specifications(
-    metadata: RunMetadata, sent: list[Summary]
-) -> Iterator[tuple[str, str, str, list[Panel], bool]]:
-    """Of each picture: file name, heading, measure, panels, and whether it shows systems without a channel."""
+def _bit_pictures(metadata: RunMetadata, sent: list[Summary], ceilings: list[Summary]) -> Iterator[Picture]:
+    for measure in BIT_MEASURES:
+        own, title = [s for s in sent if math.isfinite(s.value(measure))], _title(measure)
+        errors = _grouped(own, lambda s: s.condition.error_rate or 0.0)
+        panels = [Panel(f"{100 * share:g} % bit errors", BIT_RATE, errors[share]) for share in sorted(errors)]
+        yield Picture(f"{measure}_against_bit_rate", f"{title} against bit rate", measure, panels, ceilings)
+        systems = _grouped(own, lambda s: s.system)
+        panels = [Panel(metadata.system(name).title, BIT_ERRORS, s, "bit/s") for name, s in systems.items()]
+        yield Picture(f"{measure}_against_ber", f"{title} against bit error rate", measure, panels)
 
-    def by_system(axis: Axis, points: Sequence[Summary]) -> list[tuple[str, dict[str, Any], list[Summary]]]:
-        names = dict.fromkeys(s.system for s in points)
-        return [
-            (metadata.system(name).title, metadata.style(name), sorted(_of(points, name), key=axis.place))
-            for name in names
-        ]
 
-    def by_rate(axis: Axis, points: Sequence[Summary], unit: str) -> list[tuple[str, dict[str, Any], list[Summary]]]:
-        from matplotlib import colormaps
-
-        rates = sorted({s.condition.rate for s in points})
-        shades = colormaps["viridis"](np.linspace(0.85, 0.0, len(rates)))
-        return [
-            (
-                f"{rate} {unit}",
-                {**metadata.style(points[0].system), "color": shade},
-                sorted((s for s in points if s.condition.rate == rate), key=axis.place),
-            )
-            for rate, shade in zip(rates, shades, strict=True)
-        ]
-
-    if metadata.on_bits:
-        for measure in BIT_MEASURES:
-            own = [s for s in sent if math.isfinite(s.value(measure))]
-            shares = sorted({s.condition.error_rate or 0.0 for s in own})
-            groups = [(f"{100 * p:g} % bit errors", [s for s in own if s.condition.error_rate == p]) for p in shares]
-            panels = [Panel(title, BIT_RATE, by_system(BIT_RATE, points)) for title, points in groups]
-            yield f"{measure}_against_bit_rate", f"{_title(measure)} against bit rate", measure, panels, True
-            panels = [
-                Panel(metadata.system(name).title, BIT_ERRORS, by_rate(BIT_ERRORS, _of(own, name), "bit/s"))
-                for name in dict.fromkeys(s.system for s in own)
-            ]
-            yield f"{measure}_against_ber", f"{_title(measure)} against bit error rate", measure, panels, False
-        return
+def _symbol_pictures(metadata: RunMetadata, sent: list[Summary], ceilings: list[Summary]) -> Iterator[Picture]:
     sent = [s for s in sent if s.condition.snr_db is not None]
-    if not sent:
-        return
     rates = sorted({s.condition.rate for s in sent})
+    if not rates:
+        return
     rate = REFERENCE_RATE if REFERENCE_RATE in rates else rates[-1]
-    channels = list(dict.fromkeys(s.condition.channel for s in sent))
     for measure in SNR_MEASURES:
         own = [s for s in sent if s.condition.rate == rate and math.isfinite(s.value(measure))]
-        panels = []
-        for channel in dict.fromkeys(s.condition.channel for s in own):
-            lines = by_system(SNR, [s for s in own if s.condition.channel == channel])
-            offset = snr_3k_db(0.0, rate)
-            published = _published(channel, measure, offset)
-            panels.append(Panel(f"channel {channel}", SNR, lines, offset, published))
-        yield f"{measure}_against_snr", f"{_title(measure)} against Es/N0 at {rate} uses/s", measure, panels, True
-    for channel in channels:
-        own = [s for s in sent if s.condition.channel == channel]
-        snrs = evenly(sorted({s.condition.snr_db or 0.0 for s in own}), MOST_PANELS)
         panels = [
-            Panel(f"Es/N0 {snr:g} dB", USES, by_system(USES, [s for s in own if s.condition.snr_db == snr]))
-            for snr in snrs
+            Panel(f"channel {name}", SNR, s, published=tuple(_published(name, measure, snr_3k_db(0.0, rate))))
+            for name, s in _grouped(own, _channel).items()
         ]
+        heading = f"{_title(measure)} against Es/N0 at {rate} uses/s"
+        yield Picture(f"{measure}_against_snr", heading, measure, panels, ceilings)
+    channels = _grouped(sent, _channel)
+    for channel, own in channels.items():
+        snrs = _grouped(own, SNR.place)
+        panels = [Panel(f"Es/N0 {snr:g} dB", USES, snrs[snr]) for snr in evenly(sorted(snrs), MOST_PANELS)]
         heading = f"Feature loss against channel uses, channel {channel}"
-        yield f"feature_loss_against_uses_{channel}", heading, "feature_loss", panels, False
+        yield Picture(f"feature_loss_against_uses_{channel}", heading, LOSS, panels)
+    first = next(iter(channels))
     for system in metadata.systems:
-        own = [s for s in _of(sent, system.name) if s.condition.channel == channels[0]]
+        own = [s for s in channels[first] if s.system == system.name]
         if len({s.condition.rate for s in own}) > 1:
-            panels = [Panel("", axis, by_rate(axis, own, "uses/s")) for axis in (SNR, SNR_3K)]
-            heading = f"{system.title}: feature loss at each rate, channel {channels[0]}"
-            yield f"rates_{system.name}", heading, "feature_loss", panels, False
+            panels = [Panel("", axis, own, "uses/s") for axis in (SNR, SNR_3K)]
+            heading = f"{system.title}: feature loss at each rate, channel {first}"
+            yield Picture(f"rates_{system.name}", heading, LOSS, panels)
 
 
-def _of(points: Sequence[Summary], system: str) -> list[Summary]:
-    return [s for s in points if s.system == system]
+def _grouped(points: Sequence[Summary], key: Callable[[Summary], Any]) -> dict[Any, list[Summary]]:
+    groups: dict[Any, list[Summary]] = {}
+    for point in points:
+        groups.setdefault(key(point), []).append(point)
+    return groups
 
 
-def _published(channel: str, measure: str, offset: float) -> list[tuple[str, list[float], list[float]]]:
+def _channel(summary: Summary) -> str:
+    return summary.condition.channel
+
+
+def _published(channel: str, measure: str, offset: float) -> list[Curve]:
     """Curves of other systems by their SNR3k, on an axis of Es/N0 that lies ``offset`` [dB] below."""
     groups: dict[str, list[tuple[float, float]]] = {}
     for point in better_model(published_points()):
@@ -179,45 +177,39 @@ def _published(channel: str, measure: str, offset: float) -> list[tuple[str, lis
     return [(label, [x for x, _ in sorted(points)], [y for _, y in sorted(points)]) for label, points in groups.items()]
 
 
-def _draw(
-    path: Path,
-    metadata: RunMetadata,
-    title: str,
-    measure: str,
-    panels: Sequence[Panel],
-    ceilings: Sequence[Summary],
-) -> None:
-    shown = [s for panel in panels for _, _, points in panel.lines for s in points]
+def _draw(path: Path, metadata: RunMetadata, picture: Picture) -> None:
+    measure, panels = picture.measure, picture.panels
+    shown = [s for panel in panels for s in panel.points]
     notes = [READING] if any(panel.published for panel in panels) else []
-    text = metadata.foot([*shown, *ceilings], notes)
-    width, height = max(7.5, PANEL_INCHES[0] * len(panels)), PANEL_INCHES[1] + 0.8
-    with canvas(path, width, height, title, text) as figure:
+    text = metadata.foot([*shown, *picture.ceilings], notes)
+    width = max(7.5, PANEL_INCHES[0] * len(panels))
+    with canvas(path, width, PANEL_INCHES[1] + 0.8, picture.heading, text) as figure:
         first: Axes | None = None
         for index, panel in enumerate(panels):
             axes = figure.add_subplot(1, len(panels), index + 1, sharey=first)
-            for label, style, points in panel.lines:
+            for label, style, points in panel.lines(metadata):
                 _plot(axes, [panel.axis.place(s) for s in points], points, measure, label, style)
             for number, (label, x, y) in enumerate(panel.published):
-                dashes = ((0, (4, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))[number % 3]
-                axes.plot(x, y, color="black", ls=dashes, marker="x", ms=5, lw=1.2, alpha=0.75, label=label)
+                dash = DASHES[number % len(DASHES)]
+                axes.plot(x, y, color="black", ls=dash, marker="x", ms=5, lw=1.2, alpha=0.75, label=label)
             if measure in AUDIO_METRICS:  # features without a channel are the original's
-                for number, summary in enumerate(s for s in ceilings if math.isfinite(s.value(measure))):
-                    label, dash = metadata.system(summary.system).title, ("--", ":")[number % 2]
-                    axes.axhline(summary.value(measure), color=GREY, lw=1.2, ls=dash, label=label)
+                for number, summary in enumerate(s for s in picture.ceilings if math.isfinite(s.value(measure))):
+                    label, line = metadata.system(summary.system).title, ("--", ":")[number % 2]
+                    axes.axhline(summary.value(measure), color=GREY, lw=1.2, ls=line, label=label)
             axes.set(xlabel=panel.axis.label, ylabel="" if index else _label(measure), title=panel.title)
             axes.grid(alpha=0.3)
             if panel.axis.logarithmic:
                 axes.set_xscale("log")
-                rates = sorted({s.condition.rate for _, _, points in panel.lines for s in points})
+                rates = sorted({s.condition.rate for s in panel.points})
                 axes.set_xticks(rates, [str(rate) for rate in rates], fontsize=8, rotation=45)
                 axes.minorticks_off()
-            if panel.above is not None:
-                shifts = partial(np.add, panel.above), partial(np.add, -panel.above)
-                above = axes.secondary_xaxis("top", functions=shifts)
+            if panel.axis is SNR and not panel.rates_in:
+                shift = snr_3k_db(0.0, panel.points[0].condition.rate)
+                above = axes.secondary_xaxis("top", functions=(partial(np.add, shift), partial(np.add, -shift)))
                 above.set_xlabel("SNR3k [dB]", fontsize=8)
                 above.tick_params(labelsize=8)
             first = first or axes
-        if measure == "feature_loss":
+        if measure == LOSS:
             _loss_scale(figure.axes[: len(panels)], [s.value(measure) for s in shown])
         legend_below(figure)
 
@@ -233,15 +225,19 @@ def _plot(
         axes.fill_between(x, low, high, color=style["color"], alpha=0.15, lw=0)
 
 
+def _loss_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
+    ticks = [tick for tick in LOSS_TICKS if low <= tick <= high]
+    return ticks, [f"{tick:g}" for tick in ticks]
+
+
 def _loss_scale(panels: Sequence[Axes], values: Sequence[float]) -> None:
     """Logarithmic scale with readable numbers, and the limit of usable speech."""
     positive = [value for value in values if math.isfinite(value) and value > 0] or [USABLE_LOSS]
     low, high = min(0.8 * min(positive), 0.9 * USABLE_LOSS), max(1.25 * max(positive), 1.25 * USABLE_LOSS)
-    ticks = [tick for tick in LOSS_TICKS if low <= tick <= high]
     for axes in panels:
         axes.set_yscale("log")
         axes.set_ylim(low, high)
-        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.set_yticks(*_loss_ticks(low, high))
         axes.minorticks_off()
         mark_usable_loss(axes, size=7)
 
@@ -254,14 +250,13 @@ def _scatter(
     with canvas(path, 8, 5, f"{title}, clip by clip", metadata.foot(own, [f"Conditions: {where}."])) as figure:
         axes = figure.add_subplot()
         for name in dict.fromkeys(row.system for row in rows):
-            x, y = ([row.record[m] for row in rows if row.system == name] for m in ("feature_loss", measure))
+            x, y = ([row.record[m] for row in rows if row.system == name] for m in (LOSS, measure))
             axes.scatter(x, y, s=14, alpha=0.6, lw=0, label=metadata.system(name).title, **metadata.style(name))
+        losses = [row.record[LOSS] for row in rows]
         axes.set_xscale("log")
-        losses = [row.record["feature_loss"] for row in rows]
-        ticks = [tick for tick in LOSS_TICKS if min(losses) / 1.3 <= tick <= max(losses) * 1.3]
-        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.set_xticks(*_loss_ticks(min(losses) / 1.3, max(losses) * 1.3))
         axes.minorticks_off()
-        axes.set(xlabel=_label("feature_loss"), ylabel=_label(measure))
+        axes.set(xlabel=_label(LOSS), ylabel=_label(measure))
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
 

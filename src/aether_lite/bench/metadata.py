@@ -11,19 +11,22 @@ from typing import Any
 import aether_lite
 from aether_lite.baselines import System
 from aether_lite.bench.fingerprint import package_versions
-from aether_lite.bench.results import RESULTS_NAME, Row, Summary, condition_text, read_json, read_results, write_json
-from aether_lite.bench.run import Plan, data_title
+from aether_lite.bench.results import RESULTS_NAME, Row, Summary, condition_text, read_json, read_results, span
+from aether_lite.bench.run import Plan
 from aether_lite.errors import AetherError
+from aether_lite.files import commit
 from aether_lite.metrics import AUDIO_METRICS, METRICS, missing_line
 from aether_lite.optional import MissingToolError
 from aether_lite.plots.canvas import COLOURS, MARKERS
-from aether_lite.training.provenance import commit
 
 METADATA_NAME = "about.json"
+BUSY = (
+    "Busy: seconds of channel at that rate for each second of speech. Latency is algorithmic, speech to speech; "
+    "sending and computing are not counted."
+)
 DEFINITIONS = (
     "One channel use is one complex symbol; rates are payload uses per second (uses/s), pilots and cyclic prefix not "
-    "counted. {energy} SNR3k = Es/N0 + 10 log10(uses/s / 3000). Busy: seconds of channel at that rate for each second "
-    "of speech. Latency is algorithmic, speech to speech; sending and computing are not counted."
+    f"counted. {{energy}} SNR3k = Es/N0 + 10 log10(uses/s / 3000). {BUSY}"
 )
 NOMINAL = (
     "Es/N0 is mean symbol power over the variance of the complex noise, with the nominal power Es = 1; P is the power "
@@ -32,9 +35,8 @@ NOMINAL = (
 EQUAL_ENERGY = "Es/N0 is the power P really sent, over all clips at a rate, over the variance of the complex noise."
 BIT_DEFINITIONS = (
     "Rates are payload bits per second (bit/s), sent over a binary symmetric channel without modulation or code; "
-    "the bit error rate is the share of bits that it flips. Busy: seconds of channel at that rate for each second of "
-    "speech. Latency is algorithmic, speech to speech; sending and computing are not counted. ESTOI up to 4 kHz and "
-    "PESQ-NB compare both sides limited to 4 kHz, the whole band of Codec2."
+    f"the bit error rate is the share of bits that it flips. {BUSY} ESTOI up to 4 kHz and PESQ-NB compare both sides "
+    "limited to 4 kHz, the whole band of Codec2."
 )
 FOOT = (
     "Es/N0 per complex symbol; SNR3k = Es/N0 + 10 log10(uses/s / 3000); uses/s: payload symbols per second. "
@@ -114,11 +116,11 @@ class RunMetadata:
         Raises:
             AetherError: the results hold a system that is not described.
         """
-        for system in self.systems:
-            if system.name == name:
-                return system
-        raise AetherError(f"{METADATA_NAME} describes no system {name!r} that is in the results; run the benchmark "
-                          "again")  # fmt: skip
+        found = next((system for system in self.systems if system.name == name), None)
+        if found is None:
+            raise AetherError(f"{METADATA_NAME} describes no system {name!r} that is in the results; run the benchmark "
+                              "again")  # fmt: skip
+        return found
 
     def style(self, name: str) -> dict[str, Any]:
         """Colour and marker of a system, the same on every picture."""
@@ -142,19 +144,20 @@ class RunMetadata:
     def state_line(self) -> str:
         """What receivers know of the channel."""
         asked = f"Channel state asked for: {self.state}." if self.state else "Channel state: default of each channel."
-        by_words: dict[str, list[str]] = {}
+        return " ".join([asked, *(f"{titles}: {words}." for words, titles in self._titles("channel_state").items())])
+
+    def _titles(self, attribute: str) -> dict[str, str]:
+        """Titles of the systems by one of their attributes, commas between."""
+        groups: dict[str, list[str]] = {}
         for system in self.systems:
-            by_words.setdefault(system.channel_state, []).append(system.title)
-        return " ".join([asked, *(f"{', '.join(titles)}: {words}." for words, titles in by_words.items())])
+            groups.setdefault(getattr(system, attribute), []).append(system.title)
+        return {value: ", ".join(titles) for value, titles in groups.items()}
 
     def made_by(self) -> str:
         """Command, version and commit, and the systems whose results are of an earlier commit."""
         commit = f", commit {_short(self.commit)}" if self.commit else ""
-        earlier: dict[str, list[str]] = {}
-        for system in self.systems:
-            if system.commit not in ("", self.commit):
-                earlier.setdefault(system.commit, []).append(system.title)
-        taken = "; ".join(f"{', '.join(titles)} (commit {_short(commit)})" for commit, titles in earlier.items())
+        earlier = {of: titles for of, titles in self._titles("commit").items() if of not in ("", self.commit)}
+        taken = "; ".join(f"{titles} (commit {_short(of)})" for of, titles in earlier.items())
         kept = f" Kept from earlier runs: {taken}." if taken else ""
         return f"Made by `{self.command}` (aether-lite {self.version}{commit}, seed {self.seed}).{kept}"
 
@@ -167,23 +170,16 @@ class RunMetadata:
         lines = []
         shown = [system for system in self.systems if any(s.system == system.name for s in summaries)]
         for system in shown:
-            busy = sorted({f"{s.occupied:.2f}" for s in summaries if s.system == system.name and s.on_air})
-            occupied = f"channel busy {'-'.join(dict.fromkeys((busy[0], busy[-1])))} s per s" if busy else "no channel"
+            busy = span((s.occupied for s in summaries if s.system == system.name and s.on_air), "-")
+            occupied = f"channel busy {busy} s per s" if busy else "no channel"
             lines.append(f"{system.title}: latency {system.latency} ms, {occupied}")
         asked = f"asked for: {self.state}" if self.state else "default of each channel"
-        known = f"Receiver's channel state ({asked}): {'; '.join(sorted({s.channel_state for s in shown}))}."
+        known = f"Receiver's channel state ({asked}): {'; '.join(sorted({system.channel_state for system in shown}))}."
         return "\n".join([self.data_line(), f"{'; '.join(lines)}.", known, *further, FOOT[self.on_bits]])
 
 
 def describe(plan: Plan, rows: Sequence[Row], command: str, absent: Sequence[str] = ()) -> RunMetadata:
-    """Metadata of a run.
-
-    Args:
-        plan: what was run.
-        rows: its results.
-        command: that ran it.
-        absent: lines on systems that are not installed.
-    """
+    """Metadata of a run: its plan, results and command, and lines on systems that are not installed."""
     grid = plan.grid
     audible = {row.clip for row in rows if any(name in row.record for name in AUDIO_METRICS)}
     left_out = grid.without if audible else ()
@@ -195,7 +191,7 @@ def describe(plan: Plan, rows: Sequence[Row], command: str, absent: Sequence[str
         version=aether_lite.__version__,
         commit=commit(),
         seed=plan.seed,
-        data=data_title(plan),
+        data=plan.title,
         clips=len(plan.dataset.sources),
         files=plan.dataset.files,
         seconds=sum(frames.values()) / 100,
@@ -228,13 +224,8 @@ def calibration_lines() -> tuple[str, ...]:
     )
 
 
-def write_metadata(path: Path, metadata: RunMetadata) -> None:
-    """Write as JSON."""
-    write_json(path, asdict(metadata))
-
-
 def read_metadata(path: Path) -> RunMetadata:
-    """What :func:`write_metadata` wrote.
+    """Run metadata of the JSON object of its fields.
 
     Raises:
         AetherError: it cannot be read, or lacks a field.
@@ -266,7 +257,7 @@ class Kept:
         """
         earlier, grid = self.metadata, plan.grid
         for what, then, now in (
-            ("data", earlier.data, data_title(plan)),
+            ("data", earlier.data, plan.title),
             ("seed", earlier.seed, plan.seed),
             ("channel state", earlier.state or "default", grid.csi or "default"),
             ("channel of bits", earlier.on_bits, grid.on_bits),
@@ -282,29 +273,16 @@ class Kept:
     def beside(
         self, rows: Sequence[Row], metadata: RunMetadata, order: Sequence[str]
     ) -> tuple[list[Row], RunMetadata]:
-        """Results and metadata of a run with those of the systems that it lacks.
-
-        Args:
-            rows, metadata: of the run.
-            order: names of systems; those not in it come last.
-        """
+        """Results and metadata of a run with those of the systems that it lacks, in an order; others come last."""
         run = {system.name for system in metadata.systems}
-        taken = [
-            replace(system, commit=system.commit or self.metadata.commit)
-            for system in self.metadata.systems
-            if system.name not in run
-        ]
-        names = [*order, *(system.name for system in (*metadata.systems, *taken))]
+        dated = (replace(system, commit=system.commit or self.metadata.commit) for system in self.metadata.systems)
+        systems = [*metadata.systems, *(system for system in dated if system.name not in run)]
+        names = [*order, *(system.name for system in systems)]
         place = {name: number for number, name in reversed(list(enumerate(names)))}
-        systems = sorted([*metadata.systems, *taken], key=lambda system: place[system.name])
-        found = {system.name for system in systems}
-        missing = tuple(
-            line
-            for line in metadata.missing
-            if not (line.startswith("left out: ") and line.split(": ")[1] in found)
-        )
-        added = [row for row in self.rows if row.system not in run]
-        ordered = sorted([*rows, *added], key=lambda row: place[row.system])
+        found = {f"left out: {system.name}" for system in systems}
+        missing = tuple(line for line in metadata.missing if ": ".join(line.split(": ")[:2]) not in found)
+        ordered = sorted([*rows, *(row for row in self.rows if row.system not in run)], key=lambda r: place[r.system])
+        systems.sort(key=lambda system: place[system.name])
         return ordered, replace(metadata, systems=tuple(systems), missing=missing)
 
 

@@ -1,14 +1,18 @@
-"""Writes the files of a benchmark: CSV, JSON, Markdown, pictures and the page."""
+"""Writes the files of a benchmark: CSV, JSON, Markdown, pictures and the page, with a few clips to look at and hear."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from torch import Tensor
+
+from aether_lite.baselines import Clip, Condition
 from aether_lite.bench.curves import Pictures, draw_curves
-from aether_lite.bench.examples import Example
-from aether_lite.bench.metadata import METADATA_NAME, RunMetadata, write_metadata
+from aether_lite.bench.dataset import load_clip
+from aether_lite.bench.grid import evenly
+from aether_lite.bench.metadata import METADATA_NAME, RunMetadata
 from aether_lite.bench.report import write_report
 from aether_lite.bench.results import (
     RESULTS_NAME,
@@ -17,14 +21,40 @@ from aether_lite.bench.results import (
     Summary,
     condition_text,
     summarise,
+    write_json,
     write_results,
     write_summary,
 )
+from aether_lite.bench.run import Plan, channel_seed, conditions_of, decoded_features, send
 from aether_lite.bench.tables import difference_table, full_document
 from aether_lite.files import atomic_path
 from aether_lite.plots.speech import f0_overlays, spectrogram_strips
 
 TABLES_NAME, REPORT_NAME, PICTURES_FOLDER = "tables.md", "report.html", "pictures"
+EXAMPLE_CLIPS, EXAMPLE_CONDITIONS = 2, 2
+LONGEST_SECONDS = 5.0  # of an example
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Audio ``[N]`` and features ``[F, 20]`` of a clip over one system; the condition is None without a channel."""
+
+    system: str
+    condition: Condition | None
+    audio: Tensor
+    features: Tensor
+
+
+@dataclass(frozen=True)
+class Example:
+    """A clip and what every system made of it."""
+
+    clip: Clip
+    decoded: tuple[Decoded, ...]
+
+    def conditions(self) -> list[Condition]:
+        """Those on the air, in order."""
+        return list(dict.fromkeys(one.condition for one in self.decoded if one.condition is not None))
 
 
 @dataclass(frozen=True)
@@ -47,36 +77,55 @@ def write_all(folder: Path, rows: Sequence[Row], report: Report) -> list[Summary
     summaries = summarise(rows, metadata.seed)
     write_results(folder / RESULTS_NAME, rows)
     write_summary(folder / SUMMARY_NAME, summaries)
-    write_metadata(folder / METADATA_NAME, metadata)
+    write_json(folder / METADATA_NAME, asdict(metadata))
     differences = difference_table(metadata, rows, report.against) if report.against else ""
     with atomic_path(folder / TABLES_NAME) as partial:
         partial.write_text(full_document(metadata, summaries, differences), encoding="utf-8")
-    (folder / PICTURES_FOLDER).mkdir(exist_ok=True)
-    drawn = draw_curves(folder / PICTURES_FOLDER, metadata, summaries, rows)
-    drawn += _draw_examples(folder / PICTURES_FOLDER, metadata, summaries, report.examples)
+    pictures = folder / PICTURES_FOLDER
+    pictures.mkdir(exist_ok=True)
+    drawn = draw_curves(pictures, metadata, summaries, rows)
+    for number, example in enumerate(report.examples, 1):
+        for order, condition in enumerate(example.conditions(), 1):
+            drawn += _draw_example(pictures, f"{number}_{order}", metadata, summaries, example, condition)
     write_report(folder / REPORT_NAME, metadata, summaries, drawn, report.examples, report.speed, differences)
     return summaries
 
 
-def _draw_examples(
-    folder: Path, metadata: RunMetadata, summaries: Sequence[Summary], examples: Sequence[Example]
+def _draw_example(
+    folder: Path, end: str, metadata: RunMetadata, summaries: Sequence[Summary], example: Example, condition: Condition
 ) -> Pictures:
-    drawn: Pictures = []
-    for number, example in enumerate(examples, 1):
-        for order, condition in enumerate(example.conditions(), 1):
-            words = f"{example.clip.name}: {condition_text(condition)}"
-            decoded = [(metadata.system(one.system).title, one) for one in example.at(condition)]
-            foot = metadata.foot([s for s in summaries if any(s.system == one.system for _, one in decoded)])
-            path = folder / f"spectrograms_{number}_{order}.png"
-            clips = [("original", example.clip.speech), *((title, one.audio) for title, one in decoded)]
-            spectrogram_strips(path, words, foot, clips)
-            drawn.append((f"Spectrograms, {words}", path))
-            path = folder / f"f0_{number}_{order}.png"
-            contours = [
-                (title, str(metadata.style(one.system)["color"]), one.features)
-                for title, one in decoded
-                if one.condition is not None
-            ]
-            f0_overlays(path, f"{words}: F0 contour", foot, example.clip.features, contours)
-            drawn.append((f"F0 contour, {words}", path))
-    return drawn
+    """Spectrograms and F0 contours of a clip at one condition, with the systems that have no channel."""
+    words = f"{example.clip.name}: {condition_text(condition)}"
+    of = [one for one in example.decoded if one.condition in (condition, None)]
+    decoded = [(metadata.system(one.system).title, one) for one in of]
+    foot = metadata.foot([s for s in summaries if any(s.system == one.system for one in of)])
+    spectrograms, contours = folder / f"spectrograms_{end}.png", folder / f"f0_{end}.png"
+    clips = [("original", example.clip.speech), *((title, one.audio) for title, one in decoded)]
+    spectrogram_strips(spectrograms, words, foot, clips)
+    received = [(title, str(metadata.style(one.system)["color"]), one.features)
+                for title, one in decoded if one.condition is not None]  # fmt: skip
+    f0_overlays(contours, f"{words}: F0 contour", foot, example.clip.features, received)
+    return [(f"Spectrograms, {words}", spectrograms), (f"F0 contour, {words}", contours)]
+
+
+def examples(plan: Plan, clips: int = EXAMPLE_CLIPS) -> list[Example]:
+    """Send a few clips again, on the noise of the results: their beginnings, at two conditions with audio metrics."""
+    if not plan.dataset.has_audio:
+        return []
+    wanted, everything = evenly(plan.grid.with_audio(), EXAMPLE_CONDITIONS), plan.grid.conditions()
+    systems = plan.instances()
+    result = []
+    for source in evenly(plan.dataset.sources, clips):
+        clip = load_clip(source, min(plan.grid.seconds or LONGEST_SECONDS, LONGEST_SECONDS))
+        decoded = []
+        for system in systems:
+            for condition, _ in conditions_of(system, plan.grid):
+                if condition in everything and condition not in wanted:
+                    continue
+                outcome = send(system, clip, condition, channel_seed(plan.seed, source.name), True)
+                if outcome.audio is None:
+                    raise ValueError(f"{system.name} made no audio of {clip.name}")
+                where = None if outcome.uses == 0 else condition
+                decoded.append(Decoded(system.name, where, outcome.audio, decoded_features(outcome)))
+        result.append(Example(clip, tuple(decoded)))
+    return result

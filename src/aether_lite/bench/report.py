@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 import html
 import io
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import soundfile
 from torch import Tensor
 
 from aether_lite.audio import SAMPLE_RATE
-from aether_lite.bench.curves import REFERENCE_RATE, Pictures
-from aether_lite.bench.examples import Example
+from aether_lite.bench.curves import LOSS, REFERENCE_RATE, Pictures
 from aether_lite.bench.metadata import INTERVALS, RunMetadata
 from aether_lite.bench.results import Summary, condition_text
 from aether_lite.bench.tables import (
@@ -30,6 +31,9 @@ from aether_lite.bench.tables import (
 from aether_lite.files import atomic_path
 from aether_lite.metrics import METRICS
 
+if TYPE_CHECKING:
+    from aether_lite.bench.output import Example
+
 STYLE = """
 :root { color-scheme: light; } * { box-sizing: border-box; }
 body { font: 15px/1.5 system-ui, sans-serif; color: #1b1f24; margin: 0 auto; max-width: 1180px; padding: 16px; }
@@ -43,8 +47,15 @@ img { max-width: 100%; height: auto; display: block; } .wide img { min-width: 62
 audio { height: 32px; width: 220px; } code { background: #f3f5f7; padding: 1px 4px; border-radius: 3px; }
 details { margin: 12px 0; } summary { cursor: pointer; font-weight: 600; }
 """
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">\
+<title>Aether-lite benchmark: {title}</title><style>{style}</style></head>
+<body>
+{body}
+</body></html>
+"""
 HEADLINE_SNRS = 4  # columns of the first table: it fits a phone
-PAGE_BIT_MEASURES = ("feature_loss", "estoi_4k", "pesq_nb")
+PAGE_BIT_MEASURES = (LOSS, "estoi_4k", "pesq_nb")
 PICTURE_WIDTH = 1100  # [px] at most, of a picture in the page
 PICTURE_QUALITY = 60  # of WebP
 PAGE_BUDGET = 2_800_000  # bytes; pictures beyond it stay in their folder
@@ -59,20 +70,18 @@ def write_report(
     metadata: RunMetadata,
     summaries: Sequence[Summary],
     pictures: Pictures,
-    examples: Sequence[Example] = (),
-    speed: str = "",
-    differences: str = "",
+    examples: Sequence[Example],
+    speed: str,
+    differences: str,
 ) -> None:
     """Write the page.
 
     Args:
         path: the HTML file.
-        metadata: of the benchmark.
-        summaries: all.
+        metadata, summaries: of the benchmark.
         pictures: heading and PNG of each, the most important first.
         examples: clips for the players.
-        speed: Markdown of the speed figures, if they were measured.
-        differences: Markdown table of differences to one system.
+        speed, differences: Markdown of speed figures and of differences to one system, empty if there are none.
     """
     audible = [s for s in summaries if s.has_audio]
     parts = ["<h1>Aether-lite benchmark</h1>", *_headline(metadata, summaries)]
@@ -87,7 +96,7 @@ def write_report(
     parts += ["<h2>Systems</h2>", _table(systems_table(metadata, summaries))]
     parts += [f'<p class="small">{_text(metadata.state_line())}</p>', "<h2>Tables</h2>"]
     for channel in channels_of(summaries):
-        for measure in PAGE_BIT_MEASURES if metadata.on_bits else ("feature_loss",):
+        for measure in PAGE_BIT_MEASURES if metadata.on_bits else (LOSS,):
             title = _text(f"{METRICS[measure].title}, channel {channel}")
             parts += [f"<h3>{title}</h3>", _table(measure_table(metadata, summaries, channel, measure))]
     every = _table(quality_table(metadata, summaries, feature_columns()))
@@ -101,12 +110,8 @@ def write_report(
         parts += ["<h2>Speed</h2>", _table(table), f'<p class="small">{_text(said)}</p>']
     versions = ", ".join(f"{name} {version}" for name, version in metadata.packages.items())
     parts += [f'<p class="small">{_text(metadata.made_by())}</p><p class="small">{_text(versions)}</p>']
-    head = (
-        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Aether-lite benchmark: {_text(metadata.data)}</title><style>{STYLE}</style>"
-    )
-    page = f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(parts) + "\n</body></html>\n"
     with atomic_path(path) as partial:
+        page = PAGE.format(title=_text(metadata.data), style=STYLE, body="\n".join(parts))
         partial.write_text(page, encoding="utf-8")
 
 
@@ -118,24 +123,16 @@ def _headline(metadata: RunMetadata, summaries: Sequence[Summary]) -> list[str]:
     own = [s for s in summaries if s.on_air and s.condition.channel == channels[0]]
     rates = sorted({s.condition.rate for s in own})
     rate = REFERENCE_RATE if REFERENCE_RATE in rates else rates[-1]
-
-    def place(summary: Summary) -> float:
-        noise = summary.condition.error_rate if metadata.on_bits else summary.condition.snr_db
-        return 0.0 if noise is None else noise
-
-    own = [s for s in own if s.condition.rate == rate]
-    columns = sorted({place(s) for s in own})
+    losses = {(s.system, s.condition.noise or 0.0): s.value(LOSS) for s in reversed(own) if s.condition.rate == rate}
+    columns = sorted({place for _, place in losses})
     columns = columns[:: max(1, -(-len(columns) // HEADLINE_SNRS))]
     lines = [
-        [
-            metadata.system(name).title,
-            *(shown(next((s.value("feature_loss") for s in own if (s.system, place(s)) == (name, c)), float("nan")))
-              for c in columns),
-        ]
-        for name in dict.fromkeys(s.system for s in own)
-    ]  # fmt: skip
+        [system.title, *(shown(losses.get((system.name, place), math.nan)) for place in columns)]
+        for system in metadata.systems
+        if any(name == system.name for name, _ in losses)
+    ]
     unit, noise = ("bit/s", "bit error rate") if metadata.on_bits else ("uses/s", "Es/N0")
-    heads = [f"{c:g}" if metadata.on_bits else f"{c:g} dB" for c in columns]
+    heads = [f"{place:g}" if metadata.on_bits else f"{place:g} dB" for place in columns]
     said = f"Feature loss at {rate} {unit}, channel {channels[0]}, by {noise}; lower is better, below 0.3 is usable."
     return [f"<p>{_text(said)}</p>", _table(markdown(["system", *heads], lines))]
 
@@ -179,13 +176,11 @@ def _table(text: str) -> str:
     """A Markdown table as HTML."""
     lines = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines()]
     head = "".join(f"<th>{_text(cell)}</th>" for cell in lines[0])
-    rows = ("".join(_cell(cell) for cell in line) for line in lines[2:])
-    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    body = ""
+    for line in lines[2:]:
+        cells = (f'<td class="{"number" if _NUMBER.match(cell) else "text"}">{_text(cell)}</td>' for cell in line)
+        body += f"<tr>{''.join(cells)}</tr>"
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _cell(cell: str) -> str:
-    return f'<td class="{"number" if _NUMBER.match(cell) else "text"}">{_text(cell)}</td>'
 
 
 def _text(text: str) -> str:
@@ -207,14 +202,11 @@ def _image(name: str, picture: Path) -> str:
 def _audio(samples: Tensor) -> str:
     """A player of samples ``[N]`` at 16 kHz: Ogg Opus, or a wav where libsndfile (below 1.0.29) has no Opus."""
     file = io.BytesIO()
-    signal = samples.clamp(-1, 1).numpy()
-    if "OPUS" in soundfile.available_subtypes("OGG"):
-        soundfile.write(file, signal, SAMPLE_RATE, format="OGG", subtype="OPUS", compression_level=COMPRESSION)
-        source = _data("audio/ogg", file.getvalue())
-    else:
-        soundfile.write(file, signal, SAMPLE_RATE, format="WAV", subtype="PCM_16")
-        source = _data("audio/wav", file.getvalue())
-    return f'<audio controls preload="none" src="{source}"></audio>'
+    kind, options = "ogg", {"subtype": "OPUS", "compression_level": COMPRESSION}
+    if "OPUS" not in soundfile.available_subtypes("OGG"):
+        kind, options = "wav", {"subtype": "PCM_16"}
+    soundfile.write(file, samples.clamp(-1, 1).numpy(), SAMPLE_RATE, format=kind.upper(), **options)
+    return f'<audio controls preload="none" src="{_data(f"audio/{kind}", file.getvalue())}"></audio>'
 
 
 def _data(kind: str, content: bytes) -> str:

@@ -1,4 +1,8 @@
-"""Results of a benchmark: one row for each system, clip and condition, and their summaries over clips, as CSV files."""
+"""Results of a benchmark: a row for each system, clip and condition, and summaries over clips, as CSV files.
+
+Intervals are percentile bootstrap intervals over clips: B. Efron and R. J. Tibshirani, "An Introduction to the
+Bootstrap", Chapman & Hall, 1993, ch. 13.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from aether_lite.baselines import Condition
-from aether_lite.bench.bootstrap import Estimate, estimate
 from aether_lite.bench.cache import Record
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
@@ -19,11 +25,15 @@ from aether_lite.link import snr_3k_db
 from aether_lite.metrics import AUDIO_METRICS, FEATURE_METRICS, METRICS, Pooling
 
 RESULTS_NAME, SUMMARY_NAME = "results.csv", "summary.csv"
-DIGITS = 7  # significant, of a number in a file
+RESAMPLES = 2000
+LEVEL = 0.95  # share of the resamples inside the interval
+FEWEST_CLIPS = 2  # for an interval
+_MOST_VALUES = 1 << 22  # resampled at a time: bounds memory
 ABSENT = "-"
 CONDITION = ("channel", "options", "rate", "snr_db", "snr_3k_db", "ber")
 KEYS = ("system", "clip", "language", *CONDITION)
 """Columns that say what a row is of; the others are numbers."""
+ESTIMATE = ("value", "low", "high", "clips")
 TOTALS = ("frames", "uses")  # summed over clips
 BY_FRAMES = ("symbol_power",)  # means over frames whatever their metric says: power counts by symbol
 
@@ -37,6 +47,16 @@ class Row:
     language: str
     condition: Condition
     record: Record
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Mean or median over the clips where a measure is defined, its 95 % interval (NaN below two), and their number."""
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    clips: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,20 +82,26 @@ class Summary:
         return any(self.estimates[name].clips for name in AUDIO_METRICS if name in self.estimates)
 
     @property
-    def occupied(self) -> float:
-        """Seconds of channel at this rate for each second of speech."""
-        return self.uses_per_s / self.condition.rate
-
-    @property
     def uses_per_s(self) -> float:
         """Channel uses spent for each second of speech."""
         frames = self.value("frames")
         return 100 * self.value("uses") / frames if frames > 0 else math.nan
 
+    @property
+    def occupied(self) -> float:
+        """Seconds of channel at this rate for each second of speech."""
+        return self.uses_per_s / self.condition.rate
 
-def options_text(condition: Condition) -> str:
-    """Further options of the channel, such as ``csi=perfect``."""
-    return " ".join(f"{name}={value}" for name, value in condition.options)
+
+def span(values: Iterable[float], joint: str) -> str:
+    """Smallest and largest of some numbers with two digits, once if they are alike; empty if there are none."""
+    texts = sorted({f"{value:.2f}" for value in values}, key=float)
+    return joint.join(dict.fromkeys((texts[0], texts[-1]))) if texts else ""
+
+
+def channel_text(condition: Condition) -> str:
+    """Channel and its further options, such as ``mpp csi=perfect``."""
+    return " ".join([condition.channel, *(f"{name}={value}" for name, value in condition.options)])
 
 
 def condition_text(condition: Condition) -> str:
@@ -86,8 +112,55 @@ def condition_text(condition: Condition) -> str:
     elif condition.snr_db is not None:
         low = snr_3k_db(condition.snr_db, condition.rate)
         noise = f"Es/N0 {condition.snr_db:g} dB (SNR3k {low:.1f} dB)"
-    channel = f"{condition.channel} {options_text(condition)}".strip()
-    return f"{condition.rate} {'uses/s' if condition.takes_symbols else 'bit/s'}, {channel}, {noise}"
+    return f"{condition.rate} {'uses/s' if condition.takes_symbols else 'bit/s'}, {channel_text(condition)}, {noise}"
+
+
+def estimate(
+    values: ArrayLike,
+    weights: ArrayLike | None = None,
+    *,
+    median: bool = False,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Estimate:
+    """Mean or median of clips with its bootstrap interval; equal values in equal order give equal intervals.
+
+    Args:
+        values: ``[clips]``; those that are not finite are left out.
+        weights: ``[clips]`` > 0, for a weighted mean, such as the frames of each clip; None weighs them alike.
+        median: the median instead of the mean; it has no weights.
+        seed, resamples: of the resampling, with replacement.
+
+    Raises:
+        ValueError: shapes that do not fit, no resample, or a weighted median.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    weight = np.ones_like(array) if weights is None else np.asarray(weights, dtype=np.float64)
+    if array.ndim != 1 or array.shape != weight.shape or resamples < 1:
+        raise ValueError(f"values and weights must be [clips], not {array.shape} and {weight.shape}; resamples > 0")
+    if median and weights is not None:
+        raise ValueError("the median has no weights")
+    defined = np.isfinite(array)
+    array, weight = array[defined], weight[defined]
+    count = len(array)
+    if count == 0:
+        return Estimate(math.nan)
+    value = float(_centre(array[None], weight[None], median)[0])
+    if count < FEWEST_CLIPS:
+        return Estimate(value, clips=count)
+    rng = np.random.default_rng(seed)
+    block = max(1, _MOST_VALUES // count)
+    centres = []
+    for start in range(0, resamples, block):
+        drawn = rng.integers(0, count, (min(block, resamples - start), count))
+        centres.append(_centre(array[drawn], weight[drawn], median))
+    low, high = np.quantile(np.concatenate(centres), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Estimate(value, float(low), float(high), count)
+
+
+def _centre(values: NDArray[np.float64], weights: NDArray[np.float64], median: bool) -> NDArray[np.float64]:
+    """Median or weighted mean of each row."""
+    return np.asarray(np.median(values, axis=1) if median else (values * weights).sum(axis=1) / weights.sum(axis=1))
 
 
 def summarise(rows: Sequence[Row], seed: int = 0) -> list[Summary]:
@@ -101,16 +174,23 @@ def summarise(rows: Sequence[Row], seed: int = 0) -> list[Summary]:
     ]
 
 
+def _pooled(name: str, rows: Sequence[Row], seed: int) -> Estimate:
+    values = [row.record.get(name, math.nan) for row in rows]
+    if name in TOTALS:
+        return Estimate(math.fsum(values), clips=len(values))
+    pooling = METRICS[name].pooling if name in METRICS else Pooling.MEAN
+    weights = [row.record["frames"] for row in rows] if pooling is Pooling.FRAMES or name in BY_FRAMES else None
+    return estimate(values, weights, median=weights is None and pooling is Pooling.MEDIAN, seed=seed)
+
+
 def write_results(path: Path, rows: Sequence[Row]) -> None:
     """Write the rows; a metric that nothing has is a column of ``-``."""
     columns = list(dict.fromkeys([*FEATURE_METRICS, *AUDIO_METRICS, *_columns(rows)]))
     twice = sorted({*KEYS} & {*columns})
     if twice:
         raise ValueError(f"measured under the name of a column of conditions: {', '.join(twice)}")
-    lines = (
-        [row.system, row.clip, row.language, *_cells(row.condition), *(_cell(row.record.get(name)) for name in columns)]
-        for row in rows
-    )
+    lines = ([row.system, row.clip, row.language, *_cells(row.condition), *(_cell(row.record.get(c)) for c in columns)]
+             for row in rows)  # fmt: skip
     _write_table(path, [*KEYS, *columns], lines)
 
 
@@ -120,19 +200,14 @@ def read_results(path: Path) -> list[Row]:
     Raises:
         AetherError: it cannot be read, is empty, or holds something else.
     """
+    rows = []
     try:
-        return [
-            Row(
-                line["system"],
-                line["clip"],
-                line["language"],
-                _condition(line),
-                {name: float(text) for name, text in line.items() if name not in KEYS and text != ABSENT},
-            )
-            for line in read_table(path)
-        ]
+        for line in read_table(path):
+            record = {name: float(text) for name, text in line.items() if name not in KEYS and text != ABSENT}
+            rows.append(Row(line["system"], line["clip"], line["language"], _condition(line), record))
     except (KeyError, TypeError, ValueError) as error:
         raise AetherError(f"{path}: is not the results of a benchmark ({error})") from error
+    return rows
 
 
 def write_summary(path: Path, summaries: Iterable[Summary]) -> None:
@@ -142,7 +217,7 @@ def write_summary(path: Path, summaries: Iterable[Summary]) -> None:
         for summary in summaries
         for name, e in summary.estimates.items()
     )
-    _write_table(path, ["system", *CONDITION, "measure", "value", "low", "high", "clips"], lines)
+    _write_table(path, ["system", *CONDITION, "measure", *ESTIMATE], lines)
 
 
 def read_summary(path: Path) -> list[Summary]:
@@ -153,7 +228,7 @@ def read_summary(path: Path) -> list[Summary]:
     """
     groups: dict[tuple[str, Condition], dict[str, Estimate]] = {}
     for line in read_table(path):
-        value, low, high = (math.nan if line[key] == ABSENT else float(line[key]) for key in ("value", "low", "high"))
+        value, low, high = (math.nan if line[name] == ABSENT else float(line[name]) for name in ESTIMATE[:3])
         estimates = groups.setdefault((line["system"], _condition(line)), {})
         estimates[line["measure"]] = Estimate(value, low, high, int(line["clips"]))
     return [Summary(system, condition, estimates) for (system, condition), estimates in groups.items()]
@@ -196,31 +271,16 @@ def read_json(path: Path) -> dict[str, Any]:
     return record
 
 
-def _pooled(name: str, rows: Sequence[Row], seed: int) -> Estimate:
-    values = [row.record.get(name, math.nan) for row in rows]
-    if name in TOTALS:
-        return Estimate(math.fsum(values), math.nan, math.nan, len(values))
-    pooling = METRICS[name].pooling if name in METRICS else Pooling.MEAN
-    if pooling is Pooling.FRAMES or name in BY_FRAMES:
-        return estimate(values, [row.record["frames"] for row in rows], seed=seed)
-    return estimate(values, median=pooling is Pooling.MEDIAN, seed=seed)
-
-
 def _columns(rows: Iterable[Row]) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name in row.record))
 
 
 def _cells(condition: Condition) -> list[str]:
     """The columns of :data:`CONDITION`."""
-    snr, error_rate = condition.snr_db, condition.error_rate
-    return [
-        condition.channel,
-        options_text(condition),
-        str(condition.rate),
-        ABSENT if snr is None else f"{snr:g}",
-        ABSENT if snr is None else f"{snr_3k_db(snr, condition.rate):.2f}",
-        ABSENT if error_rate is None else f"{error_rate:g}",
-    ]
+    snr, rate = condition.snr_db, condition.rate
+    low = ABSENT if snr is None else f"{snr_3k_db(snr, rate):.2f}"
+    noise, error_rate = (ABSENT if value is None else f"{value:g}" for value in (snr, condition.error_rate))
+    return [condition.channel, channel_text(condition).partition(" ")[2], str(rate), noise, low, error_rate]
 
 
 def _condition(line: Mapping[str, str]) -> Condition:
@@ -230,11 +290,10 @@ def _condition(line: Mapping[str, str]) -> Condition:
 
 
 def _cell(value: float | None) -> str:
-    return ABSENT if value is None or not math.isfinite(value) else f"{value:.{DIGITS}g}"
+    """Seven significant digits."""
+    return ABSENT if value is None or not math.isfinite(value) else f"{value:.7g}"
 
 
 def _write_table(path: Path, columns: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
     with atomic_path(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(lines)
+        csv.writer(file, lineterminator="\n").writerows([columns, *lines])

@@ -1,6 +1,6 @@
 """Runs a benchmark: every system on every clip at every condition, each result computed once.
 
-A result is kept under the hash of everything it depends on, as soon as it is there. A run that was stopped, by Ctrl-C
+A result is kept under the hash of everything it depends on, as soon as it is there: a run that was stopped, by Ctrl-C
 or a kill, continues with the same command. Neither the number of processes nor a division into shards changes a bit.
 """
 
@@ -20,9 +20,8 @@ from torch import Tensor
 from aether_lite.baselines import Clip, Condition, Outcome, System, make_system
 from aether_lite.bench.cache import CACHE_NAME, Record, ResultCache, key_of
 from aether_lite.bench.dataset import DataSet, Source, clip_hash, load_clip
-from aether_lite.bench.fingerprint import code_hash, package_versions
+from aether_lite.bench.fingerprint import code_hash, load_plugins, package_versions
 from aether_lite.bench.grid import CLEAN, Grid, evenly
-from aether_lite.bench.plugins import load_plugins, plugin_hashes
 from aether_lite.bench.results import Row, condition_text
 from aether_lite.errors import AetherError
 from aether_lite.features import FRAME, NUM_FREE, extract_features
@@ -44,8 +43,7 @@ class Plan:
     """A benchmark to run.
 
     Attributes:
-        dataset: clips, already chosen.
-        grid: conditions.
+        dataset, grid: clips, already chosen, and conditions.
         systems: names.
         seed: of channels.
         jobs: processes.
@@ -72,41 +70,26 @@ class Plan:
         return [self.factory(name) for name in self.systems]
 
     @property
-    def cache_name(self) -> str:
-        """File of the cache that results are appended to."""
-        number, count = self.shard
-        return CACHE_NAME if count == 1 else f"results-{number}-of-{count}.jsonl"
+    def title(self) -> str:
+        """The data set and how much of each clip is sent, in words."""
+        seconds = self.grid.seconds
+        return self.dataset.title + (f" (first {seconds:g} s of each)" if seconds else "")
 
 
 @dataclass(frozen=True)
 class Task:
     """One transmission to compute; small, so that it can be sent to a process.
 
-    Attributes:
-        key: of the cache.
-        system: name.
-        source: the clip.
-        condition: channel and budget as they are reported.
-        power_db: power that was sent, which N0 counts from [dB]; 0 for the nominal Es = 1.
-        seed: of the channel.
-        audio: whether audio metrics are wanted.
-        plan: what else it needs (its data set and systems are left out).
+    ``key`` is that of the cache, ``condition`` counts N0 from the power sent, and ``plan`` lacks clips and systems.
     """
 
     key: str
     system: str
     source: Source
     condition: Condition
-    power_db: float
     seed: int
     audio: bool
     plan: Plan
-
-    @property
-    def sent_over(self) -> Condition:
-        """The condition with its noise moved by the power that was sent."""
-        snr = self.condition.snr_db
-        return self.condition if snr is None else replace(self.condition, snr_db=snr - self.power_db)
 
 
 @dataclass(frozen=True)
@@ -118,18 +101,17 @@ class Job:
     source: Source
     tasks: tuple[Task, ...]
 
-    def row(self, cache: ResultCache) -> Row:
-        """Its numbers."""
-        records = [cache.get(task.key) or {} for task in self.tasks]
+    def row(self, cache: ResultCache) -> Row | None:
+        """Its numbers; None while a task has no result."""
+        records = [record for task in self.tasks if (record := cache.get(task.key)) is not None]
+        if len(records) < len(self.tasks):
+            return None
         record = {name: math.fsum(r[name] for r in records) / len(records) for name in records[0]}
         return Row(self.system, self.source.name, self.source.language, self.condition, record)
 
 
 def run(
-    plan: Plan,
-    folder: Path,
-    progress: Progress | None = None,
-    merged: Sequence[Path] | None = None,
+    plan: Plan, folder: Path, progress: Progress | None = None, merged: Sequence[Path] | None = None
 ) -> list[Row]:
     """Compute what is not in the cache below ``folder``, and give all results.
 
@@ -146,26 +128,27 @@ def run(
         AetherError: a clip or a system failed, nothing can be run at any condition, or a shard's results are missing.
     """
     load_plugins(plan.plugins)
-    others = [other / CACHE_FOLDER for other in merged or ()]
-    with ResultCache(folder / CACHE_FOLDER, plan.cache_name, others) as cache:
+    others, (number, count) = [other / CACHE_FOLDER for other in merged or ()], plan.shard
+    name = CACHE_NAME if count == 1 else f"results-{number}-of-{count}.jsonl"
+    with ResultCache(folder / CACHE_FOLDER, name, others) as cache:
         powers: dict[tuple[str, int], float] = {}
-        if plan.grid.equal_energy:
+        if plan.grid.equal_energy:  # every shard needs the power of all clips
             nominal = replace(plan, grid=replace(plan.grid, equal_energy=False, audio_clips=0, noises=1), shard=(1, 1))
-            jobs = _one_snr(_jobs(nominal, {}))
-            _compute_all(plan, jobs, cache, None, merged)
-            powers = _sent_power([job.row(cache) for job in jobs])
+            jobs = [job for job in _jobs(nominal, {}) if job.condition.snr_db is not None]
+            # One channel is enough: the power of the symbols does not depend on it.
+            jobs = list({(job.system, job.condition.rate, job.source.name): job for job in jobs}.values())
+            powers = _sent_power(_computed(nominal, jobs, cache, None, merged))
         jobs = _jobs(plan, powers)
         if not jobs:
             raise AetherError("none of the systems can be run at any condition of this grid: give other rates or "
                               "systems")  # fmt: skip
-        _compute_all(plan, jobs, cache, progress, merged)
-        return [job.row(cache) for job in jobs if all(cache.get(task.key) is not None for task in job.tasks)]
+        return _computed(plan, jobs, cache, progress, merged)
 
 
-def _compute_all(
+def _computed(
     plan: Plan, jobs: Sequence[Job], cache: ResultCache, progress: Progress | None, merged: Sequence[Path] | None
-) -> None:
-    """Put what is missing into the cache."""
+) -> list[Row]:
+    """Rows that are complete after what is missing, of this shard, has been computed."""
     tasks = {task.key: task for job in jobs for task in job.tasks}
     number, count = plan.shard
     # In the order of their hashes slow and fast tasks are mixed: shards are alike, and the remaining time is right.
@@ -176,19 +159,12 @@ def _compute_all(
             f"{len(pending)} of {len(wanted)} results are in none of {', '.join(map(str, merged))}: let every shard "
             "finish, with this version of the program"
         )
-    done = len(wanted) - len(pending)
     tell = progress or (lambda done, total: None)
-    tell(done, len(wanted))
-    for key, record in run_parallel(compute, pending, plan.jobs):
+    tell(len(wanted) - len(pending), len(wanted))
+    for done, (key, record) in enumerate(run_parallel(compute, pending, plan.jobs), len(wanted) - len(pending) + 1):
         cache.add(key, record)
-        done += 1
         tell(done, len(wanted))
-
-
-def data_title(plan: Plan) -> str:
-    """The data set and how much of each clip is sent, in words."""
-    seconds = plan.grid.seconds
-    return plan.dataset.title + (f" (first {seconds:g} s of each)" if seconds else "")
+    return [row for job in jobs if (row := job.row(cache)) is not None]
 
 
 def conditions_of(system: System, grid: Grid) -> list[tuple[Condition, bool]]:
@@ -207,7 +183,7 @@ def compute(task: Task) -> tuple[str, Record]:
     """
     load_plugins(task.plan.plugins)
     clip = _clip(task.source, task.plan.grid.seconds)
-    outcome = send(_system(task.plan.factory, task.system), clip, task.sent_over, task.seed, task.audio)
+    outcome = send(_system(task.plan.factory, task.system), clip, task.condition, task.seed, task.audio)
     return task.key, measure(clip, outcome, task.audio, task.plan.grid.without)
 
 
@@ -234,8 +210,7 @@ def measure(clip: Clip, outcome: Outcome, audio: bool, without: Sequence[str] = 
     if decoded.shape != clip.features.shape:
         raise ValueError(f"{clip.name}: decoded features are {tuple(decoded.shape)}, sent {tuple(clip.features.shape)}")
     record: Record = {"frames": len(clip.features), "uses": outcome.uses, **outcome.measured}
-    for name, metric in FEATURE_METRICS.items():
-        record[name] = float(metric(decoded, clip.features, None))
+    record |= {name: float(metric(decoded, clip.features, None)) for name, metric in FEATURE_METRICS.items()}
     if audio:
         if outcome.audio is None:
             raise ValueError(f"{clip.name}: audio was asked for, but none arrived")
@@ -265,56 +240,47 @@ def channel_seed(seed: int, clip: str, noise: int = 0) -> int:
 
 
 def _jobs(plan: Plan, powers: dict[tuple[str, int], float]) -> list[Job]:
-    """All rows of a plan, in order."""
+    """All rows of a plan, in order; ``powers`` [dB] by system and rate move the noise."""
     grid, sources = plan.grid, plan.dataset.sources
     with_audio = {source.name for source in evenly(sources, grid.audio_clips)} if plan.dataset.has_audio else set()
     hashes = {source.name: clip_hash(load_clip(source, grid.seconds)) for source in sources}
-    code = [code_hash(), package_versions(), plugin_hashes(plan.plugins)]
+    code = [code_hash(), package_versions(), [hashlib.sha256(path.read_bytes()).hexdigest() for path in plan.plugins]]
     needed = replace(plan, dataset=replace(plan.dataset, sources=()), systems=(), jobs=1, shard=(1, 1))
     jobs = []
     for made_as, system in zip(plan.systems, plan.instances(), strict=True):
         for condition, audible in conditions_of(system, grid):
-            power_db = powers.get((system.name, condition.rate), 0.0)
+            sent_over, snr = condition, condition.snr_db
+            if snr is not None:
+                sent_over = replace(condition, snr_db=snr - powers.get((system.name, condition.rate), 0.0))
             for source in sources:
                 audio = audible and source.name in with_audio
                 tasks = []
                 for noise in range(grid.noises if condition.channel != CLEAN else 1):
                     seed = channel_seed(plan.seed, source.name, noise)
-                    parts: dict[str, object] = {
-                        "system": [system.name, system.fingerprint],
-                        "code": code,
-                        "clip": hashes[source.name],
-                        "condition": asdict(condition),
-                        "seed": seed,
-                        "audio": audio,
-                        "without": grid.without if audio else (),
-                    }
-                    if power_db:
-                        parts["power_db"] = power_db
-                    tasks.append(Task(key_of(**parts), made_as, source, condition, power_db, seed, audio, needed))
+                    key = key_of(
+                        system=[system.name, system.fingerprint],
+                        code=code,
+                        clip=hashes[source.name],
+                        condition=asdict(sent_over),
+                        seed=seed,
+                        audio=audio,
+                        without=grid.without if audio else (),
+                    )
+                    tasks.append(Task(key, made_as, source, sent_over, seed, audio, needed))
                 jobs.append(Job(system.name, condition, source, tuple(tasks)))
     return jobs
 
 
-def _one_snr(jobs: Sequence[Job]) -> list[Job]:
-    """Of each system, clip and rate one job that sends symbols: their power does not depend on the channel."""
-    chosen: dict[tuple[str, int, str], Job] = {}
-    for job in jobs:
-        if job.condition.snr_db is not None:
-            chosen[job.system, job.condition.rate, job.source.name] = job
-    return list(chosen.values())
-
-
 def _sent_power(rows: Sequence[Row]) -> dict[tuple[str, int], float]:
-    """Mean power of all symbols that each system sends at each rate [dB]."""
-    sums: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    """Mean power [dB] of all symbols that each system sends at each rate."""
+    sent: dict[tuple[str, int], list[tuple[float, float]]] = {}
     for row in rows:
         if math.isfinite(power := row.record.get("symbol_power", math.nan)):
-            sums.setdefault((row.system, row.condition.rate), []).append((power * row.record["uses"],
-                                                                          row.record["uses"]))  # fmt: skip
+            uses = row.record["uses"]
+            sent.setdefault((row.system, row.condition.rate), []).append((power * uses, uses))
     return {
         where: 10 * math.log10(math.fsum(energy for energy, _ in parts) / math.fsum(uses for _, uses in parts))
-        for where, parts in sums.items()
+        for where, parts in sent.items()
     }
 
 

@@ -5,26 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from aether_lite.bench.bootstrap import Estimate, estimate
+from aether_lite.bench.fingerprint import of_plugins
 from aether_lite.bench.metadata import RunMetadata
-from aether_lite.bench.plugins import of_plugins
-from aether_lite.bench.results import ABSENT, Row, Summary, options_text
+from aether_lite.bench.results import ABSENT, Estimate, Row, Summary, channel_text, estimate, span
 from aether_lite.errors import AetherError
 from aether_lite.link import snr_3k_db
 from aether_lite.metrics import AUDIO_METRICS, FEATURE_METRICS, METRICS
 
 FEATURE_COLUMNS = ("feature_loss", "lsd_active_db", "pitch_median_cents", "gpe", "vuv_error", "f0_correlation")
 AUDIO_COLUMNS = ("estoi", "pesq_wb", "dnsmos_ovrl", "wer", "cer", "speaker_similarity", "log_mel", "mr_stft")
-BIT_AUDIO_COLUMNS = (
-    "estoi_4k", "pesq_nb", "estoi", "pesq_wb", "dnsmos_ovrl", "wer", "cer", "speaker_similarity",
-)  # fmt: skip
+BIT_AUDIO_COLUMNS = ("estoi_4k", "pesq_nb", *AUDIO_COLUMNS[:6])
 CODER_COLUMNS = ("estoi_4k", "pesq_nb", "dnsmos_ovrl", "wer", "f0_correlation")
 COMPARED = ("feature_loss", "vuv_error", "f0_correlation", "estoi", "pesq_wb", "dnsmos_ovrl", "dnsmos_p808", "wer")
 TABLE_MEASURES = ("feature_loss", "vuv_error")
 TABLE_BIT_MEASURES = ("feature_loss", "vuv_error", "f0_correlation", "estoi_4k", "pesq_nb", "dnsmos_ovrl")
-DIGITS = {
-    "lsd_active_db": 2, "pitch_median_cents": 0, "pesq_wb": 2, "pesq_nb": 2, "dnsmos_ovrl": 2, "papr_db": 1,
-}  # fmt: skip
+DIGITS = {"pitch_median_cents": 0, "papr_db": 1} | dict.fromkeys(
+    ("lsd_active_db", "pesq_wb", "pesq_nb", "dnsmos_ovrl"), 2
+)  # of the others 3
+BUSY, LATENCY, POWER = "busy [s per s]", "latency [ms]", "symbol_power"
 
 
 def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -40,40 +38,41 @@ def shown(value: float, digits: int = 3) -> str:
 
 def with_interval(value: Estimate | None, measure: str) -> str:
     """A measure and its interval, ``0.160 [0.150, 0.172]``."""
-    digits = DIGITS.get(measure, 3)
-    if value is None or not math.isfinite(value.low):
-        return ABSENT if value is None else shown(value.value, digits)
-    return f"{shown(value.value, digits)} [{shown(value.low, digits)}, {shown(value.high, digits)}]"
+    if value is None:
+        return ABSENT
+    middle, low, high = (shown(x, DIGITS.get(measure, 3)) for x in (value.value, value.low, value.high))
+    return middle if low == ABSENT else f"{middle} [{low}, {high}]"
 
 
 def systems_table(metadata: RunMetadata, summaries: Sequence[Summary]) -> str:
     """What is compared: latency, time on the channel, power sent, channel state, training data, notes."""
+    head = ["system", LATENCY, BUSY, "P (mean power sent)", "receiver knows of the channel", "trained on", "notes"]
     lines = []
     for system in metadata.systems:
         own = [s for s in summaries if s.system == system.name and s.on_air]
-        spans = (sorted({f"{value(s):.2f}" for s in own}) for value in (lambda s: s.occupied, _power))
-        busy, power = (" to ".join(dict.fromkeys((span[0], span[-1]))) if span else ABSENT for span in spans)
-        lines.append([system.title, system.latency, busy, *([] if metadata.on_bits else [power.replace("nan", ABSENT)]),
-                      system.channel_state, system.trained_on or ABSENT, system.notes or ABSENT])  # fmt: skip
-    power_head = [] if metadata.on_bits else ["P (mean power sent)"]
-    head = ["system", "latency [ms]", "busy [s per s]", *power_head, "receiver knows of the channel", "trained on",
-            "notes"]  # fmt: skip
+        busy = span((s.occupied for s in own), " to ") or ABSENT
+        power = span((s.value(POWER) for s in own), " to ").replace("nan", ABSENT) or ABSENT
+        cells = (system.channel_state, system.trained_on or ABSENT, system.notes or ABSENT)
+        lines.append([system.title, system.latency, busy, power, *cells])
+    if metadata.on_bits:  # without power
+        head, *lines = [[*line[:3], *line[4:]] for line in (head, *lines)]
     return markdown(head, lines)
 
 
 def quality_table(metadata: RunMetadata, summaries: Sequence[Summary], measures: Sequence[str]) -> str:
     """A line for each system and condition with every measure and its interval."""
-    noise = ["bit/s", "bit error rate"] if metadata.on_bits else ["uses/s", "Es/N0 [dB]", "SNR3k [dB]", "P"]
-    head = ["system", "channel", *noise, "busy [s per s]", "latency [ms]"]
+    axes = ["bit/s", "bit error rate"] if metadata.on_bits else ["uses/s", "Es/N0 [dB]", "SNR3k [dB]", "P"]
+    head = ["system", "channel", *axes, BUSY, LATENCY]
     lines = []
     for s in summaries:
         system, condition, where = metadata.system(s.system), s.condition, [ABSENT] * (len(head) - 2)
         if s.on_air:
-            snr = condition.snr_db
-            both = [ABSENT, ABSENT] if snr is None else [f"{snr:g}", f"{snr_3k_db(snr, condition.rate):.1f}"]
-            cells = [f"{condition.error_rate:g}"] if not condition.takes_symbols else [*both, shown(_power(s), 2)]
-            channel = f"{condition.channel} {options_text(condition)}".strip()
-            where = [channel, str(condition.rate), *cells, shown(s.occupied, 2)]
+            noise = condition.noise
+            cells = [ABSENT if noise is None else f"{noise:g}"]
+            if condition.takes_symbols:
+                low = ABSENT if noise is None else f"{snr_3k_db(noise, condition.rate):.1f}"
+                cells += [low, shown(s.value(POWER), 2)]
+            where = [channel_text(condition), str(condition.rate), *cells, shown(s.occupied, 2)]
         numbers = [with_interval(s.estimates.get(name), name) for name in measures]
         lines.append([system.title, *where, system.latency, *numbers])
     return markdown([*head, *(METRICS[name].heading() for name in measures)], lines)
@@ -81,21 +80,22 @@ def quality_table(metadata: RunMetadata, summaries: Sequence[Summary], measures:
 
 def measure_table(metadata: RunMetadata, summaries: Sequence[Summary], channel: str, measure: str) -> str:
     """One measure on one channel: a line for each system and rate, a column for each Es/N0 or bit error rate."""
-    own = [s for s in summaries if s.condition.channel == channel and s.on_air and _noise(s) is not None]
-    groups: dict[tuple[str, int, str], dict[float | None, Summary]] = {}
-    for s in own:
-        groups.setdefault((s.system, s.condition.rate, options_text(s.condition)), {})[_noise(s)] = s
-    noises = sorted({noise for s in own if (noise := _noise(s)) is not None})
+    groups: dict[tuple[str, int, str], dict[float, Summary]] = {}
+    for s in summaries:
+        if s.condition.channel == channel and s.on_air and s.condition.noise is not None:
+            options = channel_text(s.condition).partition(" ")[2]
+            groups.setdefault((s.system, s.condition.rate, options), {})[s.condition.noise] = s
+    noises = sorted({noise for cells in groups.values() for noise in cells})
     lines = []
     for (name, rate, options), cells in groups.items():
-        first = next(iter(cells.values()))
-        symbols = [] if metadata.on_bits else [f"{snr_3k_db(0.0, rate):+.1f}", shown(_power(first), 2)]
-        title = metadata.system(name).title + (f" ({options})" if options else "")
+        first, system = next(iter(cells.values())), metadata.system(name)
+        symbols = [] if metadata.on_bits else [f"{snr_3k_db(0.0, rate):+.1f}", shown(first.value(POWER), 2)]
+        title = system.title + (f" ({options})" if options else "")
         values = [shown(cells[n].value(measure), DIGITS.get(measure, 3)) if n in cells else ABSENT for n in noises]
-        lines.append([title, str(rate), *symbols, shown(first.occupied, 2), metadata.system(name).latency, *values])
+        lines.append([title, str(rate), *symbols, shown(first.occupied, 2), system.latency, *values])
     where = ["bit/s"] if metadata.on_bits else ["uses/s", "SNR3k - Es/N0 [dB]", "P"]
     columns = [f"error rate {noise:g}" if metadata.on_bits else f"{noise:g} dB" for noise in noises]
-    return markdown(["system", *where, "busy [s per s]", "latency [ms]", *columns], lines)
+    return markdown(["system", *where, BUSY, LATENCY, *columns], lines)
 
 
 def difference_table(metadata: RunMetadata, rows: Sequence[Row], base: str) -> str:
@@ -111,26 +111,22 @@ def difference_table(metadata: RunMetadata, rows: Sequence[Row], base: str) -> s
     lines = []
     for name, condition in dict.fromkeys((row.system, row.condition) for row in rows if row.system != base):
         clips = [clip for system, where, clip in pairs if (system, where) == (name, condition)]
-        shared = [clip for clip in clips if (base, condition, clip) in pairs]
-        if not shared:
+        both = [(pairs[name, condition, c], pairs[base, condition, c]) for c in clips if (base, condition, c) in pairs]
+        if not both:
             continue
-        differences = [
-            estimate([pairs[name, condition, clip].get(measure, math.nan)
-                      - pairs[base, condition, clip].get(measure, math.nan) for clip in shared])
+        noise = ABSENT if condition.noise is None else f"{condition.noise:g}"
+        cells = (
+            with_interval(estimate([x.get(measure, math.nan) - y.get(measure, math.nan) for x, y in both]), measure)
             for measure in measures
-        ]  # fmt: skip
-        noise = condition.snr_db if condition.takes_symbols else condition.error_rate
-        where = [condition.channel, str(condition.rate), ABSENT if noise is None else f"{noise:g}"]
-        cells = (with_interval(d, measure) for d, measure in zip(differences, measures, strict=True))
-        lines.append([metadata.system(name).title, *where, *cells])
-    noise_head = "bit error rate" if metadata.on_bits else "Es/N0 [dB]"
-    head = ["system", "channel", "bit/s" if metadata.on_bits else "uses/s", noise_head]
-    return markdown([*head, *(METRICS[name].heading() for name in measures)], lines)
+        )
+        lines.append([metadata.system(name).title, condition.channel, str(condition.rate), noise, *cells])
+    where = ["bit/s", "bit error rate"] if metadata.on_bits else ["uses/s", "Es/N0 [dB]"]
+    return markdown(["system", "channel", *where, *(METRICS[name].heading() for name in measures)], lines)
 
 
 def channels_of(summaries: Sequence[Summary]) -> list[str]:
     """Channels on which a measure changes with SNR or bit error rate."""
-    return list(dict.fromkeys(s.condition.channel for s in summaries if s.on_air and _noise(s) is not None))
+    return list(dict.fromkeys(s.condition.channel for s in summaries if s.on_air and s.condition.noise is not None))
 
 
 def audio_columns(metadata: RunMetadata) -> tuple[str, ...]:
@@ -158,12 +154,3 @@ def full_document(metadata: RunMetadata, summaries: Sequence[Summary], differenc
     if metadata.calibration:
         parts += ["## Calibration", "\n".join(f"* {line}" for line in metadata.calibration)]
     return "\n\n".join(parts) + "\n"
-
-
-def _power(summary: Summary) -> float:
-    return summary.value("symbol_power")
-
-
-def _noise(summary: Summary) -> float | None:
-    """Place of a condition on the axis of its channel."""
-    return summary.condition.snr_db if summary.condition.takes_symbols else summary.condition.error_rate

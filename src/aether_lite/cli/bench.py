@@ -101,8 +101,8 @@ def bench(
         _measure_speed(output, model, out, results(quiet))
         return
     from aether_lite.bench.dataset import bundled, open_dataset
+    from aether_lite.bench.fingerprint import load_plugins
     from aether_lite.bench.grid import basis
-    from aether_lite.bench.plugins import load_plugins
     from aether_lite.bench.run import Plan
     from aether_lite.channels.binary import BSC
     from aether_lite.parallel import available_cores, parse_shard
@@ -148,9 +148,8 @@ def _run(
 ) -> dict[str, Any] | None:
     """Compute, write and print where; returns metadata and summary, None for a shard."""
     from aether_lite.baselines import system_names
-    from aether_lite.bench.examples import examples
     from aether_lite.bench.metadata import describe, read_kept
-    from aether_lite.bench.output import REPORT_NAME, TABLES_NAME, Report, write_all
+    from aether_lite.bench.output import REPORT_NAME, TABLES_NAME, Report, examples, write_all
     from aether_lite.bench.run import CACHE_FOLDER, run
 
     kept = None if keep is None else read_kept(keep)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import torch
 import aether_lite
 from aether_lite.codec.loading import codec_path, read_provenance
 from aether_lite.data.corpus import Corpus
+from aether_lite.files import commit
 from aether_lite.training.options import DataConfig
 
 
@@ -22,22 +21,6 @@ def data_hash(corpus: Corpus) -> str:
     for clip in corpus.clips:
         digest.update(f"{clip.path.name}\t{clip.frames}\n".encode())
     return digest.hexdigest()[:16]
-
-
-@cache
-def commit() -> str:
-    """Commit of the package's source tree, ``+`` added if it was changed; empty where there is none."""
-    folder = Path(aether_lite.__file__).parent
-    answers = []
-    for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", "."]):
-        try:
-            done = subprocess.run(["git", "-C", str(folder), *command], capture_output=True, text=True, check=False)
-        except FileNotFoundError:  # no git on this machine
-            return ""
-        if done.returncode:
-            return ""
-        answers.append(done.stdout.strip())
-    return answers[0] + ("+" if answers[1] else "")
 
 
 def started_from(codec: str) -> dict[str, Any]:
