@@ -16,7 +16,7 @@ from aether_lite.errors import AetherError
 from aether_lite.losses.registry import SPI, SpiInputs
 from aether_lite.payload import ChannelState, Received
 from aether_lite.training.codec_config import TrainConfig
-from aether_lite.training.conditions import ConditionRanges, balance, draw
+from aether_lite.training.conditions import balance, draw
 from tiny_asr import tiny_asr_loss
 
 
@@ -106,7 +106,7 @@ def test_every_loss_term_reaches_every_module(term: str, speech_features: torch.
     x = speech_features.repeat(4, 1, 1)[:, :96].clone()
     x[:, :16, :18] = 0.0
     x[:, :16, 0] = -12.485  # digital silence, for the term that hears it
-    conditions = draw(ConditionRanges(csi_none_share=0.0), 0, 0, range(8))
+    conditions = draw(TrainConfig(csi_none_share=0.0), 0, 0, range(8))
     sent = model(x, conditions.rate, conditions.transmit, conditions.target_snr_db)
     weight = balance(conditions.expected_loss)
     parts = SPI.values(SpiInputs(sent, x, weight, asr=tiny_asr_loss(), asr_items=[0, 4]), dict.fromkeys(SPI.terms, 1.0))
@@ -121,7 +121,7 @@ def test_every_loss_term_reaches_every_module(term: str, speech_features: torch.
 
 
 def test_three_snrs_draw_the_middle_one_most_often() -> None:
-    drawn = draw(ConditionRanges(quality=(-7.0, 0.0, 22.0)), 3, 1, range(4000)).quality
+    drawn = draw(TrainConfig(snr_db=[-7.0, 0.0, 22.0]), 3, 1, range(4000)).quality
     assert -7.0 <= float(drawn.min()) <= -5.0
     assert 19.0 <= float(drawn.max()) <= 22.0
     counts = torch.histc(drawn, 5, -7.5, 17.5)  # centres -5, 0, 5, 10, 15 dB
@@ -132,7 +132,7 @@ def test_three_snrs_draw_the_middle_one_most_often() -> None:
 
 def test_noise_is_on_and_told_from_the_first_step(tiny: SpiCodec, speech_features: torch.Tensor) -> None:
     x = speech_features.repeat(16, 1, 1)[:, :96]
-    conditions = draw(ConditionRanges(erasure_share=0.0, csi_none_share=0.0), 0, 0, range(32))
+    conditions = draw(TrainConfig(erasure_share=0.0, csi_none_share=0.0), 0, 0, range(32))
     symbols = tiny.bottleneck.send(tiny.latents(x)[0], conditions.rate, 8, tiny.power)
     received = conditions.transmit(symbols)
     assert received.state.gain is not None

@@ -18,7 +18,7 @@ from aether_lite.losses.feature import feature_loss
 from aether_lite.payload import Bits
 from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.codec_task import CodecTask
-from aether_lite.training.conditions import ConditionRanges, awgn_snr_db, draw, rayleigh_snr_db
+from aether_lite.training.conditions import awgn_snr_db, draw, rayleigh_snr_db
 from aether_lite.training.distributed import DistributedContext
 from aether_lite.training.loop import Trainer, run
 from aether_lite.training.options import parse
@@ -72,7 +72,7 @@ def _loss(made: Trainer) -> float:
     """Feature loss of the same crops under the same conditions."""
     items = range(32)
     features = made.task.corpus.batch(7, 0, items, 48)
-    conditions = draw(ConditionRanges.of_bits(), 7, 0, items)
+    conditions = draw(TrainConfig(enable_hash=True), 7, 0, items)
     with torch.no_grad():
         decoded = made.task.codec(features, conditions.rate, conditions.transmit).features
     return float(feature_loss(decoded, features).mean())
@@ -175,11 +175,11 @@ def test_a_run_starts_from_the_weights_of_any_codec(clips: Path, tmp_path: Path)
 
 
 def test_conditions_are_functions_of_seed_step_and_item_within_their_ranges() -> None:
-    drawn = draw(ConditionRanges.of_bits(), 1, 2, range(400))
-    again = draw(ConditionRanges.of_bits(), 1, 2, [7, 300])
+    drawn = draw(TrainConfig(enable_hash=True), 1, 2, range(400))
+    again = draw(TrainConfig(enable_hash=True), 1, 2, [7, 300])
     assert (again.seeds, again.channel) == tuple(tuple(t[i] for i in (7, 300)) for t in (drawn.seeds, drawn.channel))
     assert torch.equal(again.quality, drawn.quality[[7, 300]])
-    assert draw(ConditionRanges.of_bits(), 1, 3, [7]).seeds != draw(ConditionRanges.of_bits(), 1, 2, [7]).seeds
+    assert draw(TrainConfig(enable_hash=True), 1, 3, [7]).seeds != draw(TrainConfig(enable_hash=True), 1, 2, [7]).seeds
     assert set(drawn.rate.tolist()) == {300, 600, 1200, 2400}
     assert set(drawn.channel) == {"bsc", "bpsk_awgn", "bpsk_rayleigh"}
     assert 0 <= float(drawn.quality.min()) < 0.002
@@ -191,7 +191,9 @@ def test_conditions_are_functions_of_seed_step_and_item_within_their_ranges() ->
 
 def test_the_channel_acts_on_every_item_at_the_error_rate_drawn() -> None:
     """All three channels, from the first step; hard decisions err as often as was drawn."""
-    ranges = ConditionRanges.of_bits(rates=(2400,), quality=(0.05, 0.1), erasure_share=0.0, csi_none_share=0.0)
+    ranges = TrainConfig(
+        enable_hash=True, bit_rates=[2400], bit_error_rate=[0.05, 0.1], erasure_share=0.0, csi_none_share=0.0
+    )
     conditions = draw(ranges, 0, 0, range(48))
     values = 1.0 - 2.0 * torch.randint(2, (48, 100, 192), generator=torch.Generator().manual_seed(0))
     received = conditions.transmit(Bits(values, conditions.rate, token_frames=8))
@@ -205,9 +207,10 @@ def test_the_channel_acts_on_every_item_at_the_error_rate_drawn() -> None:
 
 
 def test_lost_bits_and_tokens_and_withheld_knowledge_reach_their_items() -> None:
-    ranges = ConditionRanges.of_bits(
-        rates=(600,), quality=(0.0, 0.0), channels={"bsc": 1.0}, erasure_share=0.5, csi_none_share=0.3
-    )
+    ranges = TrainConfig(
+        enable_hash=True, bit_rates=[600], bit_error_rate=[0.0, 0.0], bit_channels={"bsc": 1.0}, erasure_share=0.5,
+        csi_none_share=0.3,
+    )  # fmt: skip
     conditions = draw(ranges, 0, 0, range(40))
     received = conditions.transmit(Bits(torch.ones(40, 200, 48), conditions.rate, token_frames=8))
     for item in range(40):

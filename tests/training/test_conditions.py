@@ -8,7 +8,7 @@ import torch
 from aether_lite.errors import AetherError
 from aether_lite.payload import Symbols
 from aether_lite.training.codec_config import TrainConfig
-from aether_lite.training.conditions import ConditionRanges, balance, draw, expected_bit_loss, expected_loss
+from aether_lite.training.conditions import balance, draw, expected_bit_loss, expected_loss
 
 RATES = torch.tensor([150, 300, 1000, 1000])
 SNRS_DB = torch.tensor([-6.0, 6.0, 6.0, 20.0])
@@ -34,7 +34,7 @@ def test_the_exponent_says_whether_errors_count_alike_or_in_relation() -> None:
 def test_items_without_csi_arrive_with_noise_and_no_knowledge_of_it() -> None:
     symbols = Symbols(torch.ones(12, 5, 40, dtype=torch.complex64), torch.full((12,), 1000), token_frames=4)
     for share in (0.0, 1.0):
-        ranges = ConditionRanges(rates=(1000,), csi_none_share=share, erasure_share=0.5, quality=(0.0, 5.0))
+        ranges = TrainConfig(rates=[1000], csi_none_share=share, erasure_share=0.5, snr_db=[0.0, 5.0])
         conditions = draw(ranges, 0, 0, range(12))
         received = conditions.transmit(symbols)
         state = received.state

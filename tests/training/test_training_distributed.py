@@ -21,7 +21,7 @@ from aether_lite.errors import AetherError
 from aether_lite.training.checkpoint import load_checkpoint
 from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.codec_pass import TrainingPass
-from aether_lite.training.conditions import ConditionRanges, draw
+from aether_lite.training.conditions import draw
 from aether_lite.training.curriculum import position
 from aether_lite.training.discriminator import Discriminator, discriminator_step
 from aether_lite.training.distributed import DistributedContext, distributed_context
@@ -49,7 +49,7 @@ def gradients(data_root: Path, here: DistributedContext) -> dict[str, torch.Tens
     items = here.items(CONFIG.batch)
     features, audio = corpus.batch_with_audio(0, STEP, items, CONFIG.frames)
     batch = Batch(tuple(items), features.double(), audio.double())
-    conditions = draw(ConditionRanges(erasure_share=0.5), 0, STEP, items)
+    conditions = draw(TrainConfig(erasure_share=0.5), 0, STEP, items)
     module = TrainingPass(codec.double(), vocoder, discriminator, CONFIG, here)
     wrapped = DistributedDataParallel(module, find_unused_parameters=True) if here.size > 1 else module
     output = wrapped(batch, conditions, position(6000), STEP)
@@ -131,7 +131,7 @@ def test_torchrun_continues_after_a_killed_worker(data_root: Path, tmp_path: Pat
 def test_processes_draw_different_noise_and_items() -> None:
     shares = [DistributedContext(rank, 2, torch.device("cpu")).items(8) for rank in range(2)]
     assert [list(share) for share in shares] == [[0, 1, 2, 3], [4, 5, 6, 7]]
-    seeds = [draw(ConditionRanges(), 0, 0, share).seeds for share in shares]
+    seeds = [draw(TrainConfig(), 0, 0, share).seeds for share in shares]
     assert len(set(seeds[0]) | set(seeds[1])) == 8
 
 

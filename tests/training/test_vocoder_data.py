@@ -15,7 +15,8 @@ from aether_lite.codec import SpiCodec, preset
 from aether_lite.data.corpus import Corpus
 from aether_lite.data.loader import Loader
 from aether_lite.metrics import frame_levels
-from aether_lite.training.conditions import ConditionRanges, draw
+from aether_lite.training.codec_config import TrainConfig
+from aether_lite.training.conditions import draw
 from aether_lite.training.loop import Batch
 from aether_lite.training.vocoder_config import KNOWN_FRAMES, VocoderConfig
 from aether_lite.training.vocoder_task import MakeBatch, goes_through_codec, with_decoded
@@ -160,7 +161,7 @@ def test_the_last_token_of_a_crop_is_decoded_with_the_one_behind_it(
     history, end = batch.history, batch.history.shape[1] - TOKEN_FRAMES
     assert torch.equal(history[:, end - rows : end], batch.features[:2])
     found = with_decoded(batch, codec, 0, 0)[:2]
-    conditions = draw(ConditionRanges(), 0, 0, batch.items[:2])
+    conditions = draw(TrainConfig(), 0, 0, batch.items[:2])
     ends = replace(batch, history=torch.cat((history[:, :end], history[:, end:].flip(1) + 1.0), 1))
     with torch.no_grad():
         sent = codec(history, conditions.rate, conditions.transmit, conditions.target_snr_db)

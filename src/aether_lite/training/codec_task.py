@@ -25,7 +25,7 @@ from aether_lite.training.capture import captured_vocoder
 from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.codec_pass import PassOutput, TrainingPass
 from aether_lite.training.codec_validation import CodecValidation
-from aether_lite.training.conditions import ConditionRanges, draw
+from aether_lite.training.conditions import draw
 from aether_lite.training.curriculum import Stage, position, table
 from aether_lite.training.discriminator import BETAS, Discriminator, discriminator_step
 from aether_lite.training.distributed import DistributedContext, check_share
@@ -121,7 +121,7 @@ class CodecTask(Task):
         if place.stage is not self.stage:
             self.enter(place.stage)
         set_rates(self.optimisers[MODEL], rate_factor(step, config.steps, config.warmup, config.final_rate))
-        conditions = draw(condition_ranges(config), config.seed, step, batch.items).to(self.context.device)
+        conditions = draw(config, config.seed, step, batch.items).to(self.context.device)
         output: PassOutput = self.wrapped(batch, conditions, place, step)
         norm = descend(self.optimisers[MODEL], output.total, config.gradient_norm)
         parts = {"total": output.total.detach(), "gradient": norm, **output.parts}
@@ -193,21 +193,6 @@ class MakeBatch:
         if position(step, self.borders).stage.makes_audio:
             return Batch(tuple(self.items), *self.corpus.batch_with_audio(*place))
         return Batch(tuple(self.items), self.corpus.batch(*place))
-
-
-def condition_ranges(config: TrainConfig) -> ConditionRanges:
-    """What items meet between encoder and decoder."""
-    bits = config.enable_hash
-    return ConditionRanges(
-        quality=tuple(config.bit_error_rate if bits else config.snr_db),
-        rates=tuple(config.bit_rates if bits else config.rates),
-        channels=config.bit_channels if bits else config.channels,
-        bits=bits,
-        erasure_share=config.erasure_share,
-        erasure_probability=config.erasure_probability,
-        csi_none_share=config.csi_none_share,
-        targeted=config.targeted,
-    )
 
 
 def constants_crops(config: TrainConfig, corpus: Corpus) -> Tensor:

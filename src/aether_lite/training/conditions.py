@@ -13,59 +13,25 @@ Salehi, "Digital Communications" (5th ed. 2008), 4.3-13 and 13.3-7.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TypeVar, overload
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar, overload
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from aether_lite.channels import Csi, apply_channel, awgn, bsc, erase, keyed, lose_bits, rayleigh
-from aether_lite.hash import BIT_RATES
-from aether_lite.jscc import RATES
 from aether_lite.payload import Bits, ChannelState, Received, ReceivedBits, Symbols, joined_items
+
+if TYPE_CHECKING:
+    from aether_lite.training.codec_config import TrainConfig
 
 _SYMBOL_STREAM, _BIT_STREAM = 0xC4A2, 0xB175  # separate these random streams from others of the same seed
 SNR_LIMITS_DB = (-20.0, 30.0)  # a link of bits without errors is drawn as one of 30 dB
 
 Sent = TypeVar("Sent", Symbols, Bits)
 Arrived = TypeVar("Arrived", Received, ReceivedBits)
-
-
-@dataclass(frozen=True)
-class ConditionRanges:
-    """Ranges the draws come from.
-
-    Attributes:
-        quality: Es/N0 [dB]: lowest and highest, drawn uniformly, or lowest, most frequent and highest (triangular); of
-            bits the range of p.
-        rates: payload rates [uses/s or bit/s], uniform.
-        channels: share of each channel, drawn for every item.
-        bits: whether bits are sent, and not symbols.
-        erasure_share: share of the items that lose tokens too; of bits also, independently, that lose single bits.
-        erasure_probability: greatest probability drawn of losing a token, and a bit.
-        csi_none_share: probability that an item's receiver knows nothing of the channel.
-        targeted: probability that an item's encoder is given the SNR (otherwise it encodes blind); symbols only.
-    """
-
-    quality: tuple[float, ...] = (-6.0, 22.0)
-    rates: tuple[int, ...] = RATES
-    channels: Mapping[str, float] = field(
-        default_factory=lambda: {"awgn": 0.6, "rayleigh": 0.15, "rician": 0.05, "mpp": 0.15, "mpd": 0.05}
-    )
-    bits: bool = False
-    erasure_share: float = 0.1
-    erasure_probability: float = 0.3
-    csi_none_share: float = 0.03
-    targeted: float = 0.1
-
-    @classmethod
-    def of_bits(cls, **changes: object) -> ConditionRanges:
-        """Ranges for bits, those of the options' defaults where nothing else is given."""
-        channels = {"bsc": 0.5, "bpsk_awgn": 0.25, "bpsk_rayleigh": 0.25}
-        own = cls(quality=(0.0, 0.1), rates=BIT_RATES, channels=channels, bits=True)
-        return replace(own, **changes)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -143,35 +109,37 @@ class Conditions:
         return received
 
 
-def draw(ranges: ConditionRanges, seed: int, step: int, items: Sequence[int]) -> Conditions:
-    """Conditions of the given items of a step."""
-    names, shares = list(ranges.channels), np.array(list(ranges.channels.values()))
+def draw(config: TrainConfig, seed: int, step: int, items: Sequence[int]) -> Conditions:
+    """Conditions of the given items of a step, from the ranges and shares among the options; their seed is not read."""
+    bits = config.enable_hash
+    shares = config.bit_channels if bits else config.channels
+    names, chances = list(shares), np.array(list(shares.values()))
+    low, *between, high = config.bit_error_rate if bits else config.snr_db
 
     def lost(rng: np.random.Generator) -> float:
-        return rng.uniform(0, ranges.erasure_probability) if rng.random() < ranges.erasure_share else 0.0
+        return rng.uniform(0, config.erasure_probability) if rng.random() < config.erasure_share else 0.0
 
     rows = []
     for item in items:
-        rng = np.random.default_rng((_BIT_STREAM if ranges.bits else _SYMBOL_STREAM, seed, step, item))
-        low, *between, high = ranges.quality
+        rng = np.random.default_rng((_BIT_STREAM if bits else _SYMBOL_STREAM, seed, step, item))
         bit_loss, target = 0.0, np.nan
-        if ranges.bits:
+        if bits:
             token_loss, bit_loss = lost(rng), lost(rng)
-            rate = int(rng.choice(ranges.rates))
+            rate = int(rng.choice(config.bit_rates))
             quality = low + (high - low) * rng.random() ** 2
         else:
             quality = rng.triangular(low, between[0], high) if between else rng.uniform(low, high)
             token_loss = lost(rng)
-            rate = int(rng.choice(ranges.rates))
-            target = quality if rng.random() < ranges.targeted else np.nan
-        name = str(rng.choice(names, p=shares / shares.sum()))
-        csi_none = bool(rng.random() < ranges.csi_none_share)
+            rate = int(rng.choice(config.rates))
+            target = quality if rng.random() < config.targeted else np.nan
+        name = str(rng.choice(names, p=chances / chances.sum()))
+        csi_none = bool(rng.random() < config.csi_none_share)
         rows.append((rate, quality, target, name, token_loss, bit_loss, csi_none, int(rng.integers(2**62))))
     rates, qualities, targets, *rest = zip(*rows, strict=True)
     return Conditions(
         torch.tensor(rates),
-        torch.tensor(qualities, dtype=torch.float64 if ranges.bits else torch.float32),
-        None if ranges.bits else torch.tensor(targets, dtype=torch.float32),
+        torch.tensor(qualities, dtype=torch.float64 if bits else torch.float32),
+        None if bits else torch.tensor(targets, dtype=torch.float32),
         *rest,
     )
 

@@ -42,8 +42,9 @@ from aether_lite.losses.spectral import root_stft_loss
 from aether_lite.metrics import METRICS, missing_line
 from aether_lite.metrics.resynthesis import SPECTRAL, reanalysed, resynthesis_measures
 from aether_lite.training.capture import Speak, Vocode, captured_vocoder
+from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.codec_validation import chosen_clips
-from aether_lite.training.conditions import ConditionRanges, draw
+from aether_lite.training.conditions import draw
 from aether_lite.training.discriminator import BETAS, Discriminator, discriminator_step
 from aether_lite.training.distributed import DistributedContext, check_share
 from aether_lite.training.loop import MODEL, Batch, Task, Validation
@@ -326,7 +327,7 @@ def with_decoded(batch: Batch, codec: SpiCodec | None, seed: int, step: int) -> 
     if codec is None or batch.history is None or len(batch.history) == 0:
         return batch.features
     count, rows = len(batch.history), batch.features.shape[1]
-    conditions = draw(ConditionRanges(), seed, step, batch.items[:count]).to(batch.history.device)
+    conditions = draw(TrainConfig(), seed, step, batch.items[:count]).to(batch.history.device)
     sent = codec(batch.history, conditions.rate, conditions.transmit, conditions.target_snr_db)
     end = sent.features.shape[1] - codec.config.lookahead * codec.config.token_frames  # the last token lacks its next
     return torch.cat((sent.features[:, end - rows : end], batch.features[count:]))
