@@ -7,7 +7,7 @@ import torch
 
 from aether_lite.losses.registry import GAN, GROUPS, SPI, WAVE, SpiInputs, TermGroup
 from aether_lite.training.codec_config import TrainConfig
-from aether_lite.training.curriculum import DEFAULT_BORDERS, STAGES, position, table
+from aether_lite.training.curriculum import DEFAULT_BORDERS, STAGES, position
 
 
 def test_names_and_default_borders_are_fixed() -> None:
@@ -52,12 +52,6 @@ def test_only_the_last_stage_trains_the_vocoder_and_only_the_first_is_silent() -
 def test_stages_of_no_length_are_skipped() -> None:
     assert position(0, (0, 0, 0)).stage.name == "end_to_end"
     assert position(5, (5, 5, 9)).stage.name == "progressive_gan"
-
-
-def test_table_lists_every_stage() -> None:
-    rows = table(DEFAULT_BORDERS, 8000)
-    assert [row[1] for row in rows] == ["0-1000", "1000-3000", "3000-5000", "5000-8000"]
-    assert [row[-1] for row in rows] == ["unused", "frozen", "frozen", "trained"]
 
 
 def test_the_tables_decide_how_much_each_term_counts() -> None:

@@ -64,7 +64,7 @@ def test_a_run_writes_what_it_promises(finished: Path) -> None:
     assert {row["stage"] for row in rows if "stage" in row} == {"adversarial"}  # the last of the steps is reported
     for name in ("best.pth", "step_00000005.pth", "vocoder.safetensors", "vocoder.pth", "config.json", "valid_0.wav"):
         assert (finished / name).stat().st_size > 100
-    for name in ("validation_00000004.png", "validation_00000005.png", "losses.png"):
+    for name in ("validation_00000004.png", "validation_f0_00000005.png", "losses.png"):
         assert (finished / name).read_bytes()[:4] == b"\x89PNG"
     assert list((finished / "tensorboard").iterdir())
 

@@ -26,7 +26,7 @@ from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.codec_pass import PassOutput, TrainingPass
 from aether_lite.training.codec_validation import CodecValidation
 from aether_lite.training.conditions import draw
-from aether_lite.training.curriculum import Stage, position, table
+from aether_lite.training.curriculum import Stage, position
 from aether_lite.training.discriminator import BETAS, Discriminator, discriminator_step
 from aether_lite.training.distributed import DistributedContext, check_share
 from aether_lite.training.loop import MODEL, Batch, Task, Validation
@@ -135,11 +135,6 @@ class CodecTask(Task):
 
     def stage_name(self, step: int) -> str:
         return position(step, self.config.stage_borders).stage.name
-
-    def introduction(self) -> Sequence[str]:
-        heads = ("stage", "steps", "SPI", "audio", "GAN", "vocoder")
-        rows = [heads, *table(self.config.stage_borders, self.config.steps)]
-        return ["{:18}{:>14}{:>6}{:>7}{:>10}  {}".format(*row) for row in rows]
 
     def prepare_validation(self, valid: Corpus) -> None:
         self.validation = CodecValidation(self.config, valid, self.codec, self.context.device)

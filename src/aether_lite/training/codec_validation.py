@@ -115,7 +115,6 @@ class CodecValidation:
             title=f"Step {step}: {self.links[0].describe()}",
         )
         loss_curves(logger.log, path.with_name("losses.png"))
-        logger.picture("valid/transmission", path, step)
 
 
 def chosen_clips(corpus: Corpus, clips: int = MAX_CLIPS) -> list[Clip]:

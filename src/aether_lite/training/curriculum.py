@@ -95,14 +95,3 @@ def position(step: int, borders: Sequence[int] = DEFAULT_BORDERS) -> Position:
         return Position(stage, last)
     length = max(borders[index] - borders[index - 1], 1)
     return Position(stage, first + (last - first) * (step - borders[index - 1]) / length)
-
-
-def table(borders: Sequence[int], end: int) -> list[tuple[str, str, str, str, str, str]]:
-    """Rows (stage, steps, SPI factor, audio factor, GAN factor, vocoder) for people to read."""
-    edges = [0, *borders, max(end, borders[-1])]
-    rows = []
-    for stage, first, last in zip(STAGES, edges[:-1], edges[1:], strict=True):
-        adv = f"{stage.adv[0]:g}" if stage.adv[0] == stage.adv[1] else f"{stage.adv[0]:g} to {stage.adv[1]:g}"
-        vocoder = "trained" if stage.trains_vocoder else "frozen" if stage.makes_audio else "unused"
-        rows.append((stage.name, f"{first}-{last}", f"{stage.spi:g}", f"{stage.wave:g}", adv, vocoder))
-    return rows

@@ -120,7 +120,7 @@ class RunConfig(DataConfig):
     keep: int = option(3, "checkpoints kept besides the best", free=True)
     validate_every: int = option(500, "steps between validations", free=True)
     save_visualization: bool = option(False, "write PNG pages at every validation", free=True)
-    tensorboard: bool = option(True, "write TensorBoard scalars, audio and pictures", free=True)
+    tensorboard: bool = option(True, "write TensorBoard scalars and audio", free=True)
     distributed: bool = option(False, "one of several processes started by torchrun", free=True)
     device: str = option("auto", "cpu, cuda or auto", free=True)
     threads: int = option(1, "threads of each process on the CPU", free=True)

@@ -1,4 +1,4 @@
-"""Pictures of a run: its losses over the steps, and for the vocoder one clip before and after."""
+"""The losses of a run over its steps, as a picture."""
 
 from __future__ import annotations
 
@@ -6,11 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from torch import Tensor
-
-from aether_lite.plots.canvas import BLUE, COLOURS, GREY, ORANGE, canvas
-from aether_lite.plots.speech import F0_LIMITS, draw_f0, draw_spectrogram, f0_contour, spectrogram
+from aether_lite.plots.canvas import COLOURS, GREY, canvas
 from aether_lite.training.run_logger import read_log
 
 if TYPE_CHECKING:
@@ -29,7 +25,6 @@ PANELS: dict[str, tuple[str, ...]] = {
 MEASURED = ("feature_loss", "spectral", "estoi", "pesq_wb", "dnsmos_ovrl", "vuv_error", "spectrum", "states")
 COLUMNS, PANEL_INCHES = 3, (4.3, 3.0)
 FEW = 50  # points of a line that are marked
-TOP_PERCENTILE = 99.9  # of the original's levels: the brightest colour
 
 
 def loss_curves(log: Path, path: Path) -> None:
@@ -90,36 +85,3 @@ def _mark_stages(axes: Axes, rows: Sequence[Mapping[str, Any]], named: bool) -> 
             if named:
                 place = (row["step"], 0.02)
                 axes.text(*place, f" {stage}", rotation=90, size=6.5, color=GREY, transform=axes.get_xaxis_transform())
-
-
-def vocoder_page(path: Path, speech: Tensor, made: Tensor, features: Tensor, found: Tensor, title: str) -> None:
-    """Draw one clip before and after the vocoder: spectrograms on one colour scale over the F0 contours of both.
-
-    Args:
-        path: PNG to write; whole or not at all.
-        speech, made: ``[160 F]``, the original and what the vocoder made.
-        features, found: ``[F, 20]``, of the original and of what was made.
-        title: one line over it all.
-
-    Raises:
-        AetherError: the file cannot be written.
-    """
-    levels = [spectrogram(audio) for audio in (speech, made)]
-    top = float(np.percentile(levels[0], TOP_PERCENTILE))
-    styles: tuple[dict[str, Any], ...] = (
-        {"color": BLUE, "lw": 5.0, "alpha": 0.45, "label": "original"},
-        {"color": ORANGE, "lw": 1.6, "label": "re-analysed"},
-    )
-    with canvas(path, 12.8, 6.6, title) as figure:
-        grid = figure.add_gridspec(2, 2, height_ratios=(1.3, 1))
-        drawn = []
-        for column, name in enumerate(("Original", "Made from its features")):
-            axes = figure.add_subplot(grid[0, column])
-            image = draw_spectrogram(axes, levels[column], top)
-            axes.set(title=name, xlabel="time [s]", ylabel="frequency [kHz]")
-            drawn.append(axes)
-        figure.colorbar(image, ax=drawn, label="level [dB]", pad=0.01)
-        contours = figure.add_subplot(grid[1, :])
-        draw_f0(contours, [(f0_contour(rows), s) for rows, s in zip((features, found), styles, strict=True)], F0_LIMITS)
-        contours.set(xlabel="time [s]", title="F0 contour (voiced frames)")
-        contours.legend(loc="upper right", ncols=2)

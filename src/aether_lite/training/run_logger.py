@@ -96,13 +96,6 @@ class RunLogger:
         if self.writer is not None:
             self.writer.add_audio(name, samples, step, SAMPLE_RATE)
 
-    def picture(self, name: str, path: Path, step: int) -> None:
-        """A PNG file for TensorBoard."""
-        if self.writer is not None:
-            from matplotlib.image import imread
-
-            self.writer.add_image(name, imread(path), step, dataformats="HWC")
-
     def row(self, row: Mapping[str, Any]) -> None:
         """One line of the log, numbers to five digits."""
         with self.log.open("a") as log:

@@ -41,6 +41,8 @@ from aether_lite.losses.adversarial import continuation_loss, feature_matching_l
 from aether_lite.losses.spectral import root_stft_loss
 from aether_lite.metrics import METRICS, missing_line
 from aether_lite.metrics.resynthesis import SPECTRAL, reanalysed, resynthesis_measures
+from aether_lite.plots.canvas import ORANGE
+from aether_lite.plots.speech import f0_overlays, spectrogram_strips
 from aether_lite.training.capture import Speak, Vocode, captured_vocoder
 from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.codec_validation import chosen_clips
@@ -49,7 +51,7 @@ from aether_lite.training.discriminator import BETAS, Discriminator, discriminat
 from aether_lite.training.distributed import DistributedContext, check_share
 from aether_lite.training.loop import MODEL, Batch, Task, Validation
 from aether_lite.training.optimiser import descend, rate_factor, set_rates
-from aether_lite.training.pictures import loss_curves, vocoder_page
+from aether_lite.training.pictures import loss_curves
 from aether_lite.training.provenance import origin
 from aether_lite.training.run_logger import RunLogger
 from aether_lite.training.vocoder_config import KNOWN_FRAMES, VocoderConfig
@@ -231,10 +233,12 @@ class VocoderTask(Task):
             logger.audio(f"valid/{number}", audio, step)
             write_audio(out / f"valid_{number}.wav", audio.numpy())
         if self.config.save_visualization:
-            page, title = out / f"validation_{step:08d}.png", f"Step {step}: vocoder on features of unseen speech"
-            vocoder_page(page, self.speech[0], made[0], self.features[0], reanalysed(made[0]), title)
+            title = f"Step {step}: vocoder on features of unseen speech"
+            clips = [("original", self.speech[0]), ("made from its features", made[0])]
+            spectrogram_strips(out / f"validation_{step:08d}.png", title, "", clips)
+            contour = ("re-analysed", ORANGE, reanalysed(made[0]))
+            f0_overlays(out / f"validation_f0_{step:08d}.png", title, "", self.features[0], [contour])
             loss_curves(logger.log, out / "losses.png")
-            logger.picture("valid/page", page, step)
         return Validation(numbers[SPECTRAL])
 
     def _measured(self, made: Sequence[Tensor]) -> dict[str, float]:
