@@ -25,7 +25,7 @@ from aether_lite.container.prior import adaptive_prior, read_label, save_prior
 from aether_lite.container.weights import weights_id
 from aether_lite.features import read_f32
 from aether_lite.hash import BIT_RATES
-from aether_lite.training.prior_fit import FitSettings, fit_prior
+from aether_lite.training.prior import PriorConfig, fit_prior
 
 Run = Callable[..., Any]  # what it returns is the Result of conftest.py
 SAMPLES = 16_000 + 77
@@ -151,7 +151,7 @@ def test_a_prior_of_a_file_and_a_released_one(
     clip: Path, aeth: Run, codec: Codec, speech_features: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clips = bit_array(codec.encode_features(speech_features, 300))
-    prior = fit_prior(list(clips), FitSettings(hidden=4, steps=5))
+    prior = fit_prior(list(clips), PriorConfig(hidden=4, steps=5))
     save_prior(prior, "mine.safetensors", weights_id(codec.model.state_dict()))
     given = aeth("encode", clip, "given.aeth", "--bitrate", 300, "--entropy", "--prior", "mine.safetensors")
     assert given.code == 0

@@ -25,10 +25,10 @@ from aether_lite.container.prior import (
     table_starts,
 )
 from aether_lite.errors import AetherError
-from aether_lite.training.prior_fit import FitSettings, _Examples, _Mixer, fit_prior
+from aether_lite.training.prior import PriorConfig, _Examples, _Mixer, fit_prior
 
 WIDTH = 24
-QUICK = FitSettings(hidden=12, steps=120, batch=64, learning_rate=2e-2, check_every=40)
+QUICK = PriorConfig(hidden=12, steps=120, batch=64, learning_rate=2e-2)
 
 
 def common_cause(tokens: int, seed: int) -> BitArray:
@@ -61,7 +61,7 @@ def test_integers_follow_the_trained_formula(trained: Prior) -> None:
     """The predictor's first chances, from integers, are those of the formula in floating point."""
     clip = common_cause(3, seed=4)
     examples = _Examples.of([clip])
-    mixer = _Mixer(WIDTH, FitSettings(hidden=12), trained.cells)
+    mixer = _Mixer(WIDTH, PriorConfig(hidden=12), trained.cells)
     unit = 1 / 4096
     with torch.no_grad():
         mixer.weights.copy_(torch.from_numpy(trained.weights[:, :-1] / 65536))

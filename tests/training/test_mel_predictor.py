@@ -78,9 +78,9 @@ def test_the_command_writes_weights_for_its_recogniser(
     assert "mean square error" in said.out
     assert "train-ear is now train-mel-predictor" in said.err
     assert "--recogniser is now --asr_model" in said.err
-    _, spread = load_mel_predictor(tmp_path / "out" / "ear.safetensors")
+    _, spread = load_mel_predictor(tmp_path / "out" / "mel_predictor.safetensors")
     assert spread.shape == (SIZES.blocks, SIZES.width)
-    asr_loss = load_asr_loss(tmp_path / "out" / "ear.safetensors", tmp_path / "recogniser")
+    asr_loss = load_asr_loss(tmp_path / "out" / "mel_predictor.safetensors", tmp_path / "recogniser")
     assert asr_loss.states(torch.zeros(1, 10, 20)).shape == (1, 5, SIZES.blocks * SIZES.width)
 
 

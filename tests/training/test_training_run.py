@@ -14,14 +14,13 @@ from aether_lite.codec.loading import codec_path
 from aether_lite.data.loader import Loader
 from aether_lite.errors import AetherError
 from aether_lite.losses.asr import save_mel_predictor
-from aether_lite.training.checkpoint import load_checkpoint, newest
+from aether_lite.training.checkpoint import load_checkpoint, newest, started_from
 from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.codec_pass import every
 from aether_lite.training.codec_task import CodecTask, constants_crops
 from aether_lite.training.curriculum import position
 from aether_lite.training.distributed import DistributedContext
 from aether_lite.training.loop import Batch, Trainer, corpora, run
-from aether_lite.training.provenance import started_from
 from tiny_asr import tiny_asr_loss, tiny_encoder, variables, write_model
 
 ALONE = DistributedContext(0, 1, torch.device("cpu"))

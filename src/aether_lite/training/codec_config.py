@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,11 +14,10 @@ from aether_lite.codec.model import HASH, PRESETS, CodecConfig, preset
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES, PENALTIES
 from aether_lite.jscc import RATES
-from aether_lite.losses.asr.whisper import MAX_FRAMES
+from aether_lite.losses.asr.whisper import MAX_FRAMES, TINY
 from aether_lite.losses.feature import SEGMENT
-from aether_lite.training import options
 from aether_lite.training.conditions import BIT_CHANNELS
-from aether_lite.training.options import RunConfig, check_rules, option
+from aether_lite.training.options import ASR_MODEL_HELP, RunConfig, check_rules, option
 
 FORM = tuple(item.name for item in fields(CodecConfig))
 _FORM = "a recipe's line `form` (conf/ablations)"
@@ -46,22 +45,16 @@ class TrainConfig(RunConfig):
         "wandb": "log.jsonl and TensorBoard hold every figure",
     }
 
-    consecutive: bool = option(
-        False,
-        "fill items longer than a clip with the clips behind it in name order, often the same voice, not random ones",
-    )
     preset: str = option("small", "size of the codec", choices=tuple(PRESETS))
     form: dict[str, Any] = option({}, "sizes that differ from the preset's, such as linear=false or power=token")
     codec: str = option(
         "",
-        "codec to start from, a released name or a file, whose form then holds; default: random; a codec of bits may "
-        "start from one of symbols, and a codec grows to a preset with more or wider blocks or a look-ahead",
+        "codec to start from, a released name or a file, whose form then holds; a codec of bits may start from one of "
+        "symbols, and a codec grows to a preset with more or wider blocks or a look-ahead; default: random",
         path=True,
     )
     start_share: float = option(0.0, "share of the weights it started from in those exported, the rest the average's")
-    fargan_ckpt: str = option(
-        "", "vocoder weights (.pth or .safetensors) or a released name; default: fargan", path=True
-    )
+    fargan_ckpt: str = option("", "vocoder weights (.pth, .safetensors) or a released name; default: fargan", path=True)
     # curriculum
     steps: int = option(8000, "length of the run", length=True)
     stage_borders: list[int] = option(
@@ -71,26 +64,18 @@ class TrainConfig(RunConfig):
     lambda_voicing: float = option(0.05, "weight of wrong voicing decisions, relative to the feature loss")
     lambda_pitch: float = option(0.0, "weight of the pitch's part of the feature loss, counted once more")
     lambda_loudness: float = option(0.0, "weight of errors of bands by their level, relative to the feature loss")
-    lambda_envelope: float = option(
-        0.0, "weight of a comparison of band envelopes as in ESTOI, relative to the feature loss"
-    )
+    lambda_envelope: float = option(0.0, "weight of band envelopes compared as in ESTOI, relative to the feature loss")
     lambda_asr: float = option(
-        0.0,
-        "weight of the distance between a speech recogniser's states of decoded and true features, relative to the "
-        "feature loss",
+        0.0, "weight of the ASR loss, the distance of a recogniser's states, relative to the feature loss",
         was=("lambda_listening",),
-    )
+    )  # fmt: skip
     asr_items: int = option(
-        4, "items of the batch that the recogniser hears, over all processes, at most", was=("listening_items",)
+        4, "items of the batch that the ASR loss compares, over all processes, at most", was=("listening_items",)
     )
     mel_predictor: str = option(
-        "ear", "what turns features into its spectrum: the released one, or a file of train-mel-predictor",
-        was=("ear",), path=True,
-    )  # fmt: skip
-    asr_model: str = option(
-        "tiny.en", "recogniser: tiny.en (in the extra `listener`) or a folder with a CTranslate2 Whisper model",
-        was=("recogniser",), path=True,
-    )  # fmt: skip
+        "ear", "of the ASR loss: the released one, or a file of train-mel-predictor", was=("ear",), path=True
+    )
+    asr_model: str = option(TINY, ASR_MODEL_HELP, was=("recogniser",), path=True)
     lambda_wave: float = option(0.1, "weight of the audio terms: log-mel, F0 and, if asked for, STFT losses")
     lambda_adv: float = option(0.02, "weight of the GAN terms; 0 switches the GAN off for good")
     use_stft_loss: bool = option(False, "add the multi-resolution STFT loss to the audio terms")
@@ -108,9 +93,7 @@ class TrainConfig(RunConfig):
     csi_none_share: float = option(0.03, "share of items whose decoder gets no channel state", was=("withheld",))
     targeted: float = option(0.1, "share of items whose encoder is given the SNR; the others encode blind")
     balance: float = option(
-        0.5,
-        "items are weighted by the loss that their rate and SNR let expect, to minus this power: 0 counts every error "
-        "alike, 1 every relative one",
+        0.5, "weights items by their expected loss to minus this power: 0 counts every error alike, 1 relative ones"
     )
     # hash bottleneck
     enable_hash: bool = option(
@@ -157,43 +140,30 @@ class TrainConfig(RunConfig):
             except (TypeError, ValueError) as error:
                 raise AetherError(f"option out of range: form: {error}") from error
         check_rules(
-            [
-                (len(borders) == 3 and sorted(borders) == list(borders) and borders[0] >= 0,
-                 "stage_borders: three steps"),
-                (len(snr) in (2, 3) and sorted(snr) == snr and (len(snr) == 2 or snr[0] < snr[2]),
-                 "snr_db: lowest and highest value, or lowest, most frequent and highest"),
-                (len(self.rates) > 0 and set(self.rates) <= set(RATES), f"rates: of {_listed(RATES)}"),
-                (self.lambda_adv == 0 or self.lambda_wave > 0,
-                 "lambda_adv: needs lambda_wave above 0 to be balanced by"),
-                (0 <= self.balance <= 2, "balance: 0 to 2"),
-                (set(self.form) <= set(FORM), f"form: of {_listed(FORM)}"),
-                (self.frames >= 8 and self.frames % 8 == 0, "frames: a multiple of 8"),
-                (min(self.audio_items, self.asr_items) >= 1, "audio_items, asr_items: at least 1"),
-                (self.lambda_asr == 0 or self.frames <= MAX_FRAMES,
-                 f"frames: at most {MAX_FRAMES} with lambda_asr"),
-                (24 <= self.audio_frames <= self.frames, "audio_frames: 24 to frames"),
-                (min(lambdas) >= 0, "lambda_*: at least 0"),
-                (self.lambda_envelope == 0 or self.frames >= SEGMENT,
-                 f"frames: at least {SEGMENT} with lambda_envelope"),
-                (_are_shares(self.channels, CHANNELS), f"channels: shares above 0 of {_listed(CHANNELS)}"),
-                (len(self.bit_rates) > 0 and set(self.bit_rates) <= set(BIT_RATES),
-                 f"bit_rates: of {_listed(BIT_RATES)}"),
-                (len(self.bit_error_rate) == 2 and 0 <= self.bit_error_rate[0] <= self.bit_error_rate[1] < 0.5,
-                 "bit_error_rate: lowest and highest value, from 0 to below 0.5"),
-                (_are_shares(self.bit_channels, BIT_CHANNELS),
-                 f"bit_channels: shares above 0 of {_listed(BIT_CHANNELS)}"),
-                (set(self.hash_penalties) <= set(PENALTIES) and min(self.hash_penalties.values(), default=0) >= 0,
-                 f"hash_penalties: weights from 0 of {_listed(PENALTIES)}"),
-                (all(0 <= value <= 1 for value in shares), "shares and probabilities: 0 to 1"),
-                (self.start_share == 0 or bool(self.codec), "start_share: needs --codec"),
-            ]
+            (len(borders) == 3 and sorted(borders) == list(borders) and borders[0] >= 0, "stage_borders: three steps"),
+            (len(snr) in (2, 3) and sorted(snr) == snr and (len(snr) == 2 or snr[0] < snr[2]),
+             "snr_db: lowest and highest value, or lowest, most frequent and highest"),
+            (len(self.rates) > 0 and set(self.rates) <= set(RATES), f"rates: of {_listed(RATES)}"),
+            (self.lambda_adv == 0 or self.lambda_wave > 0, "lambda_adv: needs lambda_wave above 0 to be balanced by"),
+            (0 <= self.balance <= 2, "balance: 0 to 2"),
+            (set(self.form) <= set(FORM), f"form: of {_listed(FORM)}"),
+            (self.frames >= 8 and self.frames % 8 == 0, "frames: a multiple of 8"),
+            (min(self.audio_items, self.asr_items) >= 1, "audio_items, asr_items: at least 1"),
+            (self.lambda_asr == 0 or self.frames <= MAX_FRAMES, f"frames: at most {MAX_FRAMES} with lambda_asr"),
+            (24 <= self.audio_frames <= self.frames, "audio_frames: 24 to frames"),
+            (min(lambdas) >= 0, "lambda_*: at least 0"),
+            (self.lambda_envelope == 0 or self.frames >= SEGMENT, f"frames: at least {SEGMENT} with lambda_envelope"),
+            (_are_shares(self.channels, CHANNELS), f"channels: shares above 0 of {_listed(CHANNELS)}"),
+            (len(self.bit_rates) > 0 and set(self.bit_rates) <= set(BIT_RATES), f"bit_rates: of {_listed(BIT_RATES)}"),
+            (len(self.bit_error_rate) == 2 and 0 <= self.bit_error_rate[0] <= self.bit_error_rate[1] < 0.5,
+             "bit_error_rate: lowest and highest value, from 0 to below 0.5"),
+            (_are_shares(self.bit_channels, BIT_CHANNELS), f"bit_channels: shares above 0 of {_listed(BIT_CHANNELS)}"),
+            (set(self.hash_penalties) <= set(PENALTIES) and min(self.hash_penalties.values(), default=0) >= 0,
+             f"hash_penalties: weights from 0 of {_listed(PENALTIES)}"),
+            (all(0 <= value <= 1 for value in shares), "shares and probabilities: 0 to 1"),
+            (self.start_share == 0 or bool(self.codec), "start_share: needs --codec"),
         )  # fmt: skip
         super().check()
-
-
-def parse(arguments: Sequence[str], prog: str = "aether-lite train") -> list[TrainConfig]:
-    """Options of each stage, see :func:`aether_lite.training.options.parse`."""
-    return options.parse(TrainConfig, arguments, prog)
 
 
 def _listed(names: Any) -> str:

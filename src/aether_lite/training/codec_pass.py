@@ -37,19 +37,12 @@ _CROP_STREAM = 0xB0C5  # separates this random stream from others of the same se
 
 @dataclass
 class PassOutput:
-    """Losses of one pass.
+    """Losses of one pass, and for the discriminators pre-emphasised audio ``[A, N]`` without gradient."""
 
-    Attributes:
-        total: what is minimised.
-        parts: its terms, without gradient, unweighted.
-        made, real: vocoded and original pre-emphasised audio ``[A, N]`` without gradient, for the discriminators; None
-            in stages without audio.
-    """
-
-    total: Tensor
-    parts: dict[str, Tensor]
-    made: Tensor | None = None
-    real: Tensor | None = None
+    total: Tensor  # what is minimised
+    parts: dict[str, Tensor]  # its terms, without gradient, unweighted
+    made: Tensor | None = None  # vocoded; None in stages without audio
+    real: Tensor | None = None  # the original
 
 
 class TrainingPass(nn.Module):

@@ -22,16 +22,16 @@ from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES, HashPenalties
 from aether_lite.losses.asr import load_asr_loss
 from aether_lite.training.capture import captured_vocoder
+from aether_lite.training.checkpoint import origin, started_from
 from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.codec_pass import PassOutput, TrainingPass
 from aether_lite.training.codec_validation import CodecValidation
 from aether_lite.training.conditions import draw
 from aether_lite.training.curriculum import Stage, position
 from aether_lite.training.discriminator import BETAS, Discriminator, discriminator_step
-from aether_lite.training.distributed import DistributedContext, check_share
+from aether_lite.training.distributed import DistributedContext, check_share, shared_items
 from aether_lite.training.loop import MODEL, Batch, Task, Validation
 from aether_lite.training.optimiser import ADAMW_BETAS, Muon, descend, muon_groups, rate_factor, set_rates
-from aether_lite.training.provenance import origin, started_from
 from aether_lite.training.run_logger import RunLogger
 from aether_lite.vocoder import load_fargan, save_fargan_safetensors
 
@@ -104,17 +104,17 @@ class CodecTask(Task):
         """Freeze or unfreeze the vocoder and wrap the pass for this stage; the optimiser keeps its state."""
         self.stage = stage
         self.vocoder.requires_grad_(stage.trains_vocoder)
-        config, context = self.config, self.context
-        whole = TrainingPass(
-            self.codec, self.vocoder, self.discriminator, config, context, None, self.penalties, self.asr
-        )
+        config, context, speak = self.config, self.context, None
         if config.captured and context.device.type == "cuda" and context.size == 1 and stage.makes_audio:
-            whole._speak = (captured_vocoder(self.vocoder, whole.audio_items, config.audio_frames),)
-        self.wrapped: nn.Module = whole
+            items = shared_items(context, config.audio_items, config.batch)
+            speak = captured_vocoder(self.vocoder, items, config.audio_frames)
+        self.wrapped: nn.Module = TrainingPass(
+            self.codec, self.vocoder, self.discriminator, config, context, speak, self.penalties, self.asr
+        )
         if context.size > 1:
             devices = [context.device] if context.device.type == "cuda" else None
             # a stage's unused parts (the vocoder before audio, the encoder's SNR input) get no gradient
-            self.wrapped = DistributedDataParallel(whole, device_ids=devices, find_unused_parameters=True)
+            self.wrapped = DistributedDataParallel(self.wrapped, device_ids=devices, find_unused_parameters=True)
 
     def train_step(self, batch: Batch, step: int) -> dict[str, Tensor]:
         config, place = self.config, position(step, self.config.stage_borders)

@@ -28,38 +28,28 @@ MAX_FRAMES = 640
 SAID = ("vuv_error", "f0_correlation", "f0_spread_ratio", "pitch_spike", "estoi")
 SPREAD_RATIO, VUV_ERROR, PITCH_SPIKE = 0.5, 0.35, 5.0  # where a monitor calls a collapse
 
-
-SYMBOL_LINKS = tuple(LinkConfig("awgn", rate, snr_db) for rate, snr_db in ((1000, 10.0), (1000, 0.0), (300, 6.0)))
-_BIT_POINTS = ((600, 0.01), (600, 0.0), (600, 0.05), (300, 0.01), (2400, 0.01))
-BIT_LINKS = tuple(LinkConfig("bsc", rate, error_rate=error_rate) for rate, error_rate in _BIT_POINTS)
-"""Where a run is watched; the first decides which checkpoint is best."""
+SYMBOL_LINKS = {
+    f"{rate}@{snr_db:g}dB": LinkConfig("awgn", rate, snr_db) for rate, snr_db in ((1000, 10.0), (1000, 0.0), (300, 6.0))
+}
+BIT_LINKS = {
+    f"{rate}bps@BER{error_rate:g}": LinkConfig("bsc", rate, error_rate=error_rate)
+    for rate, error_rate in ((600, 0.01), (600, 0.0), (600, 0.05), (300, 0.01), (2400, 0.01))
+}
+"""Where a run is watched, by a name for logs; the first decides which checkpoint is best."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Validation over one link: figures, and the tensors that pictures and audio are made of.
-
-    Attributes:
-        numbers: measured, by name.
-        decoded: features ``[C, F, 20]``.
-        sent, received: ``[C, K, n] complex``, symbols; of a codec of bits pairs of bits and of soft bits.
-    """
+    """Validation over one link: figures, and the tensors that pictures and audio are made of."""
 
     numbers: dict[str, float]
-    decoded: Tensor
-    sent: Tensor
-    received: Tensor
+    decoded: Tensor  # features [C, F, 20]
+    sent: Tensor  # [C, K, n] complex, symbols; of a codec of bits pairs of bits
+    received: Tensor  # the same, or pairs of soft bits
 
 
 class CodecValidation:
-    """The clips that a run is validated on; :meth:`__call__` measures a codec on them.
-
-    Args:
-        config: options.
-        valid: clips to choose from.
-        codec: gives token length and kind of payload.
-        device: to compute on.
-    """
+    """The clips of ``valid`` that a run is validated on; calling it measures a codec like the given one on them."""
 
     def __init__(self, config: TrainConfig, valid: Corpus, codec: SpiCodec, device: torch.device) -> None:
         self.config, self.links = config, BIT_LINKS if codec.config.hash else SYMBOL_LINKS
@@ -73,7 +63,7 @@ class CodecValidation:
 
     def __call__(self, step: int, codec: SpiCodec, vocoder: FARGAN, logger: RunLogger) -> Validation:
         """Measure at fixed rates and channels; log figures, pictures and audio."""
-        outcomes = {name_of(link): measure(codec, self.features, self.mask, link) for link in self.links}
+        outcomes = {name: measure(codec, self.features, self.mask, link) for name, link in self.links.items()}
         first = next(iter(outcomes.values()))
         audio = self._vocoded(first, vocoder)
         if audio is not None and available("estoi"):
@@ -95,9 +85,7 @@ class CodecValidation:
         frames = int(self.mask[:count].sum(-1).max())
         return synthesize(outcome.decoded[:count, :frames], vocoder).cpu()
 
-    def _show(
-        self, step: int, codec: SpiCodec, outcome: Outcome, audio: Tensor, logger: RunLogger
-    ) -> None:
+    def _show(self, step: int, codec: SpiCodec, outcome: Outcome, audio: Tensor, logger: RunLogger) -> None:
         """A PNG page of the first clip, and its audio."""
         frames = int(self.mask[0].sum())
         logger.audio("valid/received", audio[0, : frames * FRAME], step)
@@ -112,7 +100,7 @@ class CodecValidation:
             received_audio=audio[0, : frames * FRAME].numpy(),
             symbols=outcome.sent[0, :tokens].flatten().cpu().numpy(),
             received_symbols=outcome.received[0, :tokens].flatten().cpu().numpy(),
-            title=f"Step {step}: {self.links[0].describe()}",
+            title=f"Step {step}: {next(iter(self.links.values())).describe()}",
         )
         loss_curves(logger.log, path.with_name("losses.png"))
 
@@ -162,22 +150,13 @@ def measure(model: SpiCodec, features: Tensor, mask: Tensor, link: LinkConfig) -
 
 def alarms(numbers: dict[str, float]) -> Sequence[str]:
     """What looks collapsed in one validation's figures, in words."""
-    found = []
     spread, vuv, spike = (numbers[name] for name in ("f0_spread_ratio", "vuv_error", "pitch_spike"))
-    if spread < SPREAD_RATIO:
-        found.append(f"F0 spread ratio {spread:.2f} is below {SPREAD_RATIO}: the voice is monotone")
-    if vuv > VUV_ERROR:
-        found.append(f"V/UV error {vuv:.2f} is above {VUV_ERROR}: voicing is lost")
-    if spike > PITCH_SPIKE:
-        found.append(f"pitch spike {spike:.1f} is above {PITCH_SPIKE}: the pitch sticks to one value")
-    return found
-
-
-def name_of(link: LinkConfig) -> str:
-    """A link in short, for logs."""
-    if link.error_rate is not None:
-        return f"{link.rate}bps@BER{link.error_rate:g}"
-    return f"{link.rate}@{link.snr_db:g}dB"
+    found = {
+        f"F0 spread ratio {spread:.2f} is below {SPREAD_RATIO}: the voice is monotone": spread < SPREAD_RATIO,
+        f"V/UV error {vuv:.2f} is above {VUV_ERROR}: voicing is lost": vuv > VUV_ERROR,
+        f"pitch spike {spike:.1f} is above {PITCH_SPIKE}: the pitch sticks to one value": spike > PITCH_SPIKE,
+    }
+    return [alarm for alarm, holds in found.items() if holds]
 
 
 def _complex(values: Tensor) -> Tensor:

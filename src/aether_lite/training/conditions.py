@@ -36,26 +36,16 @@ Arrived = TypeVar("Arrived", Received, ReceivedBits)
 
 @dataclass(frozen=True)
 class Conditions:
-    """One batch's draws; tuples hold one value an item.
+    """One batch's draws; tuples hold one value an item."""
 
-    Attributes:
-        rate: ``[B] int64`` [uses/s or bit/s].
-        quality: ``[B]`` Es/N0 [dB] float32, or error rates float64.
-        target_snr_db: ``[B]``, NaN where the encoder is blind; None for bits.
-        channel: names.
-        token_loss, bit_loss: probabilities.
-        csi_none: whether the receiver knows nothing of the channel.
-        seeds: of the channel.
-    """
-
-    rate: Tensor
-    quality: Tensor
-    target_snr_db: Tensor | None
+    rate: Tensor  # [B] int64 [uses/s or bit/s]
+    quality: Tensor  # [B] Es/N0 [dB] float32, or error rates float64
+    target_snr_db: Tensor | None  # [B], NaN where the encoder is blind; None for bits
     channel: tuple[str, ...]
-    token_loss: tuple[float, ...]
+    token_loss: tuple[float, ...]  # probabilities
     bit_loss: tuple[float, ...]
-    csi_none: tuple[bool, ...]
-    seeds: tuple[int, ...]
+    csi_none: tuple[bool, ...]  # whether the receiver knows nothing of the channel
+    seeds: tuple[int, ...]  # of the channel
 
     @property
     def expected_loss(self) -> Tensor:

@@ -65,22 +65,13 @@ DEFAULT_BORDERS = (1000, 3000, 5000)
 
 @dataclass(frozen=True)
 class Position:
-    """Where a step lies in the curriculum.
-
-    Attributes:
-        stage: the stage of the step.
-        adv: the GAN factor at the step.
-    """
+    """Where a step lies in the curriculum: its stage, and the GAN factor there."""
 
     stage: Stage
     adv: float
 
     def total(self, group: TermGroup[Any], terms: Mapping[str, Tensor], config: TrainConfig) -> Tensor:
-        """What the terms of a group add to the loss at this place.
-
-        Raises:
-            ValueError: a term that is not registered in this group.
-        """
+        """What the terms of a group add to the loss here; ValueError for one that is not registered in it."""
         factor = {"spi": self.stage.spi, "wave": self.stage.wave, "adv": self.adv}[group.name]
         scale = {"spi": config.lambda_spi, "wave": config.lambda_wave, "adv": config.lambda_adv}[group.name]
         return factor * scale * group.total(terms, group.weights(config))

@@ -32,6 +32,7 @@ from aether_lite.files import atomic_path
 from aether_lite.training.checkpoint import (
     BEST,
     check_same_run,
+    data_hash,
     load_checkpoint,
     newest,
     save_checkpoint,
@@ -41,7 +42,6 @@ from aether_lite.training.checkpoint import (
 from aether_lite.training.distributed import DistributedContext, distributed_context
 from aether_lite.training.optimiser import restore
 from aether_lite.training.options import DataConfig, RunConfig
-from aether_lite.training.provenance import data_hash
 from aether_lite.training.run_logger import RunLogger
 
 MODEL = "model"  # the network whose running average is validated and exported
@@ -85,29 +85,19 @@ class Batch:
 
 @dataclass(frozen=True)
 class Validation:
-    """Result of one validation: the number that decides which checkpoint is best, and alarms in words."""
+    """The number that decides which checkpoint is best (the least), and alarms in words."""
 
     score: float
     alarms: Sequence[str] = ()
 
 
 class Task(ABC):
-    """What is trained, and how a batch becomes a step.
+    """What is trained on ``corpus``, and how a batch becomes a step."""
 
-    Attributes:
-        config: options.
-        corpus: training clips.
-        context: this process among all.
-        networks: by their name in a checkpoint; :data:`MODEL` and what learns beside it.
-        average: running average of the model.
-        optimisers: by their name in a checkpoint.
-        shown: terms in the progress bar; empty for all.
-    """
-
-    networks: dict[str, nn.Module]
-    average: nn.Module
-    optimisers: dict[str, Optimizer]
-    shown: Sequence[str] = ()
+    networks: dict[str, nn.Module]  # by their name in a checkpoint; MODEL and what learns beside it
+    average: nn.Module  # of the model
+    optimisers: dict[str, Optimizer]  # by their name in a checkpoint
+    shown: Sequence[str] = ()  # terms in the progress bar; empty for all
 
     def __init__(self, config: RunConfig, corpus: Corpus, context: DistributedContext) -> None:
         self.config, self.corpus, self.context = config, corpus, context
@@ -181,9 +171,16 @@ class Trainer:
         if not torch.isfinite(self.context.total(parts["total"])):
             raise AetherError(f"the loss is not finite at step {self.step}: lower the learning rate")
         if task.learns(self.step):
-            average_weights(task.average, task.networks[MODEL], self.config.average, self.step)
+            self._average(task.average, task.networks[MODEL])
         self.step += 1
         return parts
+
+    @torch.no_grad()
+    def _average(self, average: nn.Module, model: nn.Module) -> None:
+        """Running average of the weights with a warm-up: early weights are forgotten fast."""
+        decay = min(self.config.average, (1 + self.step) / (10 + self.step))
+        for mean, now in zip(average.parameters(), model.parameters(), strict=True):
+            mean.lerp_(now, 1 - decay)
 
     def run(self) -> bool:
         """Train to the end or to a signal, saving on the way and at the end; returns whether the end is reached.
@@ -303,14 +300,6 @@ class Trainer:
                 signal.signal(which, handler)
 
 
-def average_weights(average: nn.Module, model: nn.Module, decay: float, step: int) -> None:
-    """Running average of the weights with a warm-up: early weights are forgotten fast."""
-    decay = min(decay, (1 + step) / (10 + step))
-    with torch.no_grad():
-        for mean, now in zip(average.parameters(), model.parameters(), strict=True):
-            mean.lerp_(now, 1 - decay)
-
-
 def run(make: MakeTask[Config], *stages: Config) -> bool:
     """Train as the options say, stage by stage; every process started by torchrun calls this.
 
@@ -362,10 +351,9 @@ def corpora(config: DataConfig) -> tuple[Corpus, Corpus]:
     if not config.data_root:
         raise AetherError("no training data: give a folder made by `aether-lite prepare SRC FOLDER` (see --help)")
     augmentation = Augmentation(share=config.augment_share) if config.augment_share > 0 else None
-    consecutive = bool(getattr(config, "consecutive", False))
     roots = [Path(root) for root in config.data_root]
     try:
-        train = Corpus(roots, config.data_weight or None, augmentation, consecutive=consecutive)
+        train = Corpus(roots, config.data_weight or None, augmentation, consecutive=config.consecutive)
     except AetherError as error:
         for root in roots:
             if not any(root.rglob("*.f32")) and any(path.suffix.lower() in AUDIO_SUFFIXES for path in root.rglob("*")):

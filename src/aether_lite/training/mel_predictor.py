@@ -27,12 +27,12 @@ from aether_lite.losses.asr import (
     save_mel_predictor,
 )
 from aether_lite.losses.asr.whisper import MAX_FRAMES
+from aether_lite.training.checkpoint import origin
 from aether_lite.training.distributed import DistributedContext, check_share
 from aether_lite.training.loop import MODEL, Batch, Task, Validation
 from aether_lite.training.optimiser import ADAMW_BETAS, Muon, descend, muon_groups, rate_factor, set_rates
-from aether_lite.training.options import RunConfig, check_rules, option
+from aether_lite.training.options import ASR_MODEL_HELP, RunConfig, check_rules, option
 from aether_lite.training.pictures import loss_curves
-from aether_lite.training.provenance import origin
 from aether_lite.training.run_logger import RunLogger
 
 STATES_WEIGHT = 0.3  # of the states' distance relative to the spectra's
@@ -52,29 +52,24 @@ class MelPredictorConfig(RunConfig):
     frames: int = option(512, f"frames of 10 ms an item, even, at most {MAX_FRAMES}")
     consecutive: bool = option(True, "fill items longer than a clip with the clips behind it in name order")
     valid_batches: int = option(8, "batches to measure on", free=True)
-    asr_model: str = option(
-        TINY, "recogniser: tiny.en (in the extra `listener`) or a folder with a CTranslate2 Whisper model",
-        was=("recogniser",), path=True,
-    )  # fmt: skip
+    asr_model: str = option(TINY, ASR_MODEL_HELP, was=("recogniser",), path=True)
     spectral_steps: int = option(200, "steps on spectra alone, before the recogniser takes part")
     steps: int = option(600, "gradient steps in all", length=True)
     learning_rate: float = option(5e-3, "peak learning rate")
     warmup: int = option(50, "steps in which the learning rate rises")
     average: float = option(0.98, "decay of the running average of the weights that is written")
     validate_every: int = option(200, "steps between validations", free=True)
-    out: str = option("runs/ear", "folder of the run: checkpoints, log, weights", path=True, free=True)
+    out: str = option("runs/mel_predictor", "folder of the run: checkpoints, log, weights", path=True, free=True)
 
     @property
     def exported(self) -> Path:
-        return Path(self.out) / "ear.safetensors"
+        return Path(self.out) / "mel_predictor.safetensors"
 
     def check(self) -> None:
         check_rules(
-            [
-                (0 <= self.spectral_steps <= self.steps, "spectral_steps: 0 to steps"),
-                (self.valid_batches >= 1, "valid_batches: at least 1"),
-                (16 <= self.frames <= MAX_FRAMES and self.frames % 2 == 0, f"frames: even, 16 to {MAX_FRAMES}"),
-            ]
+            (0 <= self.spectral_steps <= self.steps, "spectral_steps: 0 to steps"),
+            (self.valid_batches >= 1, "valid_batches: at least 1"),
+            (16 <= self.frames <= MAX_FRAMES and self.frames % 2 == 0, f"frames: even, 16 to {MAX_FRAMES}"),
         )
         super().check()
 

@@ -22,15 +22,13 @@ from aether_lite.errors import OLD_NAMES_GO_IN, AetherError
 from aether_lite.optional import how_to_install
 
 STAGES, NAME, TASK = "stages", "name", "task"  # keys of a recipe that are no options
+ASR_MODEL_HELP = "recogniser: tiny.en (in the extra `listener`) or a folder with a CTranslate2 Whisper model"
 
 
 def option(default: Any, text: str, *, was: Sequence[str] = (), **extra: Any) -> Any:
-    """A field with its ``--help`` text; a list or dict default is copied for every instance.
+    """A field with its ``--help`` text and former names; a list or dict default is copied for every instance.
 
     Args:
-        default: value where nothing is given.
-        text: of ``--help``.
-        was: former names, accepted with a note.
         extra: ``choices``; ``positional``; ``path`` (names a local file or folder); ``free`` (may change when a run
             continues); ``length`` (the same, and recorded with the weights).
     """
@@ -40,7 +38,7 @@ def option(default: Any, text: str, *, was: Sequence[str] = (), **extra: Any) ->
     return field(default=default, metadata=metadata)
 
 
-def check_rules(rules: Sequence[tuple[bool, str]]) -> None:
+def check_rules(*rules: tuple[bool, str]) -> None:
     """Raise AetherError for the first of the rules that does not hold."""
     for holds, rule in rules:
         if not holds:
@@ -49,10 +47,7 @@ def check_rules(rules: Sequence[tuple[bool, str]]) -> None:
 
 @dataclass
 class DataConfig:
-    """Everything that, with the data and the code, fixes the result of a run.
-
-    The help text of every field says what it means; units are in brackets.
-    """
+    """Everything that, with the data and the code, fixes the result of a run."""
 
     DESCRIPTION: ClassVar[str] = ""  # of the command
     START: ClassVar[str] = ""  # option with the weights to start from; the stages of a recipe fill it
@@ -62,6 +57,10 @@ class DataConfig:
     data_weight: list[float] = option([], "share of each data root in the samples; default: by hours")
     valid_root: list[str] = option(
         [], "folders of pairs to validate on; default: a tenth of the training clips", path=True, free=True
+    )
+    consecutive: bool = option(
+        False,
+        "fill items longer than a clip with the clips behind it in name order, often the same voice, not random ones",
     )
     augment_share: float = option(0.0, "share of items with gain, polarity, filter and noise augmentation")
     seed: int = option(0, "of weights, crops, conditions and noise")
@@ -95,10 +94,8 @@ class DataConfig:
     def check(self) -> None:
         """Raise AetherError for an option out of range."""
         check_rules(
-            [
-                (len(self.data_weight) in (0, len(self.data_root)), "data_weight: one for each data_root"),
-                (0 <= self.augment_share <= 1, "augment_share: shares are 0 to 1"),
-            ]
+            (len(self.data_weight) in (0, len(self.data_root)), "data_weight: one for each data_root"),
+            (0 <= self.augment_share <= 1, "augment_share: shares are 0 to 1"),
         )
 
 
@@ -132,18 +129,15 @@ class RunConfig(DataConfig):
 
     def check(self) -> None:
         """Raise AetherError for an option out of range."""
+        least = min(self.batch, self.steps, self.save_every, self.validate_every, self.keep, self.threads)
         check_rules(
-            [
-                (min(self.batch, self.steps) >= 1, "batch, steps: at least 1"),
-                (self.learning_rate > 0, "learning_rate: above 0"),
-                (0 <= self.final_rate <= 1, "final_rate: 0 to 1"),
-                (min(self.weight_decay, self.warmup, self.workers) >= 0, "weight_decay, warmup, workers: from 0"),
-                (self.gradient_norm > 0, "gradient_norm: above 0"),
-                (0 <= self.average < 1, "average: 0 to below 1"),
-                (min(self.save_every, self.validate_every, self.keep, self.threads) >= 1,
-                 "save_every, validate_every, keep, threads: from 1"),
-            ]
-        )  # fmt: skip
+            (least >= 1, "batch, steps, save_every, validate_every, keep, threads: at least 1"),
+            (self.learning_rate > 0, "learning_rate: above 0"),
+            (self.gradient_norm > 0, "gradient_norm: above 0"),
+            (0 <= self.final_rate <= 1, "final_rate: 0 to 1"),
+            (min(self.weight_decay, self.warmup, self.workers) >= 0, "weight_decay, warmup, workers: from 0"),
+            (0 <= self.average < 1, "average: 0 to below 1"),
+        )
         super().check()
 
 
@@ -221,11 +215,10 @@ def parse(kind: type[Options], arguments: Sequence[str], prog: str) -> list[Opti
     common, stages = _read_recipe(kind, Path(path), command) if path else ({}, [("", {})])
     made: list[Options] = []
     for number, (title, own) in enumerate(stages):
-        shared = [
-            {name: value for name, value in values.items() if number == 0 or name != kind.START}
-            for values in (common, given)
-        ]
-        options = kind(**{**shared[0], **own, **shared[1]})
+        if number == 1:  # later stages start from the one before
+            common.pop(kind.START, None)
+            given.pop(kind.START, None)
+        options = kind(**{**common, **own, **given})
         if len(stages) > 1:
             options.out = str(Path(options.out) / f"{number + 1}_{title or 'stage'}")
         if made and kind.START and not getattr(options, kind.START):
@@ -314,18 +307,16 @@ def _flag(name: str) -> str:
 
 
 def _pairs(name: str, items: Sequence[str], kind: type) -> dict[str, Any]:
+    def plain(value: str) -> Any:
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError:
+            return value
+
     try:
-        split = [item.split("=") for item in items]
-        return {key: float(value) if kind is float else _plain(value) for key, value in split}
+        return {key: float(value) if kind is float else plain(value) for key, value in (i.split("=") for i in items)}
     except ValueError as error:
         raise AetherError(f"{name}: write NAME=VALUE, not {' '.join(items)!r}") from error
-
-
-def _plain(value: str) -> Any:
-    try:
-        return json.loads(value)
-    except json.JSONDecodeError:
-        return value
 
 
 def _shown(value: Any) -> str:

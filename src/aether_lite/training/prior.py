@@ -5,33 +5,50 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
 
 from aether_lite.codec import SpiCodec, load_codec
 from aether_lite.codec.loading import codec_path
+from aether_lite.container.entropy import CELL_TO_STRETCH, LOGIT_LIMIT, LOGIT_UNIT, stretch_table
 from aether_lite.container.files import read_stream
-from aether_lite.container.layout import BitArray, Header, bit_array, token_bits
-from aether_lite.container.prior import MAX_HIDDEN, Prior, save_prior
+from aether_lite.container.layout import BitArray, Header, bit_array, checked_bits, token_bits
+from aether_lite.container.prior import (
+    CELL_ONE,
+    MAX_HIDDEN,
+    WEIGHT_ONE,
+    Prior,
+    cells_per_table,
+    context_cells,
+    save_prior,
+)
 from aether_lite.container.streams import TokenWriter
 from aether_lite.container.weights import weights_id
 from aether_lite.data.pairs import Clip, read_frames
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES
+from aether_lite.training.checkpoint import origin
 from aether_lite.training.loop import corpora
 from aether_lite.training.options import DataConfig, check_rules, option
-from aether_lite.training.prior_fit import FitSettings, fit_prior
-from aether_lite.training.provenance import origin
 
 BATCH_FRAMES = 16_384  # encoded at a time, padding included
 FRAMES_PER_HOUR = 360_000
-_DEFAULTS = FitSettings()
+TRAINED_COUNT = 60  # observations a trained cell stands for at most: how soon it follows a new speaker
+_PARAMETER_UNIT = 1 << 12  # of the network's weights
+_INT16_MAX = 2**15 - 1
+_LIMIT = _INT16_MAX / _PARAMETER_UNIT  # a network weight is within -8..8
+_CLIP = 4.0  # of a hidden unit
+_HELD_OUT = 0.1
+CHECK_EVERY = 100  # steps between measurements on the held-out clips
 
 Progress = Callable[[int, int], None]
 """Told how much of how much is done."""
@@ -49,22 +66,20 @@ class PriorConfig(DataConfig):
     bitrate: list[int] = option(list(BIT_RATES), "bit rates to fit a prior for [bit/s]")
     hours: float = option(4.0, "speech to fit on at most, chosen at random [h]")
     valid_clips: int = option(200, "clips to measure on at most, of either root")
-    hidden: int = option(_DEFAULTS.hidden, "hidden units of the network; 0 for tables only")
-    steps: int = option(_DEFAULTS.steps, "gradient steps")
-    batch: int = option(_DEFAULTS.batch, "tokens a step")
-    learning_rate: float = option(_DEFAULTS.learning_rate, "of Adam at the start")
+    hidden: int = option(64, "hidden units of the network; 0 for tables only")
+    steps: int = option(3000, "gradient steps")
+    batch: int = option(256, "tokens a step")
+    learning_rate: float = option(3e-3, "of Adam, falling to zero along a cosine")
     out: str = option("runs/prior", "folder for prior_<codec>_<bit rate>.safetensors", path=True, free=True)
 
     def check(self) -> None:
         rates = ", ".join(map(str, BIT_RATES))
         check_rules(
-            [
-                (len(self.bitrate) > 0 and set(self.bitrate) <= set(BIT_RATES), f"bitrate: of {rates}"),
-                (self.hours > 0, "hours: above 0"),
-                (0 <= self.hidden <= MAX_HIDDEN, f"hidden: 0 to {MAX_HIDDEN}"),
-                (min(self.steps, self.batch, self.valid_clips) >= 1, "steps, batch, valid_clips: at least 1"),
-                (self.learning_rate > 0, "learning_rate: above 0"),
-            ]
+            (len(self.bitrate) > 0 and set(self.bitrate) <= set(BIT_RATES), f"bitrate: of {rates}"),
+            (self.hours > 0, "hours: above 0"),
+            (0 <= self.hidden <= MAX_HIDDEN, f"hidden: 0 to {MAX_HIDDEN}"),
+            (min(self.steps, self.batch, self.valid_clips) >= 1, "steps, batch, valid_clips: at least 1"),
+            (self.learning_rate > 0, "learning_rate: above 0"),
         )
         super().check()
 
@@ -84,11 +99,10 @@ def run(config: PriorConfig, say: Callable[[str], None], progress: Progress | No
     measured = _some(valid.clips, config.seed, count=config.valid_clips)
     say(f"encoding {len(fitted)} training and {len(measured)} validation clips")
     bits, unseen = clip_bits(model, fitted, progress), clip_bits(model, measured, progress)
-    settings = FitSettings(config.hidden, config.steps, config.batch, config.learning_rate, seed=config.seed)
     frames, model_id = model.config.token_frames, weights_id(model.state_dict())
     for bit_rate in sorted(config.bitrate):
         say(f"{bit_rate} bit/s: fitting on {sum(map(len, bits))} tokens")
-        prior = fit_prior(at_rate(bits, bit_rate, frames), settings)
+        prior = fit_prior(at_rate(bits, bit_rate, frames), config)
         target = out / f"prior_{path.stem}_{bit_rate}.safetensors"
         save_prior(prior, target, model_id, origin(config, config.steps, train))
         header = Header(bit_rate, model_id, frames)
@@ -161,7 +175,155 @@ def _file(header: Header, bits: BitArray, prior: Prior | None) -> bytes:
     return writer.push(bits) + writer.finish(len(bits) * header.token_samples)
 
 
-def _padded(clip: Clip, frames: int) -> torch.Tensor:
+def _padded(clip: Clip, frames: int) -> Tensor:
     """``[frames, 20]``: a clip's rows, its last one repeated."""
     rows = torch.from_numpy(read_frames(clip, 0, clip.frames))
     return F.pad(rows.T, (0, frames - len(rows)), mode="replicate").T
+
+
+def fit_prior(clips: Sequence[ArrayLike], config: PriorConfig) -> Prior:
+    """Prior for bits like those of ``clips``; the same for the same clips, options and machine.
+
+    First the tables are counted, then the mixing weights and the network are fitted together by gradient descent on the
+    coded size in bits. A share of the clips is held out; the step with the smallest size on it is kept, and step 0 (no
+    network) is among them, so that training on too little never makes the prior worse there.
+
+    Args:
+        clips: at least two clips ``[K, n]`` of 0 and 1 (any lengths, the same n), each one stream from its start.
+        config: gives hidden units, steps, batch, learning rate and seed.
+
+    Raises:
+        AetherError: fewer than two clips, or clips of unlike width or with other values.
+    """
+    arrays = [array for array in map(np.asarray, clips) if array.size]
+    if len(arrays) < 2:
+        raise AetherError(f"{len(arrays)} clips with tokens: a prior needs at least two, one of them to hold out")
+    width = arrays[0].shape[-1] if arrays[0].ndim else 0
+    streams = [checked_bits(array, width) for array in arrays]
+    generator = np.random.default_rng(config.seed)
+    order = generator.permutation(len(streams))
+    held = max(1, round(_HELD_OUT * len(streams)))
+    train = [streams[k] for k in order[held:]]
+    cells, counts = _count(train, width)
+    mixer = _Mixer(width, config, cells)
+    _train(mixer, _Examples.of(train), _Examples.of([streams[k] for k in order[:held]]), config, generator)
+    return mixer.quantised(cells, counts)
+
+
+def _count(clips: Sequence[BitArray], width: int) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """Chance (half an observation of either kind added) and number of observations of every cell."""
+    size = sum(cells_per_table(width))
+    seen, ones = np.zeros(size), np.zeros(size)
+    for clip in clips:
+        index = context_cells(clip)
+        seen += np.bincount(index.ravel(), minlength=size)
+        ones += np.bincount(index.ravel(), weights=np.repeat(clip.ravel(), index.shape[-1]), minlength=size)
+    chances = np.rint((ones + 0.5) / (seen + 1) * CELL_ONE).clip(1, CELL_ONE - 1)
+    return chances.astype(np.int32), seen.clip(0, TRAINED_COUNT).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class _Examples:
+    """Tokens, and what predicts them: bits ``[N, n]``, signs of the past ``[N, 2 n]``, cells ``[N, n, 4]``."""
+
+    bits: Tensor
+    past: Tensor
+    cells: Tensor
+
+    @staticmethod
+    def of(clips: Sequence[BitArray]) -> _Examples:
+        pasts = []
+        for clip in clips:
+            signs = np.pad(2.0 * clip - 1, ((2, 0), (0, 0)))
+            pasts.append(np.concatenate([signs[1:-1], signs[:-2]], axis=1))
+        parts = (clips, pasts, [context_cells(clip) for clip in clips])
+        bits, past, cells = (torch.from_numpy(np.concatenate(part)) for part in parts)
+        return _Examples(bits.float(), past.float(), cells)
+
+    def __len__(self) -> int:
+        return len(self.bits)
+
+    def take(self, rows: Tensor | slice) -> _Examples:
+        return _Examples(self.bits[rows], self.past[rows], self.cells[rows])
+
+
+class _Mixer(nn.Module):
+    """The prior's formula in floating point, the tables standing still."""
+
+    def __init__(self, width: int, config: PriorConfig, cells: NDArray[np.int32]) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(config.seed)
+        hidden, tables = config.hidden, len(cells_per_table(width))
+
+        def start(rows: int, columns: int, spread: float) -> nn.Parameter:
+            return nn.Parameter(torch.randn(rows, columns, generator=generator) * spread)
+
+        self.weights = nn.Parameter(torch.full((width, tables), 1 / tables))
+        self.past = start(hidden, 2 * width, 1 / math.sqrt(3 * width))
+        self.within = start(width, hidden, 1 / math.sqrt(3 * width))
+        self.hidden_bias = nn.Parameter(torch.full((hidden,), 0.5))
+        self.out = nn.Parameter(torch.zeros(width, hidden))
+        self.out_bias = nn.Parameter(torch.zeros(width))
+        stretch = np.array(stretch_table(), dtype=np.float32)[cells >> CELL_TO_STRETCH] / LOGIT_UNIT
+        self.register_buffer("stretch", torch.from_numpy(stretch))
+
+    def forward(self, examples: _Examples) -> Tensor:
+        """Mean size of a bit of the examples, in bits."""
+        assert isinstance(self.stretch, Tensor)
+        logit = (self.stretch[examples.cells] * self.weights).sum(-1) + self.out_bias
+        if self.out.shape[1]:
+            steps = (2 * examples.bits - 1)[..., None] * self.within  # [N, n, H]
+            before = steps.cumsum(1) - steps
+            start = examples.past @ self.past.T + self.hidden_bias
+            logit = logit + ((before + start[:, None]).clamp(0, _CLIP) * self.out).sum(-1)
+        limit = LOGIT_LIMIT / LOGIT_UNIT
+        return F.binary_cross_entropy_with_logits(logit.clamp(-limit, limit), examples.bits) / math.log(2)
+
+    @torch.no_grad()
+    def bound(self) -> None:
+        """Keep the network's weights within what int16 holds."""
+        for parameter in (self.past, self.within, self.out, self.out_bias):
+            parameter.clamp_(-_LIMIT, _LIMIT)
+
+    def quantised(self, cells: NDArray[np.int32], counts: NDArray[np.uint8]) -> Prior:
+        """The integers nearest to the parameters."""
+
+        def whole(name: str, dtype: type, unit: int = _PARAMETER_UNIT) -> Any:
+            return np.rint(getattr(self, name).detach().double().numpy() * unit).astype(dtype)
+
+        tables = whole("weights", np.int32, WEIGHT_ONE)
+        return Prior(
+            cells=cells,
+            counts=counts,
+            weights=np.pad(tables, ((0, 0), (0, 1)), constant_values=WEIGHT_ONE),
+            hidden_bias=whole("hidden_bias", np.int32),
+            out_bias=whole("out_bias", np.int16, LOGIT_UNIT),
+            **{name: whole(name, np.int16) for name in ("past", "within", "out")},
+        )
+
+
+@torch.no_grad()
+def _mean_size(mixer: _Mixer, examples: _Examples, batch: int) -> float:
+    parts = [examples.take(slice(first, first + batch)) for first in range(0, len(examples), batch)]
+    return sum(float(mixer(part)) * len(part) for part in parts) / max(len(examples), 1)
+
+
+def _train(
+    mixer: _Mixer, train: _Examples, held: _Examples, config: PriorConfig, generator: np.random.Generator
+) -> None:
+    """Leave ``mixer`` with the parameters of the step that codes ``held`` smallest."""
+    optimiser = torch.optim.Adam(mixer.parameters(), lr=config.learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.steps)
+    best, kept = _mean_size(mixer, held, config.batch), {k: v.clone() for k, v in mixer.state_dict().items()}
+    for step in range(1, config.steps + 1):
+        rows = torch.from_numpy(generator.integers(0, len(train), config.batch))
+        optimiser.zero_grad()
+        mixer(train.take(rows)).backward()
+        optimiser.step()
+        schedule.step()
+        mixer.bound()
+        if step % CHECK_EVERY == 0 or step == config.steps:
+            size = _mean_size(mixer, held, config.batch)
+            if size < best:
+                best, kept = size, {k: v.clone() for k, v in mixer.state_dict().items()}
+    mixer.load_state_dict(kept)

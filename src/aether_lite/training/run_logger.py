@@ -22,12 +22,11 @@ BAR_SECONDS = 0.5  # at least, between two updates of the bar; reading its numbe
 
 
 class RunLogger:
-    """Writes numbers, audio and pictures of a run, and shows how far it is.
+    """Writes numbers and audio of a run, and shows how far it is.
 
     Args:
         out: folder of the run; made if it is missing.
-        steps: length of the run.
-        first: step it begins or continues at.
+        steps, first: length of the run, and step it begins or continues at.
         epoch_steps: steps in which as many frames are drawn as the training data has.
         shown: terms in the bar; empty for all.
         tensorboard: whether to write TensorBoard files too (if it is installed).
@@ -52,13 +51,9 @@ class RunLogger:
         self.bar.write(text)
 
     def step(self, step: int, stage: str, parts: Mapping[str, Tensor], waited: float) -> None:
-        """A step is done; what the bar shows, its position included, is of one and the same step.
+        """A step of a stage is done, with these loss terms and so many seconds spent waiting for data so far.
 
-        Args:
-            step: steps done.
-            stage: of this step.
-            parts: its loss terms.
-            waited: seconds spent waiting for data so far.
+        What the bar shows, its position included, is of one and the same step.
         """
         now = time.monotonic()
         draws, logs = now - self._drawn >= BAR_SECONDS or step == self.steps, step % LOG_EVERY == 0

@@ -77,17 +77,15 @@ class VocoderConfig(RunConfig):
         shortest = 2 * max([2560, *self.spectrogram_sizes]) // (4 * 160) + 1  # frames; half of the largest transform
         weights = (self.continuation_weight, self.spectral_weight, self.matching_weight)
         check_rules(
-            [
-                (self.adversarial_batch >= 1, "adversarial_batch: at least 1"),
-                (min(self.frames, self.adversarial_frames) >= shortest, f"frames, adversarial_frames: from {shortest}"),
-                (min(self.spectral_steps, self.adversarial_steps, self.discriminator_steps) >= 0, "steps: at least 0"),
-                (set(self.spectrogram_sizes) <= set(SPECTROGRAM_SIZES), f"spectrogram_sizes: of {SPECTROGRAM_SIZES}"),
-                (len(self.spectrogram_sizes) + len(self.periods) > 0, "spectrogram_sizes, periods: at least one"),
-                (all(p >= 2 for p in self.periods), "periods: from 2"),
-                (min(weights) >= 0, "*_weight: from 0"),
-                (min(self.adversarial_rate, self.discriminator_rate) > 0, "*_rate: above 0"),
-                (0 <= self.decoded_share <= 1, "decoded_share: shares are 0 to 1"),
-                (self.valid_clips >= 1, "valid_clips: from 1"),
-            ]
-        )  # fmt: skip
+            (self.adversarial_batch >= 1, "adversarial_batch: at least 1"),
+            (min(self.frames, self.adversarial_frames) >= shortest, f"frames, adversarial_frames: from {shortest}"),
+            (min(self.spectral_steps, self.adversarial_steps, self.discriminator_steps) >= 0, "steps: at least 0"),
+            (set(self.spectrogram_sizes) <= set(SPECTROGRAM_SIZES), f"spectrogram_sizes: of {SPECTROGRAM_SIZES}"),
+            (len(self.spectrogram_sizes) + len(self.periods) > 0, "spectrogram_sizes, periods: at least one"),
+            (all(p >= 2 for p in self.periods), "periods: from 2"),
+            (min(weights) >= 0, "*_weight: from 0"),
+            (min(self.adversarial_rate, self.discriminator_rate) > 0, "*_rate: above 0"),
+            (0 <= self.decoded_share <= 1, "decoded_share: shares are 0 to 1"),
+            (self.valid_clips >= 1, "valid_clips: from 1"),
+        )
         super().check()

@@ -44,6 +44,7 @@ from aether_lite.metrics.resynthesis import SPECTRAL, reanalysed, resynthesis_me
 from aether_lite.plots.canvas import ORANGE
 from aether_lite.plots.speech import f0_overlays, spectrogram_strips
 from aether_lite.training.capture import Speak, Vocode, captured_vocoder
+from aether_lite.training.checkpoint import origin
 from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.codec_validation import chosen_clips
 from aether_lite.training.conditions import draw
@@ -52,7 +53,6 @@ from aether_lite.training.distributed import DistributedContext, check_share
 from aether_lite.training.loop import MODEL, Batch, Task, Validation
 from aether_lite.training.optimiser import descend, rate_factor, set_rates
 from aether_lite.training.pictures import loss_curves
-from aether_lite.training.provenance import origin
 from aether_lite.training.run_logger import RunLogger
 from aether_lite.training.vocoder_config import KNOWN_FRAMES, VocoderConfig
 from aether_lite.vocoder import FARGAN, load_fargan, periods_from_features, save_fargan_safetensors, synthesize
@@ -71,20 +71,13 @@ _POLARITY_STREAM = 0x51C7
 
 @dataclass(frozen=True)
 class Stage:
-    """Where a step lies in a run.
+    """Where a step lies in a run."""
 
-    Attributes:
-        name: ``spectral`` or ``adversarial``.
-        batch, frames: items, and frames made of each.
-        trains: whether the vocoder learns in this step.
-        factor: its learning rate, relative to the stage's peak.
-    """
-
-    name: str
-    batch: int
-    frames: int
-    trains: bool
-    factor: float
+    name: str  # spectral or adversarial
+    batch: int  # items
+    frames: int  # made of each
+    trains: bool  # whether the vocoder learns in this step
+    factor: float  # learning rate, relative to the stage's peak
 
     @property
     def adversarial(self) -> bool:
@@ -223,9 +216,8 @@ class VocoderTask(Task):
         self.speech = [torch.from_numpy(read_speech(clip, common_kind([clip]), 0, n)) for clip, n in clips]
 
     def validate(self, step: int, logger: RunLogger) -> Validation:
-        out, made = Path(self.config.out), []
-        for rows in self.features:
-            made.append(synthesize(rows.to(self.context.device), self.average).cpu())
+        out = Path(self.config.out)
+        made = [synthesize(rows.to(self.context.device), self.average).cpu() for rows in self.features]
         numbers = self._measured(made)
         logger.validation(step, "vocoder", numbers)
         logger.say(f"step {step}: " + ", ".join(f"{name} {value:.4f}" for name, value in numbers.items()))
@@ -258,14 +250,9 @@ class VocoderTask(Task):
         notes = {name: str(value) for name, value in origin(config, step, self.corpus).items()}
         save_fargan_safetensors(self.average, config.exported, notes)
         save_public_checkpoint(
-            self.average,
-            config.exported.with_suffix(".pth"),
-            batch_size=config.batch,
-            lr=config.learning_rate,
-            sequence_length=config.frames,
-            adam_betas=list(SPECTRAL_BETAS),
-            epoch=step,
-        )
+            self.average, config.exported.with_suffix(".pth"), batch_size=config.batch, lr=config.learning_rate,
+            sequence_length=config.frames, adam_betas=list(SPECTRAL_BETAS), epoch=step,
+        )  # fmt: skip
 
     def next_command(self) -> str:
         return f"aether-lite vocode IN.f32 OUT.wav --vocoder {self.config.exported}"
