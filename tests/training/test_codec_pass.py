@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from aether_lite.codec import SpiCodec, preset
 from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.codec_pass import PassOutput, TrainingPass
-from aether_lite.training.conditions import ConditionRanges, draw
+from aether_lite.training.conditions import draw
 from aether_lite.training.curriculum import position
 from aether_lite.training.discriminator import Discriminator
 from aether_lite.training.distributed import DistributedContext
@@ -40,7 +40,7 @@ def ran(batch: Batch, step: int, config: TrainConfig, gan: bool) -> tuple[PassOu
     codec.start(batch.features)
     discriminator = Discriminator((64,), (3,)) if gan else None
     module = TrainingPass(codec, nn.Identity(), discriminator, config, HERE, speak)
-    output = module(batch, draw(ConditionRanges(), 0, 0, batch.items), position(step), step)
+    output = module(batch, draw(TrainConfig(), 0, 0, batch.items), position(step), step)
     output.total.backward()
     return output, torch.cat([p.grad.flatten() for p in codec.parameters() if p.grad is not None])
 

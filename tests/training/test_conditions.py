@@ -50,7 +50,7 @@ def test_items_without_csi_arrive_with_noise_and_no_knowledge_of_it() -> None:
 
 
 def test_a_targeted_encoder_is_given_the_snr_of_its_link() -> None:
-    conditions = draw(ConditionRanges(targeted=0.5), 0, 0, range(64))
+    conditions = draw(TrainConfig(targeted=0.5), 0, 0, range(64))
     assert conditions.target_snr_db is not None
     blind = conditions.target_snr_db.isnan()
     assert 16 < int(blind.sum()) < 48
