@@ -14,6 +14,7 @@ import typer
 
 from aether_lite.cli import files, options
 from aether_lite.cli.console import Steps, console, number, steps, summary
+from aether_lite.cli.files import SAMPLE_RATE
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from aether_lite.container.prior import Prior
 
 SUFFIX = ".aeth"
-SAMPLE_RATE = 16_000  # [Hz]
 
 PriorFile = Annotated[
     str | None,
@@ -140,13 +140,7 @@ def decode(
 
 
 def _decode(
-    source: str,
-    destination: str,
-    codec: Codec,
-    model_id: bytes,
-    prior: Prior | None,
-    tolerant: bool,
-    progress: Steps,
+    source: str, destination: str, codec: Codec, model_id: bytes, prior: Prior | None, tolerant: bool, progress: Steps
 ) -> dict[str, Any]:
     """Read, decode (damaged tokens as lost ones), synthesise, write; returns the numbers."""
     from aether_lite.audio import write_audio

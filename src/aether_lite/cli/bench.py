@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aether_lite.cli import files, options
-from aether_lite.cli.console import console, results
+from aether_lite.cli.console import console, results, steps
 from aether_lite.cli.options import LINK, RESULTS, listed, lower
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
@@ -167,8 +165,9 @@ def _run(
 
         write_json(out / CACHE_FOLDER / SHARD_NAME, {"options": _tokens(context, OF_ONE_RUN)})
     try:
-        with _progress(say) as progress:
-            rows = run(plan, out, progress, context.meta.get(__name__))
+        with steps(say) as progress:
+            progress.begin("results")
+            rows = run(plan, out, progress.advance, context.meta.get(__name__))
     except KeyboardInterrupt:
         say.print(f"stopped; the results so far are in {out / CACHE_FOLDER}, and the same command continues")
         raise
@@ -211,28 +210,6 @@ def _merge(context: typer.Context, folders: Sequence[Path], out: Path, json: str
     whole.meta[__name__] = list(folders)
     with whole:
         context.command.invoke(whole)
-
-
-@contextmanager
-def _progress(say: Console) -> Iterator[Callable[[int, int], None]]:
-    """A bar of results on standard error; what the cache held does not count as work."""
-    from tqdm import tqdm
-
-    bars: list[tqdm[None]] = []
-
-    def tell(done: int, total: int) -> None:
-        if not bars:
-            bars.append(
-                tqdm(total=total, initial=done, desc="results", unit="", disable=say.quiet, file=sys.stderr,
-                     smoothing=0.05)
-            )  # fmt: skip
-        bars[0].update(done - bars[0].n)
-
-    try:
-        yield tell
-    finally:
-        for bar in bars:
-            bar.close()
 
 
 def _tokens(context: typer.Context, but: Sequence[str], shown: Callable[[object], str] = str) -> list[str]:

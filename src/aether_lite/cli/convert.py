@@ -10,9 +10,8 @@ import typer
 
 from aether_lite.cli import files, options
 from aether_lite.cli.console import console, steps, summary
+from aether_lite.cli.files import SAMPLE_RATE
 from aether_lite.errors import AetherError
-
-SAMPLE_RATE = 16_000  # [Hz]
 
 
 def features(

@@ -16,6 +16,7 @@ import typer
 
 from aether_lite.cli import files, options
 from aether_lite.cli.console import number, results, steps
+from aether_lite.cli.files import SAMPLE_RATE
 from aether_lite.cli.options import LINK, RESULTS, listed
 from aether_lite.files import atomic_path
 from aether_lite.optional import how_to_install
@@ -38,7 +39,6 @@ QUICK_SECONDS = 4.0
 SAMPLES = "assets/samples"
 FIRST = ("en_f_intro", "it_m_intro")  # a woman and a man; these come first
 VOCODER_BATCH = 48  # clips synthesised at once: bounds memory, faster than one by one
-SAMPLE_RATE = 16_000  # [Hz]
 COLUMNS: tuple[tuple[str, str, str, float, int], ...] = (
     # heading, its short form, key, factor, digits
     ("rate [uses/s]", "rate\nuses/s", "rate", 1, 0),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from aether_lite.features.layout import Float32
 
 STANDARD = "-"  # standard input or output
+SAMPLE_RATE = 16_000  # [Hz]; of the features' layout, whose import takes a second
 FEATURES = ".f32"
 AUDIO_OUT = (".wav", ".flac", ".ogg", ".pcm")
 PICTURES = (".png", ".pdf", ".svg")

@@ -11,6 +11,7 @@ import typer
 
 from aether_lite.cli import options
 from aether_lite.cli.console import console
+from aether_lite.cli.files import SAMPLE_RATE
 from aether_lite.errors import AetherError
 from aether_lite.optional import how_to_install
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from aether_lite.link import LinkConfig
     from aether_lite.streaming.duplex import Duplex
 
-SAMPLE_RATE = 16_000  # [Hz]
 REFRESH_HZ = 8.0  # of the read-out
 SILENCE_DBFS = -100.0  # least level shown
 METER_DB = 60.0  # range of the level meter

@@ -112,8 +112,9 @@ def check(
             report.add(one)
         report.finish()
         reports.append(report)
-    files.write_json(json, {"roots": [_record(report) for report in reports]})
-    _print_table(results(quiet, json), reports)
+    records = [_record(report) for report in reports]
+    files.write_json(json, {"roots": records})
+    _print_table(results(quiet, json), records)
     broken = [line for report in reports for line in report.broken]
     for line in broken[:MOST_LINES]:
         console(quiet).print(f"broken: {line}")
@@ -161,11 +162,11 @@ def _sources(
     return list(zip(roots, sides, strict=True))
 
 
-def _print_table(out: Console, reports: list[RootReport]) -> None:
+def _print_table(out: Console, roots: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
-    columns = [_cells(report) for report in reports]
-    table = Table("", *(str(report.root) for report in reports))
+    columns = [_cells(root) for root in roots]
+    table = Table("", *(root["root"] for root in roots))
     for name in columns[0]:
         table.add_row(name, *(cells[name] for cells in columns))
     out.print(table, soft_wrap=False)
@@ -189,20 +190,19 @@ def _record(report: RootReport) -> dict[str, Any]:
     }
 
 
-def _cells(report: RootReport) -> dict[str, str]:
+def _cells(root: dict[str, Any]) -> dict[str, str]:
     """What the table says of one root."""
-    levels = ", ".join(f"{report.level_dbfs(quantile):.0f}" for quantile in (0.05, 0.5, 0.95))
-    copies = report.duplicates
-    example = f" ({copies[0][0].name} = {copies[0][1].name})" if copies else ""
+    copies = root["duplicates"]
+    example = f" ({copies[0][0]} = {copies[0][1]})" if copies else ""
     return {
-        "pairs": f"{report.pairs}" + (f" ({report.short} too short to be sampled)" if report.short else ""),
-        "speech": f"{report.hours:.2f} h",
-        "features a frame": ", ".join(str(columns) for columns in sorted(report.columns)) or "-",
-        "pcm": ", ".join(sorted(report.kinds)) or "-",
-        "level of 5, 50, 95 % of frames": f"{levels} dBFS",
-        "peak": f"{report.peak:.3f} of full scale",
-        "clipped samples": f"{100 * report.clipped_share:.4f} %",
-        "silence (below -60 dBFS)": f"{100 * report.silence_share:.1f} % of frames",
+        "pairs": f"{root['pairs']}" + (f" ({root['short']} too short to be sampled)" if root["short"] else ""),
+        "speech": f"{root['hours']:.2f} h",
+        "features a frame": ", ".join(map(str, root["columns"])) or "-",
+        "pcm": ", ".join(root["pcm"]) or "-",
+        "level of 5, 50, 95 % of frames": f"{', '.join(f'{level:.0f}' for level in root['level_dbfs'].values())} dBFS",
+        "peak": f"{root['peak']:.3f} of full scale",
+        "clipped samples": f"{100 * root['clipped_share']:.4f} %",
+        "silence (below -60 dBFS)": f"{100 * root['silence_share']:.1f} % of frames",
         "duplicates": f"{sum(len(group) - 1 for group in copies)}{example}",
-        "broken": f"{len(report.broken)}",
+        "broken": f"{len(root['broken'])}",
     }

@@ -9,6 +9,7 @@ import typer
 
 from aether_lite.cli import files, options
 from aether_lite.cli.console import Steps, console, number, steps, summary
+from aether_lite.cli.files import SAMPLE_RATE
 from aether_lite.cli.options import BSC, LINK, RESULTS, chosen_codec, link_config, lower
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
     from aether_lite.codec import Codec
     from aether_lite.link import LinkInput, LinkResult
-
-SAMPLE_RATE = 16_000  # [Hz]
 
 
 def transmit(
