@@ -48,10 +48,7 @@ class Source:
 
 @dataclass(frozen=True)
 class DataSet:
-    """Clips to send, in name order, with a title for tables; ``files`` were read for them.
-
-    ``has_audio`` says whether there is speech, not only features.
-    """
+    """Clips to send, in name order; a title for tables; whether there is speech, not only features; files read."""
 
     title: str
     sources: tuple[Source, ...]
@@ -97,26 +94,24 @@ def open_dataset(folder: Path, manifest: Path | None = None) -> DataSet:
     """
     if not folder.is_dir():
         raise AetherError(f"{folder}: no such data folder; give one with audio or .f32 files")
-    languages = None if manifest is None else read_languages(manifest, folder)
+    languages = {} if manifest is None else read_languages(manifest, folder)
     found = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith(".")]
     audio = [path for path in found if path.suffix.lower() in AUDIO_SUFFIXES]
-    if audio:
-        if languages is not None:
-            audio = [path for path in audio if path.resolve() in languages]
-        if not audio:
-            raise AetherError(f"{folder}: holds none of the files that the manifest names")
-        known = languages or {}
-        sources = [Source(p.relative_to(folder).as_posix(), (p,), known.get(p.resolve(), "")) for p in audio]
-        return DataSet(folder.name, tuple(sources), True, len(sources))
     rows = [path for path in found if path.suffix == ".f32"]
-    if not rows:
+    if audio:
+        named = [path for path in audio if manifest is None or path.resolve() in languages]
+        if not named:
+            raise AetherError(f"{folder}: holds none of the files that the manifest names")
+        sources = [Source(p.relative_to(folder).as_posix(), (p,), languages.get(p.resolve(), "")) for p in named]
+    elif not rows:
         raise AetherError(f"{folder}: holds no speech; give a folder with audio files or .f32 features")
-    if any(path.suffix == ".pcm" for path in found):
+    elif any(path.suffix == ".pcm" for path in found):
         pairs = [(clip.path, clip.pcm) for clip in find_clips(folder)]
         sources = [Source(pair[0].relative_to(folder).with_suffix("").as_posix(), pair) for pair in pairs]
-        return DataSet(folder.name, tuple(sources), True, len(sources))
-    rows.sort(key=lambda path: (path.name, path))
-    return DataSet(folder.name, (Source(f"{folder.name} joined", tuple(rows)),), False, len(rows))
+    else:
+        rows.sort(key=lambda path: (path.name, path))
+        return DataSet(folder.name, (Source(f"{folder.name} joined", tuple(rows)),), False, len(rows))
+    return DataSet(folder.name, tuple(sources), True, len(sources))
 
 
 def read_languages(manifest: Path, folder: Path) -> dict[Path, str]:

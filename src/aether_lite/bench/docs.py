@@ -18,16 +18,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from aether_lite.bench import tables
 from aether_lite.bench.metadata import METADATA_NAME, read_metadata
 from aether_lite.bench.results import SUMMARY_NAME, read_summary
-from aether_lite.bench.tables import (
-    CODER_COLUMNS,
-    audio_columns,
-    feature_columns,
-    measure_table,
-    quality_table,
-    systems_table,
-)
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
 from aether_lite.metrics import METRICS
@@ -60,21 +53,21 @@ def table(folder: Path, name: str) -> str:
     metadata, summaries = read_metadata(folder / METADATA_NAME), read_summary(folder / SUMMARY_NAME)
     audible = [s for s in summaries if s.has_audio]
     clean = [s for s in audible if not s.on_air or s.condition.error_rate == 0]
-    tables: dict[str, Callable[[], str]] = {
-        "systems": lambda: systems_table(metadata, summaries),
-        "audio": lambda: quality_table(metadata, audible, audio_columns(metadata)),
-        "features": lambda: quality_table(metadata, summaries, feature_columns()),
-        "coders": lambda: quality_table(metadata, clean, CODER_COLUMNS),
+    made: dict[str, Callable[[], str]] = {
+        "systems": lambda: tables.systems_table(metadata, summaries),
+        "audio": lambda: tables.quality_table(metadata, audible, tables.audio_columns(metadata)),
+        "features": lambda: tables.quality_table(metadata, summaries, tables.feature_columns()),
+        "coders": lambda: tables.quality_table(metadata, clean, tables.CODER_COLUMNS),
         "notes": lambda: "  \n".join(metadata.notes()),
         "calibration": lambda: "\n".join(f"* {line}" for line in metadata.calibration),
     }
     measure, _, channel = name.partition(" ")
     if measure in METRICS and channel:
-        return measure_table(metadata, summaries, channel, measure)
-    if name not in tables:
-        known = ", ".join((*tables, "speed"))
+        return tables.measure_table(metadata, summaries, channel, measure)
+    if name not in made:
+        known = ", ".join((*made, "speed"))
         raise AetherError(f"unknown table {name!r} between marks; known: {known}, or MEASURE CHANNEL")
-    return tables[name]()
+    return made[name]()
 
 
 def main(arguments: Sequence[str]) -> int:

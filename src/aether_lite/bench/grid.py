@@ -105,15 +105,11 @@ class Grid:
         """All conditions: channel by channel, rate by rate, rising SNR or bit error rate."""
         conditions = []
         for channel in self.channels:
-            options: tuple[tuple[str, str | float], ...] = ()
-            if self.csi is not None and channel != CLEAN:
-                options = (("csi", self.csi),)
-            for rate in self.rates:
-                if channel == BSC:
-                    conditions += [Condition(BSC, None, rate, options, p) for p in sorted(self.error_rates)]
-                else:
-                    snrs = [None] if channel == CLEAN else sorted(self.snrs_db)
-                    conditions += [Condition(channel, snr, rate, options) for snr in snrs]
+            options = (("csi", self.csi),) if self.csi is not None and channel != CLEAN else ()
+            noises: list[tuple[float | None, float | None]] = [(snr, None) for snr in sorted(self.snrs_db)]
+            if channel in (CLEAN, BSC):
+                noises = [(None, None)] if channel == CLEAN else [(None, p) for p in sorted(self.error_rates)]
+            conditions += [Condition(channel, snr, r, options, p) for r in self.rates for snr, p in noises]
         return conditions
 
     def with_audio(self) -> list[Condition]:
@@ -136,33 +132,25 @@ QUICK_BITS = replace(BITS, error_rates=(0.0, 0.05), clips=6, audio_clips=2, seco
 
 def basis(quick: bool, on_bits: bool) -> Grid:
     """The grid that options change."""
-    if on_bits:
-        return QUICK_BITS if quick else BITS
-    return QUICK if quick else STANDARD
+    return ((STANDARD, QUICK), (BITS, QUICK_BITS))[on_bits][quick]
 
 
 def default_systems(names: Sequence[str], quick: bool, has_audio: bool, on_bits: bool = False) -> list[str]:
-    """Systems that are compared when none is named; those that refine are slow and come only when named.
+    """Of all names, the systems that are compared when none is given; those that refine are slow and left out.
 
-    Args:
-        names: all that can be run.
-        quick: without the fixed modes, of which the standard grid takes two, for their cliffs.
-        has_audio: without it, those that take speech itself are left out.
-        on_bits: source coders without a channel code, and ceilings.
+    On bits: source coders without a channel code, and ceilings. The standard grid takes two fixed modes for their
+    cliffs, the quick one none. Without audio, those that take speech itself are left out.
     """
-    names = [name for name in names if not name.endswith(REFINED)]
+    coders = {"codec2-ldpc", *(() if quick else SHOWN_MODES)}
     if on_bits:
-        ceilings = ("codec2", "original-4k", "vocoder-only")
-        names = [n for n in names if n in ceilings or (n.startswith("hash-") and n != CODED_HASH)]
-        return [name for name in names if has_audio or not name.startswith(SPEECH_CODERS)]
-    coders = {"codec2-ldpc", *(() if quick else SHOWN_MODES)} if has_audio else set()
-    return [name for name in names if not name.startswith(SPEECH_CODERS) or name in coders]
+        coders = {"codec2", "original-4k"}
+        names = [n for n in names if n in coders | {"vocoder-only"} or (n.startswith("hash-") and n != CODED_HASH)]
+    names = [name for name in names if not name.endswith(REFINED)]
+    return [name for name in names if not name.startswith(SPEECH_CODERS) or (has_audio and name in coders)]
 
 
 def evenly(items: Sequence[Item], most: int | None) -> list[Item]:
     """At most ``most`` items (all for None), spread evenly, in their order."""
-    if most is None or len(items) <= most:
-        return list(items)
-    if most <= 1:
+    if most is None or most <= 1 or len(items) <= most:
         return list(items[:most])
     return [items[round(index * (len(items) - 1) / (most - 1))] for index in range(most)]

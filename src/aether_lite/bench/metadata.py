@@ -72,23 +72,16 @@ class SystemMetadata:
 
 @dataclass(frozen=True)
 class RunMetadata:
-    """A benchmark, in plain values.
+    """A benchmark, in plain values; further fields as in :class:`aether_lite.bench.grid.Grid`.
 
     Attributes:
         command: that made it, without folders.
         version, commit: of the package; the commit is empty outside a checkout.
-        seed: of channels and resampling.
-        data: name of the data set.
-        clips, files, seconds: how much of it was sent [s].
+        data, clips, files, seconds: name of the data set, and how much of it was sent [s].
         audio_clips, audio_conditions: clips and conditions (in words) that have audio metrics.
         state: channel state information that was asked for; empty for each channel's default.
-        systems: in order.
         missing: lines that say what was not measured, and what to install.
         calibration: checks of channels and coding against theory, in words, if they were run.
-        packages: versions.
-        on_bits: whether the channel took bits.
-        noises: of the channel, over which every number is a mean.
-        equal_energy: whether N0 counts from the power really sent.
     """
 
     command: str
@@ -182,9 +175,11 @@ def describe(plan: Plan, rows: Sequence[Row], command: str, absent: Sequence[str
     """Metadata of a run: its plan, results and command, and lines on systems that are not installed."""
     grid = plan.grid
     audible = {row.clip for row in rows if any(name in row.record for name in AUDIO_METRICS)}
-    left_out = grid.without if audible else ()
-    lacking = missing_line(name for name in AUDIO_METRICS if name not in left_out) if audible else None
-    asked = [f"not measured, as asked: {', '.join(METRICS[name].title for name in left_out)}"] if left_out else []
+    missing = [f"left out: {line}" for line in absent]
+    if audible and (lacking := missing_line(name for name in AUDIO_METRICS if name not in grid.without)):
+        missing.append(lacking)
+    if audible and grid.without:
+        missing.append(f"not measured, as asked: {', '.join(METRICS[name].title for name in grid.without)}")
     frames = {row.clip: row.record["frames"] for row in rows}
     return RunMetadata(
         command=command,
@@ -199,7 +194,7 @@ def describe(plan: Plan, rows: Sequence[Row], command: str, absent: Sequence[str
         audio_conditions=tuple(condition_text(condition) for condition in grid.with_audio()) if audible else (),
         state=grid.csi or "",
         systems=tuple(_described(system) for system in plan.instances()),
-        missing=(*(f"left out: {line}" for line in absent), *([lacking] if lacking else []), *asked),
+        missing=tuple(missing),
         calibration=() if grid.on_bits else calibration_lines(),
         packages=package_versions(),
         on_bits=grid.on_bits,

@@ -15,19 +15,10 @@ import soundfile
 from torch import Tensor
 
 from aether_lite.audio import SAMPLE_RATE
+from aether_lite.bench import tables
 from aether_lite.bench.curves import LOSS, REFERENCE_RATE, Pictures
 from aether_lite.bench.metadata import INTERVALS, RunMetadata
 from aether_lite.bench.results import Summary, condition_text
-from aether_lite.bench.tables import (
-    audio_columns,
-    channels_of,
-    feature_columns,
-    markdown,
-    measure_table,
-    quality_table,
-    shown,
-    systems_table,
-)
 from aether_lite.files import atomic_path
 from aether_lite.metrics import METRICS
 
@@ -90,16 +81,17 @@ def write_report(
     parts += [f"<p><b>{_text(line)}</b></p>" for line in metadata.missing]
     parts += _players(metadata, examples)
     if audible:
-        parts += ["<h2>Audio metrics</h2>", _table(quality_table(metadata, audible, audio_columns(metadata)))]
+        quality = tables.quality_table(metadata, audible, tables.audio_columns(metadata))
+        parts += ["<h2>Audio metrics</h2>", _table(quality)]
     if differences:
         parts += ["<h2>Differences, clip by clip</h2>", _table(differences)]
-    parts += ["<h2>Systems</h2>", _table(systems_table(metadata, summaries))]
+    parts += ["<h2>Systems</h2>", _table(tables.systems_table(metadata, summaries))]
     parts += [f'<p class="small">{_text(metadata.state_line())}</p>', "<h2>Tables</h2>"]
-    for channel in channels_of(summaries):
+    for channel in tables.channels_of(summaries):
         for measure in PAGE_BIT_MEASURES if metadata.on_bits else (LOSS,):
             title = _text(f"{METRICS[measure].title}, channel {channel}")
-            parts += [f"<h3>{title}</h3>", _table(measure_table(metadata, summaries, channel, measure))]
-    every = _table(quality_table(metadata, summaries, feature_columns()))
+            parts += [f"<h3>{title}</h3>", _table(tables.measure_table(metadata, summaries, channel, measure))]
+    every = _table(tables.quality_table(metadata, summaries, tables.feature_columns()))
     parts += [f"<details><summary>Feature metrics at every condition</summary>{every}</details>"]
     parts += _pictures(pictures[1:], PAGE_BUDGET - sum(map(len, parts)))
     if metadata.calibration:
@@ -117,7 +109,7 @@ def write_report(
 
 def _headline(metadata: RunMetadata, summaries: Sequence[Summary]) -> list[str]:
     """The result: feature loss of every system at one rate, and the best of this project's beside the best other."""
-    channels = channels_of(summaries)
+    channels = tables.channels_of(summaries)
     if not channels:
         return []
     own = [s for s in summaries if s.on_air and s.condition.channel == channels[0]]
@@ -127,14 +119,14 @@ def _headline(metadata: RunMetadata, summaries: Sequence[Summary]) -> list[str]:
     columns = sorted({place for _, place in losses})
     columns = columns[:: max(1, -(-len(columns) // HEADLINE_SNRS))]
     lines = [
-        [system.title, *(shown(losses.get((system.name, place), math.nan)) for place in columns)]
+        [system.title, *(tables.shown(losses.get((system.name, place), math.nan)) for place in columns)]
         for system in metadata.systems
         if any(name == system.name for name, _ in losses)
     ]
     unit, noise = ("bit/s", "bit error rate") if metadata.on_bits else ("uses/s", "Es/N0")
     heads = [f"{place:g}" if metadata.on_bits else f"{place:g} dB" for place in columns]
     said = f"Feature loss at {rate} {unit}, channel {channels[0]}, by {noise}; lower is better, below 0.3 is usable."
-    return [f"<p>{_text(said)}</p>", _table(markdown(["system", *heads], lines))]
+    return [f"<p>{_text(said)}</p>", _table(tables.markdown(["system", *heads], lines))]
 
 
 def _pictures(pictures: Pictures, room: int) -> list[str]:

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
+import timeit
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,10 +39,7 @@ FLOPS_PER_MAC = 2
 
 
 def speed_table(model: str) -> str:
-    """Time the chain on bundled speech at 1000 uses/s and Es/N0 10 dB, one thread: a Markdown table and its notes.
-
-    Args:
-        model: released name or codec file.
+    """Time a codec on bundled speech at 1000 uses/s and Es/N0 10 dB, one thread: a Markdown table and its notes.
 
     Raises:
         AetherError: the codec cannot be loaded, or the command failed.
@@ -77,22 +74,21 @@ def _parts(codec: Codec, speech: np.ndarray) -> list[list[str]]:
     some = features[:, : round(COUNTED_SECONDS * SAMPLE_RATE / FRAME)]
     part = awgn(codec.encode_features(some, RATE), SNR_DB, seed=0)
 
-    def line(
-        name: str, work: Callable[[], object], repeats: int = REPEATS, macs: float = 0.0, *modules: nn.Module
-    ) -> list[str]:
-        trained = [f"{count_parameters(*modules):,}", f"{macs / 1e6:.1f}"] if modules else [ABSENT, ABSENT]
-        return [name, f"{best_time(work, repeats) / SECONDS:.4f}", *trained]
-
     encoder = count_macs(lambda: codec.encode_features(some, RATE)) / COUNTED_SECONDS
     decoder = count_macs(lambda: codec.decode_features(part)) / COUNTED_SECONDS
     sender, receiver = (model.spi_encoder, model.jscc_encoder), (model.jscc_decoder, model.spi_decoder)
-    return [
-        line("feature extraction", lambda: codec.features(speech)),
-        line("encoder", lambda: codec.encode_features(features, RATE), REPEATS, encoder, *sender),
-        line("channel", lambda: awgn(symbols, SNR_DB, seed=0)),
-        line("decoder", lambda: codec.decode_features(received), REPEATS, decoder, *receiver),
-        line("vocoder (FARGAN)", lambda: synthesize(decoded, codec.vocoder), 1, fargan_macs_per_s(fargan), fargan),
+    parts: list[tuple[str, Callable[[], object], int, float, tuple[nn.Module, ...]]] = [
+        ("feature extraction", lambda: codec.features(speech), REPEATS, 0.0, ()),
+        ("encoder", lambda: codec.encode_features(features, RATE), REPEATS, encoder, sender),
+        ("channel", lambda: awgn(symbols, SNR_DB, seed=0), REPEATS, 0.0, ()),
+        ("decoder", lambda: codec.decode_features(received), REPEATS, decoder, receiver),
+        ("vocoder (FARGAN)", lambda: synthesize(decoded, codec.vocoder), 1, fargan_macs_per_s(fargan), (fargan,)),
     ]
+    return [
+        [name, f"{best_time(work, repeats) / SECONDS:.4f}",
+         *([f"{count_parameters(*modules):,}", f"{macs / 1e6:.1f}"] if modules else [ABSENT, ABSENT])]
+        for name, work, repeats, macs, modules in parts
+    ]  # fmt: skip
 
 
 def fargan_macs_per_s(vocoder: FARGAN) -> float:
@@ -121,12 +117,7 @@ def count_parameters(*modules: nn.Module) -> int:
 
 def best_time(work: Callable[[], object], repeats: int) -> float:
     """Shortest time of ``work`` [s]."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
+    return min(timeit.repeat(work, number=1, repeat=repeats))
 
 
 def peak_memory_mb(model: str, speech: np.ndarray) -> float:
