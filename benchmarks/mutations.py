@@ -116,6 +116,15 @@ MUTATIONS = (
              ".sum(-1) * used)", ".sum(-1) * torch.ones_like(used))"),
     Mutation("twice the power at every rate", "jscc/test_jscc_mapping.py::test_the_power_of_speech_is_1_at_every_rate",
              "torch.sqrt(count /", "torch.sqrt(2 * count /"),
+    Mutation("SNR estimate with the wrong sign",
+             "jscc/test_jscc_mapping.py::test_conditions_of_the_decoder_are_snr_rate_and_erasure",
+             "snr_db = -10 * torch.log10(state", "snr_db = 10 * torch.log10(state"),
+    Mutation("erasures hidden from the decoder",
+             "jscc/test_jscc_mapping.py::test_conditions_of_the_decoder_are_snr_rate_and_erasure",
+             "estimates.erased[..., None].to(", "torch.zeros_like(estimates.erased)[..., None].to("),
+    Mutation("power for a target SNR interpolated over half a step",
+             "jscc/test_jscc_mapping.py::test_power_is_1_for_every_told_snr",
+             "_TARGET_STEP_DB = 4.0", "_TARGET_STEP_DB = 2.0"),
     # channels
     Mutation("half of the noise (N0/2 in a symbol)",
              "channels/test_channel_noise.py::test_snr_is_met_within_a_tenth_of_a_db",
@@ -146,6 +155,9 @@ MUTATIONS = (
              "per_token // 8), axis=1)", 'per_token // 8), axis=1, bitorder="little")'),
     Mutation("CRC starts at 0", "container/test_container_layout.py::test_crc_is_the_catalogued_one",
              "_CRC_START = 0xFFFF", "_CRC_START = 0"),
+    Mutation("quality of soft bits inverted",
+             "hash/test_hash_bottleneck.py::test_quality_of_a_token_is_the_snr_of_equal_reliability",
+             "ratio = rho / (1 - rho)", "ratio = (1 - rho) / rho"),
     Mutation("latents of training not scaled to the sphere", "hash/test_hash_bottleneck.py",
              "math.sqrt(latents.shape[-1]) * F.normalize(latents, dim=-1)", "latents"),
     # losses and training
@@ -155,6 +167,12 @@ MUTATIONS = (
              "3 * (10 / 18) * 2", "3 * (10 / 18)"),
     Mutation("audio losses dropped from the total", "training/test_codec_pass.py",
              "PassOutput(spi + wave,", "PassOutput(spi,"),
+    Mutation("gradient of the GAN and of audio lost",
+             "training/test_codec_pass.py::test_gradients_of_features_audio_and_gan_add_up",
+             "total = spi + below +", "total = spi + below.detach() +"),
+    Mutation("largest share of the GAN's gradient ignored",
+             "training/test_codec_pass.py::test_gradients_of_features_audio_and_gan_add_up",
+             "made, config.gan_ratio,", "made, 1.0,"),
     Mutation("decoder's semantic loss dropped", "codec/test_codec_model.py::test_every_loss_term_reaches_every_module",
              "given.mean(encoder + decoder)", "given.mean(encoder)"),
     Mutation("vocoder climbs the adversarial loss", "losses/test_loss_adversarial.py",
@@ -220,7 +238,7 @@ class Laboratory:
         text, status = path.read_text(encoding="utf-8"), path.stat()
         if mutation:
             path.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
-        options = ["-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", "--tb=no", "-rfE"]
+        options = ["-x", "-m", "not slow", "--disable-warnings", "-p", "no:cacheprovider", "--tb=no", "-rfE"]
         try:
             code, output = self._forked([*options, *(f"tests/{test}" for test in tests)])
         finally:

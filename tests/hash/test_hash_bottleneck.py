@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from safetensors.torch import load_file, save
 
 from aether_lite.codec import SpiCodec, load_codec, save_codec
 from aether_lite.errors import AetherError
-from aether_lite.hash import hard_bits, on_sphere
+from aether_lite.hash import BitBottleneck, hard_bits, on_sphere
+from aether_lite.payload import ReceivedBits
 
 
 def latents(*shape: int) -> torch.Tensor:
@@ -26,6 +28,14 @@ def test_bits_are_signs() -> None:
     assert set(bits.unique().tolist()) == {-1.0, 1.0}
     assert bits[0, 0, :3].tolist() == [1.0, 1.0, -1.0]
     assert torch.equal(bits, torch.where(z >= 0, 1.0, -1.0).double())
+
+
+def test_quality_of_a_token_is_the_snr_of_equal_reliability() -> None:
+    soft = torch.tensor([0.5**0.5, 1.0, 0.0, 0.1**0.5])[None, :, None].expand(1, 4, 24)
+    erased = torch.zeros(1, 4, dtype=torch.bool)
+    found = BitBottleneck().estimates(ReceivedBits(soft, 300, erased, token_frames=8)).snr_db
+    expected = torch.tensor([[0.0, 30.0, -10.0, 10 * math.log10(1 / 9)]])  # rho / (1 - rho), within -10..30 dB
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
 
 
 def test_nothing_but_the_token_itself_enters_its_bits() -> None:

@@ -15,7 +15,7 @@ from aether_lite.codec import SpiCodec, load_codec, preset, save_codec
 from aether_lite.errors import AetherError
 from aether_lite.jscc import RATES, equalise
 from aether_lite.jscc.bottleneck import TARGET_SNRS_DB, LatentPower, latent_estimates, papr_db, scaled
-from aether_lite.payload import Received, Symbols
+from aether_lite.payload import ChannelState, Received, Symbols
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +106,16 @@ def test_decoder_is_told_snr_rate_and_state(tiny: SpiCodec, speech_features: tor
     assert (low - withheld).abs().max() > 1e-3
     aimed, _ = model.encode(speech_features, 600, target_snr_db=-3.0)
     assert (aimed.values - symbols.values).abs().max() > 1e-3
+
+
+def test_conditions_of_the_decoder_are_snr_rate_and_erasure(tiny: SpiCodec) -> None:
+    noise = torch.tensor([[0.1, torch.nan, 1.0], [1e-3, 10.0, 1e-5]])
+    state = ChannelState(None, noise, torch.tensor([[False, False, True], [False, True, False]]))
+    received = Received(torch.zeros(2, 3, 96, dtype=torch.complex64), torch.tensor([300, 1200]), state, token_frames=8)
+    _, conditions = tiny.jscc_decoder.decoder_inputs(tiny.bottleneck.estimates(received, tiny.power))
+    # SNR in units of 10 dB, clamped to 30 dB, and whether it is known; octaves from 600 uses/s; erased
+    expected = [[[1, 1, -1, 0], [0, 0, -1, 0], [0, 1, -1, 1]], [[3, 1, 1, 0], [-1, 1, 1, 1], [3, 1, 1, 0]]]
+    torch.testing.assert_close(conditions, torch.tensor(expected, dtype=torch.float32), atol=1e-5, rtol=0)
 
 
 def test_the_equaliser_undoes_fading_as_far_as_noise_allows() -> None:
