@@ -15,8 +15,7 @@ from aether_lite.codec import load_codec
 from aether_lite.errors import AetherError
 from aether_lite.training.checkpoint import load_checkpoint
 from aether_lite.training.distributed import distributed_context
-from aether_lite.training.pictures import PANELS, loss_curves
-from aether_lite.training.run_logger import RunLogger
+from aether_lite.training.run_logger import PANELS, RunLogger, loss_curves
 
 RECIPE = """
 task: codec

@@ -19,8 +19,7 @@ from aether_lite.payload import Bits
 from aether_lite.plots.transmission import transmission_picture
 from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.loop import Validation
-from aether_lite.training.pictures import loss_curves
-from aether_lite.training.run_logger import RunLogger
+from aether_lite.training.run_logger import RunLogger, loss_curves
 from aether_lite.vocoder import FARGAN, synthesize
 
 MAX_CLIPS = 64

@@ -17,15 +17,9 @@ from aether_lite.errors import AetherError
 
 @dataclass(frozen=True)
 class DistributedContext:
-    """This process among all that train together.
+    """This process among all that train together."""
 
-    Attributes:
-        rank: 0 .. size - 1; rank 0 writes.
-        size: number of processes.
-        device: where this process computes.
-    """
-
-    rank: int
+    rank: int  # 0 .. size - 1; rank 0 writes
     size: int
     device: torch.device
 

@@ -144,12 +144,7 @@ class Task(ABC):
 
 
 class Trainer:
-    """One run in one folder.
-
-    Args:
-        task: at its start.
-        logger: of the leading process; None in the others.
-    """
+    """One run in one folder, of a task at its start; only the leading process has a logger."""
 
     def __init__(self, task: Task, logger: RunLogger | None = None) -> None:
         self.task, self.logger = task, logger

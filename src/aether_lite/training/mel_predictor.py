@@ -32,8 +32,7 @@ from aether_lite.training.distributed import DistributedContext, check_share
 from aether_lite.training.loop import MODEL, Batch, Task, Validation
 from aether_lite.training.optimiser import ADAMW_BETAS, Muon, descend, muon_groups, rate_factor, set_rates
 from aether_lite.training.options import ASR_MODEL_HELP, RunConfig, check_rules, option
-from aether_lite.training.pictures import loss_curves
-from aether_lite.training.run_logger import RunLogger
+from aether_lite.training.run_logger import RunLogger, loss_curves
 
 STATES_WEIGHT = 0.3  # of the states' distance relative to the spectra's
 STATISTICS_ITEMS = 32  # that the scale of inputs and states is taken from

@@ -78,13 +78,7 @@ class Muon(torch.optim.AdamW):
 
     Kernels are taken as ``[outputs, inputs]``; matrices with three times as many rows as columns, such as the stacked
     ones of a GRU, as three. Matrices of one shape are made orthogonal together, and where several processes train
-    together, each does its share of them.
-
-    Args:
-        groups: of parameters.
-        lr: learning rate.
-        betas: of AdamW.
-        context: the processes that train together; gradients are the same in all of them.
+    together (``context``; gradients are the same in all of them), each does its share.
     """
 
     def __init__(
@@ -177,13 +171,9 @@ def set_rates(optimiser: torch.optim.Optimizer, factor: float) -> None:
 def descend(
     optimiser: torch.optim.Optimizer, loss: Tensor, most: float, context: DistributedContext | None = None
 ) -> Tensor:
-    """One step down a loss; returns the norm of the gradient before it is clipped.
+    """One step down a loss, its gradient scaled down to the norm ``most``; returns the norm before that.
 
-    Args:
-        optimiser: of the networks that learn.
-        loss: scalar.
-        most: norm that the gradient is scaled down to.
-        context: processes over which gradients are averaged here; None where a wrapped network has done so.
+    Gradients are averaged over the processes of ``context``; None where a wrapped network has done so.
     """
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]

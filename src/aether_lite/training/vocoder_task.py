@@ -52,8 +52,7 @@ from aether_lite.training.discriminator import BETAS, Discriminator, discriminat
 from aether_lite.training.distributed import DistributedContext, check_share
 from aether_lite.training.loop import MODEL, Batch, Task, Validation
 from aether_lite.training.optimiser import descend, rate_factor, set_rates
-from aether_lite.training.pictures import loss_curves
-from aether_lite.training.run_logger import RunLogger
+from aether_lite.training.run_logger import RunLogger, loss_curves
 from aether_lite.training.vocoder_config import KNOWN_FRAMES, VocoderConfig
 from aether_lite.vocoder import FARGAN, load_fargan, periods_from_features, save_fargan_safetensors, synthesize
 from aether_lite.vocoder.fargan import CONTEXT_ROWS, FIRST_ROW, emphasised_frames
