@@ -165,7 +165,7 @@ def test_a_searched_codec_needs_the_recogniser(
         raise ModuleNotFoundError
 
     monkeypatch.setattr("aether_lite.losses.asr.whisper.files", missing)
-    with pytest.raises(AetherError, match=r"pip install aether-lite\[listener\]"):
+    with pytest.raises(AetherError, match=r"pip install '\.\[listener\]'"):
         Codec(tiny_hash).encode_features(speech_features, 600, refine=1)
     with pytest.raises(AetherError, match="rate 700 bit/s is not one of"):
         Refinement(tiny_hash, tiny_asr_loss(), 700)

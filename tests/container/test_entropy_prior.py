@@ -137,6 +137,6 @@ def test_training_checks_its_clips() -> None:
 def test_an_absent_coder_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "constriction", None)
     _constriction.cache_clear()
-    with pytest.raises(AetherError, match=r"pip install aether-lite\[entropy\]"):
+    with pytest.raises(AetherError, match=r"pip install '\.\[entropy\]'"):
         BlockCoder(adaptive_prior(24))
     _constriction.cache_clear()
