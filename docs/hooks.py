@@ -76,7 +76,7 @@ def _command(name: str, command: Any) -> str:
     described = [p for p in command.params if not getattr(p, "hidden", False) and p.name != "help"]
     arguments = [p for p in described if p.param_type_name == "argument"]
     options = [p for p in described if p.param_type_name == "option"]
-    usage = " ".join(["aether-lite", name, *(_metavar(p) for p in arguments), "[OPTIONS]"])
+    usage = " ".join(["aether-lite", name, *map(_in_usage, arguments), "[OPTIONS]"])
     lines = [f"## {name}", "", "```", usage, "```", "", _plain(command.help)]
     if not described:
         lines += ["", "```", _argparse_help(name), "```"]
@@ -95,6 +95,10 @@ def _option(option: Any) -> str:
     shown = option.default is not None and option.show_default is True and not callable(option.default)
     default = "" if not shown or option.default is False else f"`{option.default}`"
     return f"| {names}{value} | {_cell(option.help)} | {default} |"
+
+
+def _in_usage(argument: Any) -> str:
+    return _metavar(argument) if argument.required else f"[{_metavar(argument)}]"
 
 
 def _metavar(parameter: Any) -> str:

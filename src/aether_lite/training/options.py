@@ -170,7 +170,7 @@ class _Listed(argparse.Action):
 
 def parser(kind: type[DataConfig], prog: str) -> argparse.ArgumentParser:
     """Command line of a dataclass of options; they are accepted with - and with _ in their names."""
-    text = f"{kind.DESCRIPTION} Options may be written with - or _ in their names."
+    text = f"{kind.DESCRIPTION} Names of options may have - or _; lists have commas or spaces."
     result = _Parser(prog, description=text, allow_abbrev=False)
     result.add_argument("--config", metavar="FILE.yaml", help="recipe with options and stages; the command line wins")
     hints, defaults = get_type_hints(kind), kind()
@@ -189,8 +189,7 @@ def parser(kind: type[DataConfig], prog: str) -> argparse.ArgumentParser:
         else:
             many: dict[str, Any] = {"action": _Listed, "kind": get_args(hint)[0]} if get_args(hint) else {"type": hint}
             choices = about.get("choices")
-            metavar = f"{item.name.upper()}{',...' if get_args(hint) else ''}"
-            many |= {"choices": choices} if choices else {"metavar": metavar}
+            many |= {"choices": choices} if choices else {"metavar": item.name.upper()}
             names = (_flag(item.name), *(("-o", "--output") if item.name == "out" else ()))
             result.add_argument(*names, dest=item.name, **many, **common)
     return result
