@@ -23,9 +23,8 @@ import torch
 import aether_lite
 from aether_lite.audio import SAMPLE_RATE, read_audio
 from aether_lite.codec import Backend, Codec, CompiledBackend
-from aether_lite.export.graph import to_onnx
 from aether_lite.export.runner import OnnxStep, session
-from aether_lite.export.steps import DecoderStep, EncoderStep
+from aether_lite.export.steps import DecoderStep, EncoderStep, to_onnx
 from aether_lite.features import StreamingExtractor
 from aether_lite.features.layout import FRAME
 from aether_lite.link import LinkConfig

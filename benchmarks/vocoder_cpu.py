@@ -26,9 +26,8 @@ import torch
 from torch import Tensor
 
 from aether_lite.audio import read_audio
-from aether_lite.export.graph import quantise, to_onnx
 from aether_lite.export.runner import OnnxStep, session
-from aether_lite.export.steps import VocoderFrame
+from aether_lite.export.steps import VocoderFrame, quantise, to_onnx
 from aether_lite.features import extract_features
 from aether_lite.features.layout import NUM_FREE
 from aether_lite.metrics import estoi, log_spectral_distance, pesq_wb

@@ -19,9 +19,9 @@ from aether_lite.audio import audio_blocks, read_audio, write_audio
 from aether_lite.channels import ReceivedBits, bsc
 from aether_lite.codec import Codec, SpiCodec, load, save_codec
 from aether_lite.container.entropy import _constriction
-from aether_lite.container.files import read_aeth
 from aether_lite.container.layout import HEADER_BYTES, TRAILER_BYTES, bit_array
 from aether_lite.container.prior import adaptive_prior, read_label, save_prior
+from aether_lite.container.streams import read_aeth
 from aether_lite.container.weights import weights_id
 from aether_lite.features import read_f32
 from aether_lite.hash import BIT_RATES

@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from aether_lite import native
 from aether_lite.codec import CodecConfig, CompiledBackend, SpiCodec, fastest_backend, preset
 from aether_lite.errors import AetherError
 from aether_lite.spi import State

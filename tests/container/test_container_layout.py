@@ -12,7 +12,6 @@ import torch
 
 from aether_lite import zoo
 from aether_lite.codec import load
-from aether_lite.container.files import read_aeth, read_span, read_stream, write_aeth
 from aether_lite.container.layout import (
     HEADER_BYTES,
     TRAILER_BYTES,
@@ -25,7 +24,7 @@ from aether_lite.container.layout import (
     unpack_tokens,
 )
 from aether_lite.container.prior import adaptive_prior
-from aether_lite.container.streams import TokenReader, TokenWriter
+from aether_lite.container.streams import TokenReader, TokenWriter, read_aeth, read_span, read_stream, write_aeth
 from aether_lite.container.weights import check_model, released_weights, weights_id
 from aether_lite.errors import AetherError
 

@@ -16,9 +16,9 @@ from aether_lite.container.entropy import (
     squash_table,
     stretch_table,
 )
-from aether_lite.container.files import read_aeth, write_aeth
 from aether_lite.container.layout import Header
 from aether_lite.container.prior import adaptive_prior
+from aether_lite.container.streams import read_aeth, write_aeth
 from aether_lite.errors import AetherError
 
 

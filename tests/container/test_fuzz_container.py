@@ -8,10 +8,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aether_lite.container.files import Recording, read_stream
 from aether_lite.container.layout import HEADER_BYTES, SYNC_MARK, Header, Trailer, block_crc
 from aether_lite.container.prior import adaptive_prior
-from aether_lite.container.streams import TokenReader, TokenWriter
+from aether_lite.container.streams import Recording, TokenReader, TokenWriter, read_stream
 from aether_lite.errors import AetherError
 
 MODEL = bytes(8)

@@ -12,10 +12,9 @@ import torch
 from aether_lite.audio import read_audio
 from aether_lite.channels import bsc
 from aether_lite.codec import Codec, load
-from aether_lite.container.files import read_stream
 from aether_lite.container.layout import Header, bit_array, token_bits
 from aether_lite.container.prior import prior_for_model
-from aether_lite.container.streams import TokenWriter
+from aether_lite.container.streams import TokenWriter, read_stream
 from aether_lite.container.weights import weights_id
 from aether_lite.hash import BIT_RATES
 from aether_lite.losses.feature import feature_loss

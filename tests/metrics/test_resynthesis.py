@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from aether_lite.metrics.resynthesis import resynthesis_measures, spectral_distance
+from aether_lite.metrics.spectral import resynthesis_measures, spectral_distance
 
 
 def test_the_original_itself_is_at_no_distance(speech: np.ndarray) -> None:

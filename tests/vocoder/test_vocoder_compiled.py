@@ -16,13 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba.core import caching
 
-from aether_lite import native
 from aether_lite.audio import read_audio
 from aether_lite.errors import AetherError
 from aether_lite.features import extract_features
 from aether_lite.features.layout import NUM_FREE, PITCH
-from aether_lite.native import primitives
-from aether_lite.native.matrices import PANEL, pack_matrices
+from aether_lite.native import PANEL, pack_matrices, primitives
 from aether_lite.native.primitives import cached, product
 from aether_lite.vocoder import (
     FARGAN,

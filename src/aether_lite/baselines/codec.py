@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -9,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from aether_lite import zoo
-from aether_lite.baselines import parts
-from aether_lite.baselines.parts import IDEAL_SYNC, STATE_IN_WORDS
-from aether_lite.baselines.registry import SYSTEMS, Clip, Condition, Facts, Outcome, system
+from aether_lite.baselines import registry
+from aether_lite.baselines.registry import IDEAL_SYNC, STATE_IN_WORDS, SYSTEMS, Clip, Condition, Facts, Outcome, system
 from aether_lite.codec import is_hash_codec, load
 from aether_lite.codec.loading import DEFAULT_CODEC, codec_path
 from aether_lite.codec.refinement import SETTINGS
@@ -61,7 +61,7 @@ class CodecSystem:
             notes=f"{IDEAL_SYNC}; {notes}",
         )
         settings: list[Path | str] = [f"{refine} steps", zoo.path(DEFAULT_MEL_PREDICTOR)] if refine else []
-        self.fingerprint = parts.fingerprint_of(path, default_vocoder_path(), *settings)
+        self.fingerprint = registry.fingerprint_of(path, default_vocoder_path(), *settings)
 
     def offers(self, condition: Condition) -> bool:
         """Where the channel takes the payload at one of the codec's rates; refined symbols need an SNR."""
@@ -80,15 +80,16 @@ class CodecSystem:
         result = run_link(self._codec, LinkInput(clip.features, len(clip.features), speech), link, refine=self.refine)
         measured: dict[str, float] = {}
         if self._of_bits:
-            measured = {"bit_rate": float(link.rate), "bit_error_rate": parts.share(*result.bit_errors())}
+            wrong, sent = result.bit_errors()
+            measured = {"bit_rate": float(link.rate), "bit_error_rate": wrong / sent if sent else math.nan}
         if result.symbols is not None:
-            measured |= parts.symbol_measures(result.symbols[0])
+            measured |= registry.symbol_measures(result.symbols[0])
         payload = result.sent if result.symbols is None else result.symbols[0]
         uses = payload.values[0].numel()
-        return Outcome(result.decoded, parts.speak(result.decoded) if audio else None, uses, measured)
+        return Outcome(result.decoded, registry.speak(result.decoded) if audio else None, uses, measured)
 
     def _link(self, condition: Condition, seed: int) -> LinkConfig:
-        return parts.link_of(condition, seed, "qpsk" if self._of_bits else None)
+        return registry.link_of(condition, seed, "qpsk" if self._of_bits else None)
 
 
 def file_title(path: Path) -> str:

@@ -16,8 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from aether_lite.baselines.parts import fingerprint_of
-from aether_lite.baselines.registry import Clip, Condition, Facts, Outcome, system
+from aether_lite.baselines.registry import Clip, Condition, Facts, Outcome, fingerprint_of, system
 from aether_lite.channels.binary import BSC, bsc
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import SAMPLE_RATE

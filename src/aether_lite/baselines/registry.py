@@ -1,4 +1,4 @@
-"""Systems that the benchmark compares: a system sends a clip of speech over a channel and reports what it cost.
+"""Systems that the benchmark compares, and the parts they share; a system sends a clip and reports what it cost.
 
 A new system is a class (or a function that makes one) in a new file of this package, registered by name::
 
@@ -12,32 +12,36 @@ rest of the name, as in ``codec:PATH``.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from torch import Tensor
 
-from aether_lite.channels.binary import BSC
+from aether_lite import __version__
+from aether_lite.channels.binary import BITS_PER_USE, BSC, Modulation
 from aether_lite.errors import AetherError
+from aether_lite.jscc import papr_db
+from aether_lite.link import LinkConfig
 from aether_lite.optional import MissingToolError
+from aether_lite.payload import Symbols
+from aether_lite.vocoder import FrameVocoder, load_vocoder, synthesize
+
+STATE_IN_WORDS = "as the condition says (default: gain and noise estimated from one pilot in ten, pilots not counted)"
+IDEAL_SYNC = "ideal synchronisation; pilots and cyclic prefix not counted"
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip of speech.
+    """A clip of speech."""
 
-    Attributes:
-        name: unique in a data set, such as its path below the root.
-        speech: ``[160 F] float32`` in [-1, 1] at 16 kHz; empty in a data set of features.
-        features: ``[F, 20] float32`` of the speech.
-        language: code such as ``en``; empty if it is not known.
-    """
-
-    name: str
-    speech: Tensor
-    features: Tensor
-    language: str = ""
+    name: str  # unique in a data set, such as its path below the root
+    speech: Tensor  # ``[160 F] float32`` in [-1, 1] at 16 kHz; empty in a data set of features
+    features: Tensor  # ``[F, 20] float32`` of the speech
+    language: str = ""  # code such as ``en``; empty if it is not known
 
 
 @dataclass(frozen=True)
@@ -45,19 +49,15 @@ class Condition:
     """One point of a grid.
 
     Attributes:
-        channel: a name in :data:`aether_lite.channels.CHANNELS`, or ``bsc``.
-        snr_db: Es/N0 [dB]; None for no noise.
-        rate: payload channel uses per second that the system may spend; on ``bsc`` a use is a bit.
         options: further options of the channel, such as ``csi``, in a fixed order; ``probability`` and
             ``burst_tokens`` erase tokens on any channel.
-        error_rate: share of bits that ``bsc`` flips; None on channels of symbols.
     """
 
-    channel: str
-    snr_db: float | None
-    rate: int
+    channel: str  # a name in :data:`aether_lite.channels.CHANNELS`, or ``bsc``
+    snr_db: float | None  # Es/N0 [dB]; None for no noise
+    rate: int  # payload channel uses per second that the system may spend; on ``bsc`` a use is a bit
     options: tuple[tuple[str, str | float], ...] = ()
-    error_rate: float | None = None
+    error_rate: float | None = None  # share of bits that ``bsc`` flips; None on channels of symbols
 
     @property
     def takes_symbols(self) -> bool:
@@ -71,19 +71,12 @@ class Condition:
 
 @dataclass(frozen=True)
 class Facts:
-    """What stays the same over all clips and conditions; stated with every table and picture.
+    """What stays the same over all clips and conditions; stated with every table and picture."""
 
-    Attributes:
-        latency_ms: algorithmic latency, speech to speech [ms].
-        channel_state: what the receiver knows of the channel, in words.
-        trained_on: data behind the weights, in words; empty for systems without weights.
-        notes: assumptions a reader must know, such as ideal synchronisation.
-    """
-
-    latency_ms: float
-    channel_state: str
-    trained_on: str = ""
-    notes: str = ""
+    latency_ms: float  # algorithmic latency, speech to speech [ms]
+    channel_state: str  # what the receiver knows of the channel, in words
+    trained_on: str = ""  # data behind the weights, in words; empty for systems without weights
+    notes: str = ""  # assumptions a reader must know, such as ideal synchronisation
 
 
 @dataclass(frozen=True)
@@ -92,30 +85,22 @@ class Outcome:
 
     Attributes:
         features: decoded features ``[F, 20]``; None for a system that has only audio, which is then analysed.
-        audio: ``[160 F] float32``, aligned with the clip; None if it was not asked for.
-        uses: channel uses spent on the clip.
         measured: further numbers for the results, such as ``symbol_power``, ``papr_db``, ``bit_rate``, ``bler``.
     """
 
     features: Tensor | None
-    audio: Tensor | None
-    uses: int
+    audio: Tensor | None  # ``[160 F] float32``, aligned with the clip; None if it was not asked for
+    uses: int  # channel uses spent on the clip
     measured: dict[str, float] = field(default_factory=dict)
 
 
 class System(Protocol):
-    """A speech link that the benchmark can run. Instances are made in each worker process.
+    """A speech link that the benchmark can run. Instances are made in each worker process."""
 
-    Attributes:
-        name: key in the results, such as ``codec-small`` or ``codec2-ldpc``; lower case, no spaces.
-        title: in legends.
-        fingerprint: changes whenever results could (hash of weights, versions of tools); part of the cache key.
-    """
-
-    name: str
-    title: str
+    name: str  # key in the results, such as ``codec-small`` or ``codec2-ldpc``; lower case, no spaces
+    title: str  # in legends
     facts: Facts
-    fingerprint: str
+    fingerprint: str  # changes whenever results could (hash of weights, versions of tools); part of the cache key
 
     def offers(self, condition: Condition) -> bool:
         """Whether the system can be run at a condition; those it cannot are left out of its rows."""
@@ -175,3 +160,42 @@ def available_systems(names: Sequence[str] | None = None) -> tuple[list[str], li
         else:
             present.append(name)
     return present, absent
+
+
+def link_of(condition: Condition, seed: int, modulation: Modulation | None = None) -> LinkConfig:
+    """The link of a condition; bits are sent over a channel of symbols by ``modulation``."""
+    options: dict[str, Any] = dict(condition.options)
+    erasure, burst = (options.pop(name, None) for name in ("probability", "burst_tokens"))
+    modulation = modulation if condition.takes_symbols else None
+    return LinkConfig(
+        condition.channel, condition.rate * (BITS_PER_USE[modulation] if modulation else 1), condition.snr_db, seed,
+        erasure=None if erasure is None else float(erasure), burst_tokens=None if burst is None else float(burst),
+        options=options, error_rate=condition.error_rate, modulation=modulation,
+    )  # fmt: skip
+
+
+def symbol_measures(symbols: Symbols) -> dict[str, float]:
+    """``symbol_power`` (mean |x|^2), ``papr_db`` [dB] and ``uses_per_s`` of the symbols sent of one clip."""
+    values = symbols.values
+    return {
+        "symbol_power": float(values.abs().square().mean()),
+        "papr_db": papr_db(values),
+        "uses_per_s": values[0].numel() / symbols.seconds,
+    }
+
+
+_vocoder: Callable[[], FrameVocoder] = cache(load_vocoder)
+
+
+def speak(features: Tensor) -> Tensor:
+    """Speech ``[160 F] float32`` of features ``[F, 20]`` by the released vocoder."""
+    return synthesize(features, _vocoder())
+
+
+def fingerprint_of(*parts: Path | str | bytes) -> str:
+    """16 hexadecimal digits of files, texts and the package's version."""
+    digest = hashlib.sha256(__version__.encode())
+    for part in parts:
+        content = part.read_bytes() if isinstance(part, Path) else part
+        digest.update(hashlib.sha256(content.encode() if isinstance(content, str) else content).digest())
+    return digest.hexdigest()[:16]

@@ -13,14 +13,13 @@ import torch
 from torch import Tensor
 
 from aether_lite import zoo
-from aether_lite.baselines import codec2
+from aether_lite.baselines import codec2, registry
 from aether_lite.baselines.codec import file_title, training_data
 from aether_lite.baselines.codec2 import CODEC2, NARROW_BAND, RESAMPLERS_MS
 from aether_lite.baselines.digital import modes as digital
 from aether_lite.baselines.digital.modem import require_sionna
 from aether_lite.baselines.digital.modes import Mode
-from aether_lite.baselines.parts import IDEAL_SYNC, STATE_IN_WORDS, fingerprint_of, link_of, speak, symbol_measures
-from aether_lite.baselines.registry import Clip, Condition, Facts, Outcome, system
+from aether_lite.baselines.registry import IDEAL_SYNC, STATE_IN_WORDS, Clip, Condition, Facts, Outcome, system
 from aether_lite.codec import load
 from aether_lite.codec.codec import latency
 from aether_lite.codec.loading import codec_path
@@ -57,8 +56,8 @@ class Separation(ABC):
         choice = "mode chosen by channel and mean SNR, not by outcome; " if several else ""
         notes = f"{IDEAL_SYNC}; {choice}blocks of {10 * modes[0].block_frames} ms; {facts.notes}"
         self.facts = Facts(facts.latency_ms, facts.channel_state, facts.trained_on, notes)
-        versions = version("sionna-no-rt"), torch.__version__
-        self.fingerprint = fingerprint_of(*(mode.name for mode in modes), *parts, digital.table_text(), *versions)
+        names, versions = [mode.name for mode in modes], (version("sionna-no-rt"), torch.__version__)
+        self.fingerprint = registry.fingerprint_of(*names, *parts, digital.table_text(), *versions)
 
     @abstractmethod
     def blocks(self, clip: Clip, mode: Mode) -> Tensor:
@@ -77,19 +76,19 @@ class Separation(ABC):
 
     def transmit(self, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
         """Speech through coder, code and channel; a coder without features makes audio whether asked for or not."""
-        link = link_of(condition, seed)
+        link = registry.link_of(condition, seed)
         mode = digital.best_mode(self._modes, link)
         sent = digital.send_blocks(self.blocks(clip, mode)[None], mode, link)
         features, speech = self.decoded(clip, mode, sent.bits[0], sent.valid[0])
         if speech is None and features is not None and audio:
-            speech = speak(features)
+            speech = registry.speak(features)
         coded = {
             "bit_rate": float(mode.bit_rate),
             "bits_per_symbol": float(mode.coded_bits(condition.rate) / sent.symbols.values.shape[2]),
             "bler": float(sent.failed.float().mean()),
         }
         uses = sent.symbols.values[0].numel()
-        return Outcome(features, speech, uses, {**symbol_measures(sent.symbols), **coded})
+        return Outcome(features, speech, uses, {**registry.symbol_measures(sent.symbols), **coded})
 
 
 class Codec2Separation(Separation):

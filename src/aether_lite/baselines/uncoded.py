@@ -23,8 +23,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aether_lite.baselines.parts import IDEAL_SYNC, STATE_IN_WORDS, fingerprint_of, link_of, speak, symbol_measures
-from aether_lite.baselines.registry import Clip, Condition, Facts, Outcome, system
+from aether_lite.baselines import registry
+from aether_lite.baselines.registry import IDEAL_SYNC, STATE_IN_WORDS, Clip, Condition, Facts, Outcome, system
 from aether_lite.codec.codec import latency
 from aether_lite.features.layout import CORRELATION_MAX, NUM_FREE, PITCH, PITCH_MAX, VOICING
 from aether_lite.jscc import equalise
@@ -50,7 +50,7 @@ class Uncoded:
             trained_on="means and deviations only: 2 h of the project's training speech",
             notes=f"{IDEAL_SYNC}; below 1000 uses/s the fastest changes within 80 ms are left out",
         )
-        self.fingerprint = fingerprint_of(_constants_text(), default_vocoder_path())
+        self.fingerprint = registry.fingerprint_of(_constants_text(), default_vocoder_path())
 
     def offers(self, condition: Condition) -> bool:
         """Rates that fill whole symbols of a token, up to the whole of it."""
@@ -60,9 +60,9 @@ class Uncoded:
     def transmit(self, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
         """Features as symbols, and back; audio by the released vocoder."""
         symbols = to_symbols(clip.features, condition.rate)
-        decoded = from_received(link_of(condition, seed).send(symbols))[: len(clip.features)]
-        speech = speak(decoded) if audio else None
-        return Outcome(decoded, speech, symbols.values[0].numel(), symbol_measures(symbols))
+        decoded = from_received(registry.link_of(condition, seed).send(symbols))[: len(clip.features)]
+        speech = registry.speak(decoded) if audio else None
+        return Outcome(decoded, speech, symbols.values[0].numel(), registry.symbol_measures(symbols))
 
 
 def to_symbols(features: Tensor, rate: int) -> Symbols:

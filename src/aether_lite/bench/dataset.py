@@ -17,7 +17,7 @@ import torch
 
 from aether_lite.audio import read_audio
 from aether_lite.baselines import Clip
-from aether_lite.baselines.decoded_files import AUDIO_SUFFIXES
+from aether_lite.baselines.without_channel import AUDIO_SUFFIXES
 from aether_lite.bench.grid import evenly
 from aether_lite.data.pairs import clip_kind, find_clips, open_clip, read_frames, read_speech
 from aether_lite.errors import AetherError

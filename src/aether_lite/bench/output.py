@@ -28,7 +28,7 @@ from aether_lite.bench.results import (
 from aether_lite.bench.run import Plan, channel_seed, conditions_of, decoded_features, send
 from aether_lite.bench.tables import difference_table, full_document
 from aether_lite.files import atomic_path
-from aether_lite.plots.speech import f0_overlays, spectrogram_strips
+from aether_lite.plots.canvas import f0_overlays, spectrogram_strips
 
 TABLES_NAME, REPORT_NAME, PICTURES_FOLDER = "tables.md", "report.html", "pictures"
 EXAMPLE_CLIPS, EXAMPLE_CONDITIONS = 2, 2

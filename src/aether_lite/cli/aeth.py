@@ -144,8 +144,8 @@ def _decode(
 ) -> dict[str, Any]:
     """Read, decode (damaged tokens as lost ones), synthesise, write; returns the numbers."""
     from aether_lite.audio import write_audio
-    from aether_lite.container.files import read_stream
     from aether_lite.container.layout import received_bits
+    from aether_lite.container.streams import read_stream
     from aether_lite.features import FRAME
     from aether_lite.vocoder import synthesize
 
@@ -293,8 +293,8 @@ def described_bits(path: str) -> dict[str, Any]:
     Raises:
         AetherError: the file cannot be read, or has no valid header.
     """
-    from aether_lite.container.files import read_ends
     from aether_lite.container.prior import prior_name
+    from aether_lite.container.streams import read_ends
     from aether_lite.container.weights import released_weights
 
     with _reading(path) as (stream, name):

@@ -186,7 +186,7 @@ def _run(
 
 def _check_files(plan: Plan) -> None:
     """Refuse, before any work, clips that a folder of decoded files lacks."""
-    from aether_lite.baselines.decoded_files import FAMILY, DecodedFiles
+    from aether_lite.baselines.without_channel import FAMILY, DecodedFiles
     from aether_lite.bench.dataset import load_clip
 
     for name in plan.systems:

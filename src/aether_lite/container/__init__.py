@@ -1,8 +1,17 @@
 """Container files of the bits of a codec (.aeth): layout, entropy coder, priors."""
 
-from aether_lite.container.files import Recording, read_aeth, read_span, read_stream, write_aeth
 from aether_lite.container.layout import Header
-from aether_lite.container.streams import Damage, TokenReader, Tokens, TokenWriter
+from aether_lite.container.streams import (
+    Damage,
+    Recording,
+    TokenReader,
+    Tokens,
+    TokenWriter,
+    read_aeth,
+    read_span,
+    read_stream,
+    write_aeth,
+)
 from aether_lite.container.weights import released_weights, weights_id
 
 __all__ = [

@@ -207,17 +207,11 @@ def token_offset(header: Header, token: int) -> int:
 
 @dataclass(frozen=True)
 class Trailer:
-    """End of a file.
+    """End of a file."""
 
-    Args:
-        tokens: tokens of the file.
-        samples: audio samples at 16 kHz to which the decoded audio is cut, at most ``tokens * token_samples``.
-        tokens_crc: CRC-32 (ISO 3309, as zlib's) of all packed tokens, before entropy coding.
-    """
-
-    tokens: int
-    samples: int
-    tokens_crc: int
+    tokens: int  # tokens of the file
+    samples: int  # audio samples at 16 kHz to which the decoded audio is cut, at most ``tokens * token_samples``
+    tokens_crc: int  # CRC-32 (ISO 3309, as zlib's) of all packed tokens, before entropy coding
 
     def to_bytes(self) -> bytes:
         return _sealed(_TRAILER.pack(END_MARK, self.tokens, self.samples, self.tokens_crc))

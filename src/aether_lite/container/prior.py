@@ -90,9 +90,6 @@ class Prior:
     """The integers of a prior for tokens of n bits, with H hidden units (0: no network).
 
     Args:
-        cells: ``[C] int32`` chance of a one of every table cell, all tables in a row, 1..2^22 - 1.
-        counts: ``[C] uint8`` observations each cell stands for.
-        weights: ``[n, K + 1] int32`` mixing weights.
         hidden_bias, past, within: ``[H] int32`` c; ``[H, 2 n] int16`` U, first the newest token; ``[n, H] int16`` W.
         out, out_bias: ``[n, H] int16`` V; ``[n] int16`` b.
 
@@ -100,9 +97,9 @@ class Prior:
         AetherError: shapes that do not fit each other, or values out of range.
     """
 
-    cells: NDArray[np.int32]
-    counts: NDArray[np.uint8]
-    weights: NDArray[np.int32]
+    cells: NDArray[np.int32]  # ``[C] int32`` chance of a one of every table cell, all tables in a row, 1..2^22 - 1
+    counts: NDArray[np.uint8]  # ``[C] uint8`` observations each cell stands for
+    weights: NDArray[np.int32]  # ``[n, K + 1] int32`` mixing weights
     hidden_bias: NDArray[np.int32]
     past: NDArray[np.int16]
     within: NDArray[np.int16]
@@ -166,19 +163,12 @@ def adaptive_prior(token_bits: int) -> Prior:
 
 @dataclass(frozen=True)
 class PriorLabel:
-    """What a prior file says of itself without its integers.
+    """What a prior file says of itself without its integers."""
 
-    Attributes:
-        identity: of the prior, 8 bytes (:attr:`Prior.identity`).
-        model_id: of the model whose bits it was fitted on, 8 bytes; empty where that is not known.
-        token_bits: of the tokens it describes.
-        provenance: options, data, version and commit; empty where not known.
-    """
-
-    identity: bytes
-    model_id: bytes
-    token_bits: int
-    provenance: dict[str, Any]
+    identity: bytes  # of the prior, 8 bytes (:attr:`Prior.identity`)
+    model_id: bytes  # of the model whose bits it was fitted on, 8 bytes; empty where that is not known
+    token_bits: int  # of the tokens it describes
+    provenance: dict[str, Any]  # options, data, version and commit; empty where not known
 
 
 def save_prior(prior: Prior, path: str | Path, model_id: bytes = b"", provenance: dict[str, Any] | None = None) -> None:
@@ -270,6 +260,4 @@ def _candidates(header: Header) -> Iterator[tuple[str, Path | None]]:
         return
     if adaptive_prior(header.token_bits).identity == header.prior_id:
         yield ADAPTIVE, None
-    for path, label in released_priors().items():
-        if label.identity == header.prior_id:
-            yield path.stem, path
+    yield from ((path.stem, path) for path, label in released_priors().items() if label.identity == header.prior_id)

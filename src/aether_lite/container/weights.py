@@ -21,17 +21,11 @@ from aether_lite.errors import AetherError
 
 @dataclass(frozen=True)
 class ReleasedWeights:
-    """A version of released weights.
+    """A version of released weights."""
 
-    Attributes:
-        name: with its version, ``hash_small@2``.
-        current: it comes with this package.
-        place: how to get it from the repository, where it does not.
-    """
-
-    name: str
-    current: bool
-    place: str
+    name: str  # with its version, ``hash_small@2``
+    current: bool  # it comes with this package
+    place: str  # how to get it from the repository, where it does not
 
 
 def weights_id(state: Mapping[str, torch.Tensor]) -> bytes:

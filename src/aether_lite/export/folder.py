@@ -21,21 +21,12 @@ from aether_lite.codec import SpiCodec
 from aether_lite.codec.codec import latency
 from aether_lite.codec.loading import DEFAULT_CODEC, codec_path, load_codec
 from aether_lite.errors import AetherError
-from aether_lite.export.graph import OPSET, quantise, to_onnx
-from aether_lite.export.runner import FORMAT, MANIFEST, NEW_STATE, OnnxStep, check_packages, session
-from aether_lite.export.steps import Step, codec_and_vocoder_steps
-from aether_lite.features.layout import (
-    CORRELATION_MAX,
-    CORRELATION_MIN,
-    FRAME,
-    NUM_FREE,
-    PITCH_MAX,
-    PITCH_MIN,
-    PREEMPHASIS,
-    SAMPLE_RATE,
-)
+from aether_lite.export.runner import EXPORT_PACKAGES, FORMAT, MANIFEST, NEW_STATE, OnnxStep, session
+from aether_lite.export.steps import OPSET, Step, codec_and_vocoder_steps, quantise, to_onnx
+from aether_lite.features import layout
 from aether_lite.jscc import RATES
 from aether_lite.jscc.mapping import SNR_RANGE_DB
+from aether_lite.optional import require_packages
 from aether_lite.payload import elements_per_token
 from aether_lite.vocoder import LOOKAHEAD_FRAMES, load_fargan, vocoder_path
 
@@ -74,7 +65,7 @@ def export_folder(
         AetherError: the folder is not empty or cannot be written, a package is missing, the weights cannot be
             read, or a graph does not compute what torch computes.
     """
-    check_packages("export")
+    require_packages("export", EXPORT_PACKAGES, "onnx")
     with new_folder(Path(folder)) as partial:
         codec_file = codec_path(model)
         vocoder_file = vocoder_path(vocoder)
@@ -207,10 +198,10 @@ def manifest(codec: SpiCodec, steps: dict[str, Step], files: dict[str, Any], wei
         "format": FORMAT,
         "package": {"name": "aether-lite", "version": __version__},
         "opset": OPSET,
-        "sample_rate": SAMPLE_RATE,
-        "frame_samples": FRAME,
+        "sample_rate": layout.SAMPLE_RATE,
+        "frame_samples": layout.FRAME,
         "token_frames": frames,
-        "token_samples": frames * FRAME,
+        "token_samples": frames * layout.FRAME,
         "lookahead_tokens": codec.config.lookahead,
         "latency_samples": {**asdict(delay), "total": delay.samples},
         "rates": list(RATES),
@@ -220,19 +211,19 @@ def manifest(codec: SpiCodec, steps: dict[str, Step], files: dict[str, Any], wei
         "power": codec.config.power,
         "told_snr_db": list(SNR_RANGE_DB),
         "features": {
-            "columns": NUM_FREE,
+            "columns": layout.NUM_FREE,
             "content": "0..17 Bark cepstrum, 18 pitch [octaves], 19 frame correlation",
-            "pitch_range": [PITCH_MIN, PITCH_MAX],
-            "correlation_range": [CORRELATION_MIN, CORRELATION_MAX],
+            "pitch_range": [layout.PITCH_MIN, layout.PITCH_MAX],
+            "correlation_range": [layout.CORRELATION_MIN, layout.CORRELATION_MAX],
             "normalisation": "inside the graphs: (rows of the speech image - mean) / scale",
             "mean": codec.image.mean.tolist(),
             "scale": codec.image.scale.tolist(),
         },
         "vocoder": {
             "lookahead_frames": LOOKAHEAD_FRAMES,
-            "preemphasis": PREEMPHASIS,
+            "preemphasis": layout.PREEMPHASIS,
             "deemphasis": "inside the graph: out[n] = s[n] + preemphasis * out[n-1]",
-            "cut_samples": FRAME // 2,
+            "cut_samples": layout.FRAME // 2,
             "flush_rows": 1 + LOOKAHEAD_FRAMES,
             "priming": PRIMING,
         },

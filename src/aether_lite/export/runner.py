@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME, Float32
-from aether_lite.optional import how_to_install
+from aether_lite.optional import require_packages
 from aether_lite.vocoder import LOOKAHEAD_FRAMES
 
 EXPORT_PACKAGES = ("onnx", "onnxscript", "onnxruntime")  # the last one checks what was exported
@@ -23,15 +22,6 @@ NEW_STATE = "new_"  # prefix of a state's name where it comes out
 
 Array = NDArray[Any]
 Complex64 = NDArray[np.complex64]
-
-
-def check_packages(purpose: str, names: tuple[str, ...] = EXPORT_PACKAGES) -> None:
-    """AetherError, before any work, where a package that ``purpose`` needs is not installed."""
-    for name in names:
-        if importlib.util.find_spec(name) is None:
-            raise AetherError(
-                f"{purpose} needs the package {name}, which is not installed: {how_to_install('onnx')}"
-            )
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any]:
@@ -50,7 +40,7 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
 
 def session(model: str | Path | bytes) -> Any:
     """An ``onnxruntime.InferenceSession`` on one core: the products are too small to share."""
-    check_packages("running exported graphs", ("onnxruntime",))
+    require_packages("running exported graphs", ("onnxruntime",), "onnx")
     runtime = importlib.import_module("onnxruntime")
     runtime.disable_telemetry_events()
     options = runtime.SessionOptions()

@@ -31,7 +31,7 @@ from aether_lite.metrics.features import (
     vuv_error,
 )
 from aether_lite.metrics.intrusive import estoi, estoi_4k, pesq_nb, pesq_wb
-from aether_lite.metrics.mos import dnsmos
+from aether_lite.metrics.perceptual import dnsmos, speaker_similarity
 from aether_lite.metrics.recognition import character_error_rate, plain_words, word_error_rate
 from aether_lite.metrics.registry import (
     AUDIO_METRICS,
@@ -47,7 +47,6 @@ from aether_lite.metrics.registry import (
     metric,
     missing_line,
 )
-from aether_lite.metrics.speaker import speaker_similarity
 from aether_lite.metrics.spectral import log_mel_distance, log_spectral_distance, multi_resolution_stft
 from aether_lite.metrics.symbols import clip_papr_db, per_second, symbol_power
 

@@ -155,14 +155,9 @@ def vuv_error(decoded: Tensor, original: Tensor, mask: Tensor | None = None) -> 
 
 
 @_feature(
-    "f0_correlation",
-    "F0 correlation",
-    low=-1.0,
-    high=1.0,
-    higher_is_better=True,
+    "f0_correlation", "F0 correlation", low=-1.0, high=1.0, higher_is_better=True, pooling=Pooling.MEDIAN,
     source="Pearson, log2 F0, frames voiced in both",
-    pooling=Pooling.MEDIAN,
-)
+)  # fmt: skip
 def f0_correlation(decoded: Tensor, original: Tensor, mask: Tensor | None = None) -> Tensor:
     """Pearson correlation of log2 F0 over the frames voiced in both, -1..1.
 
@@ -177,12 +172,9 @@ def f0_correlation(decoded: Tensor, original: Tensor, mask: Tensor | None = None
 
 
 @_feature(
-    "f0_spread_ratio",
-    "F0 spread ratio",
-    higher_is_better=None,
+    "f0_spread_ratio", "F0 spread ratio", higher_is_better=None, pooling=Pooling.MEDIAN,
     source="standard deviation of F0 in Hz over voiced frames, decoded / original; 1 is right",
-    pooling=Pooling.MEDIAN,
-)
+)  # fmt: skip
 def f0_spread_ratio(decoded: Tensor, original: Tensor, mask: Tensor | None = None) -> Tensor:
     """Standard deviation of F0 [Hz] over each side's voiced frames, decoded / original, >= 0.
 

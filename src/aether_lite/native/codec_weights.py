@@ -1,7 +1,7 @@
 """The weights of a codec in the order in which the compiled kernels read them.
 
 Every layer is a matrix ``[outputs, inputs]`` and a bias; how a matrix is laid out is in
-:mod:`aether_lite.native.matrices`. Activations lie as ``[frames, rows, channels]``, so the inputs of a convolution
+:mod:`aether_lite.native`. Activations lie as ``[frames, rows, channels]``, so the inputs of a convolution
 come in the order (frame, row, channel). Constants are folded into their neighbours: the weights of an RMS norm, the
 1 of ``1 + scale``, the image's constants and its cosine transform; layers whose results are added are one matrix.
 """
@@ -9,6 +9,7 @@ come in the order (frame, row, channel). Constants are folded into their neighbo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from aether_lite.codec.model import SpiCodec
 from aether_lite.jscc.mapping import FiLM
-from aether_lite.native.matrices import pack_matrices, plain_array
+from aether_lite.native import pack_matrices, plain_array
 from aether_lite.spi import ResidualConv, SpeechImage, TokenBlock
 
 Layer = tuple[Tensor, Tensor]  # matrix [outputs, inputs] and bias [outputs]
@@ -28,29 +29,23 @@ class CodecWeights(NamedTuple):
     """All that the kernel of one direction reads.
 
     Attributes:
-        matrices: ``[N] float32``, packed, in the order of use.
         places: ``[layers, 4] int64``: start in ``matrices``, start in ``biases``, inputs, outputs with padding.
-        biases: ``[outputs of all layers] float32``, zero in the padding.
-        row_bias: ``[20, channels] float32`` of the encoder's stem; empty in a decoder.
         channels, strides: ``[4] int64`` feature maps and ``[3] int64`` frame strides of levels, in the order of use.
         width, hidden, blocks: of tokens, of the gated layer of a block, and blocks over tokens.
-        outputs: values of a token that come out.
-        linear: whether the last layer of tokens sees what the linear path sees, too.
-        ahead: whether tokens wait for the next one.
     """
 
-    matrices: NDArray[np.float32]
+    matrices: NDArray[np.float32]  # ``[N] float32``, packed, in the order of use
     places: NDArray[np.int64]
-    biases: NDArray[np.float32]
-    row_bias: NDArray[np.float32]
+    biases: NDArray[np.float32]  # ``[outputs of all layers] float32``, zero in the padding
+    row_bias: NDArray[np.float32]  # ``[20, channels] float32`` of the encoder's stem; empty in a decoder
     channels: NDArray[np.int64]
     strides: NDArray[np.int64]
     width: int
     hidden: int
     blocks: int
-    outputs: int
-    linear: bool
-    ahead: bool
+    outputs: int  # values of a token that come out
+    linear: bool  # whether the last layer of tokens sees what the linear path sees, too
+    ahead: bool  # whether tokens wait for the next one
 
 
 @torch.no_grad()
@@ -59,7 +54,7 @@ def pack_encoder(model: SpiCodec) -> CodecWeights:
     spi, mapping, image = model.spi_encoder, model.jscc_encoder, model.image
     last = cast(ResidualConv, spi.residual[-1]).conv.in_channels
     project = torch.unflatten(spi.project.weight, 1, (last, -1)).transpose(1, 2).flatten(1)
-    layers = [_image_in(image), _convolution(spi.stem.conv)]
+    layers = [_image(image), _convolution(spi.stem.conv)]
     for down, residual in zip(spi.down, spi.residual, strict=True):
         layers += [_convolution(cast(nn.Conv2d, down.conv)), *_residual(cast(ResidualConv, residual))]
     layers.append((torch.cat((project, spi.patch.weight), 1), spi.project.bias + spi.patch.bias))
@@ -91,7 +86,7 @@ def pack_decoder(model: SpiCodec) -> CodecWeights:
     patch = spi.patch.weight * spi.norm.weight
     if model.linear is not None:
         patch = torch.cat((patch, _from_inputs(model.linear.up.weight)), 1)
-    layers += [_convolution(spi.out.conv), (patch, spi.patch.bias), _image_out(image)]
+    layers += [_convolution(spi.out.conv), (patch, spi.patch.bias), _image(image, inverse=True)]
     ups = [cast(nn.ConvTranspose2d, up) for up in spi.up]
     channels = [spi.top, *(up.out_channels for up in ups)]
     none = spi.patch.weight.new_zeros(0, 0)
@@ -189,19 +184,11 @@ def _film(film: FiLM, norm: Tensor | None = None) -> list[Layer]:
     ]
 
 
-def _image_in(image: SpeechImage) -> Layer:
-    """Features to normalised rows: affine, so given by what it does to zero and to the unit vectors."""
+def _image(image: SpeechImage, inverse: bool = False) -> Layer:
+    """Features to normalised rows, or back and not yet bounded: affine, so zero and the unit vectors tell all."""
     double = SpeechImage().double()
     double.load_state_dict(image.state_dict())
+    function = partial(double.to_features, bounded=False) if inverse else double
     unit = torch.eye(len(double.mean), dtype=torch.float64)
-    bias = double(torch.zeros_like(unit[:1]))[0]
-    return (double(unit) - bias).T, bias
-
-
-def _image_out(image: SpeechImage) -> Layer:
-    """Normalised rows to features, pitch and voicing not yet bounded."""
-    double = SpeechImage().double()
-    double.load_state_dict(image.state_dict())
-    unit = torch.eye(len(double.mean), dtype=torch.float64)
-    bias = double.to_features(torch.zeros_like(unit[:1]), bounded=False)[0]
-    return (double.to_features(unit, bounded=False) - bias).T, bias
+    bias = function(torch.zeros_like(unit[:1]))[0]
+    return (function(unit) - bias).T, bias

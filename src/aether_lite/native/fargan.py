@@ -12,19 +12,9 @@ from aether_lite.features.layout import FRAME, LAG_MAX, LAG_MIN, NUM_FREE, PERIO
 from aether_lite.native.fargan_weights import AT, COND_HIDDEN, COND_ROWS, LAYERS, PITCH_GATES, SIZE
 from aether_lite.native.primitives import cached, called, clip, compiled, exp, product, sigmoid, tanh
 from aether_lite.vocoder import fargan
-from aether_lite.vocoder.fargan import (
-    COND,
-    GAIN_FLOOR,
-    GATHERED,
-    GUARD,
-    MEMORY,
-    PERIOD_CLASSES,
-    PERIOD_EMBEDDING,
-    SUBFRAME,
-    SUBFRAMES,
-)
+from aether_lite.vocoder.fargan import COND, GATHERED, GUARD, MEMORY, PERIOD_EMBEDDING, SUBFRAME, SUBFRAMES
 
-ONE, FLOOR, DEEMPHASIS = np.float32(1), np.float32(GAIN_FLOOR), np.float32(PREEMPHASIS)
+ONE, FLOOR, DEEMPHASIS = np.float32(1), np.float32(fargan.GAIN_FLOOR), np.float32(PREEMPHASIS)
 
 
 @compiled
@@ -79,7 +69,7 @@ def _condition(w, rows, frame, x, streams):  # type: ignore[no-untyped-def]
         for s in range(len(streams)):
             for i in range(NUM_FREE):
                 x[s, AT.features + i] = rows[s, frame + tap, i]
-            known = min(max(_period(rows[s, frame + tap, PITCH]) - LAG_MIN, 0), PERIOD_CLASSES - 1)
+            known = min(max(_period(rows[s, frame + tap, PITCH]) - LAG_MIN, 0), fargan.PERIOD_CLASSES - 1)
             for i in range(PERIOD_EMBEDDING):
                 x[s, AT.features + NUM_FREE + i] = w.embedding[known, i]
         target = AT.cond_taps + tap * COND_HIDDEN

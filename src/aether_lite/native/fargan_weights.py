@@ -1,7 +1,7 @@
 """Memory layout of the compiled FARGAN: its weights in the order of use, and where a stream's numbers lie.
 
 All numbers of a stream lie in one row of float32; :data:`AT` holds where each part begins. How a matrix is laid out:
-:mod:`aether_lite.native.matrices`.
+:mod:`aether_lite.native`.
 """
 
 from __future__ import annotations
@@ -16,24 +16,13 @@ import torch
 from numpy.typing import NDArray
 
 from aether_lite.features.layout import NUM_FREE
-from aether_lite.native.matrices import PANEL, pack_matrices, plain_array
-from aether_lite.vocoder.fargan import (
-    COND,
-    CONV_INPUT,
-    CONV_OUTPUT,
-    FARGAN,
-    GRU1,
-    GRU2,
-    GRU3,
-    PERIOD_EMBEDDING,
-    SKIP,
-    SUBFRAME,
-    SUBFRAMES,
-)
+from aether_lite.native import PANEL, pack_matrices, plain_array
+from aether_lite.vocoder import fargan
+from aether_lite.vocoder.fargan import COND, FARGAN, PERIOD_EMBEDDING, SUBFRAME, SUBFRAMES
 
 COND_HIDDEN, COND_CONV, COND_ROWS = 64, 128, 3  # of the conditioning network: units, channels, rows seen
 PAST = 2 * SUBFRAME  # inputs of every layer: gated pitch prediction and previous samples
-WIDEST = 3 * GRU1  # outputs of a layer
+WIDEST = 3 * fargan.GRU1  # outputs of a layer
 PITCH_GATES = 4
 
 
@@ -43,21 +32,21 @@ def _named(name: str, numbers: Mapping[str, int]) -> Any:
 
 
 _SIZES = {  # operands of one product are neighbours, in the order of its weights
-    "tap_before": CONV_INPUT,
-    "tap": CONV_INPUT,  # [conditioning | pitch prediction | previous samples], the input of the convolution
-    "gru1": CONV_OUTPUT,
+    "tap_before": fargan.CONV_INPUT,
+    "tap": fargan.CONV_INPUT,  # [conditioning | pitch prediction | previous samples], the input of the convolution
+    "gru1": fargan.CONV_OUTPUT,
     "gru1_past": PAST,
-    "gru2": GRU1,
+    "gru2": fargan.GRU1,
     "gru2_past": PAST,
-    "gru3": GRU2,
+    "gru3": fargan.GRU2,
     "gru3_past": PAST,
-    "state1": GRU1,
-    "state2": GRU2,
-    "state3": GRU3,
-    "o1": GRU1,
-    "o2": GRU2,
-    "o3": GRU3,
-    "y": CONV_OUTPUT,
+    "state1": fargan.GRU1,
+    "state2": fargan.GRU2,
+    "state3": fargan.GRU3,
+    "o1": fargan.GRU1,
+    "o2": fargan.GRU2,
+    "o3": fargan.GRU3,
+    "y": fargan.CONV_OUTPUT,
     "skip_past": PAST,
     "output": 1,  # last sample after de-emphasis
     "gain": 1,
@@ -79,7 +68,7 @@ CARRIED = {  # what passes from one sub-frame to the next, by its name in Subfra
 }
 SIZE = _named(  # lengths handed to functions; plain constants would make numba compile a function for each of them
     "Sizes",
-    {**_SIZES, "cond_hidden": COND_HIDDEN, "cond_channels": COND_CONV, "skip": SKIP, "subframe": SUBFRAME},
+    {**_SIZES, "cond_hidden": COND_HIDDEN, "cond_channels": COND_CONV, "skip": fargan.SKIP, "subframe": SUBFRAME},
 )
 Layers = namedtuple(  # in the order of use
     "Layers",
@@ -93,18 +82,16 @@ class PackedWeights(NamedTuple):
     """All that the kernels read.
 
     Attributes:
-        matrices, places: of :data:`LAYERS`, see :func:`~aether_lite.native.matrices.pack_matrices`.
-        embedding: ``[224, 12] float32``, of the period.
+        matrices, places: of :data:`LAYERS`, see :func:`~aether_lite.native.pack_matrices`.
         gain, gain_bias: ``[80] float32`` and its bias.
-        pitch_gates_bias: ``[4] float32``.
     """
 
     matrices: NDArray[np.float32]
     places: NDArray[np.int64]
-    embedding: NDArray[np.float32]
+    embedding: NDArray[np.float32]  # ``[224, 12] float32``, of the period
     gain: NDArray[np.float32]
     gain_bias: float
-    pitch_gates_bias: NDArray[np.float32]
+    pitch_gates_bias: NDArray[np.float32]  # ``[4] float32``
 
 
 @torch.no_grad()

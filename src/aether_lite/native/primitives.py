@@ -1,7 +1,7 @@
 """Building blocks of the numba kernels: compilation and its cache, activations, products of packed matrices.
 
 A product is one pass over memory: an input against four vectors of weights at a time, laid out as
-:mod:`aether_lite.native.matrices` says. :func:`_panel` writes that loop as vectors of 8 in LLVM's language, from
+:mod:`aether_lite.native` says. :func:`_panel` writes that loop as vectors of 8 in LLVM's language, from
 which LLVM makes the instructions of the machine at hand. Additions follow the order of the inputs whatever the number
 of streams side by side, so the samples of a stream do not depend on the others.
 """
@@ -21,7 +21,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from aether_lite.native.matrices import PANEL
+from aether_lite.native import PANEL
 
 OPTIONS = {
     "nogil": True,  # threads work side by side

@@ -1,20 +1,26 @@
-"""Figure canvas and colours shared by all plots."""
+"""Figure canvas, colours, and spectrograms and F0 contours of clips: computed, drawn into axes, and as figures."""
 
 from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from aether_lite.errors import AetherError
+from aether_lite.features.layout import FRAME, PITCH, SAMPLE_RATE, VOICED_ABOVE, VOICING, f0_from_pitch
 from aether_lite.files import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
 DPI = 120
 SUFFIXES = (".png", ".svg", ".pdf")
@@ -76,3 +82,99 @@ def legend_below(figure: Figure, columns: int = 2) -> None:
     engine.set(rect=(left, bottom + room, width, height - room))
     lines, names = list(named.values()), list(named)
     figure.legend(lines, names, ncols=columns, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, bottom))
+
+
+Array = NDArray[np.float64]
+
+FRAME_SECONDS = FRAME / SAMPLE_RATE
+WINDOW = SAMPLE_RATE // 40  # samples (25 ms)
+RANGE_DB = 60.0  # from the darkest to the brightest colour
+TOP_PERCENTILE = 99.5  # of the original's levels: the brightest colour
+F0_LIMITS = (60, 500)  # [Hz]
+F0_TICKS = (75, 100, 150, 200, 300, 400)  # [Hz]
+STRIP_INCHES = 1.15
+WIDTH_INCHES = 10.0
+
+
+def spectrogram(audio: Any) -> Array:
+    """Level ``[bins, frames]`` [dB] of samples ``[N]`` in Hann windows of 25 ms, every 10 ms."""
+    samples = np.asarray(audio, dtype=np.float64)
+    padded = np.pad(samples, (WINDOW // 2, WINDOW))
+    frames = max(1, len(samples) // FRAME)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::FRAME][:frames]
+    power = np.abs(np.fft.rfft(windows * np.hanning(WINDOW), n=2 * WINDOW)) ** 2
+    return np.asarray(10 * np.log10(power.T + 1e-10))
+
+
+def f0_contour(features: Any) -> Array:
+    """F0 ``[F]`` [Hz] of features or speech image rows ``[F, 20]``, NaN where unvoiced."""
+    rows = np.asarray(features, dtype=np.float64)
+    return np.where(rows[:, VOICING] > VOICED_ABOVE, f0_from_pitch(rows[:, PITCH]), np.nan)
+
+
+def draw_spectrogram(axes: Axes, levels: Array, top: float) -> AxesImage:
+    """Draw ``levels [bins, frames]`` [dB], the brightest colour at ``top``, over seconds and kHz."""
+    return draw_image(axes, levels, (0, SAMPLE_RATE / 2000), cmap="magma", vmin=top - RANGE_DB, vmax=top)
+
+
+def draw_image(axes: Axes, rows: Array, limits: tuple[float, float], **style: Any) -> AxesImage:
+    """Draw ``rows [n, frames]`` over seconds, the first row at the bottom, the vertical axis from limit to limit."""
+    extent = (0, rows.shape[1] * FRAME_SECONDS, *limits)
+    return axes.imshow(rows, origin="lower", aspect="auto", interpolation="nearest", extent=extent, **style)
+
+
+def draw_f0(axes: Axes, contours: Sequence[tuple[Array, dict[str, Any]]], limits: tuple[float, float]) -> None:
+    """Draw F0 contours ``[F]`` [Hz] over each other, gaps where NaN; each with its line style."""
+    for contour, style in contours:
+        axes.plot((np.arange(len(contour)) + 0.5) * FRAME_SECONDS, contour, solid_capstyle="round", **style)
+    axes.set_yscale("log")
+    axes.set_yticks(F0_TICKS, [str(tick) for tick in F0_TICKS])
+    axes.minorticks_off()
+    axes.set(ylim=limits, ylabel="F0 [Hz]")
+    axes.grid(alpha=0.3)
+
+
+def spectrogram_strips(path: Path, title: str, foot: str, clips: Sequence[tuple[str, Any]]) -> None:
+    """Draw spectrograms under each other on one colour scale.
+
+    Args:
+        path, title, foot: see :func:`~aether_lite.plots.canvas.canvas`.
+        clips: name and samples ``[N]`` of each, the original first: its levels set the colour scale.
+    """
+    levels = [spectrogram(audio) for _, audio in clips]
+    top = float(np.percentile(levels[0], TOP_PERCENTILE))
+    with canvas(path, WIDTH_INCHES, STRIP_INCHES * len(clips) + 0.8, title, foot) as figure:
+        for index, (name, _) in enumerate(clips):
+            axes = figure.add_subplot(len(clips), 1, index + 1)
+            image = draw_spectrogram(axes, levels[index], top)
+            axes.set(yticks=[0, 4, 8], xlim=(0, len(clips[0][1]) / SAMPLE_RATE))
+            axes.set_ylabel("kHz", fontsize=8)
+            _name_strip(axes, name, index == len(clips) - 1)
+        figure.colorbar(image, ax=figure.axes, label="level [dB]", shrink=0.6, pad=0.01)
+
+
+def f0_overlays(path: Path, title: str, foot: str, original: Any, received: Sequence[tuple[str, str, Any]]) -> None:
+    """Draw F0 contours under each other, each over that of the original.
+
+    Args:
+        path, title, foot: see :func:`~aether_lite.plots.canvas.canvas`.
+        original: features ``[F, 20]``.
+        received: name, colour and features ``[F, 20]`` of each.
+    """
+    contour = f0_contour(original)
+    voiced = contour[np.isfinite(contour)]
+    limits = (0.7 * voiced.min(), 1.4 * voiced.max()) if voiced.size else F0_LIMITS
+    thick = {"color": GREY, "lw": 4.5, "alpha": 0.45, "label": "original"}
+    with canvas(path, WIDTH_INCHES, (STRIP_INCHES + 0.2) * len(received) + 0.8, title, foot) as figure:
+        for index, (name, colour, features) in enumerate(received):
+            axes = figure.add_subplot(len(received), 1, index + 1)
+            draw_f0(axes, [(contour, thick), (f0_contour(features), {"color": colour, "lw": 1.4})], limits)
+            axes.set_xlim(0, len(contour) * FRAME_SECONDS)
+            _name_strip(axes, f"{name}, original in grey", index == len(received) - 1)
+
+
+def _name_strip(axes: Axes, name: str, last: bool) -> None:
+    axes.set_title(name, fontsize=9, loc="left", pad=2)
+    axes.tick_params(labelbottom=last, labelsize=8)
+    if last:
+        axes.set_xlabel("time [s]")

@@ -12,12 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 from aether_lite.errors import AetherError
 from aether_lite.features.bark import BAND_BINS
 from aether_lite.features.layout import NUM_BANDS, NUM_FREE, SAMPLE_RATE, VOICING
-from aether_lite.plots.canvas import BLUE, GREY, ORANGE, canvas
-from aether_lite.plots.speech import (
+from aether_lite.plots.canvas import (
+    BLUE,
     F0_LIMITS,
     FRAME_SECONDS,
+    GREY,
+    ORANGE,
     RANGE_DB,
     Array,
+    canvas,
     draw_f0,
     draw_image,
     draw_spectrogram,
@@ -223,11 +226,8 @@ def _draw_bits(figure: Figure, axes: Axes, bar: Axes, bits: Array, seconds: floa
 def _draw_constellation(axes: Axes, sent: NDArray[Any], arrived: NDArray[Any]) -> None:
     """Sent symbols over received ones; of many, evenly chosen ones."""
     chosen = slice(None, None, max(1, -(-sent.size // MOST_SYMBOLS)))
-    for points, colour, size, alpha, name in (
-        (arrived[chosen], ORANGE, 9, 0.4, "received"),
-        (sent[chosen], BLUE, 6, 0.7, "sent"),
-    ):
-        axes.scatter(points.real, points.imag, s=size, color=colour, alpha=alpha, lw=0, label=name)
+    for points, colour, size, alpha, name in ((arrived, ORANGE, 9, 0.4, "received"), (sent, BLUE, 6, 0.7, "sent")):
+        axes.scatter(points.real[chosen], points.imag[chosen], s=size, color=colour, alpha=alpha, lw=0, label=name)
     both = np.concatenate([np.abs(sent), np.abs(arrived), [1.0]])
     reach = 1.15 * float(np.percentile(both, 99.5))
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel="in-phase", ylabel="quadrature")

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from aether_lite.codec import SpiCodec, load_codec
 from aether_lite.codec.loading import codec_path
 from aether_lite.container.entropy import CELL_TO_STRETCH, LOGIT_LIMIT, LOGIT_UNIT, stretch_table
-from aether_lite.container.files import read_stream
 from aether_lite.container.layout import BitArray, Header, bit_array, checked_bits, token_bits
 from aether_lite.container.prior import (
     CELL_ONE,
@@ -31,7 +30,7 @@ from aether_lite.container.prior import (
     context_cells,
     save_prior,
 )
-from aether_lite.container.streams import TokenWriter
+from aether_lite.container.streams import TokenWriter, read_stream
 from aether_lite.container.weights import weights_id
 from aether_lite.data.pairs import Clip, read_frames
 from aether_lite.errors import AetherError

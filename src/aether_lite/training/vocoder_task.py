@@ -40,9 +40,8 @@ from aether_lite.features.layout import FRAME
 from aether_lite.losses.adversarial import continuation_loss, feature_matching_loss, generator_loss
 from aether_lite.losses.spectral import root_stft_loss
 from aether_lite.metrics import METRICS, missing_line
-from aether_lite.metrics.resynthesis import SPECTRAL, reanalysed, resynthesis_measures
-from aether_lite.plots.canvas import ORANGE
-from aether_lite.plots.speech import f0_overlays, spectrogram_strips
+from aether_lite.metrics.spectral import SPECTRAL, reanalysed, resynthesis_measures
+from aether_lite.plots.canvas import ORANGE, f0_overlays, spectrogram_strips
 from aether_lite.training.capture import Speak, Vocode, captured_vocoder
 from aether_lite.training.checkpoint import origin
 from aether_lite.training.codec_config import TrainConfig

@@ -36,14 +36,13 @@ class LdpcReference:
 
     Attributes:
         info_bits, coded_bits: K and N; no bit interleaver.
-        ebno_db: energy of an information bit over N0 [dB].
         blocks, failed: sent, and wrong in any bit.
     """
 
     modulation: str
     info_bits: int
     coded_bits: int
-    ebno_db: float
+    ebno_db: float  # energy of an information bit over N0 [dB]
     blocks: int
     failed: int
 

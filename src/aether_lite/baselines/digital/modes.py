@@ -54,16 +54,13 @@ class Mode:
 
     Attributes:
         coder, speech: ``codec2`` or ``hash``, and the coder's name of its rate, such as ``700c``.
-        bit_rate: of the speech [bit/s].
-        block_frames: frames of 10 ms in a block.
-        modulation: a key of :data:`~aether_lite.baselines.digital.modem.BITS_PER_SYMBOL`.
     """
 
     coder: str
     speech: str
-    bit_rate: int
-    block_frames: int
-    modulation: str
+    bit_rate: int  # of the speech [bit/s]
+    block_frames: int  # frames of 10 ms in a block
+    modulation: str  # a key of :data:`~aether_lite.baselines.digital.modem.BITS_PER_SYMBOL`
 
     @property
     def name(self) -> str:
@@ -101,19 +98,12 @@ MODES = CODEC2_MODES + HASH_MODES
 
 @dataclass(frozen=True)
 class Blocks:
-    """Blocks after a link.
+    """Blocks after a link."""
 
-    Attributes:
-        symbols: sent, ``[B, K, n]``.
-        bits: decoded ``[B, K, info_bits] uint8``.
-        valid: ``[B, K] bool``, every parity check holds: what the receiver knows of success.
-        failed: ``[B, K] bool``, a check or a bit is wrong: for the results, unknown to the receiver.
-    """
-
-    symbols: Symbols
-    bits: Tensor
-    valid: Tensor
-    failed: Tensor
+    symbols: Symbols  # sent, ``[B, K, n]``
+    bits: Tensor  # decoded ``[B, K, info_bits] uint8``
+    valid: Tensor  # ``[B, K] bool``, every parity check holds: what the receiver knows of success
+    failed: Tensor  # ``[B, K] bool``, a check or a bit is wrong: for the results, unknown to the receiver
 
 
 def send_blocks(bits: Tensor, mode: Mode, link: LinkConfig) -> Blocks:

@@ -20,22 +20,19 @@ class PublishedPoint:
     """One number of another system (``rade-v1``, ``rade-v2``) over one of :data:`aether_lite.channels.CHANNELS`.
 
     Attributes:
-        model: weights.
         esn0_db, snr3k_db: Es/N0 of payload symbols [dB], None where it was not published; SNR in 3 kHz [dB].
-        uses_per_s: payload channel uses per second.
         metric, value: a key of :data:`aether_lite.metrics.FEATURE_METRICS`, and its value.
-        label: for legends and tables; says where the number is from.
     """
 
     system: str
-    model: str
+    model: str  # weights
     channel: str
     esn0_db: float | None
     snr3k_db: float
-    uses_per_s: int
+    uses_per_s: int  # payload channel uses per second
     metric: str
     value: float
-    label: str
+    label: str  # for legends and tables; says where the number is from
 
 
 TABLES = (
