@@ -82,9 +82,9 @@ def test_dnsmos_clips_what_is_beyond_full_scale(speech):
 def test_networks_run_on_one_thread_and_send_nothing():
     import os
 
-    from aether_lite.metrics import mos
+    from aether_lite.metrics import perceptual
 
-    scorer = mos._scorer()
+    scorer = perceptual._scorer()
     for session in (scorer.onnx_sess, scorer.p808_onnx_sess):
         assert session.get_session_options().intra_op_num_threads == 1
     assert os.environ["ORT_DISABLE_TELEMETRY"]

@@ -140,16 +140,12 @@ class Prior:
 
 def _shapes(n: int, hidden: int) -> dict[str, tuple[type, tuple[int, ...]]]:
     tables = cells_per_table(n)
+    cells, each = (sum(tables),), (n, hidden)
     return {
-        "cells": (np.int32, (sum(tables),)),
-        "counts": (np.uint8, (sum(tables),)),
-        "weights": (np.int32, (n, len(tables) + 1)),
-        "hidden_bias": (np.int32, (hidden,)),
-        "past": (np.int16, (hidden, 2 * n)),
-        "within": (np.int16, (n, hidden)),
-        "out": (np.int16, (n, hidden)),
-        "out_bias": (np.int16, (n,)),
-    }
+        "cells": (np.int32, cells), "counts": (np.uint8, cells), "weights": (np.int32, (n, len(tables) + 1)),
+        "hidden_bias": (np.int32, (hidden,)), "past": (np.int16, (hidden, 2 * n)), "within": (np.int16, each),
+        "out": (np.int16, each), "out_bias": (np.int16, (n,)),
+    }  # fmt: skip
 
 
 def adaptive_prior(token_bits: int) -> Prior:

@@ -161,15 +161,10 @@ def probes(codec: SpiCodec) -> dict[str, list[Inputs]]:
         features = codec.image.to_features(normal(1, frames, codec.image.mean.numel()))[0].detach()
         target = torch.tensor([3.0 * number]) if number % 2 else unknown
         encoder.append({"features": features, **common, "target_snr_db": target})
-        decoder.append(
-            {
-                "received": normal(uses, 2),
-                **common,
-                "gain": normal(uses, 2),
-                "noise_variance": unknown if number % 3 == 1 else torch.tensor([NOISE_VARIANCE]),
-                "erased": torch.tensor([number == 3]),
-            }
-        )
+        received, gain = normal(uses, 2), normal(uses, 2)
+        noise_variance = unknown if number % 3 == 1 else torch.tensor([NOISE_VARIANCE])
+        state = {"gain": gain, "noise_variance": noise_variance, "erased": torch.tensor([number == 3])}
+        decoder.append({"received": received, **common, **state})
     rows = encoder[0]["features"][: len(RATES)]
     vocoder = [{"row": row, "audible": torch.tensor([float(number > 0)])} for number, row in enumerate(rows)]
     return {"encoder": encoder, "decoder": decoder, "vocoder": vocoder}

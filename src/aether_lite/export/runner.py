@@ -130,15 +130,10 @@ def decode_clip(
     noise, lost = np.full(count, np.nan, np.float32), np.ones(count, np.bool_)
     noise[:sent] = np.nan if noise_variance is None else noise_variance
     lost[:sent] = False if erased is None else erased
+    pairs = (part.view(np.float32).reshape(count, places, 2) for part in (values, gains))
     rows = [
-        decoder(
-            received=values[token].view(np.float32).reshape(places, 2),
-            rate=[rate],
-            gain=gains[token].view(np.float32).reshape(places, 2),
-            noise_variance=[noise[token]],
-            erased=[lost[token]],
-        )[0]
-        for token in range(count)
+        decoder(received=symbols, rate=[rate], gain=gains_of_token, noise_variance=[variance], erased=[is_lost])[0]
+        for symbols, gains_of_token, variance, is_lost in zip(*pairs, noise, lost, strict=True)
     ]
     return np.concatenate(rows[lookahead:])
 

@@ -75,14 +75,8 @@ class EncoderStep(Step):
             _rate_port(),
             Port("target_snr_db", (1,), torch.float32, "Es/N0 the link is designed for [dB]; NaN encodes blind"),
         )
-        self.outputs = (
-            Port(
-                "symbols",
-                (self.jscc.max_uses, 2),
-                torch.float32,
-                "I and Q; the first uses_per_token[rate] are sent, at nominal energy 1; the others are 0",
-            ),
-        )
+        meaning = "I and Q; the first uses_per_token[rate] are sent, at nominal energy 1; the others are 0"
+        self.outputs = (Port("symbols", (self.jscc.max_uses, 2), torch.float32, meaning),)
         with torch.no_grad():
             _, states = model.spi_encoder(torch.zeros(1, frames, NUM_FREE))
         self.states = _state_ports(states)
@@ -211,20 +205,13 @@ def to_onnx(step: Step) -> Any:
     outputs = [port.name for port in step.outputs] + [NEW_STATE + port.name for port in step.states]
     with _quiet(), torch.no_grad():
         exported = torch.export.export(step, tuple(port.zeros() for port in ports), strict=False)
-        exported = exported.run_decompositions(
-            {
-                torch.ops.aten.where.self: _complex_where,
-                torch.ops.aten.zeros.default: _complex_zeros,
-                torch.ops.aten.gru.input: torch.export.default_decompositions()[torch.ops.aten.gru.input],
-            }
-        )
+        aten = torch.ops.aten
+        rules = {aten.where.self: _complex_where, aten.zeros.default: _complex_zeros}
+        gru = {aten.gru.input: torch.export.default_decompositions()[aten.gru.input]}
+        exported = exported.run_decompositions({**rules, **gru})
+        names = [port.name for port in ports]
         program = torch.onnx.export(
-            exported,
-            dynamo=True,
-            verbose=False,
-            opset_version=OPSET,
-            input_names=[port.name for port in ports],
-            output_names=outputs,
+            exported, dynamo=True, verbose=False, opset_version=OPSET, input_names=names, output_names=outputs
         )
     assert program is not None
     model = program.model_proto
@@ -292,14 +279,9 @@ def quantise(source: Path, destination: Path) -> None:
     gemm_to_matmul(model)
     with _errors_only(logging.root):  # it advises, on the root logger, to run its preprocessing
         quantize_dynamic(
-            model,
-            destination,
-            op_types_to_quantize=["MatMul"],
-            weight_type=QuantType.QUInt8,
-            per_channel=True,
-            nodes_to_exclude=_kept_in_float(model),
-            extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
-        )
+            model, destination, op_types_to_quantize=["MatMul"], weight_type=QuantType.QUInt8, per_channel=True,
+            nodes_to_exclude=_kept_in_float(model), extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
+        )  # fmt: skip
 
 
 def _kept_in_float(model: Any) -> list[str]:

@@ -85,7 +85,8 @@ def pack_decoder(model: SpiCodec) -> CodecWeights:
         layers += [*_residual(cast(ResidualConv, residual)), _transposed(cast(nn.ConvTranspose2d, up))]
     patch = spi.patch.weight * spi.norm.weight
     if model.linear is not None:
-        patch = torch.cat((patch, _from_inputs(model.linear.up.weight)), 1)
+        pairs = torch.unflatten(model.linear.up.weight, 1, (-1, 2))  # inputs hold a reliability after every pair
+        patch = torch.cat((patch, torch.cat((pairs, torch.zeros_like(pairs[..., :1])), -1).flatten(1)), 1)
     layers += [_convolution(spi.out.conv), (patch, spi.patch.bias), _image(image, inverse=True)]
     ups = [cast(nn.ConvTranspose2d, up) for up in spi.up]
     channels = [spi.top, *(up.out_channels for up in ups)]
@@ -94,42 +95,20 @@ def pack_decoder(model: SpiCodec) -> CodecWeights:
 
 
 def _packed(
-    model: SpiCodec,
-    layers: Sequence[Layer],
-    row_bias: Tensor,
-    channels: Sequence[int],
-    strides: Sequence[int],
-    blocks: nn.ModuleList,
-    outputs: int,
-) -> CodecWeights:
+    model: SpiCodec, layers: Sequence[Layer], row_bias: Tensor, channels: Sequence[int], strides: Sequence[int],
+    blocks: nn.ModuleList, outputs: int,
+) -> CodecWeights:  # fmt: skip
     matrices, places = pack_matrices([matrix for matrix, _ in layers])
     biases = np.zeros(places[:, 3].sum(), np.float32)
     for (_, bias), (_, at, _, _) in zip(layers, places, strict=True):
         biases[at : at + len(bias)] = plain_array(bias)
-    return CodecWeights(
-        matrices,
-        places,
-        biases,
-        plain_array(row_bias),
-        np.array(channels, np.int64),
-        np.array(strides, np.int64),
-        model.config.width,
-        cast(TokenBlock, blocks[0]).contract.in_features,
-        len(blocks),
-        outputs,
-        model.linear is not None,
-        model.ahead is not None,
-    )
+    sizes = model.config.width, cast(TokenBlock, blocks[0]).contract.in_features, len(blocks), outputs
+    maps = plain_array(row_bias), np.array(channels, np.int64), np.array(strides, np.int64)
+    return CodecWeights(matrices, places, biases, *maps, *sizes, model.linear is not None, model.ahead is not None)
 
 
 def _linear(layer: nn.Linear) -> Layer:
     return layer.weight, layer.bias
-
-
-def _from_inputs(matrix: Tensor) -> Tensor:
-    """A matrix of latents ``[outputs, 2 n_max]`` for decoder inputs, with a reliability after every pair."""
-    pairs = torch.unflatten(matrix, 1, (-1, 2))
-    return torch.cat((pairs, torch.zeros_like(pairs[..., :1])), -1).flatten(1)
 
 
 def _rows_first(value: Tensor, channels: int) -> Tensor:

@@ -110,11 +110,6 @@ def pack(model: FARGAN) -> PackedWeights:
     for name, gru in (("gru1", net.gru1), ("gru2", net.gru2), ("gru3", net.gru3)):
         matrices |= {f"{name}_input": gru.weight_ih, f"{name}_state": gru.weight_hh}
     packed, places = pack_matrices([matrices[name] for name in Layers._fields])
-    return PackedWeights(
-        packed,
-        places,
-        plain_array(cond.pembed.weight),
-        plain_array(net.cond_gain_dense.weight[0]),
-        float(net.cond_gain_dense.bias[0]),
-        plain_array(net.gain_dense_out.bias),
-    )
+    gain, gain_bias = plain_array(net.cond_gain_dense.weight[0]), float(net.cond_gain_dense.bias[0])
+    pitch_gates_bias = plain_array(net.gain_dense_out.bias)
+    return PackedWeights(packed, places, plain_array(cond.pembed.weight), gain, gain_bias, pitch_gates_bias)

@@ -46,15 +46,10 @@ SIDES = ("Original", "Received")
 def transmission_picture(
     path: str | Path,
     *,
-    original_image: ArrayLike,
-    received_image: ArrayLike,
-    original_audio: ArrayLike,
-    received_audio: ArrayLike,
-    symbols: ArrayLike | None = None,
-    received_symbols: ArrayLike | None = None,
-    bits: ArrayLike | None = None,
+    original_image: ArrayLike, received_image: ArrayLike, original_audio: ArrayLike, received_audio: ArrayLike,
+    symbols: ArrayLike | None = None, received_symbols: ArrayLike | None = None, bits: ArrayLike | None = None,
     title: str,
-) -> None:
+) -> None:  # fmt: skip
     """Draw one clip before and after the channel: speech image, spectrogram, F0 contour, constellation or bits.
 
     Args:
