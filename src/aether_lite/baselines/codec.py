@@ -72,7 +72,6 @@ class CodecSystem:
         return link.unit == "uses/s" and link.rate in RATES and known
 
     def transmit(self, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
-        """Features through encoder, channel and decoder; audio by the released vocoder."""
         link = self._link(condition, seed)
         if self.refine and not self._of_bits:
             link = replace(link, target_snr_db=condition.snr_db)

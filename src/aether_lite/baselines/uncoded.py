@@ -58,7 +58,6 @@ class Uncoded:
         return condition.takes_symbols and whole
 
     def transmit(self, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
-        """Features as symbols, and back; audio by the released vocoder."""
         symbols = to_symbols(clip.features, condition.rate)
         decoded = from_received(registry.link_of(condition, seed).send(symbols))[: len(clip.features)]
         speech = registry.speak(decoded) if audio else None

@@ -20,12 +20,15 @@ from aether_lite.errors import AetherError
 from aether_lite.features.layout import SAMPLE_RATE
 from aether_lite.vocoder import default_vocoder_path, load_vocoder, synthesize, vocoder_path
 
+FAMILY = "wavs:"
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"})
+TOLERANCE = 640  # samples at 16 kHz (40 ms) by which a decoded file may be longer or shorter
+
 
 class Ceiling:
     """A system that spends no channel uses and gives the same at every condition."""
 
     def offers(self, condition: Condition) -> bool:
-        """Everywhere, as a constant."""
         return True
 
 
@@ -42,7 +45,6 @@ class VocoderOnly(Ceiling):
         self.fingerprint = fingerprint_of(default_vocoder_path())
 
     def transmit(self, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
-        """The clip's own features; condition and seed change nothing."""
         return Outcome(clip.features, speak(clip.features) if audio else None, uses=0)
 
 
@@ -59,7 +61,6 @@ class Original4k(Ceiling):
         self.fingerprint = fingerprint_of(version("soxr"))
 
     def transmit(self, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
-        """The clip's own speech; condition and seed change nothing."""
         narrow = soxr.resample(clip.speech.numpy(), SAMPLE_RATE, CODEC_RATE)
         wide = soxr.resample(narrow, CODEC_RATE, SAMPLE_RATE)[: len(clip.speech)]
         return Outcome(None, torch.from_numpy(np.pad(wide, (0, len(clip.speech) - len(wide)))), uses=0)
@@ -78,13 +79,7 @@ class Vocoder(Ceiling):
         self.fingerprint = fingerprint_of(path)
 
     def transmit(self, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
-        """The clip's features as this vocoder speaks them."""
         return Outcome(None, synthesize(clip.features, self._vocoder), uses=0)
-
-
-FAMILY = "wavs:"
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"})
-TOLERANCE = 640  # samples at 16 kHz (40 ms) by which a decoded file may be longer or shorter
 
 
 @system(FAMILY)
@@ -108,7 +103,6 @@ class DecodedFiles(Ceiling):
         self.fingerprint = digest.hexdigest()[:16]
 
     def transmit(self, clip: Clip, condition: Condition, seed: int, audio: bool) -> Outcome:
-        """The decoded file of a clip, as long as the clip."""
         samples = read_audio(self._file(clip.name))
         if len(samples) < len(clip.speech) - TOLERANCE:
             self._refuse(clip.name, len(samples), len(clip.speech))

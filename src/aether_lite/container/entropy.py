@@ -30,7 +30,7 @@ PLAIN_BITS = 24  # the coder's chances have as many; no token has fewer
 GUARD = 1 << PLAIN_BITS
 LEAST_BYTES = PLAIN_BITS // 8  # of a coded block
 _LEARNING_SHIFT = 15  # mixing weights move by (error * input) / 2^15, a rate of 1/128
-_RATE_ONE = 1 << 16
+_RATES = [2 * (1 << 16) // (2 * count + 3) for count in range(COUNT_LIMIT + 1)]  # of cells: 1 / (count + 1.5) in 2^-16
 _CELL_FROM_BIT = 22
 _HIDDEN_SHIFT = 4  # 2^-12 -> 2^-8
 _HIDDEN_LIMIT = 1023  # 4 in 2^-8
@@ -57,12 +57,6 @@ def stretch_table() -> tuple[int, ...]:
         return tuple(round(odd.ln() * LOGIT_UNIT) for odd in odds)
 
 
-@cache
-def _rates() -> tuple[int, ...]:
-    """Share in 2^-16 by which a cell moves that stands for 0, 1, 2 ... observations: 1 / (count + 1.5)."""
-    return tuple(2 * _RATE_ONE // (2 * count + 3) for count in range(COUNT_LIMIT + 1))
-
-
 class Predictor:
     """Chances of the bits of one stream, in order, from a prior on; ``next_chance`` and ``update`` in turn."""
 
@@ -72,7 +66,7 @@ class Predictor:
         self._counts: list[int] = prior.counts.tolist()
         self._weights: list[list[int]] = prior.weights.tolist()
         self._starts = table_starts(self._n)
-        self._squash, self._stretch, self._rates = squash_table(), stretch_table(), _rates()
+        self._squash, self._stretch = squash_table(), stretch_table()
         self._has_network = prior.hidden > 0
         self._hidden_bias = prior.hidden_bias.astype(np.int64)
         self._past = prior.past.astype(np.int64)
@@ -104,16 +98,15 @@ class Predictor:
             d + 8 * same + 4 * v[at] + 2 * (before == past_before) + (older_before == u[at - 2]),
         )
         self._inputs = [stretch[cells[cell] >> CELL_TO_STRETCH] for cell in self._at]
-        self._inputs.append(self._network_logit(i) if self._has_network else 0)
+        network = 0
+        if self._has_network:
+            active = (self._hidden >> _HIDDEN_SHIFT).clip(0, _HIDDEN_LIMIT)
+            network = self._out_bias[i] + (int(self._out[i] @ active) >> _OUT_SHIFT)
+        self._inputs.append(max(-LOGIT_LIMIT, min(LOGIT_LIMIT, network)))
         logit = sum(w * x for w, x in zip(weights, self._inputs, strict=True)) >> 16
         logit = max(-LOGIT_LIMIT, min(LOGIT_LIMIT, logit))
         self._chance = self._squash[logit + LOGIT_LIMIT]
         return self._chance
-
-    def _network_logit(self, i: int) -> int:
-        active = (self._hidden >> _HIDDEN_SHIFT).clip(0, _HIDDEN_LIMIT)
-        logit = self._out_bias[i] + (int(self._out[i] @ active) >> _OUT_SHIFT)
-        return max(-LOGIT_LIMIT, min(LOGIT_LIMIT, logit))
 
     def update(self, bit: int) -> None:
         """Learn the bit whose chance was asked for last, and go on to the next one."""
@@ -125,7 +118,7 @@ class Predictor:
         cells, counts, target = self._cells, self._counts, bit << _CELL_FROM_BIT
         for cell in self._at:
             count = counts[cell]
-            cells[cell] += ((target - cells[cell]) * self._rates[count]) >> 16
+            cells[cell] += ((target - cells[cell]) * _RATES[count]) >> 16
             if count < COUNT_LIMIT:
                 counts[cell] = count + 1
         self._token[i + PAD] = bit

@@ -25,6 +25,8 @@ from aether_lite.container.weights import check_model
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
 
+_CHUNK = 1 << 16  # bytes read at a time
+
 
 class TokenWriter:
     """Bytes of one file, in order: ``push`` for every run of tokens, ``finish`` once.
@@ -260,9 +262,6 @@ class TokenReader:
             raise AetherError(f"{self._name}: names {trailer.samples} samples, but its tokens make at most {most}")
         if trailer.tokens_crc != self._tokens_crc:
             raise AetherError(f"{self._name}: its tokens are not those that were written (CRC-32 does not fit)")
-
-
-_CHUNK = 1 << 16  # bytes read at a time
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,6 @@ class OnnxStep:
         return cls(session(Path(folder) / files[precision]["name"]), outputs)
 
     def reset(self) -> None:
-        """Forget everything."""
         self.state: dict[str, Array] = {name: np.zeros(self.shapes[name], self._dtypes[name]) for name in self._states}
 
     def __call__(self, **inputs: ArrayLike) -> list[Array]:

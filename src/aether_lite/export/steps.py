@@ -49,7 +49,6 @@ class Port:
         return torch.zeros(self.shape, dtype=self.dtype)
 
     def record(self) -> dict[str, Any]:
-        """Its entry in the manifest."""
         dtype = str(self.dtype).removeprefix("torch.")
         return {"name": self.name, "shape": list(self.shape), "dtype": dtype, "meaning": self.meaning}
 

@@ -190,7 +190,6 @@ class MetricAverage:
         return self.metric.over_clips(self.values, self.weights)
 
     def reset(self) -> None:
-        """Forget all clips."""
         self.values: list[float] = []
         self.weights: list[float] = []
 
@@ -243,7 +242,6 @@ def evaluate_audio(
 
 
 def _masked(function: Callable[..., Tensor], signals: tuple[Tensor, ...], mask: Tensor) -> Tensor:
-    """The function of the samples of every clip that are in its mask."""
     shape = signals[0].shape
     if any(signal.shape != shape for signal in (*signals, mask)):
         raise ValueError(f"signals and mask must agree, not {[tuple(s.shape) for s in (*signals, mask)]}")

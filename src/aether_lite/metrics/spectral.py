@@ -26,6 +26,9 @@ LSD_SIZE = 512  # samples (32 ms) of window and FFT of the log-spectral distance
 LSD_HOP = 128  # samples (8 ms)
 
 _distance = partial(metric, needs=Needs.AUDIO)
+SPECTRAL = "spectral"
+REANALYSED = ("feature_loss", "pitch_median_cents", "f0_correlation", "vuv_error")
+"""Feature metrics of the output's own features against those it was synthesised from."""
 
 
 @_distance(
@@ -88,11 +91,6 @@ def _each(distance: Callable[[Tensor, Tensor], Tensor], size: int, decoded: Tens
         return decoded.new_full(shape[:-1], NAN)
     values = [distance(x[None], y[None]) for x, y in zip(flat(decoded), flat(original), strict=True)]
     return torch.stack(values).reshape(shape[:-1]) if values else decoded.new_zeros(shape[:-1])
-
-
-SPECTRAL = "spectral"
-REANALYSED = ("feature_loss", "pitch_median_cents", "f0_correlation", "vuv_error")
-"""Feature metrics of the output's own features against those it was synthesised from."""
 
 
 def resynthesis_measures(made: Tensor, speech: Tensor, features: Tensor, audio: Sequence[str]) -> dict[str, float]:

@@ -16,6 +16,9 @@ from torch import Tensor
 
 from aether_lite.optional import missing_packages, require_packages
 
+PANEL = 32  # outputs
+ALIGNMENT = 64  # bytes; a cache line
+
 
 def numba_available() -> bool:
     """Whether the extra ``realtime`` is installed."""
@@ -25,10 +28,6 @@ def numba_available() -> bool:
 def require_numba(what: str) -> None:
     """Raise AetherError naming the extra where numba is not installed; ``what`` ("the compiled vocoder") needs it."""
     require_packages(what, ("numba",), "realtime")
-
-
-PANEL = 32  # outputs
-ALIGNMENT = 64  # bytes; a cache line
 
 
 def plain_array(value: Tensor) -> NDArray[np.float32]:

@@ -43,7 +43,6 @@ def _copy(x, at, target, size, streams):  # type: ignore[no-untyped-def]
 
 @compiled
 def _tanh(x, at, size, streams):  # type: ignore[no-untyped-def]
-    """tanh in place."""
     called()
     for s in range(len(streams)):
         part = x[s, at : at + size]

@@ -34,6 +34,15 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8
 BLUE, ORANGE = COLOURS[:2]  # original and received
 GREY = "#777777"
 MARKERS = "osD^vPX*h"
+Array = NDArray[np.float64]
+FRAME_SECONDS = FRAME / SAMPLE_RATE
+WINDOW = SAMPLE_RATE // 40  # samples (25 ms)
+RANGE_DB = 60.0  # from the darkest to the brightest colour
+TOP_PERCENTILE = 99.5  # of the original's levels: the brightest colour
+F0_LIMITS = (60, 500)  # [Hz]
+F0_TICKS = (75, 100, 150, 200, 300, 400)  # [Hz]
+STRIP_INCHES = 1.15
+WIDTH_INCHES = 10.0
 
 
 @contextmanager
@@ -82,18 +91,6 @@ def legend_below(figure: Figure, columns: int = 2) -> None:
     engine.set(rect=(left, bottom + room, width, height - room))
     lines, names = list(named.values()), list(named)
     figure.legend(lines, names, ncols=columns, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, bottom))
-
-
-Array = NDArray[np.float64]
-
-FRAME_SECONDS = FRAME / SAMPLE_RATE
-WINDOW = SAMPLE_RATE // 40  # samples (25 ms)
-RANGE_DB = 60.0  # from the darkest to the brightest colour
-TOP_PERCENTILE = 99.5  # of the original's levels: the brightest colour
-F0_LIMITS = (60, 500)  # [Hz]
-F0_TICKS = (75, 100, 150, 200, 300, 400)  # [Hz]
-STRIP_INCHES = 1.15
-WIDTH_INCHES = 10.0
 
 
 def spectrogram(audio: Any) -> Array:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor
 
@@ -124,12 +125,9 @@ def _uncoded(
     fading = theory is qpsk_rayleigh_ber
     bits = random_bits(SEED, count * BITS_PER_SYMBOL[modulation])
     symbols = _as_symbols(modulate(bits, modulation).reshape(-1, 100))
-    if fading:  # a gain for every symbol, known exactly
-        received = rayleigh(symbols, esn0_db, block_ms=1.0, csi="perfect", seed=SEED)
-    else:
-        received = awgn(symbols, esn0_db, csi="perfect", seed=SEED)
-    decided = soft_bits(received, modulation).flatten() > 0
-    wrong = int((decided != bits.bool()).sum())
+    channel = partial(rayleigh, block_ms=1.0) if fading else awgn  # a gain for every symbol, known exactly
+    received = channel(symbols, esn0_db, csi="perfect", seed=SEED)
+    wrong = int(((soft_bits(received, modulation).flatten() > 0) != bits.bool()).sum())
     expected = theory(10 ** (esn0_db / 10))
     # Both bits of a faded symbol share its gain: its symbols, not its bits, are independent
     interval = binomial_interval(expected, count if fading else len(bits))
