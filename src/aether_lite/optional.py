@@ -46,8 +46,8 @@ def in_words(missing: Sequence[str]) -> str:
 
 
 def how_to_install(extra: str) -> str:
-    """Command that installs an extra of this package."""
-    return f"pip install aether-lite[{extra}]"
+    """Command that installs an extra of this package, from a checkout."""
+    return f"pip install '.[{extra}]'"
 
 
 def disable_onnxruntime_telemetry() -> None:

@@ -87,7 +87,7 @@ def test_absent_sionna_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(importlib.util, "find_spec", without_sionna)
     monkeypatch.setattr(shutil, "which", lambda program: f"/bin/{program}")
-    with pytest.raises(MissingToolError, match=r"sionna-no-rt.*pip install aether-lite\[eval\]"):
+    with pytest.raises(MissingToolError, match=r"sionna-no-rt.*pip install '\.\[eval\]'"):
         make_system("codec2-ldpc")
 
 

@@ -117,8 +117,8 @@ def test_without_numba_the_error_names_the_extra_and_the_model_takes_over(
     monkeypatch: pytest.MonkeyPatch, tiny: SpiCodec
 ) -> None:
     assert isinstance(fastest_backend(tiny), CompiledBackend)
-    monkeypatch.setattr(native, "find_spec", lambda name: None)
-    with pytest.raises(AetherError, match=r"compiled codec needs numba: pip install '\.\[realtime\]'"):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(AetherError, match=r"codec needs the package numba, .* pip install '\.\[realtime\]'"):
         CompiledBackend(tiny)
     assert fastest_backend(tiny) is tiny
 

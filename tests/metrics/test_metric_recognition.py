@@ -118,5 +118,5 @@ def test_the_cache_follows_the_desktop_convention(tmp_path, monkeypatch):
 
 def test_absent_recogniser_says_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(AetherError, match=r"faster_whisper.*pip install aether-lite\[eval\]"):
+    with pytest.raises(AetherError, match=r"faster_whisper.*pip install '\.\[eval\]'"):
         word_error_rate(torch.zeros(10), torch.zeros(10))

@@ -151,7 +151,7 @@ def test_audio_of_one_clip_skips_missing_packages_and_other_languages(speech, mo
     line = missing_line(METRICS)
     assert line is not None
     assert "\n" not in line
-    for word in ("PESQ-WB", "DNSMOS overall", "WER", "Speaker similarity", "ESTOI", "pip install aether-lite[eval]"):
+    for word in ("PESQ-WB", "DNSMOS overall", "WER", "Speaker similarity", "ESTOI", "pip install '.[eval]'"):
         assert word in line
     assert "Log-mel" not in line
     assert missing_line(["feature_loss", "log_mel"]) is None
@@ -215,7 +215,7 @@ def test_a_new_metric_is_one_function_under_the_decorator(monkeypatch):
     with pytest.raises(ValueError, match="there is a metric peak already"):
         metric("peak", "Peak", needs=Needs.AUDIO)(peak)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(AetherError, match=r"Peak needs the package torch, .*: pip install aether-lite\[eval\]"):
+    with pytest.raises(AetherError, match=r"Peak needs the package torch, .*: pip install '\.\[eval\]'"):
         peak(torch.zeros(1))
 
 

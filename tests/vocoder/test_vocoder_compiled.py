@@ -214,7 +214,7 @@ def test_rows_for_another_number_of_streams_are_refused(exact):
 
 def test_without_numba_the_error_names_the_extra_and_torch_takes_over(monkeypatch, vocoder):
     assert isinstance(fastest_vocoder(vocoder), CompiledFargan)
-    monkeypatch.setattr(native, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(AetherError, match=r"pip install '\.\[realtime\]'"):
         CompiledFargan(vocoder)
     assert isinstance(fastest_vocoder(vocoder), FusedFargan)
