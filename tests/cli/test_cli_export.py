@@ -12,7 +12,7 @@ pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 
 from aether_lite import __version__
-from aether_lite.cli.files import sha256
+from aether_lite.cli.io import sha256
 from aether_lite.export import OnnxStep
 from aether_lite.vocoder import default_vocoder_path
 

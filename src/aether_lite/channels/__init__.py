@@ -31,9 +31,9 @@ import pkgutil
 from importlib import import_module
 
 from aether_lite.channels.binary import Modulation, bsc, keyed, lose_bits
-from aether_lite.channels.channel import BIT_CHANNELS, CHANNELS, CSI, Csi, Options, SnrDb, apply_channel
+from aether_lite.channels.channel import BIT_CHANNELS, CHANNELS, CSI, Csi, Options, SnrDb, apply_channel, awgn
 from aether_lite.channels.erasure import clean, erase, erasure, lose_tokens
-from aether_lite.channels.fading import awgn, rayleigh, rician
+from aether_lite.channels.fading import rayleigh, rician
 from aether_lite.channels.watterson import mpd, mpg, mpp, watterson
 from aether_lite.payload import Bits, ChannelState, Received, ReceivedBits, Symbols
 

@@ -52,7 +52,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import index
-from typing import Any, Literal, SupportsIndex, TypedDict, TypeVar, get_args
+from typing import Any, Literal, SupportsIndex, TypedDict, TypeVar, Unpack, get_args
 
 import numpy as np
 import torch
@@ -369,3 +369,9 @@ def estimated_noise_variance(n0: Tensor, symbols: Symbols, pilot_spacing: int, d
     sent = torch.arange(widest, device=n0.device) < pilots[:, None, None]
     power = (residual.abs().square() * sent).sum(dim=-1) / pilots[:, None]
     return n0[:, None] * power.unfold(1, window, 1).mean(dim=-1)[:, 1:]
+
+
+@channel("awgn")
+def awgn(symbols: Symbols, snr_db: SnrDb, **options: Unpack[Options]) -> Received:
+    """White Gaussian noise: h = 1, which is known."""
+    return transmit(symbols, snr_db, **options)

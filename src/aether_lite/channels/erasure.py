@@ -27,11 +27,11 @@ from aether_lite.channels.channel import (
     Options,
     Seed,
     SnrDb,
+    awgn,
     channel,
     checked_csi,
     checked_number,
 )
-from aether_lite.channels.fading import awgn
 from aether_lite.errors import AetherError
 from aether_lite.payload import Bits, ChannelState, Received, ReceivedBits, Symbols
 

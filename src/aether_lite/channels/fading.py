@@ -1,4 +1,4 @@
-"""White Gaussian noise and flat fading: Rayleigh and Rician, by blocks or with Jakes' Doppler spectrum.
+"""Flat fading: Rayleigh and Rician, by blocks or with Jakes' Doppler spectrum.
 
 Gains, with symbols sent one after another (symbol j of a token at its start + j / rate)::
 
@@ -148,12 +148,6 @@ def _rotation(phase: Tensor, dtype: torch.dtype) -> Tensor:
 BLOCK_RANGE_MS = (0.5, 1e6)
 DOPPLER_RANGE_HZ = (1e-4, 1000.0)
 K_RANGE_DB = (-40.0, 60.0)
-
-
-@channel("awgn")
-def awgn(symbols: Symbols, snr_db: SnrDb, **options: Unpack[Options]) -> Received:
-    """White Gaussian noise: h = 1, which is known."""
-    return transmit(symbols, snr_db, **options)
 
 
 @channel("rayleigh")

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aether_lite.cli import files, options
-from aether_lite.cli.console import Steps, console, number, steps, summary
-from aether_lite.cli.files import SAMPLE_RATE
+from aether_lite.cli import io, options
+from aether_lite.cli.io import SAMPLE_RATE, Steps, console, number, steps, summary
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
 
@@ -54,9 +53,9 @@ def encode(
     """Encode speech to a file of 300 to 2400 bit/s with a checksum of every second, in constant memory."""
     if prior is not None and not entropy:
         raise typer.BadParameter("needs --entropy", param_hint="'--prior'")
-    if destination == files.STANDARD and sys.stdout.isatty():
+    if destination == io.STANDARD and sys.stdout.isatty():
         raise AetherError("standard output is a terminal; give OUT.aeth, or pipe into a program")
-    files.check_outputs((destination, None if destination == files.STANDARD else (SUFFIX,)), (json, None))
+    io.check_outputs((destination, None if destination == io.STANDARD else (SUFFIX,)), (json, None))
     options.use_cores(refine)
     out = console(quiet)
     codec, header = _opened(model, bitrate)
@@ -101,8 +100,8 @@ def _tokens(source: str, codec: Codec, bit_rate: int, refine: int) -> Iterator[t
     from aether_lite.features import FRAME
     from aether_lite.streaming import Encoder
 
-    if files.suffix_of(source) == files.FEATURES:
-        rows = torch.from_numpy(files.read_features(source))
+    if io.suffix_of(source) == io.FEATURES:
+        rows = torch.from_numpy(io.read_features(source))
         yield FRAME * len(rows), bit_array(codec.encode_features(rows[None], bit_rate, refine=refine))[0]
         return
     encoder = Encoder(codec, bit_rate, refine=refine)
@@ -126,12 +125,12 @@ def decode(
     """Decode a file of bits to speech; the output is aligned with what was encoded and as long."""
     from aether_lite.container.prior import ADAPTIVE, load_prior
 
-    files.check_outputs((destination, (*files.AUDIO_OUT, files.FEATURES)), (json, None))
+    io.check_outputs((destination, (*io.AUDIO_OUT, io.FEATURES)), (json, None))
     options.use_one_core()
     out = console(quiet)
     codec, header = _opened(model, vocoder=vocoder)
     given = None if prior in (None, ADAPTIVE) else load_prior(prior)
-    if files.suffix_of(destination) != files.FEATURES:
+    if io.suffix_of(destination) != io.FEATURES:
         _ = codec.vocoder  # its errors before the work
     with steps(out) as progress:
         record = _decode(source, destination, codec, header.model_id, given, tolerant, progress)
@@ -162,8 +161,8 @@ def _decode(
     features = codec.decode_features(received)[0]
     decoded = time.perf_counter()
     times = {"read": read - start, "decode": decoded - read}
-    if files.suffix_of(destination) == files.FEATURES:
-        files.write_features(destination, features[: max(1, samples // FRAME)].numpy())
+    if io.suffix_of(destination) == io.FEATURES:
+        io.write_features(destination, features[: max(1, samples // FRAME)].numpy())
     else:
         progress.begin("vocoder")
         speech = synthesize(features, codec.vocoder, lambda done: progress.advance(done, len(features)))
@@ -197,7 +196,7 @@ def _reading(source: str) -> Iterator[tuple[BinaryIO, str]]:
     Raises:
         AetherError: it cannot be read.
     """
-    if source == files.STANDARD:
+    if source == io.STANDARD:
         yield sys.stdin.buffer, "standard input"
         return
     try:
@@ -210,7 +209,7 @@ def _reading(source: str) -> Iterator[tuple[BinaryIO, str]]:
 @contextmanager
 def _writing(destination: str) -> Iterator[BinaryIO]:
     """Where to write; a file is written whole or not at all, ``-`` is standard output."""
-    if destination == files.STANDARD:
+    if destination == io.STANDARD:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
@@ -262,7 +261,7 @@ def _numbers(source: str, destination: str, header: Header, samples: int, tokens
 
 def _report(out: Console, record: dict[str, Any], json: str | None, damage: str = "") -> None:
     """All numbers as JSON, if asked for, and those that matter on standard error."""
-    files.write_json(json, record)
+    io.write_json(json, record)
     coded = ", entropy coded" if record["entropy_coded"] else ""
     speed = ", ".join(f"{part} {number(value)}" for part, value in record["real_time_factor"].items())
     rows = [

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aether_lite.cli import files, options
-from aether_lite.cli.console import console, results, steps
+from aether_lite.cli import io, options
+from aether_lite.cli.io import console, results, steps
 from aether_lite.cli.options import LINK, RESULTS, listed, lower
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
@@ -88,7 +88,7 @@ def bench(
     Every option that takes a list may also be repeated.
     """
     options.use_one_core()
-    files.check_outputs((json, None))
+    io.check_outputs((json, None))
     out = console(quiet)
     if merge:
         _merge(context, [Path(folder) for folder in listed("--merge", merge, str)], output, json, quiet)
@@ -138,7 +138,7 @@ def bench(
     plan = Plan(dataset, grid, names, seed, jobs or available_cores(), plugins=plugins, shard=part)
     summary = _run(context, plan, output, absent, against, keep, out)
     if summary is not None:
-        files.write_json(json, summary)
+        io.write_json(json, summary)
 
 
 def _run(
@@ -154,7 +154,7 @@ def _run(
     if kept is not None:
         kept.check(plan)
     _check_files(plan)
-    files.make_folder(out / CACHE_FOLDER)
+    io.make_folder(out / CACHE_FOLDER)
     for line in absent:
         say.print(f"left out: {line}")
     clips = f"{plan.dataset.title}: {len(plan.dataset.sources)} clips"
@@ -258,7 +258,7 @@ def _measure_speed(folder: Path, model: str, say: Console, out: Console) -> None
     from aether_lite.bench.docs import SPEED_NAME
     from aether_lite.bench.speed import speed_table
 
-    files.make_folder(folder)
+    io.make_folder(folder)
     say.print("timing each part on one core")
     text = speed_table(model)
     with atomic_path(folder / SPEED_NAME) as partial:

@@ -9,7 +9,7 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
-from aether_lite.cli.files import STANDARD
+from aether_lite.cli.io import STANDARD
 from aether_lite.errors import OLD_NAMES_GO_IN, AetherError
 
 RENAMED = {

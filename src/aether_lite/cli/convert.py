@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
-from aether_lite.cli import files, options
-from aether_lite.cli.console import console, steps, summary
-from aether_lite.cli.files import SAMPLE_RATE
+from aether_lite.cli import io, options
+from aether_lite.cli.io import SAMPLE_RATE, console, steps, summary
 from aether_lite.errors import AetherError
 
 
@@ -24,13 +23,13 @@ def features(
     """Extract FARGAN's features from speech, one row for each frame of 10 ms."""
     if columns not in (36, 20):
         raise typer.BadParameter("36 or 20", param_hint="'--columns'")
-    files.check_outputs((destination, (files.FEATURES,)), (json, None))
+    io.check_outputs((destination, (io.FEATURES,)), (json, None))
     from aether_lite.audio import read_audio
     from aether_lite.features import extract_features
 
     rows = extract_features(read_audio(source))  # the specification: samples as they are, never conditioned
-    files.write_features(destination, rows, columns)
-    files.write_json(json, {"input": source, "output": destination, "frames": len(rows), "columns": columns})
+    io.write_features(destination, rows, columns)
+    io.write_json(json, {"input": source, "output": destination, "frames": len(rows), "columns": columns})
     console(quiet).print(f"{destination}: {len(rows)} frames of 10 ms, {columns} values each")
 
 
@@ -43,15 +42,15 @@ def vocode(
     quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
     """Synthesise speech from a feature file with the vocoder."""
-    if files.suffix_of(source) != files.FEATURES:
+    if io.suffix_of(source) != io.FEATURES:
         raise AetherError(f"{source}: not a feature file by its name; give a .f32")
-    files.check_outputs((destination, files.AUDIO_OUT), (json, None))
+    io.check_outputs((destination, io.AUDIO_OUT), (json, None))
     from aether_lite.audio import write_audio
     from aether_lite.vocoder import load_vocoder, synthesize, vocoder_path
 
     options.use_one_core()
     path, model = vocoder_path(vocoder), load_vocoder(vocoder)
-    rows = files.read_features(source)
+    rows = io.read_features(source)
     out = console(quiet)
     with steps(out) as progress:
         progress.begin("vocoder")
@@ -61,8 +60,8 @@ def vocode(
     write_audio(destination, speech)
     seconds = len(speech) / SAMPLE_RATE
     record = {"input": source, "output": destination, "frames": len(rows), "seconds": seconds}
-    weights = {"vocoder": {"file": path.name, "sha256": files.sha256(path)}}
-    files.write_json(json, {**record, "real_time_factor": {"vocoder": spent / seconds}, "weights": weights})
+    weights = {"vocoder": {"file": path.name, "sha256": io.sha256(path)}}
+    io.write_json(json, {**record, "real_time_factor": {"vocoder": spent / seconds}, "weights": weights})
     out.print(f"{destination}: {seconds:.2f} s of speech")
 
 
@@ -77,7 +76,7 @@ def export(
     """Export encoder step, decoder step and vocoder frame as ONNX graphs, with a manifest (extra `onnx`)."""
     from aether_lite.export import export_folder
 
-    files.check_outputs((json, None))
+    io.check_outputs((json, None))
     options.use_one_core()
     out = console(quiet)
     with steps(out) as progress:
@@ -88,5 +87,5 @@ def export(
             difference = entry.get("largest_difference_from_torch")
             checked = "" if difference is None else f", within {difference:.0e} of torch"
             rows.append((entry["name"], f"{entry['bytes'] / 1e6:.1f} MB{checked}"))
-    files.write_json(json, manifest)
+    io.write_json(json, manifest)
     summary(out, f"Exported to {folder}", rows)

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aether_lite.cli import files, options
-from aether_lite.cli.console import number, results, steps
-from aether_lite.cli.files import SAMPLE_RATE
+from aether_lite.cli import io, options
+from aether_lite.cli.io import SAMPLE_RATE, number, results, steps
 from aether_lite.cli.options import LINK, RESULTS, listed
 from aether_lite.files import atomic_path
 from aether_lite.optional import how_to_install
@@ -74,7 +73,7 @@ def demo(
     """Send the bundled speech at several rates and SNRs; write sounds, pictures and a table."""
     rates = listed("--rate", rate, int) or (QUICK_RATES if quick else RATES)
     snrs = listed("--snr", snr, float) or (QUICK_SNRS if quick else SNRS)
-    files.check_outputs((json, None))
+    io.check_outputs((json, None))
     from aether_lite.codec import load
     from aether_lite.link import LinkConfig
 
@@ -85,9 +84,9 @@ def demo(
         link.check()
     codec = load(model, vocoder, unit="uses/s")
     _ = codec.vocoder  # its errors before the work
-    files.make_folder(output)
+    io.make_folder(output)
     record = Demonstration(codec, links, output, quick, results(quiet, json)).run()
-    files.write_json(json, record)
+    io.write_json(json, record)
 
 
 @dataclass(frozen=True)
@@ -157,7 +156,7 @@ class Demonstration:
         everything = [*rows, ceiling, original]
         record = {"rows": everything, "notes": remarks}
         write_table(self.folder, everything, remarks)
-        files.write_json(str(self.folder / "table.json"), record)
+        io.write_json(str(self.folder / "table.json"), record)
         print_table(self.out, everything, remarks)
         best = max(self.links, key=lambda link: (link.rate, link.snr_db or 0))
         name = self.folder / clips[0].name

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aether_lite.cli import aeth, files, options
-from aether_lite.cli.console import results, summary
+from aether_lite.cli import aeth, io, options
+from aether_lite.cli.io import results, summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,11 +30,11 @@ def info(
     quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
     """List the released weights; show size, rates, latency and provenance of a codec, or what an .aeth file holds."""
-    files.check_outputs((json, None))
-    out = results(quiet or json == files.STANDARD)
-    if model is not None and files.suffix_of(model) == aeth.SUFFIX:
+    io.check_outputs((json, None))
+    out = results(quiet or json == io.STANDARD)
+    if model is not None and io.suffix_of(model) == aeth.SUFFIX:
         header = aeth.described_bits(model)
-        files.write_json(json, header)
+        io.write_json(json, header)
         aeth.print_bits(out, header)
         return
     from aether_lite import __version__, zoo
@@ -43,7 +43,7 @@ def info(
     record: dict[str, Any] = {"version": __version__, "released": released()}
     if model is not None or DEFAULT_CODEC in zoo.names():
         record["model"] = described(model or DEFAULT_CODEC)
-    files.write_json(json, record)
+    io.write_json(json, record)
     _print_released(out, record["released"])
     if "model" in record:
         out.print()
@@ -84,7 +84,7 @@ def described(name: str) -> dict[str, Any]:
     return {
         "name": name,
         "file": path.name,
-        "sha256": files.sha256(path),
+        "sha256": io.sha256(path),
         "kind": "hash codec (bits)" if bits else "codec of symbols",
         "config": asdict(codec.model.config),
         "parameters": {**counts, "total": sum(counts.values())},

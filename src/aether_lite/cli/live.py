@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aether_lite.cli import options
-from aether_lite.cli.console import console
-from aether_lite.cli.files import SAMPLE_RATE
+from aether_lite.cli.io import SAMPLE_RATE, console
 from aether_lite.errors import AetherError
 from aether_lite.optional import how_to_install
 

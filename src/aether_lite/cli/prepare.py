@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aether_lite.cli import files, options
-from aether_lite.cli.console import console, results
+from aether_lite.cli import io, options
+from aether_lite.cli.io import console, results
 from aether_lite.errors import AetherError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def prepare(
     from aether_lite.data.prepare import prepare as run
     from aether_lite.parallel import parse_shard
 
-    files.check_outputs((json, None))
+    io.check_outputs((json, None))
     part, remarks = parse_shard(shard), console(quiet)
     found = _sources(paths, manifest, split, valid_share, valid_root)
     tasks = [Task(source, root, min_seconds, max_seconds) for root, sources in found for source in sources]
@@ -76,7 +76,7 @@ def prepare(
     for line in [*bad[:MOST_LINES], *([f"{len(bad) - MOST_LINES} more"] if len(bad) > MOST_LINES else [])]:
         remarks.print(f"left out: {line}")
     counts = {"made": summary.made, "reused": summary.reused, "short": summary.short}
-    files.write_json(json, {**counts, "hours": summary.hours, "failed": bad})
+    io.write_json(json, {**counts, "hours": summary.hours, "failed": bad})
     results(quiet, json).print(
         f"{summary.made} pairs made, {summary.reused} already there, {summary.hours:.2f} h in all; "
         f"{summary.short} files too short, {len(bad)} bad"
@@ -100,7 +100,7 @@ def check(
 
     from aether_lite.data.check import RootReport, check_pairs, find_tasks
 
-    files.check_outputs((json, None))
+    io.check_outputs((json, None))
     reports = []
     for root in [*roots, *([valid_root] if valid_root is not None else [])]:
         report = RootReport(root)
@@ -113,7 +113,7 @@ def check(
         report.finish()
         reports.append(report)
     records = [_record(report) for report in reports]
-    files.write_json(json, {"roots": records})
+    io.write_json(json, {"roots": records})
     _print_table(results(quiet, json), records)
     broken = [line for report in reports for line in report.broken]
     for line in broken[:MOST_LINES]:

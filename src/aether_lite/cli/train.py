@@ -52,7 +52,7 @@ def train(command: str, arguments: Sequence[str]) -> None:
 
 
 def _fit_priors(stages: Sequence[PriorConfig]) -> None:
-    from aether_lite.cli.console import console, steps
+    from aether_lite.cli.io import console, steps
     from aether_lite.training.prior import run
 
     out = console()

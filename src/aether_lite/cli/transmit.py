@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aether_lite.cli import files, options
-from aether_lite.cli.console import Steps, console, number, steps, summary
-from aether_lite.cli.files import SAMPLE_RATE
+from aether_lite.cli import io, options
+from aether_lite.cli.io import SAMPLE_RATE, Steps, console, number, steps, summary
 from aether_lite.cli.options import BSC, LINK, RESULTS, chosen_codec, link_config, lower
 
 if TYPE_CHECKING:
@@ -53,8 +52,8 @@ def transmit(
 
     A hash codec as --model, or --bitrate, sends bits instead of symbols.
     """
-    suffixes = (*files.AUDIO_OUT, files.FEATURES)
-    files.check_outputs((destination, suffixes), (json, None), (picture, files.PICTURES))
+    suffixes = (*io.AUDIO_OUT, io.FEATURES)
+    io.check_outputs((destination, suffixes), (json, None), (picture, io.PICTURES))
     bits_only = {"--digital": digital, "--bitrate": bitrate, "--ber": ber, "--modulation": modulation}
     bits_only["--channel bsc"] = channel == BSC
     symbols_only = {"--rate": rate, "--target-snr": target_snr}
@@ -79,7 +78,7 @@ def transmit(
     )  # fmt: skip
     options.use_cores(refine)
     config.check()
-    to_audio = files.suffix_of(destination) != files.FEATURES
+    to_audio = io.suffix_of(destination) != io.FEATURES
     weights = _weights(codec, model, vocoder, refine, to_audio or picture is not None)
     from aether_lite.audio import write_audio
     from aether_lite.link import run_link
@@ -95,7 +94,7 @@ def transmit(
     if to_audio:
         write_audio(destination, decoded)
     else:
-        files.write_features(destination, result.decoded.numpy())
+        io.write_features(destination, result.decoded.numpy())
     if picture is not None:
         original = synthesize(result.features, codec.vocoder) if sent.speech is None else sent.speech
         draw(picture, codec, result, original.numpy(), decoded, f"{source}: {config.describe()}")
@@ -104,9 +103,9 @@ def transmit(
     record = _record(codec, result, samples, refine)
     if "vocoder" in weights:
         record["real_time_factor"]["vocoder"] = spent * SAMPLE_RATE / samples
-    hashes = {part: {"file": path.name, "sha256": files.sha256(path)} for part, path in weights.items()}
+    hashes = {part: {"file": path.name, "sha256": io.sha256(path)} for part, path in weights.items()}
     record = {"input": source, "output": destination, **record, "weights": hashes, "provenance": codec.provenance}
-    files.write_json(json, record)
+    io.write_json(json, record)
     summary(out, f"{source} -> {destination}", _rows(record))
 
 
@@ -131,8 +130,8 @@ def _read(source: str, codec: Codec, progress: Steps) -> tuple[LinkInput, int]:
     from aether_lite.features import FRAME
     from aether_lite.link import LinkInput
 
-    if files.suffix_of(source) == files.FEATURES:
-        rows = torch.from_numpy(files.read_features(source))
+    if io.suffix_of(source) == io.FEATURES:
+        rows = torch.from_numpy(io.read_features(source))
         return LinkInput(rows, len(rows)), FRAME * len(rows)
     speech = read_audio(source)
     progress.begin("features")
