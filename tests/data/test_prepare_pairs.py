@@ -321,7 +321,7 @@ def test_shards_split_speakers_alike_and_keep_names_apart(tmp_path, sources):
         assert read_index(one) == read_index(other)
 
 
-@pytest.mark.parametrize("name", ["/tmp/x", "../x", "a/../../x", "a/.."])
+@pytest.mark.parametrize("name", ["/abs/x", "../x", "a/../../x", "a/.."])
 def test_names_that_lead_outside_the_root_are_refused(tmp_path, sources, name):
     assert run(sources / "s0", tmp_path).exit_code == 0
     index = tmp_path / INDEX_NAME
