@@ -42,6 +42,12 @@ def test_round_trip_is_within_half_a_step_of_16_bits(tmp_path, suffix):
     np.testing.assert_array_equal(read_audio(tmp_path / f"b{suffix}"), back)
 
 
+def test_a_batch_of_one_is_written_as_its_clip(tmp_path):
+    write_audio(tmp_path / "a.wav", NOISE)
+    write_audio(tmp_path / "b.wav", NOISE[None])
+    assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()
+
+
 def test_ogg_keeps_the_length_and_roughly_the_sound(tmp_path):
     tone = sine(SAMPLE_RATE, 8.2)  # more than a block
     write_audio(tmp_path / "a.ogg", tone)
@@ -228,7 +234,7 @@ def test_refuses_an_unknown_suffix_and_a_missing_folder(tmp_path):
     (tmp_path / "folder.wav").mkdir()
     with pytest.raises(AetherError, match=r"folder\.wav: is a folder"):
         write_audio(tmp_path / "folder.wav", NOISE)
-    with pytest.raises(ValueError, match=r"\[N\], not \(2, 3\)"):
+    with pytest.raises(AetherError, match=r"\[N\], not \(2, 3\); .*samples\[0\]"):
         write_audio(tmp_path / "a.wav", np.zeros((2, 3)))
 
 

@@ -23,15 +23,17 @@ from typing import Any as _Any
 if _TYPE_CHECKING:
     from aether_lite import audio, channels, codec, features, hash, link, streaming, vocoder, zoo
     from aether_lite.codec import Codec, load
+    from aether_lite.errors import AetherError
     from aether_lite.payload import Bits, Received, ReceivedBits, Symbols
-    from aether_lite.streaming import BitDecoder, BitEncoder, Decoder, Encoder
+    from aether_lite.streaming import Decoder, Encoder
 
 __version__ = "0.2.0"
 __all__ = [
-    "BitDecoder", "BitEncoder", "Bits", "Codec", "Decoder", "Encoder", "Received", "ReceivedBits", "Symbols",
+    "AetherError", "Bits", "Codec", "Decoder", "Encoder", "Received", "ReceivedBits", "Symbols",
     "__version__", "audio", "channels", "codec", "features", "hash", "link", "load", "streaming", "vocoder", "zoo",
 ]
 _FROM = {
+    "AetherError": "errors",
     **dict.fromkeys(("Codec", "HashCodec", "load", "load_hash"), "codec"),
     **dict.fromkeys(("BitDecoder", "BitEncoder", "Decoder", "Encoder"), "streaming"),
     **dict.fromkeys(("Bits", "Received", "ReceivedBits", "Symbols"), "payload"),

@@ -25,7 +25,7 @@ import soxr
 from numpy.typing import ArrayLike, NDArray
 
 from aether_lite.errors import AetherError
-from aether_lite.features.layout import SAMPLE_RATE
+from aether_lite.features.layout import LOUDEST, SAMPLE_RATE
 from aether_lite.files import DISK_FULL, atomic_path
 
 __all__ = ["SAMPLE_RATE", "audio_blocks", "read_audio", "write_audio"]
@@ -36,7 +36,6 @@ Floating = NDArray[np.floating[Any]]
 
 SHORTEST_SAMPLES = 160  # 10 ms: one feature frame
 FULL_SCALE = 32_768  # of int16: a sample of 1.0
-LOUDEST = 100.0  # [full scale]; beyond +40 dB the samples were never scaled to [-1, 1]
 BLOCK_FRAMES = 65_536
 READABLE = "wav, flac, ogg, mp3 or 16 kHz int16 .pcm"
 STREAMED_BYTES = 0x7FFF_F000  # from here on a wav data size means "unknown", as programs write it to a pipe
@@ -94,20 +93,22 @@ def write_audio(destination: str | Path, samples: ArrayLike, sample_rate: int = 
     Args:
         destination: ``.wav``, ``.flac``, ``.ogg`` (Vorbis) or ``.pcm`` (raw int16); ``"-"`` writes a wav to
             standard output.
-        samples: ``[N]`` float, full scale 1: scaled by 32768, rounded, and clipped to [-32768, 32767].
+        samples: ``[N]``, or ``[1, N]`` as a codec decodes it; float, full scale 1: scaled by 32768, rounded, and
+            clipped to [-32768, 32767].
         sample_rate: [Hz].
 
     Raises:
-        AetherError: unknown suffix, missing folder, disk full, NaN or infinite samples.
-        ValueError: ``samples`` is not one-dimensional.
+        AetherError: unknown suffix, missing folder, disk full, NaN or infinite samples, or several clips.
     """
     name = "standard output" if str(destination) == "-" else str(destination)
     suffix = ".wav" if str(destination) == "-" else Path(name).suffix.lower()
     if suffix not in (".wav", ".pcm", *COMPRESSED):
         raise AetherError(f"{name}: unknown suffix {suffix!r}; give .wav, .flac, .ogg or .pcm")
     signal = np.asarray(samples)
+    if signal.ndim == 2 and len(signal) == 1:
+        signal = signal[0]
     if signal.ndim != 1:
-        raise ValueError(f"samples must be [N], not {signal.shape}")
+        raise AetherError(f"samples must be [N], not {signal.shape}; write one clip of a batch, such as samples[0]")
     _check_finite(signal, 0, sample_rate, name)
     if str(destination) == "-":
         try:

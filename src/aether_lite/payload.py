@@ -81,7 +81,12 @@ class Payload:
 
     def __repr__(self) -> str:
         rate = "mixed rates" if isinstance(self.rate, Tensor) and self.rate.ndim else f"{int(self.rate)} {self.unit}"
-        return f"{type(self).__name__}({list(self.values.shape)}, {rate}, token_frames={self.token_frames})"
+        about = f"{list(self.values.shape)}, {rate}, token_frames={self.token_frames}{self._known()}"
+        return f"{type(self).__name__}({about})"
+
+    def _known(self) -> str:
+        """What a receiver knows, for the representation."""
+        return ""
 
     @property
     def counts(self) -> Tensor:
@@ -201,9 +206,14 @@ class ChannelState:
     noise_variance: Tensor | None
     erased: Tensor
 
-    def __repr__(self) -> str:
+    @property
+    def summary(self) -> str:
+        """What is known, and how many tokens are lost, in a few words."""
         known = [name for name in ("gain", "noise_variance") if getattr(self, name) is not None]
-        return f"ChannelState({', '.join(known) or 'nothing'} known, {int(self.erased.sum())} tokens erased)"
+        return f"{', '.join(known) or 'nothing'} known, {int(self.erased.sum())} tokens erased"
+
+    def __repr__(self) -> str:
+        return f"ChannelState({self.summary})"
 
 
 @dataclass(frozen=True, repr=False)
@@ -231,6 +241,9 @@ class Received(_Arrived):
             shape = self.values.shape if field.name == "gain" else self.values.shape[:2]
             if known is not None and known.shape != shape:
                 raise ValueError(f"channel state {field.name} must be {tuple(shape)}, not {tuple(known.shape)}")
+
+    def _known(self) -> str:
+        return f"; {self.state.summary}"
 
     @property
     def erased(self) -> Tensor:
@@ -284,6 +297,9 @@ class ReceivedBits(_Arrived):
             shape, dtype = tuple(self.erased.shape), self.erased.dtype
             raise ValueError(f"erased must be bool {tuple(self.values.shape[:2])}, not {dtype} {shape}")
 
+    def _known(self) -> str:
+        return f"; {int(self.erased.sum())} tokens erased"
+
     def with_erased(self, lost: Tensor) -> ReceivedBits:
         """The same where the tokens ``lost [B, K] bool`` are erased too."""
         return replace(self, values=self.values.masked_fill(lost[:, :, None], 0), erased=self.erased | lost)
@@ -302,6 +318,24 @@ class ReceivedBits(_Arrived):
 
 
 Arrived = TypeVar("Arrived", bound=_Arrived)
+
+_CHANNELS_OF: dict[type, str] = {
+    Symbols: "these are symbols: use channels.awgn or another channel of symbols",
+    Bits: "these are bits: use channels.bsc, or channels.keyed over a channel of symbols",
+}
+
+
+def check_payload(given: object, *wanted: type[Payload]) -> None:
+    """Refuse for a channel what is none of the ``wanted`` payloads, with a word on what would take it."""
+    if isinstance(given, wanted):
+        return
+    of_received = issubclass(wanted[0], _Arrived)
+    if of_received and isinstance(given, Symbols | Bits):
+        advice = "send them over a channel first, such as channels.clean"
+    else:
+        advice = _CHANNELS_OF.get(type(given), f"give what {'a channel' if of_received else 'codec.encode'} returned")
+    names = " or ".join(each.__name__ for each in wanted)
+    raise AetherError(f"this takes {names}, not {type(given).__name__}; {advice}")
 
 
 def joined_tokens(pieces: Sequence[Part]) -> Part:

@@ -268,7 +268,7 @@ def test_wrong_input_is_a_stated_error(tiny_codec: Codec) -> None:
     with pytest.raises(AetherError, match="push_bits for hash codecs"):
         decoder.push_bits(torch.zeros(3))
     soft = ReceivedBits(torch.zeros(1, 0, 48), 600, torch.zeros(1, 0, dtype=torch.bool), token_frames=8)
-    with pytest.raises(AetherError, match="does not decode ReceivedBits"):
+    with pytest.raises(AetherError, match="decodes Received, not ReceivedBits"):
         decoder.push(soft)
 
 

@@ -59,7 +59,7 @@ from aether_lite.channels.channel import (
     per_item,
 )
 from aether_lite.errors import AetherError
-from aether_lite.payload import FRAMES_PER_SECOND, Bits, Received, ReceivedBits, Symbols
+from aether_lite.payload import FRAMES_PER_SECOND, Bits, Received, ReceivedBits, Symbols, check_payload
 
 BSC = "bsc"  # name of the binary symmetric channel
 UNKNOWN_ERROR_RATE = 0.05
@@ -89,6 +89,7 @@ def bsc(
         csi: what the receiver knows of p, see the module's text.
         seed, generator, pilot_spacing, state: those of every channel, :class:`~aether_lite.channels.channel.Options`.
     """
+    check_payload(bits, Bits)
     kind = checked_csi(csi, pilot_spacing, state)
     batch, tokens, n = bits.values.shape
     p = per_item("error_rate", error_rate, bits.values, ERROR_RATE_RANGE)
@@ -116,6 +117,7 @@ def lose_bits(
         seed: one integer, or one per item.
         generator: a generator instead of a seed.
     """
+    check_payload(received, ReceivedBits)
     batch, tokens, n = received.values.shape
     p = per_item("probability", probability, received.values, PROBABILITY_RANGE)
     draws = Draws(batch, received.values.device, seed, generator, stream=2)
@@ -191,6 +193,7 @@ def modulated(bits: Bits, modulation: Modulation) -> Symbols:
     """Symbols ``[B, K, n] complex64`` (BPSK) or ``[B, K, n / 2]`` (QPSK) of bits; without gradient."""
     if modulation not in get_args(Modulation):
         raise AetherError(f"modulation must be one of {', '.join(get_args(Modulation))}, not {modulation!r}")
+    check_payload(bits, Bits)
     values = bits.values.detach()
     if modulation == "bpsk":
         return Symbols(torch.complex(values, torch.zeros_like(values)), bits.rate, bits.token_frames)

@@ -60,7 +60,7 @@ from torch import Tensor
 
 from aether_lite.errors import AetherError, warn_renamed
 from aether_lite.features.layout import Float64
-from aether_lite.payload import FRAMES_PER_SECOND, ChannelState, Received, ReceivedBits, Symbols
+from aether_lite.payload import FRAMES_PER_SECOND, ChannelState, Received, ReceivedBits, Symbols, check_payload
 
 SNR_RANGE_DB = (-30.0, 60.0)
 
@@ -323,6 +323,7 @@ def transmit(
 
     ``gain`` draws h; None for 1, a constant of the link. The others are those of :class:`Options`, with its errors.
     """
+    check_payload(symbols, Symbols)
     kind = checked_csi(csi, pilot_spacing, state)
     values = symbols.values
     n0 = noise_variance(snr_db, values)

@@ -33,7 +33,7 @@ from aether_lite.channels.channel import (
     checked_number,
 )
 from aether_lite.errors import AetherError
-from aether_lite.payload import Bits, ChannelState, Received, ReceivedBits, Symbols
+from aether_lite.payload import Bits, ChannelState, Received, ReceivedBits, Symbols, check_payload
 
 MAX_BURST_TOKENS = 1e6
 
@@ -91,6 +91,7 @@ def erase(
     Raises:
         AetherError: an option is out of range, or bursts are too short for the share of tokens lost.
     """
+    check_payload(received, Received, ReceivedBits)
     draws = Draws(received.values.shape[0], received.values.device, seed, generator, stream=1)
     return received.with_erased(erasure_pattern(received.values.shape[1], probability, burst_tokens, draws))
 
@@ -134,6 +135,7 @@ def clean(
 
     ``snr_db``, ``seed``, ``generator`` and ``pilot_spacing`` change nothing; every channel can be called alike.
     """
+    check_payload(payload, Symbols, Bits)
     kind = checked_csi(options.get("csi", "perfect"), options.get("pilot_spacing", PILOT_SPACING), options.get("state"))
     values = payload.values.masked_fill(~payload.used, 0)
     erased = torch.zeros(values.shape[:2], dtype=torch.bool, device=values.device)

@@ -45,7 +45,7 @@ from aether_lite.channels.channel import (
     transmit,
 )
 from aether_lite.channels.fading import block_gain, doppler_gain, slot_offset, subcarrier_hz, token_start
-from aether_lite.payload import Received, Symbols
+from aether_lite.payload import Received, Symbols, check_payload
 
 DELAY_RANGE_MS = (0.0, 20.0)  # up to a slot
 SPREAD_RANGE_HZ = (1e-4, 50.0)  # up to a subcarrier
@@ -66,6 +66,7 @@ def watterson(
     delay_s = checked_number("delay_ms", delay_ms, *DELAY_RANGE_MS) / 1000
     sigma = checked_number("spread_hz", spread_hz, *SPREAD_RANGE_HZ) / 2
     coherence_s = GAUSSIAN_COHERENCE / sigma
+    check_payload(symbols, Symbols)
     start, offset, dtype = token_start(symbols), slot_offset(symbols), symbols.values.dtype
 
     def gain(draws: Draws) -> Gain:

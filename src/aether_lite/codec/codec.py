@@ -77,6 +77,7 @@ class Codec:
         model: the learned codec.
         provenance: where its weights come from.
         vocoder: vocoder weights: a file (``.pth`` or ``.safetensors``) or a released name; None for ``fargan``.
+        name: of the weights, for the representation.
 
     Example:
         >>> import aether_lite, numpy as np
@@ -89,15 +90,17 @@ class Codec:
     """Of speech in and out [Hz]."""
 
     def __init__(
-        self, model: SpiCodec, provenance: dict[str, Any] | None = None, vocoder: Path | None = None
+        self, model: SpiCodec, provenance: dict[str, Any] | None = None, vocoder: Path | None = None, name: str = ""
     ) -> None:
+        self.name = name
         self.model = model
         self.provenance = provenance or {}
         self._vocoder_path = vocoder
 
     def __repr__(self) -> str:
-        rates = ", ".join(map(str, self.rates))
-        return f"Codec({rates} {self.unit}, tokens of {10 * self.token_frames} ms, {self.latency.milliseconds:g} ms)"
+        payload = "symbols" if self.unit == Symbols.unit else "bits"
+        rates = f"{min(self.rates)}..{max(self.rates)} {self.unit}"
+        return f"Codec {self.name or 'without a name'}: {payload}, {rates}, {self.latency.milliseconds:g} ms"
 
     @property
     def unit(self) -> str:
@@ -171,6 +174,9 @@ class Codec:
 
     def _whole(self, speech: ArrayLike | Tensor, condition: bool) -> NDArray[Any]:
         """Speech as ``[B, N']`` of whole tokens, conditioned or as it is."""
+        if isinstance(speech, str | Path):
+            name = str(speech)
+            raise AetherError(f"speech must be samples, not a file name: read it with audio.read_audio({name!r})")
         array = speech.numpy(force=True) if isinstance(speech, Tensor) else np.asarray(speech)
         if array.ndim not in (1, 2) or array.shape[-1] == 0:
             raise AetherError(f"speech must be [N] or [B, N] with N > 0 samples, not {array.shape}")
@@ -284,12 +290,19 @@ class Codec:
         """Speech ``[B, 160 F] float32`` in [-1, 1] of F frames in whole received tokens, aligned with the input.
 
         What was sent (:class:`Symbols`, :class:`Bits`) is passed through the channel without noise first.
+
+        Raises:
+            AetherError: not received, or for another codec.
         """
         return self.speak(self.decode_features(received))
 
     def decode_features(self, received: Received | ReceivedBits | Symbols | Bits) -> Tensor:
         """Features ``[B, F, 20]`` of whole received tokens; arguments as :meth:`decode`."""
-        return self.model.decode_clip(clean(received) if isinstance(received, Symbols | Bits) else received)
+        if isinstance(received, Symbols | Bits):
+            if received.unit != self.unit:
+                self.model.check_received(received)  # says what they are instead
+            received = clean(received)
+        return self.model.decode_clip(received)
 
     def speak(self, features: Tensor) -> Tensor:
         """Speech ``[B, 160 F] float32`` in [-1, 1] of features ``[B, F, 20]``."""
@@ -310,7 +323,7 @@ def load(
         AetherError: no such file, not a codec file, or one of the other payload.
     """
     weights, provenance = load_codec(codec_path(model), unit)
-    return Codec(weights, provenance, Path(vocoder) if vocoder is not None else None)
+    return Codec(weights, provenance, Path(vocoder) if vocoder is not None else None, Path(model).stem)
 
 
 def load_hash(model: str | Path = DEFAULT_HASH_CODEC, vocoder: str | Path | None = None) -> Codec:

@@ -23,7 +23,7 @@ from aether_lite.errors import AetherError
 from aether_lite.hash import BitBottleneck
 from aether_lite.jscc.bottleneck import POWERS, TARGET_SNRS_DB, LatentPower, SymbolBottleneck, first_pairs
 from aether_lite.jscc.mapping import LinearPath, MappingDecoder, MappingEncoder
-from aether_lite.payload import Arrived, Bits, Received, ReceivedBits, Symbols, elements_per_token
+from aether_lite.payload import Arrived, Bits, Payload, Received, ReceivedBits, Symbols, elements_per_token
 from aether_lite.spi import Lookahead, SemanticHead, Semantics, SpeechImage, SpiDecoder, SpiEncoder, State
 
 HASH = "sign"  # the bits of a hash codec are signs of its latents
@@ -332,11 +332,11 @@ class SpiCodec(nn.Module):
     def decode_clip(self, received: Received | ReceivedBits) -> Tensor:
         """Features ``[B, K * token_frames, 20]`` of a whole clip, aligned with those sent; errors as :meth:`decode`."""
         frames, late = self.config.token_frames, self.config.lookahead
+        self.check_received(received)
         if received.token_frames != frames:
             raise AetherError(
                 f"what was received comes in tokens of {received.token_frames} frames, this codec's are {frames}"
             )
-        self._check_received(received)
         received, state, pieces = self.ended(received), None, []
         for start in range(0, received.values.shape[1], BLOCK_TOKENS):
             features, state = self.decode(received.tokens(slice(start, start + BLOCK_TOKENS)), state)
@@ -348,10 +348,19 @@ class SpiCodec(nn.Module):
         return received.with_lost_token() if self.config.lookahead else received
 
     def _decoder_inputs(self, received: Received | ReceivedBits, power: Tensor | None) -> tuple[Tensor, Tensor]:
-        self._check_received(received)
+        self.check_received(received)
         return self.jscc_decoder.decoder_inputs(self.bottleneck.estimates(received, power))
 
-    def _check_received(self, received: Received | ReceivedBits) -> None:
+    def check_received(self, received: object) -> None:
+        """Refuse what is not received, or not for this codec."""
         expected = self.bottleneck.received
-        if not isinstance(received, expected):
-            raise AetherError(f"this codec decodes {expected.__name__}, not {type(received).__name__}")
+        if isinstance(received, expected):
+            return
+        advice = "give what a channel returned"
+        if isinstance(received, Payload):
+            bits = received.unit == Bits.unit
+            advice = "send them over a channel first, such as channels.clean"
+            if bits != bool(self.config.hash):
+                kinds = ("symbols", "a codec of symbols"), ("bits of a hash codec", "a hash codec")
+                advice = f"these are {kinds[bits][0]}, and this is {kinds[not bits][1]}"
+        raise AetherError(f"this codec decodes {expected.__name__}, not {type(received).__name__}; {advice}")

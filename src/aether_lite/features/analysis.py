@@ -32,7 +32,8 @@ def int16_scale(samples: ArrayLike) -> Float64:
         samples: ``[N]`` int16, or floating point with full scale 1 (multiplied by 32768, not rounded).
 
     Raises:
-        AetherError: not one-dimensional, another type, or a value that is not finite.
+        AetherError: not one-dimensional, another type, or a value that is not finite or beyond 100 times full scale
+            (never scaled to [-1, 1]).
     """
     given = np.asarray(samples)
     if given.ndim != 1:
@@ -42,8 +43,11 @@ def int16_scale(samples: ArrayLike) -> Float64:
     if not np.issubdtype(given.dtype, np.floating):
         raise AetherError(f"samples must be int16 or floating point in [-1, 1], not {given.dtype}")
     scaled = given.astype(np.float64) * layout.INT16_SCALE
-    if not np.isfinite(scaled).all():
-        raise AetherError(f"sample {int(np.argmin(np.isfinite(scaled)))} is not finite")
+    good = np.abs(given) <= layout.LOUDEST  # false for NaN
+    if not good.all():
+        place = int(np.argmin(good))
+        what = f"{given[place]:g}, far beyond full scale 1" if np.isfinite(given[place]) else "not finite"
+        raise AetherError(f"sample {place} is {what}; samples must be int16, or floating point in [-1, 1]")
     return scaled
 
 

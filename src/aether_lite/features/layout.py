@@ -27,6 +27,7 @@ Array = NDArray[Any]
 SAMPLE_RATE = 16_000  # Hz
 FRAME = 160  # samples in a frame and between frames (10 ms)
 INT16_SCALE = 32_768.0  # samples are analysed on the int16 scale
+LOUDEST = 100.0  # [full scale]; beyond +40 dB the samples were never scaled to [-1, 1]
 PREEMPHASIS = 0.85  # y[n] = x[n] - 0.85 x[n-1]
 
 NUM_BANDS = 18

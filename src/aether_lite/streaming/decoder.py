@@ -105,8 +105,7 @@ class Decoder:
             AetherError: more than one stream, tokens of another length or payload, values out of range, or part of a
                 token is waiting.
         """
-        if isinstance(received, ReceivedBits) != (self._codec.unit == Bits.unit):
-            raise AetherError(f"this codec does not decode {type(received).__name__}")
+        self._model.check_received(received)
         if received.values.shape[0] != 1 or received.token_frames != self._frames:
             raise AetherError(
                 f"a stream takes [1, K, n] in tokens of {self._frames} frames, "
