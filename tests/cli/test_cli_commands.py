@@ -75,6 +75,14 @@ def test_demo_writes_sounds_pictures_and_a_table(folder, run, codec_file):
     assert rows[0]["snr_3k_db"] == pytest.approx(0)
     assert rows[2]["estoi"] > 0.8
     assert "| vocoder only |" in (folder / "heard" / "table.md").read_text()
+    for name in ("own.wav", "en_f_intro_notes.wav"):
+        (folder / "heard" / name).touch()
+    options = ("--quick", "--output", "heard", "--rate", 300, "--channel", "clean", "--model", codec_file)
+    assert "two results" in run("demo", *options, "--json", "heard/table.json").stated
+    assert run("demo", *options).code == 0
+    left = {path.name for path in (folder / "heard").iterdir()}
+    assert {"own.wav", "en_f_intro_notes.wav", "en_f_intro_300uses_clean.wav", "en_f_intro_original.wav"} <= left
+    assert not [name for name in left if "10dB" in name or name == "rate_snr.png"]
 
 
 @pytest.mark.slow

@@ -88,6 +88,16 @@ def test_usage_errors_exit_2(wav, send, options):
     assert "Usage" in result.err
 
 
+def test_a_missing_snr_hides_no_other_mistake(folder, wav, send, run):
+    words = "Missing option '--snr' (Es/N0 in dB, try --snr 6)"
+    assert words in send(wav, "out.wav").misused
+    assert words in send(wav, "out.wav", "--refine", 2).misused
+    assert "missing.wav: no such file" in send("missing.wav", "out.wav").stated
+    assert "rate 250 uses/s is not one of" in send(wav, "out.wav", "--rate", 250).stated
+    assert "unknown channel 'smoke'" in send(wav, "out.wav", "--channel", "smoke").stated
+    assert "demo sends symbols, and bsc takes bits" in run("demo", "--channel", "BSC").misused
+
+
 @pytest.mark.parametrize("name", ["nowhere/out.wav", "nowhere/out.f32", "out.mp4", "out", "in.wav/out.wav"])
 def test_output_that_cannot_be_written_is_refused_first(wav, send, monkeypatch, name):
     monkeypatch.setattr("aether_lite.audio.read_audio", None)  # not even read

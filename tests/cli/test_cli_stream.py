@@ -169,10 +169,11 @@ def test_what_came_before_an_early_end_is_passed_on(codec_file: Path) -> None:
     assert len(cut.stdout) == 2 * 2 * TOKEN
 
 
-@pytest.mark.parametrize("mode", [("--encode", "--raw"), ("--decode", "--raw"), ("--channel", "clean")])
-def test_nothing_in_nothing_out(codec_file: Path, mode: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("mode", [("--encode", "--raw"), ("--decode",), ("--decode", "--raw"), ("--channel", "clean")])
+def test_empty_input_is_named_and_nothing_written(codec_file: Path, mode: tuple[str, ...]) -> None:
     done = run(b"", *mode, "--model", codec_file)
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    message = b"aether-lite: standard input: is empty, so nothing is written\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, b"", message)
 
 
 @pytest.mark.parametrize(

@@ -125,9 +125,10 @@ def test_input_that_ends_within_a_token(hash_file: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [("--encode", "--raw"), ("--decode", "--raw"), ("--channel", "bsc", "--ber", 0)])
-def test_nothing_in_nothing_out(hash_file: Path, mode: tuple[object, ...]) -> None:
+def test_empty_input_is_named_and_nothing_written(hash_file: Path, mode: tuple[object, ...]) -> None:
     done = run(b"", *mode, "--bitrate", 600, "--model", hash_file)
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    message = b"aether-lite: standard input: is empty, so nothing is written\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, b"", message)
 
 
 @pytest.mark.parametrize(

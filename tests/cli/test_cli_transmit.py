@@ -58,10 +58,21 @@ def test_silence_and_clipping(folder, send, speech, level):
     json.loads((folder / "out.json").read_text())
 
 
-def test_input_may_be_the_output(wav, send):
-    assert send(wav, "other.wav", "--snr", 10).code == 0
-    assert send(wav, wav, "--snr", 10).code == 0
-    assert wav.read_bytes() == wav.with_name("other.wav").read_bytes()
+def test_no_output_replaces_an_input_or_another_output(wav, send, run, codec_file):
+    before = wav.read_bytes()
+    wav.with_name("hard.wav").hardlink_to(wav)
+    wav.with_name("soft.wav").symlink_to(wav)
+    wav.with_name("model.json").hardlink_to(codec_file)
+    wav.with_name("in.json").hardlink_to(wav)
+    for name in ("in.wav", "hard.wav", "soft.wav", "./in.wav"):
+        assert f"{name}: is an input too" in send(wav, name, "--snr", 10).stated
+    for name in ("model.json", "in.json"):
+        assert f"{name}: is an input too" in send(wav, "out.wav", "--snr", 10, "--json", name).stated
+    assert "is an input too" in run("features", wav, "out.f32", "--json", "in.json").stated
+    assert "is an input too" in run("encode", wav, "out.aeth", "--json", "in.json").stated
+    wav.with_name("link.f32").symlink_to("later.f32")  # not there yet
+    assert "two results" in send(wav, "link.f32", "--snr", 10, "--json", "later.f32").stated
+    assert wav.read_bytes() == before
 
 
 def test_json_holds_every_number(wav, send, codec_file):
@@ -93,6 +104,7 @@ def test_numbers_are_of_the_input_not_of_the_padding(folder, send, speech):
 
 def test_summary_names_rate_snr_and_latency(wav, send):
     summary = send(wav, "out.wav", "--snr", 10).err
+    assert "tiny.safetensors, sends symbols" in summary
     for words in ("1000 uses/s", "Es/N0 10 dB", "SNR3k 5.23 dB", "latency 105 ms", "F0 correlation", "vocoder"):
         assert words in summary
 

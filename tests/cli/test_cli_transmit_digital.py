@@ -91,6 +91,7 @@ def test_features_in_and_out_with_pictures(folder: Path, keyed: Callable[..., An
 
 def test_summary_names_bits_and_errors(wav: Path, keyed: Callable[..., Any]) -> None:
     summary = keyed(wav, "out.f32", "--bitrate", 2400, "--channel", "rayleigh", "--snr", 10).err
+    assert "hash_tiny.safetensors, sends bits" in summary
     for words in ("2400 bit/s", "bit errors", "qpsk at 1200 uses/s", "Es/N0 10 dB", "SNR3k 6.02 dB"):
         assert words in summary
     assert "bit error rate 0.25" in keyed(wav, "out.f32", "--ber", 0.25).err

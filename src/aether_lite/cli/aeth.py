@@ -55,7 +55,8 @@ def encode(
         raise typer.BadParameter("needs --entropy", param_hint="'--prior'")
     if destination == io.STANDARD and sys.stdout.isatty():
         raise AetherError("standard output is a terminal; give OUT.aeth, or pipe into a program")
-    io.check_outputs((destination, None if destination == io.STANDARD else (SUFFIX,)), (json, None))
+    suffixes = None if destination == io.STANDARD else (SUFFIX,)
+    io.check_outputs((destination, suffixes), (json, None), inputs=(source, prior, model))
     options.use_cores(refine)
     out = console(quiet)
     codec, header = _opened(model, bitrate)
@@ -125,7 +126,8 @@ def decode(
     """Decode a file of bits to speech; the output is aligned with what was encoded and as long."""
     from aether_lite.container.prior import ADAPTIVE, load_prior
 
-    io.check_outputs((destination, (*io.AUDIO_OUT, io.FEATURES)), (json, None))
+    suffixes = (*io.AUDIO_OUT, io.FEATURES)
+    io.check_outputs((destination, suffixes), (json, None), inputs=(source, prior, model, vocoder))
     options.use_one_core()
     out = console(quiet)
     codec, header = _opened(model, vocoder=vocoder)

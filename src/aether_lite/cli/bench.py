@@ -88,10 +88,11 @@ def bench(
     Every option that takes a list may also be repeated.
     """
     options.use_one_core()
-    io.check_outputs((json, None))
+    folders = listed("--merge", merge, str)
+    io.check_outputs((json, None), (output, io.FOLDER), inputs=(data, manifest, *listed("--plugin", plugin, str)))
     out = console(quiet)
     if merge:
-        _merge(context, [Path(folder) for folder in listed("--merge", merge, str)], output, json, quiet)
+        _merge(context, [Path(folder) for folder in folders], output, json, quiet)
         return
     if speed:
         if json is not None:

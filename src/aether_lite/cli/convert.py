@@ -23,7 +23,7 @@ def features(
     """Extract FARGAN's features from speech, one row for each frame of 10 ms."""
     if columns not in (36, 20):
         raise typer.BadParameter("36 or 20", param_hint="'--columns'")
-    io.check_outputs((destination, (io.FEATURES,)), (json, None))
+    io.check_outputs((destination, (io.FEATURES,)), (json, None), inputs=(source,))
     from aether_lite.audio import read_audio
     from aether_lite.features import extract_features
 
@@ -44,7 +44,7 @@ def vocode(
     """Synthesise speech from a feature file with the vocoder."""
     if io.suffix_of(source) != io.FEATURES:
         raise AetherError(f"{source}: not a feature file by its name; give a .f32")
-    io.check_outputs((destination, io.AUDIO_OUT), (json, None))
+    io.check_outputs((destination, io.AUDIO_OUT), (json, None), inputs=(source, vocoder))
     from aether_lite.audio import write_audio
     from aether_lite.vocoder import load_vocoder, synthesize, vocoder_path
 
@@ -76,7 +76,7 @@ def export(
     """Export encoder step, decoder step and vocoder frame as ONNX graphs, with a manifest (extra `onnx`)."""
     from aether_lite.export import export_folder
 
-    io.check_outputs((json, None))
+    io.check_outputs((json, None), (folder, io.FOLDER), inputs=(model, vocoder))
     options.use_one_core()
     out = console(quiet)
     with steps(out) as progress:

@@ -6,6 +6,7 @@ Numbers of a condition are of its clips together: the median of F0 correlation a
 from __future__ import annotations
 
 import math
+import re
 import time
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -17,6 +18,7 @@ import typer
 from aether_lite.cli import io, options
 from aether_lite.cli.io import SAMPLE_RATE, number, results, steps
 from aether_lite.cli.options import LINK, RESULTS, listed
+from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
 from aether_lite.optional import how_to_install
 
@@ -37,6 +39,8 @@ QUICK_CLIPS = 2
 QUICK_SECONDS = 4.0
 SAMPLES = "assets/samples"
 FIRST = ("en_f_intro", "it_m_intro")  # a woman and a man; these come first
+TABLES = ("table.md", "table.json", "rate_snr.png")
+AFTER_CLIP = re.compile(r"_(original|vocoder_only|\d+uses(_[\d.e+-]+dB)?(_[a-z]+)?)\.(wav|png)")  # in a file's name
 VOCODER_BATCH = 48  # clips synthesised at once: bounds memory, faster than one by one
 COLUMNS: tuple[tuple[str, str, str, float, int], ...] = (
     # heading, its short form, key, factor, digits
@@ -73,7 +77,9 @@ def demo(
     """Send the bundled speech at several rates and SNRs; write sounds, pictures and a table."""
     rates = listed("--rate", rate, int) or (QUICK_RATES if quick else RATES)
     snrs = listed("--snr", snr, float) or (QUICK_SNRS if quick else SNRS)
-    io.check_outputs((json, None))
+    io.check_outputs((json, None), (output, io.FOLDER), inputs=(model, vocoder))
+    if json is not None and Path(json).resolve().parent == output.resolve() and is_own(Path(json).resolve().name):
+        raise AetherError(f"{json}: two results cannot go to one place; give different names")
     from aether_lite.codec import load
     from aether_lite.link import LinkConfig
 
@@ -85,6 +91,9 @@ def demo(
     codec = load(model, vocoder, unit="uses/s")
     _ = codec.vocoder  # its errors before the work
     io.make_folder(output)
+    for file in output.iterdir():
+        if is_own(file.name) and file.is_file():
+            file.unlink()  # of an earlier demo, maybe of conditions that are not in this one
     record = Demonstration(codec, links, output, quick, results(quiet, json)).run()
     io.write_json(json, record)
 
@@ -223,6 +232,15 @@ class Demonstration:
 
         path = self.folder / f"{clip.name}_{label(link)}.png"
         draw(path, self.codec, received.result, clip.speech, received.speech, f"{clip.name}: {link.describe()}")
+
+
+def is_own(name: str) -> bool:
+    """Whether a file's name is one that the demo gives, for any condition."""
+    files = [clip.name for clip in resources.files("aether_lite").joinpath(SAMPLES).iterdir()]
+    clips = [file.removesuffix(".flac") for file in files if file.endswith(".flac")]
+    return name in TABLES or any(
+        name.startswith(clip) and AFTER_CLIP.fullmatch(name.removeprefix(clip)) is not None for clip in clips
+    )
 
 
 def label(link: LinkConfig) -> str:

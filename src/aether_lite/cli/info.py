@@ -30,7 +30,7 @@ def info(
     quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
     """List the released weights; show size, rates, latency and provenance of a codec, or what an .aeth file holds."""
-    io.check_outputs((json, None))
+    io.check_outputs((json, None), inputs=(model,))
     out = results(quiet or json == io.STANDARD)
     if model is not None and io.suffix_of(model) == aeth.SUFFIX:
         header = aeth.described_bits(model)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
+import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,39 +28,69 @@ SAMPLE_RATE = 16_000  # [Hz]; of the features' layout, whose import takes a seco
 FEATURES = ".f32"
 AUDIO_OUT = (".wav", ".flac", ".ogg", ".pcm")
 PICTURES = (".png", ".pdf", ".svg")
+FOLDER = ("/",)  # instead of suffixes
+Place = tuple[int, int] | str  # device and inode, or a path
 
 
-def suffix_of(path: str) -> str:
+def suffix_of(path: str | Path) -> str:
     """Suffix in lower case; that of a wav for standard input and output."""
     return ".wav" if path == STANDARD else Path(path).suffix.lower()
 
 
-def check_outputs(*outputs: tuple[str | None, Iterable[str] | None]) -> None:
-    """Refuse, before any work, files that could not be written, and two results in one place.
+def check_outputs(
+    *outputs: tuple[str | Path | None, Iterable[str] | None], inputs: Iterable[str | Path | None] = ()
+) -> None:
+    """Refuse, before any work, files that could not be written, two results in one place, and results in an input.
 
     Args:
         outputs: files to be written later, None for one that is not, each with the suffixes allowed, None for any.
-            They are left as they are; ``-`` passes.
+            They are left as they are; ``-`` passes, and so does one with :data:`FOLDER` for its suffixes.
+        inputs: files and folders that are read, ``-`` for standard input; what is not there, such as the name of
+            released weights, is passed over.
 
     Raises:
-        AetherError: a name given twice, another suffix, or a folder that is missing or not writable.
+        AetherError: a place given twice, also by links, another suffix, or a folder that is missing or not writable.
     """
-    seen: set[str] = set()
+    seen: set[Place] = set()
+    read = {_place(path, 0) for path in inputs if path is not None}
     for path, suffixes in outputs:
         if path is None:
             continue
-        place = path if path == STANDARD else str(Path(path).resolve())
+        place, name = _place(path, 1), "standard output" if path == STANDARD else path
         if place in seen:
-            name = "standard output" if path == STANDARD else path
             raise AetherError(f"{name}: two results cannot go to one place; give different names")
+        if isinstance(place, tuple) and place in read:
+            raise AetherError(f"{name}: is an input too and would be overwritten; give another name for the output")
         seen.add(place)
+        if suffixes == FOLDER:
+            continue
         if suffixes is not None and suffix_of(path) not in suffixes:
             raise AetherError(f"{path}: unknown suffix {suffix_of(path)!r} for output; give {', '.join(suffixes)}")
         if path != STANDARD:
             _rehearse(path)
 
 
-def _rehearse(path: str) -> None:
+def _place(path: str | Path, descriptor: int) -> Place:
+    """Where a name leads: device and inode of a file or folder that is there, through links; else the path meant.
+
+    ``-`` is the file at the standard stream of this descriptor, where it is one.
+    """
+    try:
+        found = os.fstat((sys.stdin, sys.stdout)[descriptor].fileno()) if path == STANDARD else Path(path).stat()
+    except (OSError, ValueError):  # not there; a stream without a descriptor
+        found = None
+    if found is not None and (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+        return found.st_dev, found.st_ino
+    return STANDARD if path == STANDARD else str(Path(path).resolve())
+
+
+def check_input(path: str) -> None:
+    """Refuse a file that is not there, before options are judged."""
+    if path != STANDARD and not Path(path).exists():
+        raise AetherError(f"{path}: no such file")
+
+
+def _rehearse(path: str | Path) -> None:
     """Raise what writing the file would raise."""
     try:
         with atomic_path(path) as partial:

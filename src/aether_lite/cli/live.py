@@ -129,7 +129,10 @@ def live(
     quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
     """Play the microphone over a simulated channel on the loudspeaker, in real time; wear headphones (extra `live`)."""
-    options.check_snr(channel, snr)
+    uses_per_s = options.DEFAULT_RATE if rate is None else rate
+    losses = {"erasure": erasure, "burst_tokens": burst_tokens}
+    config = options.link_config(channel, uses_per_s, snr, {"csi": csi}, seed=seed, **losses)
+    options.check_link(config)
     device = _sound_device()
     import numpy as np
 
@@ -137,9 +140,6 @@ def live(
 
     options.use_one_core()
     codec = load(model, vocoder, unit="uses/s")
-    losses = {"erasure": erasure, "burst_tokens": burst_tokens}
-    uses_per_s = options.DEFAULT_RATE if rate is None else rate
-    config = options.link_config(channel, uses_per_s, snr, {"csi": csi}, seed=seed, **losses)
     silence = np.zeros(2 * codec.token_frames * SAMPLE_RATE // 100, np.float32)
     Chain(codec, config).process(silence)  # the first pass is slow
     chain = Chain(codec, config, not no_mute)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -31,6 +32,14 @@ def lower(context: typer.Context, value: str | None) -> str | None:
     if name in RENAMED and not context.meta.get(QUIET):
         note_renamed(name)
     return RENAMED.get(name, name)
+
+
+def symbol_channel(context: typer.Context, value: str | None) -> str | None:
+    """A channel of symbols, in lower case."""
+    name = lower(context, value)
+    if name == BSC:
+        raise typer.BadParameter(f"{context.info_name} sends symbols, and bsc takes bits; transmit has it")
+    return name
 
 
 def released(value: str | None) -> str | None:
@@ -90,7 +99,7 @@ Bitrate = Annotated[int | None, typer.Option(metavar="BIT/S", rich_help_panel=LI
 Channel = Annotated[str | None, typer.Option(metavar="NAME", rich_help_panel=LINK, callback=lower,
                                              help=f"One of {CHANNEL_NAMES}, or for bits bsc.",
                                              show_default="awgn; for bits bsc")]
-SymbolChannel = Annotated[str, typer.Option("--channel", metavar="NAME", rich_help_panel=LINK, callback=lower,
+SymbolChannel = Annotated[str, typer.Option("--channel", metavar="NAME", rich_help_panel=LINK, callback=symbol_channel,
                                             help=f"One of {CHANNEL_NAMES}.")]
 Ber = Annotated[float | None, typer.Option(metavar="P", rich_help_panel=LINK, help="Bit error rate of bsc.")]
 Seed = Annotated[int, typer.Option(metavar="N", rich_help_panel=LINK, help="Seed of the channel.")]
@@ -157,10 +166,20 @@ def chosen_codec(
     return name, codec
 
 
-def check_snr(channel: str, snr: float | None) -> None:
-    """Refuse a channel with noise of no stated level."""
-    if snr is None and channel not in NOISELESS:
-        raise typer.BadParameter(f"needed for every channel but {', '.join(NOISELESS)}", param_hint="'--snr'")
+class MissingOption(typer.BadParameter):
+    """An option that is needed with others that were given."""
+
+    def format_message(self) -> str:
+        """The line on standard error."""
+        return f"Missing option {self.param_hint} ({self.message})"
+
+
+def check_link(config: LinkConfig) -> None:
+    """Refuse a link that cannot be, and after all other mistakes noise of no stated level."""
+    missing = config.snr_db is None and config.channel not in NOISELESS
+    (replace(config, snr_db=0.0) if missing else config).check()
+    if missing:
+        raise MissingOption("Es/N0 in dB, try --snr 6", param_hint="'--snr'")
 
 
 def link_config(channel: str, rate: int, snr_db: float | None, options: Mapping[str, Any], **rest: Any) -> LinkConfig:

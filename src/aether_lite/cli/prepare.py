@@ -57,7 +57,7 @@ def prepare(
     from aether_lite.data.prepare import prepare as run
     from aether_lite.parallel import parse_shard
 
-    io.check_outputs((json, None))
+    io.check_outputs((json, None), inputs=(*paths[:-1], manifest))
     part, remarks = parse_shard(shard), console(quiet)
     found = _sources(paths, manifest, split, valid_share, valid_root)
     tasks = [Task(source, root, min_seconds, max_seconds) for root, sources in found for source in sources]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from aether_lite.cli import options
+from aether_lite.cli import io, options
 from aether_lite.cli.options import BSC, LINK, lower
 from aether_lite.errors import AetherError
 
@@ -72,28 +72,30 @@ def stream(
     sends_bits = codec.unit == "bit/s"
     if sends_bits:
         _check_bits(encode, channel, soft, ber, erasure)
-    elif channel is not None:
-        options.check_snr(channel, snr)
     if gains and encode:
         raise typer.BadParameter("is for --channel and --decode: what is sent has no gain yet", param_hint="'--gains'")
     if decode and (snr is not None) + (noise_variance is not None) + (csi == "none") > 1:
         raise typer.BadParameter("give one of --snr, --noise-variance and --csi none")
+    given = bitrate if sends_bits else rate
+    ends = Filter(codec, codec.default_rate if given is None else given, raw, soft, gains)
+    if channel is not None:
+        fading = {"csi": csi, "block_ms": block_ms, "doppler_hz": doppler_hz, "k_db": k_db}
+        rest = {"seed": seed, "error_rate": ber, "erasure": erasure, "burst_tokens": burst_tokens}
+        config = options.link_config(channel, ends.rate, snr, fading, **rest)
+        options.check_link(config)
     for file, way in ((sys.stdin, "from"), (sys.stdout, "into")):
         if file.isatty():
             raise AetherError(f"standard {'input' if way == 'from' else 'output'} is a terminal; pipe {way} a program")
+    io.check_outputs((io.STANDARD, None), inputs=(io.STANDARD,))
     options.use_one_core()
-    given = bitrate if sends_bits else rate
-    ends = Filter(codec, codec.default_rate if given is None else given, raw, soft, gains)
     if encode:
         ends.encode(target_snr)
     elif decode and sends_bits:
         ends.decode_bits(ber, not no_mute)
     elif decode:
         ends.decode_symbols(snr, noise_variance, csi == "none", not no_mute)
-    elif channel is not None:
-        fading = {"csi": csi, "block_ms": block_ms, "doppler_hz": doppler_hz, "k_db": k_db}
-        rest = {"seed": seed, "error_rate": ber, "erasure": erasure, "burst_tokens": burst_tokens}
-        ends.channel(options.link_config(channel, ends.rate, snr, fading, **rest))
+    else:
+        ends.channel(config)
 
 
 def _check_bits(encode: bool, channel: str | None, soft: bool, ber: float | None, erasure: float | None) -> None:
@@ -101,7 +103,7 @@ def _check_bits(encode: bool, channel: str | None, soft: bool, ber: float | None
     if channel is not None and channel != BSC:
         raise typer.BadParameter("bits go through bsc", param_hint="'--channel'")
     if channel is not None and ber is None:
-        raise typer.BadParameter("needed for the channel bsc", param_hint="'--ber'")
+        raise options.MissingOption("bit error rate of bsc, try --ber 0.01", param_hint="'--ber'")
     if encode and (soft or ber is not None):
         raise typer.BadParameter("an encoder writes packed bits; --soft and --ber are for --channel and --decode")
     if channel is None and soft and ber is not None:
@@ -184,6 +186,7 @@ class Filter:
         from aether_lite.payload import Bits, Symbols
         from aether_lite.streaming.channel import StreamChannel
         from aether_lite.streaming.pipes import (
+            SymbolToken,
             packed_bytes,
             packed_tokens,
             received_bytes,
@@ -195,11 +198,16 @@ class Filter:
         link = StreamChannel(config, frames)
         if config.unit == Bits.unit:
             written = soft_bytes if self.soft else packed_bytes
-            for bits in packed_tokens(sys.stdin.buffer, self.rate, frames):
-                _put(written(link.send(Bits(bits[None, None], self.rate, frames))))
+            _pass_on(
+                packed_tokens(sys.stdin.buffer, self.rate, frames),
+                lambda bits: _put(written(link.send(Bits(bits[None, None], self.rate, frames)))),
+            )
             return
-        for token in symbol_tokens(sys.stdin.buffer, self.rate, frames):
+
+        def send(token: SymbolToken) -> None:
             _put(received_bytes(link.send(Symbols(token.values[None, None], self.rate, frames)), self.gains))
+
+        _pass_on(symbol_tokens(sys.stdin.buffer, self.rate, frames), send)
 
 
 def _put(data: bytes) -> None:
@@ -208,18 +216,22 @@ def _put(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def _pass_on(pieces: Iterable[T], handle: Callable[[T], None], end: Callable[[], None]) -> None:
+def _pass_on(pieces: Iterable[T], handle: Callable[[T], None], end: Callable[[], None] = lambda: None) -> None:
     """Handle every piece and then the end; where the input ends early, what came before is passed on first.
 
     Raises:
-        AetherError: what the pieces or their handling raised.
+        AetherError: no piece came, or what the pieces or their handling raised.
     """
-    early: AetherError | None = None
+    early: AetherError | None = AetherError("standard input: is empty, so nothing is written")
+    came = False
     try:
         for piece in pieces:
+            came = True
             handle(piece)
+        early = None if came else early
     except AetherError as error:
         early = error
-    end()
+    if came:
+        end()
     if early is not None:
         raise early

@@ -53,19 +53,19 @@ def transmit(
     A hash codec as --model, or --bitrate, sends bits instead of symbols.
     """
     suffixes = (*io.AUDIO_OUT, io.FEATURES)
-    io.check_outputs((destination, suffixes), (json, None), (picture, io.PICTURES))
+    io.check_input(source)
+    io.check_outputs((destination, suffixes), (json, None), (picture, io.PICTURES), inputs=(source, model, vocoder))
     bits_only = {"--digital": digital, "--bitrate": bitrate, "--ber": ber, "--modulation": modulation}
     bits_only["--channel bsc"] = channel == BSC
     symbols_only = {"--rate": rate, "--target-snr": target_snr}
     model, codec = chosen_codec(model, vocoder, symbols_only, bits_only)
     sends_bits = codec.unit == "bit/s"
     name = channel or (BSC if sends_bits else "awgn")
-    options.check_snr(name, snr)
     if sends_bits and name != BSC:
         modulation = modulation or "qpsk"
     elif modulation is not None:
         raise typer.BadParameter("is for channels of symbols, and bsc takes bits", param_hint="'--modulation'")
-    if refine and not sends_bits and target_snr is None:
+    if refine and not sends_bits and target_snr is None and (snr is not None or name in options.NOISELESS):
         if name == "clean" or snr is None:
             raise typer.BadParameter(f"of symbols over {name} needs --target-snr", param_hint="'--refine'")
         target_snr = snr
@@ -77,7 +77,7 @@ def transmit(
         error_rate=ber, modulation=modulation,
     )  # fmt: skip
     options.use_cores(refine)
-    config.check()
+    options.check_link(config)
     to_audio = io.suffix_of(destination) != io.FEATURES
     weights = _weights(codec, model, vocoder, refine, to_audio or picture is not None)
     from aether_lite.audio import write_audio
@@ -104,7 +104,9 @@ def transmit(
     if "vocoder" in weights:
         record["real_time_factor"]["vocoder"] = spent * SAMPLE_RATE / samples
     hashes = {part: {"file": path.name, "sha256": io.sha256(path)} for part, path in weights.items()}
-    record = {"input": source, "output": destination, **record, "weights": hashes, "provenance": codec.provenance}
+    payload = "bits" if sends_bits else "symbols"
+    ends = {"input": source, "output": destination, "model": model, "payload": payload}
+    record = {**ends, **record, "weights": hashes, "provenance": codec.provenance}
     io.write_json(json, record)
     summary(out, f"{source} -> {destination}", _rows(record))
 
@@ -196,6 +198,7 @@ def _rows(record: dict[str, Any]) -> list[tuple[str, str]]:
     """The numbers that matter."""
     speed = ", ".join(f"{part} {number(value)}" for part, value in record["real_time_factor"].items())
     return [
+        ("model", f"{record['model']}, sends {record['payload']}"),
         ("channel", f"{record['channel']}, {_noise(record)}"),
         *_carried(record),
         ("speech", f"{number(record['seconds'], 2, 's')}, latency {number(record['latency_ms'], 0, 'ms')}"),

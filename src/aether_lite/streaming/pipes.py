@@ -89,14 +89,14 @@ class SpeechWriter:
     def __init__(self, stream: BinaryIO, raw: bool = False) -> None:
         self._stream, self._bytes = stream, 0
         self._start = None if raw else _patchable(stream)
-        if not raw:
-            self._put(wav_header(UNKNOWN_SIZE))
+        self._header = b"" if raw else wav_header(UNKNOWN_SIZE)  # written with the first piece
 
     def write(self, samples: Tensor | Float32) -> None:
         """Write and flush ``[n]`` samples in [-1, 1]."""
         data = pcm16(samples)
         self._bytes += len(data)
-        self._put(data)
+        self._put(self._header + data)
+        self._header = b""
 
     def close(self, samples: Tensor | Float32) -> None:
         """Write the last samples, and the true size into the header of a regular file; the stream stays open."""
