@@ -35,6 +35,12 @@ help: ## Show this list.
 demo: $(VENV)/.demo ## Set up, then send the bundled speech over noisy channels: sounds, pictures, a table.
 	@echo "== Demo: bundled speech through the whole chain (about a minute; --quick is shorter)"
 	$(BIN)/aether-lite demo $(DEMO_ARGS)
+	@echo
+	@echo "Next, in this shell:"
+	@echo "  . $(BIN)/activate"
+	@echo "  aether-lite demo --quick --channel mpp -o mpp   # some of it over a fading channel"
+	@echo "  aether-lite transmit in.wav out.wav --snr 6     # your own recording"
+	@echo "  aether-lite -h                                  # all commands"
 
 test: lint ## Set up, then check style, types and behaviour (under five minutes on two cores).
 	@echo "== Tests"

@@ -144,8 +144,12 @@ def test_released_weights_are_found_by_name_and_version(tmp_path: Path) -> None:
     assert zoo.path(f"small@{small.version}", "codec") == small.path == zoo.path("small")
     with pytest.raises(AetherError, match=f"small@1: version {small.version} of small is here"):
         zoo.path("small@1")
-    with pytest.raises(AetherError, match=r"fargan: no such codec file, nor a released codec \(base, small\)"):
-        zoo.path("fargan", "codec")
+    with pytest.raises(AetherError, match=r"nothing: no such codec file, nor a released codec \(base, small\)"):
+        zoo.path("nothing", "codec")
+    with pytest.raises(AetherError, match=r"fargan: is a vocoder, not a codec; use vocoder='fargan' / --vocoder"):
+        aether_lite.load("fargan")
+    with pytest.raises(AetherError, match=r"small: is a codec, not a vocoder; use load\('small'\) / --model small"):
+        zoo.path("small", "vocoder")
     with pytest.raises(AetherError, match="is a folder"):
         zoo.path(tmp_path)
     assert "small" not in zoo.names("vocoder")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from aether_lite import __version__
+from aether_lite import __version__, zoo
 from aether_lite.cli.main import app
 
 COMMANDS: dict[str, tuple[str, ...]] = {
@@ -139,3 +139,28 @@ def test_info_has_no_dictionaries(run: Callable[..., Any]) -> None:
     assert not re.search(r"[{}]", shown.out)
     for label in ("data ", "commit ", "started from ", "averaged with ", "training options "):
         assert any(line.startswith(label) for line in shown.out.splitlines()), label
+
+
+@pytest.mark.parametrize("weights", zoo.RELEASED, ids=lambda weights: weights.name)
+def test_info_shows_every_released_weight(run: Callable[..., Any], weights: zoo.Weights) -> None:
+    described = json.loads(run("info", weights.name, "--json").out)["model"]
+    assert (described["sha256"], described["version"]) == (weights.sha256, weights.version)
+    assert described["bytes"] == weights.path.stat().st_size
+    assert described["parameters"]["total"] > 1000
+    assert len(described["provenance"]["commit"]) >= 7
+    shown = run("info", weights.name).out
+    assert not re.search(r"[{}]", shown)
+    for label in ("kind ", "version ", "size ", "sha256 ", "parameters", "commit "):
+        assert any(line.startswith(label) for line in shown.splitlines()), label
+
+
+def test_files_and_names_of_another_kind_are_named_as_written(run: Callable[..., Any], folder: Path) -> None:
+    (folder / "in.wav").write_bytes(b"RIFF" + bytes(60))
+    expected = "in.wav: not weights or bits by its name; give .safetensors, .pth (codec) or .aeth (bits), or a released"
+    assert expected in run("info", "in.wav").stated
+    assert "in.wav: not a codec file of this project (give .safetensors or .pth)" in run(
+        "encode", "in.wav", "out.aeth", "--model", "in.wav"
+    ).stated
+    stated = run("encode", "in.wav", "out.aeth", "--model", "small").stated
+    assert stated.startswith("aether-lite: small: is a codec of symbols, and not a hash codec")
+    assert "use vocoder='fargan' / --vocoder fargan" in run("encode", "in.wav", "out.aeth", "--model", "fargan").stated

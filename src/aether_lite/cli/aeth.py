@@ -50,7 +50,7 @@ def encode(
     json: options.Json = None,
     quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
-    """Encode speech to a file of 300 to 2400 bit/s with a checksum of every second, in constant memory."""
+    """Encode speech to a file of 300 to 2400 bit/s in constant memory, with one checksum per second of speech."""
     if prior is not None and not entropy:
         raise typer.BadParameter("needs --entropy", param_hint="'--prior'")
     if destination == io.STANDARD and sys.stdout.isatty():
@@ -267,6 +267,7 @@ def _report(out: Console, record: dict[str, Any], json: str | None, damage: str 
     coded = ", entropy coded" if record["entropy_coded"] else ""
     speed = ", ".join(f"{part} {number(value)}" for part, value in record["real_time_factor"].items())
     rows = [
+        ("model", f"{record['model']}, sends bits"),
         ("speech", f"{number(record['seconds'], 2, 's')}, {record['tokens']} tokens"),
         ("bit rate", f"{record['bit_rate']} bit/s{coded}; with everything {number(record['bits_per_s'], 0, 'bit/s')}"),
         ("size", f"{record['bytes']} bytes"),

@@ -61,7 +61,8 @@ NO_ESTOI = f"ESTOI needs pystoi: {how_to_install('demo')}"
 
 def demo(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", rich_help_panel=RESULTS,
-                                         help="Folder for sounds, pictures and the table.")] = Path("demo_out"),
+                                         help="Folder for sounds, pictures and the table; "
+                                         "those of an earlier demo are cleared.")] = Path("demo_out"),
     quick: Annotated[bool, typer.Option("--quick", help="Two clips of 4 s, two rates, two SNRs.")] = False,
     rate: Annotated[list[str] | None, typer.Option(metavar="USES,...", rich_help_panel=LINK,
                                                    help="Channel uses per second, such as 300,1000.")] = None,

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import math
+from json import loads as json_of
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from aether_lite.cli import aeth, io, options
 from aether_lite.cli.io import results, summary
+from aether_lite.errors import AetherError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +20,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from aether_lite.codec import Codec
+    from aether_lite.zoo import Weights
 
+CONFIGURATION = ("format", "model_kwargs", "sizes", "model", "identity", "token_bits")  # notes that are no provenance
 POWER = {
     "token": "mean |x|^2 = 1 over every token sent (one gain per token, never over a clip)",
     "session": "mean |x|^2 = 1 over speech (one constant per rate, measured; never over a clip)",
@@ -24,12 +31,12 @@ POWER = {
 
 
 def info(
-    model: Annotated[str | None, typer.Argument(metavar="MODEL", callback=options.released, help="Released codec by "
-                                                "name, a codec file, or an .aeth file.")] = None,
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", callback=options.released, help="Released weights "
+                                                "by name, a codec file, or an .aeth file.")] = None,
     json: options.Json = None,
     quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
-    """List the released weights; show size, rates, latency and provenance of a codec, or what an .aeth file holds."""
+    """List the released weights; show size and provenance of one, rates and latency of a codec, or an .aeth file."""
     io.check_outputs((json, None), inputs=(model,))
     out = results(quiet or json == io.STANDARD)
     if model is not None and io.suffix_of(model) == aeth.SUFFIX:
@@ -38,8 +45,11 @@ def info(
         aeth.print_bits(out, header)
         return
     from aether_lite import __version__, zoo
-    from aether_lite.codec.loading import DEFAULT_CODEC
+    from aether_lite.codec.loading import DEFAULT_CODEC, SUFFIXES
 
+    if model is not None and zoo.find(model) is None and Path(model).is_file() and io.suffix_of(model) not in SUFFIXES:
+        known = f"{', '.join(SUFFIXES)} (codec) or {aeth.SUFFIX} (bits)"
+        raise AetherError(f"{model}: not weights or bits by its name; give {known}, or a released name")
     record: dict[str, Any] = {"version": __version__, "released": released()}
     if model is not None or DEFAULT_CODEC in zoo.names():
         record["model"] = described(model or DEFAULT_CODEC)
@@ -47,7 +57,9 @@ def info(
     _print_released(out, record["released"])
     if "model" in record:
         out.print()
-        summary(out, f"Codec {record['model']['name']}", _rows(record["model"]))
+        kind = record["model"]["kind"]
+        summary(out, f"{'Codec' if 'codec' in kind else kind.capitalize()} {record['model']['name']}",
+                _rows(record["model"]))  # fmt: skip
 
 
 def released() -> list[dict[str, Any]]:
@@ -67,16 +79,20 @@ def released() -> list[dict[str, Any]]:
 
 
 def described(name: str) -> dict[str, Any]:
-    """Everything about one codec.
+    """Everything about released weights of a name, or the codec in a file.
 
     Raises:
         AetherError: no such codec.
     """
     from dataclasses import asdict
 
+    from aether_lite import zoo
     from aether_lite.codec import codec_path, load
     from aether_lite.payload import Bits, elements_per_token
 
+    weights = zoo.find(name)
+    if weights is not None and "codec" not in weights.kind:
+        return plain(name, weights)
     path = codec_path(name)
     codec = load(path)
     bits = codec.unit == Bits.unit
@@ -85,7 +101,9 @@ def described(name: str) -> dict[str, Any]:
         "name": name,
         "file": path.name,
         "sha256": io.sha256(path),
+        "bytes": path.stat().st_size,
         "kind": "hash codec (bits)" if bits else "codec of symbols",
+        **({} if weights is None else {"version": weights.version}),
         "config": asdict(codec.model.config),
         "parameters": {**counts, "total": sum(counts.values())},
         "token_ms": 10 * codec.token_frames,
@@ -99,6 +117,40 @@ def described(name: str) -> dict[str, Any]:
     }
 
 
+def plain(name: str, weights: Weights) -> dict[str, Any]:
+    """Everything about released weights that are no codec."""
+    from safetensors import safe_open
+
+    with safe_open(weights.path, framework="numpy") as file:
+        notes = {label: _parsed(text) for label, text in (file.metadata() or {}).items()}
+        sizes = [math.prod(file.get_slice(tensor).get_shape()) for tensor in file.keys()]  # noqa: SIM118
+    provenance = notes.pop("provenance", None)  # a vocoder's stands beside its configuration
+    config = {label: notes.pop(label) for label in CONFIGURATION if label in notes}
+    return {
+        "name": name,
+        "file": weights.path.name,
+        "sha256": io.sha256(weights.path),
+        "bytes": weights.path.stat().st_size,
+        "kind": weights.kind,
+        "version": weights.version,
+        "config": config,
+        "parameters": {"total": sum(sizes)},
+        "provenance": notes if provenance is None else provenance,
+    }
+
+
+def _parsed(text: str) -> Any:
+    """A note of a weights file: a value or dictionary where it is one (Python's or JSON's), else text."""
+    for parse in (json_of, ast.literal_eval):
+        try:
+            value = parse(text)
+        except (ValueError, SyntaxError):
+            continue
+        if isinstance(value, dict | list):
+            return value
+    return text
+
+
 def parameters(codec: Codec) -> dict[str, int]:
     """Number of parameters of each part of the learned codec."""
     counts = {name: sum(weight.numel() for weight in part.parameters()) for name, part in codec.model.named_children()}
@@ -107,7 +159,8 @@ def parameters(codec: Codec) -> dict[str, int]:
 
 def origin(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Provenance of weights in labelled lines; all of it is in the JSON."""
-    rows = [(name.replace("_", " "), str(value)) for name, value in provenance.items()
+    labels = {name: "made by version" if name == "version" else name.replace("_", " ") for name in provenance}
+    rows = [(labels[name], str(value)) for name, value in provenance.items()
             if value is not None and not isinstance(value, dict | list)]  # fmt: skip
     started, mixed = provenance.get("started_from"), provenance.get("mixed_with")
     if isinstance(started, dict):
@@ -134,15 +187,22 @@ def _print_released(out: Console, found: list[dict[str, Any]]) -> None:
 
 
 def _rows(model: dict[str, Any]) -> list[tuple[str, str]]:
-    """A codec as two columns."""
+    """A codec or other weights as two columns."""
+    about = [
+        ("file", model["file"]),
+        ("kind", model["kind"]),
+        *([("version", str(model["version"]))] if "version" in model else []),
+        ("size", f"{model['bytes'] / 1e6:.2f} MB"),
+        ("sha256", model["sha256"]),
+    ]
+    if "latency_ms" not in model:
+        return [*about, ("parameters", f"{model['parameters']['total']:,}"), *origin(model["provenance"])]
     part, unit = ("bits", "bit/s") if "bits_per_token" in model else ("uses", "uses/s")
     rates = ", ".join(f"{rate} ({count})" for rate, count in model[f"{part}_per_token"].items())
     samples = model["latency_samples"]
     latency = ", ".join(f"{name} {1000 * count / 16_000:.0f}" for name, count in samples.items() if name != "total")
     return [
-        ("file", model["file"]),
-        ("kind", model["kind"]),
-        ("sha256", model["sha256"]),
+        *about,
         *((f"parameters, {name}", f"{count:,}") for name, count in model["parameters"].items()),
         ("token", f"{model['token_ms']} ms"),
         ("rates", f"{rates} {unit} ({part} per token)"),

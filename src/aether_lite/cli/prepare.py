@@ -47,9 +47,9 @@ def prepare(
 ) -> None:  # fmt: skip
     """Extract training data from audio: NAME.f32 (features) and NAME.pcm (16 kHz) below DATA_ROOT.
 
-    Any rate, mono or not; wav, flac, ogg, opus, mp3. A run that was stopped continues with the same command. A hash of
-    the speaker (the manifest's column, else the folder of a file) decides who is validated on. The shards 1/N to N/N of
-    a command fill the same folders as the command without --shard.
+    Any rate, mono or not; wav, flac, ogg, opus, mp3, aiff. A run that was stopped continues with the same command. A
+    hash of the speaker (the manifest's column, else the folder of a file) decides who is validated on. The shards 1/N
+    to N/N of a command fill the same folders as the command without --shard.
     """
     from tqdm import tqdm
 

@@ -322,7 +322,7 @@ def load(
     Raises:
         AetherError: no such file, not a codec file, or one of the other payload.
     """
-    weights, provenance = load_codec(codec_path(model), unit)
+    weights, provenance = load_codec(codec_path(model), unit, model)
     return Codec(weights, provenance, Path(vocoder) if vocoder is not None else None, Path(model).stem)
 
 

@@ -24,6 +24,7 @@ from aether_lite.files import atomic_path
 from aether_lite.payload import Bits
 
 FORMAT = "aether-lite codec 1"
+SUFFIXES = (".safetensors", ".pth")
 DEFAULT_CODEC = "small"
 DEFAULT_HASH_CODEC = "hash_small"
 EARLIER_HASHES = ("tanh", "spherical")  # gradients of training in earlier files; their bits are the same
@@ -58,17 +59,18 @@ def file_metadata(config: CodecConfig, provenance: dict[str, Any]) -> dict[str, 
     }
 
 
-def load_codec(path: Path, unit: str | None = None) -> tuple[SpiCodec, dict[str, Any]]:
+def load_codec(path: Path, unit: str | None = None, name: str | Path | None = None) -> tuple[SpiCodec, dict[str, Any]]:
     """The model of a codec file, ready for inference, and its provenance.
 
-    ``unit`` is ``uses/s`` or ``bit/s`` where only a codec of symbols or of bits will do. Raises AetherError for another
+    ``unit`` is ``uses/s`` or ``bit/s`` where only a codec of symbols or of bits will do, ``name`` how the user calls
+    the file. Raises AetherError for another
     file, one of the other payload, or tensors that do not fit the configuration, which the message names.
     """
     config, provenance, tensors = _read(path)
     if unit is not None and bool(config.hash) != (unit == Bits.unit):
         kinds = ("a codec of symbols", "a hash codec, which sends bits")
         kind, other = kinds if not config.hash else kinds[::-1]
-        raise AetherError(f"{path}: is {kind}, and not {other}")
+        raise AetherError(f"{path if name is None else name}: is {kind}, and not {other}")
     return _filled(config, tensors, path), provenance
 
 
@@ -101,7 +103,8 @@ def _read(path: Path) -> tuple[CodecConfig, dict[str, Any], dict[str, Tensor]]:
                 metadata = file.metadata() or {}
                 tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, RuntimeError, EOFError, LookupError, TypeError, UnpicklingError) as error:
-        raise AetherError(f"{path}: not a codec file of this project ({error})") from error
+        reason = error if path.suffix in SUFFIXES else f"give {' or '.join(SUFFIXES)}"
+        raise AetherError(f"{path}: not a codec file of this project ({reason})") from error
     if metadata.get("format") != FORMAT:
         raise AetherError(f"{path}: not a codec file of this project (format {metadata.get('format')!r})")
     try:

@@ -12,7 +12,14 @@ from pathlib import Path
 
 from aether_lite.errors import AetherError
 
-KINDS = ("codec", "hash codec", "vocoder", "mel predictor", "prior")
+USE = {
+    "codec": "load('{0}') / --model {0}",
+    "hash codec": "load('{0}') / --model {0}",
+    "vocoder": "vocoder='{0}' / --vocoder {0}",
+    "mel predictor": "mel_predictor='{0}' in training",
+    "prior": "encode --entropy, which finds it",
+}
+KINDS = tuple(USE)
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,8 @@ def path(name: str | Path, *kinds: str) -> Path:
         return weights.path
     file = Path(name)
     if not file.is_file():
+        if weights is not None:
+            raise AetherError(f"{name}: is a {weights.kind}, not a {kinds[0]}; use {USE[weights.kind].format(name)}")
         kind = kinds[0] if kinds else "weights"
         what = "is a folder" if file.is_dir() else f"no such {kind} file"
         raise AetherError(f"{name}: {what}, nor a released {kind} ({', '.join(names(*kinds))})")
