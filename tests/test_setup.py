@@ -64,3 +64,10 @@ def test_an_index_without_torch_stops(tmp_path: Path) -> None:
 def test_the_pin_fits_both_builds() -> None:
     pins = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line.startswith("torch==")]
     assert pins == [CPU_BUILD.removesuffix("+cpu")]
+
+
+def test_demo_ends_with_what_to_type_next() -> None:
+    command = ["make", "-n", "demo", "DEMO_ARGS="]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment(), check=True)
+    after = shown.stdout.rpartition("aether-lite demo \n")[2]
+    assert after.index(". .venv/bin/activate") < after.index("aether-lite demo --quick") < after.index("aether-lite -h")

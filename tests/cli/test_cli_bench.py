@@ -67,6 +67,7 @@ def test_systems_that_are_not_run_are_kept(
         (("--ber", "0.1"), "bit error rates are of the channel bsc"),
         (("--without", "taste"), "'taste' is not an audio metric"),
         (("--keep", "nothing"), "about.json: cannot be read"),
+        (("--output", ".", "--json", "about.json"), "about.json: two results cannot go to one place"),
         (("--csi", "guessed"), "channel state 'guessed' is not one of perfect"),
         (("--manifest", "m.tsv"), "give the folder too"),
         (("--system", "codec:nothing.safetensors"), "no such codec file"),

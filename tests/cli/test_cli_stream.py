@@ -326,3 +326,12 @@ def test_a_terminal_is_refused(codec_file: Path) -> None:
     os.close(other)
     assert done.returncode == 1
     assert b"standard input is a terminal" in done.stderr
+
+
+def test_a_file_at_both_ends_is_refused(wav: Path) -> None:
+    before = wav.read_bytes()
+    with wav.open("rb") as source, wav.open("r+b") as target:
+        done = subprocess.run([*PROGRAM, "--encode"], stdin=source, stdout=target, stderr=subprocess.PIPE,
+                              check=False)  # fmt: skip
+    assert (done.returncode, wav.read_bytes()) == (1, before)
+    assert b"standard output: is an input too" in done.stderr

@@ -31,6 +31,7 @@ from aether_lite.files import atomic_path
 from aether_lite.plots.canvas import f0_overlays, spectrogram_strips
 
 TABLES_NAME, REPORT_NAME, PICTURES_FOLDER = "tables.md", "report.html", "pictures"
+FILES = (RESULTS_NAME, SUMMARY_NAME, METADATA_NAME, TABLES_NAME, REPORT_NAME)
 EXAMPLE_CLIPS, EXAMPLE_CONDITIONS = 2, 2
 LONGEST_SECONDS = 5.0  # of an example
 

@@ -89,7 +89,10 @@ def bench(
     """
     options.use_one_core()
     folders = listed("--merge", merge, str)
-    io.check_outputs((json, None), (output, io.FOLDER), inputs=(data, manifest, *listed("--plugin", plugin, str)))
+    from aether_lite.bench.output import FILES
+
+    made = ((path, io.FOLDER) for path in (output, *(output / name for name in FILES)))
+    io.check_outputs(*made, (json, None), inputs=(data, manifest, *listed("--plugin", plugin, str)))
     out = console(quiet)
     if merge:
         _merge(context, [Path(folder) for folder in folders], output, json, quiet)

@@ -28,7 +28,7 @@ SAMPLE_RATE = 16_000  # [Hz]; of the features' layout, whose import takes a seco
 FEATURES = ".f32"
 AUDIO_OUT = (".wav", ".flac", ".ogg", ".pcm")
 PICTURES = (".png", ".pdf", ".svg")
-FOLDER = ("/",)  # instead of suffixes
+FOLDER = ("/",)  # instead of suffixes: a folder, or a file in one that is made later
 Place = tuple[int, int] | str  # device and inode, or a path
 
 
