@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import secrets
 import stat
 import subprocess
@@ -46,6 +47,12 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     finally:
         if partial != target:
             partial.unlink(missing_ok=True)
+
+
+def remove_partial(path: Path) -> None:
+    """Remove what a killed process left of :func:`atomic_path` for this ``path``; nobody else may be writing it."""
+    for partial in path.parent.glob(f".{glob.escape(path.stem)}.????????.partial{glob.escape(path.suffix)}"):
+        partial.unlink(missing_ok=True)
 
 
 def _names(path: Path) -> tuple[Path, Path]:

@@ -265,6 +265,14 @@ def test_a_kill_between_the_two_files_leaves_no_features(tmp_path, sources, expe
     assert len(read_index(tmp_path)) == 6
 
 
+def test_what_a_killed_run_left_half_written_goes_at_the_next_start(tmp_path, sources, expected):
+    (tmp_path / "s1").mkdir()
+    for suffix in ("f32", "pcm"):
+        (tmp_path / "s1" / f".take2.0123abcd.partial.{suffix}").write_bytes(b"half")
+    assert run(sources, tmp_path).exit_code == 0
+    assert content(tmp_path) == expected
+
+
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="POSIX signals")
 def test_a_killed_run_ends_its_workers_and_continues(tmp_path, sources, expected):
     code = f"""

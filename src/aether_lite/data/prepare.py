@@ -19,6 +19,7 @@ from aether_lite.data.sources import Source, share_of
 from aether_lite.errors import AetherError
 from aether_lite.features import extract_features, write_f32, write_pcm
 from aether_lite.features.layout import FRAME, INT16_SCALE, NUM_ALL, SAMPLE_RATE
+from aether_lite.files import remove_partial
 from aether_lite.parallel import available_cores, run_parallel
 
 SHORTEST_SECONDS = MIN_CLIP_FRAMES * FRAME / SAMPLE_RATE
@@ -133,6 +134,8 @@ def prepare(
             yield Outcome(task, entry, reused=True)
         else:
             open_tasks.append(task)
+            remove_partial(task.features)
+            remove_partial(task.samples)
     writers = {root: IndexWriter(root, shard) for root in indices}
     outcomes = run_parallel(make_pair, open_tasks, available_cores() if jobs is None else jobs)
     try:
