@@ -62,6 +62,7 @@ def trained(data_root: Path, out: Path, steps: int | None = None, **changes: obj
     return trainer
 
 
+@pytest.mark.slow
 def test_a_run_goes_through_all_four_stages_and_writes_what_it_promises(data_root: Path, tmp_path: Path) -> None:
     config = options(
         data_root,
