@@ -165,7 +165,7 @@ def _draw_images(figure: Figure, grid: GridSpec, images: list[Array], seconds: f
             draw_image(pitch, f0, (0, 1), cmap="viridis", vmin=low, vmax=high),
             draw_image(voicing, images[column][None, :, VOICING], (0, 1), cmap="cividis", vmin=-0.5, vmax=0.5),
         )
-        plane.set_title(f"{name} speech image" + (": what the codec sends" if column == 0 else ""))
+        plane.set_title(f"{name} speech image")
         plane.set_yticks(range(NUM_BANDS), [str(hertz) for hertz in BAND_HZ], fontsize=8)
         plane.set_ylabel("band centre [Hz]")
         pitch.set_facecolor("#EEEEEE")  # unvoiced
