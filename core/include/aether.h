@@ -1,0 +1,119 @@
+/* libaether: speech over noisy channels in real time. Features, codec and vocoder as streams.
+ *
+ * Nothing is allocated: an object is made in memory that the caller provides (`_size` says how much, aligned to 64
+ * bytes), and dropped by forgetting it. There are no globals. One model serves any number of streams, in any number of
+ * threads; a stream is for one thread at a time. Speech is mono at 16 kHz, float, full scale 1. The same input gives
+ * the same bits on every machine and with every set of kernels.
+ *
+ * Functions return AETHER_OK (0) or one of the negative codes below, and then have changed nothing that the caller can
+ * see, unless they say so. No pointer may be NULL unless it says so. */
+#ifndef AETHER_H
+#define AETHER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if !defined(AETHER_API)
+#if defined(_WIN32) && defined(AETHER_BUILD)
+#define AETHER_API __declspec(dllexport)
+#elif defined(_WIN32) && defined(AETHER_DLL)
+#define AETHER_API __declspec(dllimport)
+#elif defined(__GNUC__)
+#define AETHER_API __attribute__((visibility("default")))
+#else
+#define AETHER_API
+#endif
+#endif
+
+/* Programs made for one version run with every later one of the same major number (below 1: of the same minor). */
+#define AETHER_VERSION_MAJOR 0
+#define AETHER_VERSION_MINOR 1
+#define AETHER_VERSION_PATCH 0
+
+enum {
+    AETHER_SAMPLE_RATE = 16000, /* Hz */
+    AETHER_FRAME = 160,         /* samples of a frame, 10 ms */
+    AETHER_FEATURES = 20,       /* values of a frame that codec and vocoder read */
+    AETHER_ALIGNMENT = 64,      /* bytes */
+};
+
+enum {
+    AETHER_OK = 0,
+    AETHER_ERROR_ARGUMENT = -1,    /* a pointer is NULL, or a number out of its range */
+    AETHER_ERROR_MEMORY = -2,      /* too little memory, or not aligned to 64 bytes */
+    AETHER_ERROR_NOT_WEIGHTS = -3, /* not a file of native weights */
+    AETHER_ERROR_VERSION = -4,     /* weights or a state of another version of the format */
+    AETHER_ERROR_DAMAGED = -5,     /* weights or a state that are cut short or changed: the checksum does not fit */
+    AETHER_ERROR_WEIGHTS = -6,     /* weights of sizes that do not fit each other */
+    AETHER_ERROR_KERNELS = -7,     /* no such set of kernels on this machine */
+    AETHER_ERROR_MISSING = -8,     /* the weights hold no such network */
+    AETHER_ERROR_VALUE = -9,       /* a sample or another value is not finite, or far out of range */
+    AETHER_ERROR_STATE = -10,      /* a saved state of another kind of stream, or of other weights */
+};
+
+/* The version of the library at hand: 10000 major + 100 minor + patch. */
+AETHER_API int aether_version(void);
+
+/* One line in English for a code. */
+AETHER_API const char *aether_error_text(int code);
+
+/* ---- Model: the weights of a file `NAME.aether`, made by `aether-lite export --native`. ---- */
+
+typedef struct aether_model aether_model;
+
+/* Bytes of memory for the model of a file in memory.
+ *
+ * file: file_bytes bytes, aligned to 64; checked in full, checksum included, so a file may come from anywhere.
+ * kernels: "avx2", "sse2", "neon", "wasm" or "scalar"; NULL for the fastest of this machine.
+ *
+ * Matrices are used where they lie in the file, which may be mapped or in flash; only machines that cannot read float16
+ * quickly widen them into the model's memory. */
+AETHER_API int aether_model_size(const void *file, size_t file_bytes, const char *kernels, size_t *bytes);
+
+/* Make the model in `memory` of `bytes`. It refers to the file, which must stay as it is for as long. */
+AETHER_API int aether_model_init(void *memory, size_t bytes, const void *file, size_t file_bytes, const char *kernels,
+                                 aether_model **model);
+
+/* The set of kernels that a model uses. */
+AETHER_API const char *aether_model_kernels(const aether_model *model);
+
+/* ---- Vocoder: feature rows to speech. ---- */
+
+typedef struct aether_vocoder aether_vocoder;
+
+/* Bytes of memory for a vocoder; 0 where the model has none. */
+AETHER_API size_t aether_vocoder_size(const aether_model *model);
+
+/* A new stream in `memory` of `bytes`; the model must stay for as long. */
+AETHER_API int aether_vocoder_init(void *memory, size_t bytes, const aether_model *model, aether_vocoder **vocoder);
+
+/* Take the next row of 20 features (finite; more than +-1000 is refused); get `*count` new samples in [-1, 1].
+ *
+ * samples: room for 160. The first row gives none, the second 80, each later one 160, and aether_vocoder_flush the last
+ * 240: F rows give 160 F samples, in line with the speech of the features. */
+AETHER_API int aether_vocoder_push(aether_vocoder *vocoder, const float *row, float *samples, size_t *count);
+
+/* End the stream: the last samples (room for 240), none if no row came. The vocoder is then as new. */
+AETHER_API int aether_vocoder_flush(aether_vocoder *vocoder, float *samples, size_t *count);
+
+/* ---- State of a stream, to be saved and taken up elsewhere. ---- */
+
+/* Bytes of a saved state: the same at every moment, on every machine, for the same weights. */
+AETHER_API size_t aether_vocoder_state_size(const aether_vocoder *vocoder);
+
+/* Write the state to `state`, aether_vocoder_state_size bytes. */
+AETHER_API int aether_vocoder_save(const aether_vocoder *vocoder, void *state, size_t bytes);
+
+/* Go on where the stream stood that saved `state`, to the bit; it may come from anywhere. On an error the stream is as
+ * before. */
+AETHER_API int aether_vocoder_load(aether_vocoder *vocoder, const void *state, size_t bytes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

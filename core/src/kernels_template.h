@@ -1,0 +1,162 @@
+/* All kernels of one set, from the vector operations that the including file defines:
+ * LANES, VEC, V_ZERO, V_LOAD, V_STORE, V_SET1, V_MUL, V_ADD on floats (LANES divides 8), V_LOAD_HALF from float16 where
+ * HALVES is 1, and IVEC, I_ZERO, I_PAIR (sum, int8 weights of LANES outputs by two inputs, the two inputs), I_STORE. */
+
+#include "kernels.h"
+#include "maths.h"
+
+enum { PER_OCTET = AE_OCTET / LANES, MOST = AE_PANEL / LANES };
+
+/* A panel of `octets` times 8 outputs for `rows` rows at once; the two are constants where it is called. */
+#define DEFINE_PANEL(NAME, WEIGHT, LOAD)                                                                              \
+    AE_INLINE void NAME(float *y, size_t y_step, const WEIGHT *w, const float *x, size_t x_step, int inputs,          \
+                        const int octets, const int rows)                                                            \
+    {                                                                                                                 \
+        VEC sums[2][MOST];                                                                                            \
+        for (int r = 0; r < rows; r++)                                                                                \
+            for (int v = 0; v < octets * PER_OCTET; v++)                                                              \
+                sums[r][v] = V_ZERO();                                                                                \
+        for (int i = 0; i < inputs; i++) {                                                                            \
+            VEC given[2];                                                                                             \
+            for (int r = 0; r < rows; r++)                                                                            \
+                given[r] = V_SET1(x[(size_t)r * x_step + (size_t)i]);                                                 \
+            for (int v = 0; v < octets * PER_OCTET; v++) {                                                            \
+                VEC weights = LOAD(w + v * LANES);                                                                    \
+                for (int r = 0; r < rows; r++)                                                                        \
+                    sums[r][v] = V_ADD(sums[r][v], V_MUL(weights, given[r]));                                         \
+            }                                                                                                         \
+            w += octets * AE_OCTET;                                                                                   \
+        }                                                                                                             \
+        for (int r = 0; r < rows; r++)                                                                                \
+            for (int v = 0; v < octets * PER_OCTET; v++)                                                              \
+                V_STORE(y + (size_t)r * y_step + v * LANES, sums[r][v]);                                              \
+    }
+
+#define DEFINE_DENSE(NAME, PANEL, WEIGHT)                                                                             \
+    static void NAME(float *y, size_t y_step, const void *weights, const float *x, size_t x_step, int inputs,         \
+                     int outputs, int rows)                                                                           \
+    {                                                                                                                 \
+        int padded = (int)ae_padded((size_t)outputs);                                                                 \
+        for (int row = 0; row < rows; row += 2, y += 2 * y_step, x += 2 * x_step) {                                   \
+            const WEIGHT *w = weights;                                                                                \
+            int two = row + 1 < rows;                                                                                 \
+            for (int first = 0; first < padded; first += AE_PANEL) {                                                  \
+                int octets = padded - first >= AE_PANEL ? 4 : (padded - first) / AE_OCTET;                            \
+                float *part = y + first;                                                                              \
+                switch (2 * octets + two) {                                                                           \
+                case 2: PANEL(part, y_step, w, x, x_step, inputs, 1, 1); break;                                       \
+                case 3: PANEL(part, y_step, w, x, x_step, inputs, 1, 2); break;                                       \
+                case 4: PANEL(part, y_step, w, x, x_step, inputs, 2, 1); break;                                       \
+                case 5: PANEL(part, y_step, w, x, x_step, inputs, 2, 2); break;                                       \
+                case 6: PANEL(part, y_step, w, x, x_step, inputs, 3, 1); break;                                       \
+                case 7: PANEL(part, y_step, w, x, x_step, inputs, 3, 2); break;                                       \
+                case 8: PANEL(part, y_step, w, x, x_step, inputs, 4, 1); break;                                       \
+                default: PANEL(part, y_step, w, x, x_step, inputs, 4, 2); break;                                      \
+                }                                                                                                     \
+                w += (size_t)inputs * (size_t)(octets * AE_OCTET);                                                    \
+            }                                                                                                         \
+        }                                                                                                             \
+    }
+
+DEFINE_PANEL(panel_f32, float, V_LOAD)
+DEFINE_DENSE(dense_f32, panel_f32, float)
+#if HALVES
+DEFINE_PANEL(panel_f16, uint16_t, V_LOAD_HALF)
+DEFINE_DENSE(dense_f16, panel_f16, uint16_t)
+#endif
+
+AE_INLINE void panel_i8(float *y, const int8_t *w, const int16_t *x, float scale, int pairs, const int octets)
+{
+    IVEC sums[MOST];
+    for (int v = 0; v < octets * PER_OCTET; v++)
+        sums[v] = I_ZERO();
+    for (int i = 0; i < pairs; i++, x += 2, w += 2 * octets * AE_OCTET)
+        for (int v = 0; v < octets * PER_OCTET; v++)
+            sums[v] = I_PAIR(sums[v], w + 2 * v * LANES, x);
+    for (int v = 0; v < octets * PER_OCTET; v++) {
+        int32_t whole[LANES];
+        I_STORE(whole, sums[v]);
+        for (int i = 0; i < LANES; i++)
+            y[v * LANES + i] = (float)whole[i] * scale;
+    }
+}
+
+static void dense_i8(float *y, const int8_t *w, const int16_t *x, float scale, int inputs, int outputs)
+{
+    int padded = (int)ae_padded((size_t)outputs), pairs = (inputs + 1) / 2;
+    for (int first = 0; first < padded; first += AE_PANEL) {
+        int octets = padded - first >= AE_PANEL ? 4 : (padded - first) / AE_OCTET;
+        switch (octets) {
+        case 1: panel_i8(y + first, w, x, scale, pairs, 1); break;
+        case 2: panel_i8(y + first, w, x, scale, pairs, 2); break;
+        case 3: panel_i8(y + first, w, x, scale, pairs, 3); break;
+        default: panel_i8(y + first, w, x, scale, pairs, 4); break;
+        }
+        w += 2 * (size_t)pairs * (size_t)(octets * AE_OCTET);
+    }
+}
+
+static void affine(float *restrict y, const float *restrict scale, const float *restrict bias, int n)
+{
+    if (scale)
+        for (int i = 0; i < n; i++)
+            y[i] = y[i] * scale[i];
+    if (bias)
+        for (int i = 0; i < n; i++)
+            y[i] = y[i] + bias[i];
+}
+
+static void tanh_all(float *x, int n)
+{
+    for (int i = 0; i < n; i++)
+        x[i] = ae_tanh(x[i]);
+}
+
+static void sigmoid_all(float *x, int n)
+{
+    for (int i = 0; i < n; i++)
+        x[i] = ae_sigmoid(x[i]);
+}
+
+static void silu(float *y, const float *x, int n)
+{
+    for (int i = 0; i < n; i++)
+        y[i] = x[i] * ae_sigmoid(x[i]);
+}
+
+static void gate(float *y, const float *x, const float *g, int n)
+{
+    for (int i = 0; i < n; i++)
+        y[i] = x[i] * ae_sigmoid(g[i]);
+}
+
+static void gru(float *restrict h, const float *restrict of_input, const float *restrict of_state, int n)
+{
+    for (int i = 0; i < n; i++) {
+        float reset = ae_sigmoid(of_input[i] + of_state[i]);
+        float update = ae_sigmoid(of_input[n + i] + of_state[n + i]);
+        float candidate = ae_tanh(of_input[2 * n + i] + reset * of_state[2 * n + i]);
+        h[i] = ae_flushed(candidate + update * (h[i] - candidate));
+    }
+}
+
+static void correlate(double *restrict y, const double *restrict x, const double *restrict s, int taps, int n)
+{
+    for (int first = 0; first < n; first += AE_OCTET) {
+        double sums[AE_OCTET] = {0};
+        for (int k = 0; k < taps; k++)
+            for (int j = 0; j < AE_OCTET; j++)
+                sums[j] += x[k] * s[first + j + k];
+        memcpy(y + first, sums, sizeof sums);
+    }
+}
+
+static const ae_kernels SET = {
+    SET_NAME, HALVES, dense_f32,
+#if HALVES
+    dense_f16,
+#else
+    NULL,
+#endif
+    dense_i8, affine, tanh_all, sigmoid_all, silu, gate, gru, correlate,
+};

@@ -1,0 +1,14 @@
+/* The networks of a file and the kernels that run them; never changed once made. */
+#ifndef AETHER_MODEL_H
+#define AETHER_MODEL_H
+
+#include "fargan.h"
+
+struct aether_model {
+    const ae_kernels *kernels;
+    uint8_t id[8]; /* first bytes of the file's digest */
+    int has_fargan;
+    ae_fargan fargan;
+};
+
+#endif

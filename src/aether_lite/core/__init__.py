@@ -1,0 +1,1 @@
+"""libaether, the native core (``core/``): its weights file and its binding by cffi."""

@@ -1,0 +1,160 @@
+"""Binding of libaether by cffi: models and streams over numpy arrays.
+
+The declarations are those of ``aether.h``, which lies beside the shared library.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cffi
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from aether_lite.errors import AetherError
+
+Float32 = NDArray[np.float32]
+HEADER = "aether.h"
+LIBRARY = {"win32": "aether.dll", "darwin": "libaether.dylib"}.get(sys.platform, "libaether.so")
+
+
+class Library:
+    """The shared library in a folder, beside its header.
+
+    Raises:
+        AetherError: one of the two is not there, or the library cannot be loaded.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.ffi: Any = cffi.FFI()
+        try:
+            self.ffi.cdef(_declarations((folder / HEADER).read_text(encoding="utf-8")))
+            self.functions: Any = self.ffi.dlopen(str(folder / LIBRARY))
+        except OSError as error:
+            raise AetherError(f"{folder}: no native core that this machine can load ({error})") from error
+
+    def checked(self, code: int, what: object) -> None:
+        """Raise AetherError, about ``what``, where a function returned an error."""
+        if code:
+            raise AetherError(f"{what}: {self.ffi.string(self.functions.aether_error_text(code)).decode()}")
+
+    def memory(self, size: int) -> Any:
+        """Zeroed memory of ``size`` bytes on a cache line, as a pointer that keeps it."""
+        room = np.zeros(size + 64, np.uint8)
+        start = -room.ctypes.data % 64
+        return self.ffi.from_buffer(room[start : start + size])
+
+
+@cache
+def library(folder: Path) -> Library:
+    """The library of a folder, loaded once."""
+    return Library(folder)
+
+
+def _declarations(header: str) -> str:
+    """What cffi reads of the header: no preprocessor, no C++."""
+    header = re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL)
+    defines = re.findall(r"^#define (AETHER_VERSION_\w+ \d+)$", header, flags=re.MULTILINE)
+    header = re.sub(r"^#ifdef __cplusplus\n.*?^#endif", "", header, flags=re.MULTILINE | re.DOTALL)
+    header = re.sub(r"^#.*$", "", header, flags=re.MULTILINE).replace("AETHER_API ", "")
+    return "\n".join([*(f"#define {define}" for define in defines), header])
+
+
+class Model:
+    """Networks of a file of native weights; any number of streams, in any threads, may share one.
+
+    Args:
+        core: the library.
+        path: ``NAME.aether``; stays mapped.
+        kernels: name of a set, None for the fastest of this machine.
+
+    Raises:
+        AetherError: no such file, not one of native weights, damaged, or no such kernels.
+    """
+
+    def __init__(self, core: Library, path: str | Path, kernels: str | None = None) -> None:
+        self.core, name = core, core.ffi.NULL if kernels is None else kernels.encode()
+        try:
+            with Path(path).open("rb") as file:
+                self._file = core.ffi.from_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        except (OSError, ValueError) as error:
+            raise AetherError(f"{path}: cannot be read ({error})") from error
+        size, made = core.ffi.new("size_t *"), core.ffi.new("aether_model **")
+        given = self._file, len(self._file), name
+        core.checked(core.functions.aether_model_size(*given, size), path)
+        self._memory = core.memory(size[0])
+        core.checked(core.functions.aether_model_init(self._memory, size[0], *given, made), path)
+        self.pointer = made[0]
+        self.memory_bytes: int = size[0]
+
+    @property
+    def kernels(self) -> str:
+        """Name of the kernels in use."""
+        name: bytes = self.core.ffi.string(self.core.functions.aether_model_kernels(self.pointer))
+        return name.decode()
+
+
+class Stream:
+    """What streams have in common; ``kind`` is the name of their functions in the library, ``aether_KIND_init``."""
+
+    kind: str
+
+    def __init__(self, model: Model, *arguments: Any) -> None:
+        self._model, self._core = model, model.core  # the model's memory must stay
+        self._size: int = self._function("size")(model.pointer)
+        self._memory = self._core.memory(self._size)
+        made = self._core.ffi.new(f"aether_{self.kind} **")
+        self._call("init", self._memory, self._size, model.pointer, *arguments, made)
+        self._pointer, self._count = made[0], self._core.ffi.new("size_t *")
+
+    @property
+    def memory_bytes(self) -> int:
+        """Memory of the stream beside its model."""
+        return self._size
+
+    def save(self) -> bytes:
+        """The state, for :meth:`load` here or on another machine."""
+        state = self._core.memory(self._function("state_size")(self._pointer))
+        self._call("save", self._pointer, state, len(state))
+        return bytes(self._core.ffi.buffer(state))
+
+    def load(self, state: bytes) -> None:
+        """Go on where :meth:`save` was called, to the bit; AetherError, and nothing is changed, for another state."""
+        self._call("load", self._pointer, self._core.ffi.from_buffer(state), len(state))
+
+    def _function(self, name: str) -> Any:
+        return getattr(self._core.functions, f"aether_{self.kind}_{name}")
+
+    def _call(self, name: str, *arguments: Any) -> None:
+        self._core.checked(self._function(name)(*arguments), self.kind)
+
+    def _floats(self, array: Float32) -> Any:
+        """Pointer to a contiguous array."""
+        return self._core.ffi.from_buffer("float[]", array, require_writable=array.flags.writeable)
+
+
+class Vocoder(Stream):
+    """Feature rows to speech; rows and samples as :class:`aether_lite.vocoder.StreamingVocoder` takes and gives them.
+    """
+
+    kind = "vocoder"
+
+    def push(self, rows: ArrayLike) -> Float32:
+        """Samples ``[m] float32`` that rows ``[n, 20]`` make known."""
+        given = np.ascontiguousarray(rows, np.float32)
+        samples, made = np.empty((len(given) + 1) * 160, np.float32), 0
+        for row in given:
+            self._call("push", self._pointer, self._floats(row), self._floats(samples[made:]), self._count)
+            made += self._count[0]
+        return samples[:made]
+
+    def flush(self) -> Float32:
+        """The last samples; the next row begins a new stream."""
+        samples = np.empty(240, np.float32)
+        self._call("flush", self._pointer, self._floats(samples), self._count)
+        return samples[: self._count[0]]
