@@ -81,6 +81,28 @@ AETHER_API int aether_model_init(void *memory, size_t bytes, const void *file, s
 /* The set of kernels that a model uses. */
 AETHER_API const char *aether_model_kernels(const aether_model *model);
 
+/* ---- Features of speech: 36 values for each frame of 10 ms; codec and vocoder read the first 20. ---- */
+
+typedef struct aether_features aether_features;
+
+enum { AETHER_FEATURE_ROW = 36 }; /* cepstrum 0..17, pitch [octaves], frame correlation, LPC 1..16 */
+
+/* Bytes of memory for a stream of features. */
+AETHER_API size_t aether_features_size(const aether_model *model);
+
+/* A new stream; `condition` is 1 for the high-pass of 48 Hz before codecs, 0 for samples as they are. */
+AETHER_API int aether_features_init(void *memory, size_t bytes, const aether_model *model, int condition,
+                                    aether_features **features);
+
+/* Take up to `count` samples (finite, within 100 times full scale), `*used` of them, until a row is ready (*ready is 1).
+ *
+ * Row t is centred on sample 160 t and ready when 160 (t + 2) samples have come. */
+AETHER_API int aether_features_push(aether_features *features, const float *samples, size_t count, size_t *used,
+                                    float *row, int *ready);
+
+/* End the stream: the row held back, if any; samples short of a frame are dropped. The stream is then as new. */
+AETHER_API int aether_features_flush(aether_features *features, float *row, int *ready);
+
 /* ---- Vocoder: feature rows to speech. ---- */
 
 typedef struct aether_vocoder aether_vocoder;
@@ -111,6 +133,10 @@ AETHER_API int aether_vocoder_save(const aether_vocoder *vocoder, void *state, s
 /* Go on where the stream stood that saved `state`, to the bit; it may come from anywhere. On an error the stream is as
  * before. */
 AETHER_API int aether_vocoder_load(aether_vocoder *vocoder, const void *state, size_t bytes);
+
+AETHER_API size_t aether_features_state_size(const aether_features *features);
+AETHER_API int aether_features_save(const aether_features *features, void *state, size_t bytes);
+AETHER_API int aether_features_load(aether_features *features, const void *state, size_t bytes);
 
 #ifdef __cplusplus
 }

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { AE_OCTET = 8, AE_PANEL = 32 };
+enum { AE_OCTET = 8, AE_PANEL = 32, AE_CORRELATED = 16 };
 
 /* Outputs with their filling. */
 static inline size_t ae_padded(size_t outputs)
@@ -37,7 +37,7 @@ typedef struct {
     void (*gate)(float *y, const float *x, const float *g, int n); /* x * sigmoid(g) */
     /* A GRU's state h, its products with the input and with h, each [reset | update | candidate], n of a kind. */
     void (*gru)(float *h, const float *of_input, const float *of_state, int n);
-    /* y[j] = sum over k < taps of x[k] s[j + k], j < n; n is a multiple of 8. */
+    /* y[j] = sum over k < taps of x[k] s[j + k], j < n; n is a multiple of 16. */
     void (*correlate)(double *y, const double *x, const double *s, int taps, int n);
 } ae_kernels;
 

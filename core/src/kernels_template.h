@@ -142,10 +142,10 @@ static void gru(float *restrict h, const float *restrict of_input, const float *
 
 static void correlate(double *restrict y, const double *restrict x, const double *restrict s, int taps, int n)
 {
-    for (int first = 0; first < n; first += AE_OCTET) {
-        double sums[AE_OCTET] = {0};
+    for (int first = 0; first < n; first += AE_CORRELATED) {
+        double sums[AE_CORRELATED] = {0};
         for (int k = 0; k < taps; k++)
-            for (int j = 0; j < AE_OCTET; j++)
+            for (int j = 0; j < AE_CORRELATED; j++)
                 sums[j] += x[k] * s[first + j + k];
         memcpy(y + first, sums, sizeof sums);
     }

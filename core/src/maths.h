@@ -106,7 +106,7 @@ static inline double ae_exp_double(double x)
     double r = (x - n * 0.693147180369123816490) - n * 1.90821492927058770002e-10;
     double sum = 1.0;
     for (int k = 14; k >= 1; k--)
-        sum = 1.0 + sum * r / k;
+        sum = 1.0 + sum * r * (1.0 / k);
     uint64_t bits;
     memcpy(&bits, &shifted, sizeof bits);
     bits = (bits << 52) + (1023ull << 52);

@@ -29,7 +29,7 @@ const char *aether_error_text(int code)
     }
 }
 
-/* Fill *model from a file, with what else it needs from the arena. */
+/* Fill *model from a file, with what else it needs from the arena; the tables of the features stay empty. */
 static int load(aether_model *model, ae_arena *arena, const void *file, size_t file_bytes, const char *kernels)
 {
     ae_file opened;
@@ -76,9 +76,11 @@ int aether_model_init(void *memory, size_t bytes, const void *file, size_t file_
     ae_arena arena = {memory, 0};
     aether_model *made = ae_take(&arena, sizeof *made);
     error = load(made, &arena, file, file_bytes, kernels);
-    if (!error)
-        *model = made;
-    return error;
+    if (error)
+        return error;
+    ae_front_tables_make(&made->front);
+    *model = made;
+    return AETHER_OK;
 }
 
 const char *aether_model_kernels(const aether_model *model)

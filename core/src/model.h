@@ -3,10 +3,12 @@
 #define AETHER_MODEL_H
 
 #include "fargan.h"
+#include "front_end.h"
 
 struct aether_model {
     const ae_kernels *kernels;
     uint8_t id[8]; /* first bytes of the file's digest */
+    ae_front_tables front;
     int has_fargan;
     ae_fargan fargan;
 };

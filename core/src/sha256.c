@@ -36,7 +36,8 @@ static void take_block(uint32_t state[8], const uint8_t *block)
         uint32_t choice = (s[4] & s[5]) ^ (~s[4] & s[6]), most = (s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]);
         uint32_t one = s[7] + (rotated(s[4], 6) ^ rotated(s[4], 11) ^ rotated(s[4], 25)) + choice + ROUND[i] + w[i];
         uint32_t two = (rotated(s[0], 2) ^ rotated(s[0], 13) ^ rotated(s[0], 22)) + most;
-        memmove(s + 1, s, 7 * sizeof *s);
+        for (int j = 7; j > 0; j--)
+            s[j] = s[j - 1];
         s[4] += one;
         s[0] = one + two;
     }

@@ -138,6 +138,37 @@ class Stream:
         return self._core.ffi.from_buffer("float[]", array, require_writable=array.flags.writeable)
 
 
+class Features(Stream):
+    """Speech to feature rows; rows as :class:`aether_lite.features.StreamingExtractor` gives them.
+
+    Args:
+        model: any; the features need no weights.
+        condition: remove DC and rumble first.
+    """
+
+    kind = "features"
+
+    def __init__(self, model: Model, condition: bool = False) -> None:
+        super().__init__(model, int(condition))
+        self._ready = self._core.ffi.new("int *")
+
+    def push(self, samples: ArrayLike) -> Float32:
+        """Rows ``[f, 36] float32`` that samples ``[n]``, full scale 1, make known."""
+        given, done = np.ascontiguousarray(samples, np.float32), 0
+        rows, made = np.empty((len(given) // 160 + 1, 36), np.float32), 0
+        while done < len(given):
+            rest = self._floats(given[done:])
+            self._call("push", self._pointer, rest, len(rest), self._count, self._floats(rows[made]), self._ready)
+            done, made = done + self._count[0], made + self._ready[0]
+        return rows[:made]
+
+    def flush(self) -> Float32:
+        """The last rows; the next sample begins a new stream."""
+        rows = np.empty((1, 36), np.float32)
+        self._call("flush", self._pointer, self._floats(rows[0]), self._ready)
+        return rows[: self._ready[0]]
+
+
 class Vocoder(Stream):
     """Feature rows to speech; rows and samples as :class:`aether_lite.vocoder.StreamingVocoder` takes and gives them.
     """
