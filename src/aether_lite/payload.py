@@ -15,6 +15,9 @@ bit        b = +1 or -1; rate in bit/s                 soft bit s = E[b | receiv
 
 L = ln P(b = +1) - ln P(b = -1) is the log-likelihood ratio: a soft bit is 0 where nothing is known, and the
 probability of a wrong decision is (1 - abs(s)) / 2.
+
+Values are arrays of numpy or tensors of torch, which is imported for tensors only; what follows from a payload is of
+its kind. (Type checkers take ``Array`` for a tensor: what is used of it here numpy's arrays have too.)
 """
 
 from __future__ import annotations
@@ -22,55 +25,67 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from math import nan
-from typing import Any, ClassVar, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, overload
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn.functional import pad
 
 from aether_lite.errors import AetherError
+
+if TYPE_CHECKING:
+    from torch import Tensor as Array
 
 FRAMES_PER_SECOND = 100
 
 _OF_LOST_TOKEN: dict[str, float] = {"values": 0.0, "gain": 1.0, "noise_variance": nan, "erased": True}
-"""Tensors ``[B, K, ...]`` by the name of their field, and what they hold for a lost token."""
+"""Arrays ``[B, K, ...]`` by the name of their field, and what they hold for a lost token."""
 
 Part = TypeVar("Part")
+
+
+def namespace(values: Array) -> Any:
+    """The module, numpy or torch, of an array's kind. Only functions that both have alike are taken from it."""
+    if isinstance(values, np.ndarray):
+        return np
+    import torch
+
+    return torch
+
+
+def cast(values: Array, dtype: Any) -> Array:
+    """The values in another precision of their kind."""
+    return values.astype(dtype) if isinstance(values, np.ndarray) else values.to(dtype)
 
 
 @overload
 def elements_per_token(rate: int, token_frames: int) -> int: ...
 @overload
-def elements_per_token(rate: Tensor, token_frames: int) -> Tensor: ...
-def elements_per_token(rate: int | Tensor, token_frames: int) -> int | Tensor:
+def elements_per_token(rate: Array, token_frames: int) -> Array: ...
+def elements_per_token(rate: int | Array, token_frames: int) -> int | Array:
     """Symbols or bits in one token at ``rate`` [uses/s or bit/s]."""
     return rate * token_frames // FRAMES_PER_SECOND
 
 
-def widest_token(rate: int | Tensor, token_frames: int) -> int:
+def widest_token(rate: int | Array, token_frames: int) -> int:
     """Elements in a token of the fastest item at ``rate`` [uses/s or bit/s], an int or ``[B] int64``."""
-    fastest = rate if isinstance(rate, int) else int(torch.as_tensor(rate).max())
+    fastest = rate if isinstance(rate, int) else int(rate.max())
     return elements_per_token(fastest, token_frames)
 
 
 class Payload:
     """Tokens ``[B, K, n]`` at a rate: what symbols and bits, sent or received, have in common.
 
-    Raises:
-        ValueError: values of another type or shape, or that do not fit the rate.
+    ValueError where values have another type or shape, or do not fit the rate.
     """
 
     element: ClassVar[str]
     unit: ClassVar[str]
-    values: Tensor
-    rate: int | Tensor
+    values: Array
+    rate: int | Array
     token_frames: int
 
     def __post_init__(self) -> None:
-        values, is_complex = self.values, self.unit == Symbols.unit
-        if values.ndim != 3 or values.is_complex() != is_complex or not (is_complex or values.is_floating_point()):
-            kind = "complex" if is_complex else "real"
+        values, kind = self.values, "complex" if self.unit == Symbols.unit else "real"
+        if values.ndim != 3 or ("complex" if kind == "complex" else "float") not in str(values.dtype):
             raise ValueError(f"{self.element}s must be {kind} [B, K, n], not {values.dtype} {tuple(values.shape)}")
         widest = widest_token(self.rate, self.token_frames) if len(values) else values.shape[2]
         if widest != values.shape[2]:
@@ -80,7 +95,7 @@ class Payload:
             )
 
     def __repr__(self) -> str:
-        rate = "mixed rates" if isinstance(self.rate, Tensor) and self.rate.ndim else f"{int(self.rate)} {self.unit}"
+        rate = "mixed rates" if getattr(self.rate, "ndim", 0) else f"{int(self.rate)} {self.unit}"
         about = f"{list(self.values.shape)}, {rate}, token_frames={self.token_frames}{self._known()}"
         return f"{type(self).__name__}({about})"
 
@@ -89,36 +104,48 @@ class Payload:
         return ""
 
     @property
-    def counts(self) -> Tensor:
+    def counts(self) -> Array:
         """``[B] int64``: elements per token of every item."""
-        rate = torch.as_tensor(self.rate, device=self.values.device)
-        return elements_per_token(rate, self.token_frames).expand(len(self.values))
+        return self._of_items(elements_per_token(self.rate, self.token_frames), "int64")
 
     @property
-    def rates(self) -> Tensor:
+    def rates(self) -> Array:
         """``[B] float32``: rate of every item."""
-        return torch.as_tensor(self.rate, device=self.values.device, dtype=torch.float32).expand(len(self.values))
+        return self._of_items(self.rate, "float32")
+
+    def _of_items(self, number: int | Array, dtype: str) -> Array:
+        """``[B]`` of one number, or of one per item."""
+        xp, values = namespace(self.values), self.values
+        numbers: Array = xp.asarray(number, dtype=getattr(xp, dtype), device=values.device)
+        return xp.broadcast_to(numbers, (len(values),))  # type: ignore[no-any-return]
 
     @property
-    def used(self) -> Tensor:
+    def used(self) -> Array:
         """``[B, 1, n] bool``: positions that are sent."""
-        return torch.arange(self.values.shape[2], device=self.values.device) < self.counts[:, None, None]
+        position: Array = namespace(self.values).arange(self.values.shape[2], device=self.values.device)
+        return position < self.counts[:, None, None]
 
     @property
     def seconds(self) -> float:
-        """Length of the clip [s]: K tokens of ``token_frames`` frames."""
+        """Length of the clip [s]."""
         return self.values.shape[1] * self.token_frames / FRAMES_PER_SECOND
+
+    def tensors(self) -> Self:
+        """The same in tensors of torch."""
+        import torch
+
+        return _mapped([self], lambda _, values: torch.as_tensor(values[0]))
 
     def tokens(self, part: slice) -> Self:
         """Some of the tokens."""
         return _mapped([self], lambda _, values: values[0][:, part])
 
-    def items(self, index: Tensor) -> Self:
+    def items(self, index: Array) -> Self:
         """The items ``[B'] int64`` of the batch, as wide as the fastest of them."""
-        rate = self.rate[index] if isinstance(self.rate, Tensor) and self.rate.ndim else self.rate
+        rate = self.rate[index] if not isinstance(self.rate, int) and self.rate.ndim else self.rate
         n = widest_token(rate, self.token_frames)
 
-        def chosen(_: str, values: list[Tensor]) -> Tensor:
+        def chosen(_: str, values: list[Array]) -> Array:
             items = values[0][index]
             return items[..., :n] if items.ndim == 3 else items
 
@@ -126,15 +153,21 @@ class Payload:
 
 
 class _Arrived(Payload):
-    """What received symbols and received bits have in common."""
+    """Received symbols or bits."""
 
     def with_lost_token(self) -> Self:
         """The same with one more token behind, a lost one."""
+        return _mapped([self], lambda name, values: _longer(values[0], 1, 1, _OF_LOST_TOKEN[name]))
 
-        def longer(name: str, values: list[Tensor]) -> Tensor:
-            return pad(values[0], [0, 0] * (values[0].ndim - 2) + [0, 1], value=_OF_LOST_TOKEN[name])
+    def with_erased(self, lost: Array) -> Self:
+        """The same where the tokens ``lost [B, K] bool`` are erased too."""
 
-        return _mapped([self], longer)
+        def less(name: str, values: list[Array]) -> Array:
+            if name == "erased":
+                return values[0] | lost
+            return zeroed(values[0], lost[:, :, None]) if name == "values" else values[0]
+
+        return _mapped([self], less)
 
 
 @dataclass(frozen=True, repr=False)
@@ -150,8 +183,8 @@ class Symbols(Payload):
 
     element: ClassVar[str] = "symbol"
     unit: ClassVar[str] = "uses/s"
-    values: Tensor
-    rate: int | Tensor
+    values: Array
+    rate: int | Array
     token_frames: int
 
 
@@ -167,8 +200,8 @@ class Bits(Payload):
 
     element: ClassVar[str] = "bit"
     unit: ClassVar[str] = "bit/s"
-    values: Tensor
-    rate: int | Tensor
+    values: Array
+    rate: int | Array
     token_frames: int
 
     def prefix(self, rate: int) -> Bits:
@@ -183,12 +216,8 @@ class Bits(Payload):
         return Bits(self.values[..., :n], rate, self.token_frames)
 
     def validate(self) -> None:
-        """Check what the shapes cannot tell (reads every value).
-
-        Raises:
-            AetherError: a bit that is sent is neither +1 nor -1, or one that is not sent is not 0.
-        """
-        if not bool((self.values.abs() == self.used.to(self.values.dtype)).all()):
+        """Read every value; AetherError where a bit that is sent is not +1 or -1, or one that is not sent is not 0."""
+        if not bool((abs(self.values) == cast(self.used, self.values.dtype)).all()):
             raise AetherError("bits must be +1 or -1, and 0 where none is sent")
 
 
@@ -202,9 +231,9 @@ class ChannelState:
         erased: ``[B, K] bool``, tokens that the link layer marks as lost.
     """
 
-    gain: Tensor | None
-    noise_variance: Tensor | None
-    erased: Tensor
+    gain: Array | None
+    noise_variance: Array | None
+    erased: Array
 
     @property
     def summary(self) -> str:
@@ -229,8 +258,8 @@ class Received(_Arrived):
 
     element: ClassVar[str] = "received symbol"
     unit: ClassVar[str] = "uses/s"
-    values: Tensor
-    rate: int | Tensor
+    values: Array
+    rate: int | Array
     state: ChannelState
     token_frames: int
 
@@ -246,30 +275,24 @@ class Received(_Arrived):
         return f"; {self.state.summary}"
 
     @property
-    def erased(self) -> Tensor:
+    def erased(self) -> Array:
         """``[B, K] bool``: tokens that the link layer marks as lost."""
         return self.state.erased
 
-    def with_erased(self, lost: Tensor) -> Received:
-        """The same where the tokens ``lost [B, K] bool`` are erased too."""
-        state = replace(self.state, erased=self.erased | lost)
-        return replace(self, values=self.values.masked_fill(lost[:, :, None], 0), state=state)
-
     def validate(self) -> None:
-        """Check what the shapes cannot tell (reads every value).
+        """Read every value.
 
         Raises:
-            AetherError: a value is not finite, a noise variance is negative or infinite, or an erased token is not
-                zero.
+            AetherError: a value is not finite, a noise variance is negative or infinite, or an erased token not zero.
         """
-        values = self.values.numpy(force=True)
-        if not np.isfinite(values).all():
+        xp = namespace(self.values)
+        if not xp.isfinite(self.values).all():
             raise AetherError("received values are not all finite")
         if self.state.noise_variance is not None:
-            noise = self.state.noise_variance.numpy(force=True)
-            if (noise < 0).any() or np.isinf(noise).any():
+            noise = self.state.noise_variance
+            if (noise < 0).any() or xp.isinf(noise).any():
                 raise AetherError("noise_variance must be finite and not negative")
-        if values[self.state.erased.numpy(force=True)].any():
+        if (self.values[self.state.erased] != 0).any():
             raise AetherError("received values of erased tokens must be zero")
 
 
@@ -286,34 +309,26 @@ class ReceivedBits(_Arrived):
 
     element: ClassVar[str] = "soft bit"
     unit: ClassVar[str] = "bit/s"
-    values: Tensor
-    rate: int | Tensor
-    erased: Tensor
+    values: Array
+    rate: int | Array
+    erased: Array
     token_frames: int
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.erased.shape != self.values.shape[:2] or self.erased.dtype != torch.bool:
+        if self.erased.shape != self.values.shape[:2] or not str(self.erased.dtype).endswith("bool"):
             shape, dtype = tuple(self.erased.shape), self.erased.dtype
             raise ValueError(f"erased must be bool {tuple(self.values.shape[:2])}, not {dtype} {shape}")
 
     def _known(self) -> str:
         return f"; {int(self.erased.sum())} tokens erased"
 
-    def with_erased(self, lost: Tensor) -> ReceivedBits:
-        """The same where the tokens ``lost [B, K] bool`` are erased too."""
-        return replace(self, values=self.values.masked_fill(lost[:, :, None], 0), erased=self.erased | lost)
-
     def validate(self) -> None:
-        """Check what the shapes cannot tell (reads every value).
-
-        Raises:
-            AetherError: a soft bit is not in [-1, 1], or one that is lost or was not sent is not 0.
-        """
-        if not bool((self.values.abs() <= 1).all()):
+        """Read every value; AetherError where one is not in [-1, 1], or one that is lost or was not sent is not 0."""
+        if not bool((abs(self.values) <= 1).all()):
             raise AetherError("soft bits must be in -1..1")
         silent = self.erased[:, :, None] | ~self.used
-        if bool((self.values != 0).logical_and(silent).any()):
+        if bool(((self.values != 0) & silent).any()):
             raise AetherError("soft bits that are lost or not sent must be 0")
 
 
@@ -340,22 +355,39 @@ def check_payload(given: object, *wanted: type[Payload]) -> None:
 
 def joined_tokens(pieces: Sequence[Part]) -> Part:
     """One payload of the tokens of several, one after the other."""
-    return _mapped(pieces, lambda _, values: torch.cat(values, 1))
+    return _mapped(pieces, lambda _, values: _joined(values, 1))
 
 
 def joined_items(parts: Sequence[Arrived]) -> Arrived:
     """One batch of the items of several of any rates; unsent positions hold 0."""
-    rate = torch.cat([torch.as_tensor(part.rate, device=part.values.device).expand(len(part.values)) for part in parts])
+    rate = _joined([part._of_items(part.rate, "int64") for part in parts], 0)
     n = max(part.values.shape[2] for part in parts)
 
-    def stacked(_: str, values: list[Tensor]) -> Tensor:
-        return torch.cat([pad(value, (0, n - value.shape[2])) if value.ndim == 3 else value for value in values])
+    def stacked(_: str, values: list[Array]) -> Array:
+        wide = [_longer(value, 2, n - value.shape[2], 0.0) if value.ndim == 3 else value for value in values]
+        return _joined(wide, 0)
 
     return _mapped(parts, stacked, rate=rate)
 
 
-def _mapped(parts: Sequence[Part], change: Callable[[str, list[Tensor]], Tensor], **others: Any) -> Part:
-    """One payload whose tensors ``[B, K, ...]`` are made by ``change`` of their field's name and those of the parts."""
+def zeroed(values: Array, where: Array) -> Array:
+    """The values, but 0 at the places ``where``."""
+    return namespace(values).where(where, 0, values)  # type: ignore[no-any-return]
+
+
+def _longer(values: Array, axis: int, count: int, value: float) -> Array:
+    """``values`` with ``count`` more places along an axis, which hold ``value``."""
+    shape = [*values.shape[:axis], count, *values.shape[axis + 1 :]]
+    return _joined([values, namespace(values).full(shape, value, dtype=values.dtype, device=values.device)], axis)
+
+
+def _joined(arrays: Sequence[Array], axis: int) -> Array:
+    """Arrays one after the other along an axis."""
+    return namespace(arrays[0]).concatenate(arrays, axis)  # type: ignore[no-any-return]
+
+
+def _mapped(parts: Sequence[Part], change: Callable[[str, list[Array]], Array], **others: Any) -> Part:
+    """One payload whose arrays ``[B, K, ...]`` are made by ``change`` of their field's name and those of the parts."""
     first: Any = parts[0]
     for field in fields(first):
         values = [getattr(part, field.name) for part in parts]

@@ -12,8 +12,6 @@ from aether_lite.channels.channel import Draws
 from aether_lite.channels.erasure import erasure_pattern
 from aether_lite.errors import AetherError
 
-CPU = torch.device("cpu")
-
 
 def mean_burst(lost: torch.Tensor) -> float:
     began = lost[:, 1:] & ~lost[:, :-1]
@@ -22,15 +20,15 @@ def mean_burst(lost: torch.Tensor) -> float:
 
 @pytest.mark.parametrize(("probability", "burst"), [(0.1, 3.0), (0.1, 1.0), (0.5, 1.0), (0.6, 1.6), (0.3, 10.0)])
 def test_bursts_have_the_given_rate_and_mean_length(probability, burst):
-    lost = erasure_pattern(20_000, probability, burst, Draws(20, CPU, 1))
+    lost = erasure_pattern(20_000, probability, burst, Draws(torch.empty(20), 1))
     assert float(lost.double().mean()) == pytest.approx(probability, rel=0.03)
     assert mean_burst(lost) == pytest.approx(burst, rel=0.03)
-    first = erasure_pattern(2, probability, burst, Draws(50_000, CPU, 1)).double().mean(dim=0)
+    first = erasure_pattern(2, probability, burst, Draws(torch.empty(50_000), 1)).double().mean(dim=0)
     assert torch.allclose(first, torch.tensor(probability).double(), atol=0.01)  # stationary from the start
 
 
 def test_independent_losses_have_the_given_rate_and_no_memory():
-    lost = erasure_pattern(100_000, 0.2, None, Draws(2, CPU, 1))
+    lost = erasure_pattern(100_000, 0.2, None, Draws(torch.empty(2), 1))
     assert float(lost.double().mean()) == pytest.approx(0.2, abs=0.005)
     assert mean_burst(lost) == pytest.approx(1 / 0.8, rel=0.02)
 
@@ -40,9 +38,9 @@ def test_independent_losses_have_the_given_rate_and_no_memory():
 def test_a_pattern_exists_exactly_where_the_chain_does(probability, burst, tokens):
     if burst is not None and probability > burst * (1 - probability):
         with pytest.raises(AetherError, match="burst_tokens"):
-            erasure_pattern(tokens, probability, burst, Draws(2, CPU, 1))
+            erasure_pattern(tokens, probability, burst, Draws(torch.empty(2), 1))
         return
-    lost = erasure_pattern(tokens, probability, burst, Draws(2, CPU, 1))
+    lost = erasure_pattern(tokens, probability, burst, Draws(torch.empty(2), 1))
     assert lost.shape == (2, tokens)
     assert lost.dtype == torch.bool
     assert probability > 0 or not lost.any()

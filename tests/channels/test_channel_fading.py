@@ -12,8 +12,6 @@ from aether_lite.channels import Symbols, rayleigh, rician
 from aether_lite.channels.channel import Draws
 from aether_lite.channels.fading import doppler_gain
 
-CPU = torch.device("cpu")
-
 
 def slow_symbols(batch: int, tokens: int = 1) -> Symbols:
     """One symbol in 80 ms: each falls in a block of its own."""
@@ -86,7 +84,8 @@ def test_blocks_are_independent():
 
 def autocorrelation(spectrum: str, width_hz: float, lags: Tensor, items: int = 6000) -> Tensor:
     start = torch.zeros(1, dtype=torch.float64)
-    gain = doppler_gain(start, lags.expand(items, -1), spectrum, width_hz, Draws(items, CPU, 1))[:, 0]
+    draws = Draws(torch.empty(items), 1)
+    gain = doppler_gain(start, lags.expand(items, -1), spectrum, width_hz, draws, torch.complex64)[:, 0]
     return (gain * gain[:, :1].conj()).mean(dim=0)
 
 

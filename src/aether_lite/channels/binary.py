@@ -41,14 +41,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Literal, get_args
-
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from aether_lite.channels.channel import (
-    NOISE_WINDOW_S,
     PILOT_SPACING,
     Csi,
     Draws,
@@ -56,17 +51,22 @@ from aether_lite.channels.channel import (
     Seed,
     channel,
     checked_csi,
+    known_elements,
     per_item,
+    sliding,
 )
 from aether_lite.errors import AetherError
-from aether_lite.payload import FRAMES_PER_SECOND, Bits, Received, ReceivedBits, Symbols, check_payload
+from aether_lite.payload import Bits, Received, ReceivedBits, Symbols, cast, check_payload, namespace, zeroed
+
+if TYPE_CHECKING:
+    from torch import Tensor as Array
 
 BSC = "bsc"  # name of the binary symmetric channel
 UNKNOWN_ERROR_RATE = 0.05
 PROBABILITY_RANGE = (0.0, 1.0)
 ERROR_RATE_RANGE = (0.0, 0.5)
 
-Probability = float | Sequence[float] | Tensor
+Probability: TypeAlias = "float | Sequence[float] | Array"
 """A probability: one number, or one per item (``[B]``)."""
 
 
@@ -91,15 +91,13 @@ def bsc(
     """
     check_payload(bits, Bits)
     kind = checked_csi(csi, pilot_spacing, state)
-    batch, tokens, n = bits.values.shape
+    _, tokens, n = bits.values.shape
     p = per_item("error_rate", error_rate, bits.values, ERROR_RATE_RANGE)
-    draws = Draws(batch, bits.values.device, seed, generator)
-    flipped = _by_position(draws, tokens, n) < p[:, None, None]
-    arrived = torch.where(flipped, -bits.values, bits.values)
-    pilots = Draws(batch, bits.values.device, seed, generator, stream=3)
-    known = _known_error_rate(kind, p, bits, pilots, pilot_spacing)
-    confidence = (1 - 2 * known).to(bits.values.dtype)[:, :, None]
-    return delivered(bits, confidence * arrived, confidence.square())
+    flipped = _by_position(Draws(bits.values, seed, generator), tokens, n) < p[:, None, None]
+    arrived = namespace(flipped).where(flipped, -bits.values, bits.values)
+    known = _known_error_rate(kind, p, bits, Draws(bits.values, seed, generator, stream=3), pilot_spacing)
+    confidence = cast(1 - 2 * known, bits.values.dtype)[:, :, None]
+    return delivered(bits, confidence * arrived, confidence**2)
 
 
 def lose_bits(
@@ -118,48 +116,44 @@ def lose_bits(
         generator: a generator instead of a seed.
     """
     check_payload(received, ReceivedBits)
-    batch, tokens, n = received.values.shape
+    _, tokens, n = received.values.shape
     p = per_item("probability", probability, received.values, PROBABILITY_RANGE)
-    draws = Draws(batch, received.values.device, seed, generator, stream=2)
-    lost = _by_position(draws, tokens, n) < p[:, None, None]
-    return replace(received, values=received.values.masked_fill(lost, 0))
+    lost = _by_position(Draws(received.values, seed, generator, stream=2), tokens, n) < p[:, None, None]
+    return replace(received, values=zeroed(received.values, lost))
 
 
-def delivered(bits: Bits, soft: Tensor, reliability: Tensor, erased: Tensor | None = None) -> ReceivedBits:
+def delivered(bits: Bits, soft: Array, reliability: Array, erased: Array | None = None) -> ReceivedBits:
     """Soft bits s, ``[B, K, n]``, of a channel, with the gradient that training takes through it in place of their own.
 
     A symmetric channel is s = b m with m independent of b. Its derivative by b, averaged over what the receiver cannot
     see, is E[m | received] = E[b s | received] = s^2 (``reliability``, broadcastable): a bit that came through clearly
     passes its gradient, a lost one passes none, and a saturated tanh hides nothing.
     """
+    values, xp = bits.values, namespace(bits.values)
     if erased is None:
-        erased = torch.zeros(bits.values.shape[:2], dtype=torch.bool, device=bits.values.device)
-    silent = ~bits.used | erased[:, :, None]
-    path = reliability.detach() * (bits.values - bits.values.detach())
-    return ReceivedBits((soft.detach() + path).masked_fill(silent, 0), bits.rate, erased, bits.token_frames)
+        erased = xp.zeros(values.shape[:2], dtype=xp.bool, device=values.device)
+    if hasattr(values, "detach"):
+        soft = soft.detach() + reliability.detach() * (values - values.detach())
+    return ReceivedBits(zeroed(soft, ~bits.used | erased[:, :, None]), bits.rate, erased, bits.token_frames)
 
 
-def _by_position(draws: Draws, tokens: int, n: int) -> Tensor:
+def _by_position(draws: Draws, tokens: int, n: int) -> Array:
     """``[B, tokens, n] float64`` uniform; drawn bit position by bit position, so that fewer positions get the same
     numbers (an item's do not depend on the widest of its batch)."""
-    return draws.uniform(n, tokens).transpose(1, 2)
+    return draws.uniform(n, tokens).swapaxes(1, 2)
 
 
-def _known_error_rate(kind: Csi, p: Tensor, bits: Bits, draws: Draws, pilot_spacing: int) -> Tensor:
+def _known_error_rate(kind: Csi, p: Array, bits: Bits, draws: Draws, pilot_spacing: int) -> Array:
     """``[B, K] float64``: p' of every token; see the module's text."""
-    batch, tokens, _ = bits.values.shape
-    if kind == "perfect":
-        return p[:, None].expand(batch, tokens)
-    if kind == "none":
-        return torch.full((batch, tokens), UNKNOWN_ERROR_RATE, dtype=p.dtype, device=p.device)
-    window = max(1, round(NOISE_WINDOW_S * FRAMES_PER_SECOND / bits.token_frames))
-    pilots = torch.round(bits.counts / pilot_spacing).long().clamp(min=1)
-    widest = int(pilots.max()) if batch else 1
-    wrong = _by_position(draws, tokens + window, widest) < p[:, None, None]
-    counted = wrong & (torch.arange(widest, device=p.device) < pilots[:, None, None])
-    errors = counted.sum(-1).unfold(1, window, 1).sum(-1)[:, 1:]
-    seen = (pilots * window)[:, None]
-    return ((errors + 0.5) / (seen + 1)).clamp(max=ERROR_RATE_RANGE[1])
+    tokens, xp = bits.values.shape[1], namespace(p)
+    if kind != "estimated":
+        known: Array = xp.tile((p if kind == "perfect" else xp.full_like(p, UNKNOWN_ERROR_RATE))[:, None], (1, tokens))
+        return known
+    window, pilots, sent = known_elements(bits, pilot_spacing)
+    wrong = _by_position(draws, tokens + window, sent.shape[2]) < p[:, None, None]
+    errors = sliding((wrong & sent).sum(-1), window).sum(-1)
+    known = xp.clip((errors + 0.5) / (pilots * window + 1)[:, None], None, ERROR_RATE_RANGE[1])
+    return known
 
 
 Modulation = Literal["bpsk", "qpsk"]
@@ -186,7 +180,7 @@ def keyed(bits: Bits, channel: Callable[[Symbols], Received], modulation: Modula
 def decided(bits: Bits, received: Received, modulation: Modulation) -> ReceivedBits:
     """Soft decisions on symbols ``[B, K, n]`` that carried ``bits``, with the gradient that training takes to them."""
     soft = soft_bits(received, modulation)
-    return delivered(bits, soft, soft.square(), received.state.erased)
+    return delivered(bits, soft, soft**2, received.state.erased)
 
 
 def modulated(bits: Bits, modulation: Modulation) -> Symbols:
@@ -194,23 +188,23 @@ def modulated(bits: Bits, modulation: Modulation) -> Symbols:
     if modulation not in get_args(Modulation):
         raise AetherError(f"modulation must be one of {', '.join(get_args(Modulation))}, not {modulation!r}")
     check_payload(bits, Bits)
-    values = bits.values.detach()
+    values = bits.values.detach() if hasattr(bits.values, "detach") else bits.values
     if modulation == "bpsk":
-        return Symbols(torch.complex(values, torch.zeros_like(values)), bits.rate, bits.token_frames)
-    if bool((torch.as_tensor(bits.rate) % 2).any()) or bool((bits.counts % 2).any()):
+        return Symbols(values + 0j, bits.rate, bits.token_frames)
+    if bool((bits.rates % 2).any()) or bool((bits.counts % 2).any()):
         raise AetherError(f"QPSK sends pairs of bits: {bits.rate} bit/s gives no whole pairs in a token")
     pairs = values.reshape(*values.shape[:2], values.shape[2] // 2, 2) / math.sqrt(2)
-    return Symbols(torch.view_as_complex(pairs), bits.rate // 2, bits.token_frames)
+    return Symbols(pairs[..., 0] + 1j * pairs[..., 1], bits.rate // 2, bits.token_frames)
 
 
-def soft_bits(received: Received, modulation: Modulation) -> Tensor:
+def soft_bits(received: Received, modulation: Modulation) -> Array:
     """Soft bits ``[B, K, n] float32`` in [-1, 1] of received symbols, by the receiver's CSI."""
-    y, state = received.values, received.state
-    noise = torch.full(y.shape[:2], torch.nan, device=y.device)
-    noise = noise if state.noise_variance is None else state.noise_variance
-    noise = torch.where(torch.isfinite(noise), noise, UNKNOWN_NOISE_VARIANCE).clamp_min(NOISE_FLOOR)
+    y, state, xp = received.values, received.state, namespace(received.values)
+    noise = xp.full_like(y[:, :, 0].real, math.nan) if state.noise_variance is None else state.noise_variance
+    noise = xp.clip(xp.where(xp.isfinite(noise), noise, UNKNOWN_NOISE_VARIANCE), NOISE_FLOOR, None)
     aligned = y if state.gain is None else state.gain.conj() * y
-    axes = torch.view_as_real(aligned)
+    axes = xp.stack((aligned.real, aligned.imag)[: BITS_PER_USE[modulation]], -1)
     amplitude = 1 / math.sqrt(BITS_PER_USE[modulation])
-    ratio = 4 * amplitude * axes[..., : BITS_PER_USE[modulation]].flatten(2) / noise[:, :, None]
-    return torch.tanh(F.hardtanh(ratio, -MAX_LLR, MAX_LLR) / 2)
+    ratio = 4 * amplitude * axes.reshape(*y.shape[:2], y.shape[2] * BITS_PER_USE[modulation]) / noise[:, :, None]
+    soft: Array = xp.tanh(xp.clip(ratio, -MAX_LLR, MAX_LLR) / 2)
+    return soft

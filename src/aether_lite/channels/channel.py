@@ -41,8 +41,8 @@ with a function registered by :func:`channel`, which gives :func:`transmit` its 
 Gains at positions that are not sent have no meaning.
 
 Random numbers (:class:`Draws`) that are seeded, those of every evaluation, are numpy's (PCG64 of ``SeedSequence([seed,
-stream])``, always float64): a seed means the same noise with any version of torch, in single and double precision, and
-on every device. Training passes no seed and draws with torch on its own device.
+stream])``, always float64): a seed means the same noise with any version of torch, in single and double precision, on
+every device and for arrays of numpy. Training passes no seed and draws with torch on its own device.
 """
 
 from __future__ import annotations
@@ -52,19 +52,32 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import index
-from typing import Any, Literal, SupportsIndex, TypedDict, TypeVar, Unpack, get_args
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypeAlias, TypedDict, TypeVar, Unpack, get_args
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from aether_lite.errors import AetherError, warn_renamed
-from aether_lite.features.layout import Float64
-from aether_lite.payload import FRAMES_PER_SECOND, ChannelState, Received, ReceivedBits, Symbols, check_payload
+from aether_lite.payload import (
+    FRAMES_PER_SECOND,
+    ChannelState,
+    Payload,
+    Received,
+    ReceivedBits,
+    Symbols,
+    cast,
+    check_payload,
+    namespace,
+    zeroed,
+)
+
+if TYPE_CHECKING:
+    from torch import Generator as TorchGenerator
+    from torch import Tensor as Array
 
 SNR_RANGE_DB = (-30.0, 60.0)
 
-SnrDb = float | Sequence[float] | Tensor
+SnrDb: TypeAlias = "float | Sequence[float] | Array"
 """Es/N0 [dB]: one number, or one per item (``[B]``)."""
 
 
@@ -79,11 +92,13 @@ def checked_number(name: str, value: float, low: float, high: float) -> float:
     return number
 
 
-def per_item(name: str, value: float | Sequence[float] | Tensor, like: Tensor, limits: tuple[float, float]) -> Tensor:
+def per_item(name: str, value: SnrDb, like: Array, limits: tuple[float, float]) -> Array:
     """``[B] float64`` of a number, or of one per item of ``like [B, ...]``; AetherError if neither, or out of limits.
     """
+    xp = namespace(like)
     try:
-        numbers = torch.as_tensor(value, dtype=torch.float64, device=like.device).detach()
+        given = value if hasattr(value, "ndim") else np.asarray(value) * 1.0  # TypeError for text and None
+        numbers: Array = xp.asarray(given, dtype=xp.float64, device=like.device)
     except (TypeError, ValueError, RuntimeError):
         raise AetherError(f"{name} must be a number or one per item, not {value!r}") from None
     batch = like.shape[0]
@@ -93,98 +108,95 @@ def per_item(name: str, value: float | Sequence[float] | Tensor, like: Tensor, l
     if not bool(inside.all()):
         bad = numbers.reshape(-1)[~inside.reshape(-1)][0].item()
         raise AetherError(f"{name} must be in {limits[0]:g}..{limits[1]:g}, not {bad:g}")
-    return numbers.expand(batch)
+    items: Array = xp.broadcast_to(numbers, (batch,))
+    return items
 
 
-def noise_variance(snr_db: SnrDb, values: Tensor) -> Tensor:
+def noise_variance(snr_db: SnrDb, values: Array) -> Array:
     """N0 = 10^(-SNR/10) for the nominal symbol energy Es = 1: ``[B]`` in the precision of ``values [B, K, n]``."""
-    return torch.pow(10.0, -per_item("snr_db", snr_db, values, SNR_RANGE_DB) / 10).to(values.real.dtype)
+    return cast(10.0 ** (-per_item("snr_db", snr_db, values, SNR_RANGE_DB) / 10), values.real.dtype)
 
 
-Seed = int | Sequence[int] | Tensor | None
+Seed: TypeAlias = "int | Sequence[int] | Array | None"
 """One seed for the batch, or one per item (a sequence, or ``[B] int64``)."""
-Generator = torch.Generator | np.random.Generator
+Generator: TypeAlias = "TorchGenerator | np.random.Generator"
 """A generator of the caller's own, which goes on from call to call."""
 
 
 class Draws:
-    """Random numbers for a batch of B items.
+    """Random numbers for a batch of B items, in arrays of the kind of ``like [B, ...]``.
 
     * ``seed`` an int: one generator for the batch.
     * ``seed`` a sequence of B ints: item b has its own generator, and gets the numbers it would get alone.
-    * ``generator``: used as it is; torch draws on the generator's device.
-    * neither: torch's global generator of ``device``.
+    * ``generator``: used as it is; torch's are for tensors, and draw on their own device.
+    * neither: torch's global generator of the device of ``like``; for numpy a new generator.
 
     Seeds of different ``stream`` give unrelated numbers, so that one seed can serve a channel and the losses
     after it: 0 noise and fading, 1 lost tokens, 2 lost bits, 3 known bits, 4 a search at the sender, 5 payloads.
 
     Raises:
-        AetherError: both are given, a seed is not an integer in 0..2^63-1, or the count of seeds is not B.
+        AetherError: both are given, a seed is not an integer in 0..2^63-1, or the count of seeds or kind of generator
+            does not fit ``like``.
     """
 
-    def __init__(
-        self,
-        batch: int,
-        device: torch.device,
-        seed: Seed = None,
-        generator: Generator | None = None,
-        *,
-        stream: int = 0,
-    ) -> None:
+    def __init__(self, like: Array, seed: Seed = None, generator: Generator | None = None, *, stream: int = 0) -> None:
         if seed is not None and generator is not None:
             raise AetherError("give a seed or a generator, not both")
-        if generator is not None and not isinstance(generator, Generator):
-            raise AetherError(f"generator must be one of torch or numpy, not {generator!r}")
-        self._batch = batch
-        self._device = device
-        self._torch = generator if isinstance(generator, torch.Generator) else None
-        self._shared = generator if isinstance(generator, np.random.Generator) else None
-        self._items: list[np.random.Generator] | None = None
-        if isinstance(seed, Tensor):
-            seed = seed.tolist()
-        if isinstance(seed, Sequence) and not isinstance(seed, str):
-            if len(seed) != batch:
-                raise AetherError(f"seed must be one integer or one per item: {len(seed)} seeds, {batch} items")
-            self._items = [seeded(item, stream) for item in seed]
+        self._batch, self._device, self._xp = len(like), like.device, namespace(like)
+        self._torch: TorchGenerator | None = None
+        self._sources: list[np.random.Generator] | None = None  # one, or one per item; None for torch
+        if isinstance(generator, np.random.Generator):
+            self._sources = [generator]
+        elif generator is not None:
+            if self._xp is np or not isinstance(generator, self._xp.Generator):
+                raise AetherError(f"generator must be one of numpy, or of torch for tensors, not {generator!r}")
+            self._torch = generator
         elif seed is not None:
-            self._shared = seeded(seed, stream)
+            given: Any = seed if isinstance(seed, int) or not hasattr(seed, "tolist") else seed.tolist()
+            several = isinstance(given, Sequence) and not isinstance(given, str)
+            if several and len(given) != self._batch:
+                raise AetherError(f"seed must be one integer or one per item: {len(given)} seeds, {self._batch} items")
+            self._sources = [seeded(item, stream) for item in (given if several else [given])]
+        elif self._xp is np:
+            self._sources = [np.random.default_rng()]
 
-    def complex_normal(
-        self, *shape: int, dtype: torch.dtype = torch.complex64, widths: Sequence[int] | None = None
-    ) -> Tensor:
+    def complex_normal(self, *shape: int, dtype: Any, widths: Sequence[int] | None = None) -> Array:
         """``[B, *shape] complex``, independent CN(0, 1): variance 1/2 in each real dimension.
 
         With ``widths`` (one per item) only the first ``widths[b]`` entries of the last axis are needed of
         item b; further ones may be zero. It makes an item's numbers independent of the batch it stands in.
         """
-        if self._shared is None and self._items is None:
-            device = self._device if self._torch is None else self._torch.device
-            drawn = torch.randn(self._batch, *shape, dtype=dtype, generator=self._torch, device=device)
-            return drawn.to(self._device)
-        parts = self._drawn((*shape, 2), lambda generator, size: generator.standard_normal(size), widths)
-        normal = 0.5**0.5 * (parts[..., 0] + 1j * parts[..., 1])
-        return torch.from_numpy(normal).to(self._device, dtype)
+        if self._sources is None:
+            return self._of_torch(self._xp.randn, shape, dtype)
+        parts = self._drawn(self._sources, (*shape, 2), np.random.Generator.standard_normal, widths)
+        return self._given(0.5**0.5 * (parts[..., 0] + 1j * parts[..., 1]), dtype)
 
-    def uniform(self, *shape: int) -> Tensor:
+    def uniform(self, *shape: int) -> Array:
         """``[B, *shape] float64``, independent and uniform in [0, 1)."""
-        if self._shared is None and self._items is None:
-            device = self._device if self._torch is None else self._torch.device
-            drawn = torch.rand(self._batch, *shape, dtype=torch.float64, generator=self._torch, device=device)
-            return drawn.to(self._device)
-        return torch.from_numpy(self._drawn(shape, lambda generator, size: generator.random(size))).to(self._device)
+        if self._sources is None:
+            return self._of_torch(self._xp.rand, shape, self._xp.float64)
+        return self._given(self._drawn(self._sources, shape, np.random.Generator.random), self._xp.float64)
+
+    def _of_torch(self, draw: Callable[..., Array], shape: tuple[int, ...], dtype: Any) -> Array:
+        device = self._device if self._torch is None else self._torch.device
+        return draw(self._batch, *shape, dtype=dtype, generator=self._torch, device=device).to(self._device)
+
+    def _given(self, drawn: NDArray[Any], dtype: Any) -> Array:
+        """Numbers of numpy's generators as an array of the kind asked for."""
+        return self._xp.asarray(drawn, dtype=dtype, device=self._device)  # type: ignore[no-any-return]
 
     def _drawn(
         self,
+        sources: Sequence[np.random.Generator],
         shape: tuple[int, ...],
-        draw: Callable[[np.random.Generator, tuple[int, ...]], Float64],
+        draw: Callable[..., NDArray[np.float64]],
         widths: Sequence[int] | None = None,
-    ) -> Float64:
+    ) -> NDArray[np.float64]:
         """``[B, *shape]`` of numpy's generators; ``widths`` are of the last axis but one."""
-        if self._shared is not None:
-            return draw(self._shared, (self._batch, *shape))
-        assert self._items is not None
+        if len(sources) == 1:
+            return draw(sources[0], (self._batch, *shape))
         drawn = np.zeros((self._batch, *shape))
-        for item, generator in enumerate(self._items):
+        for item, generator in enumerate(sources):
             if widths is None:
                 drawn[item] = draw(generator, shape)
             else:
@@ -279,10 +291,7 @@ def apply_channel(name: str, symbols: Symbols, snr_db: SnrDb | None = None, **op
     Args:
         name: a key of :data:`CHANNELS`.
         snr_db: Es/N0 [dB]; may be None where the channel needs none.
-        options: keyword options of that channel.
-
-    Raises:
-        AetherError: the name or an option is unknown, or a value is out of range.
+        options: keyword options of that channel. AetherError where one, or the name, is unknown or out of range.
     """
     if name not in CHANNELS:
         raise AetherError(f"unknown channel {name!r}; known: {', '.join(CHANNELS)}")
@@ -302,9 +311,9 @@ class Gain:
         unknowns: U.
     """
 
-    values: Tensor
+    values: Array
     coherence_s: float
-    error: Callable[[], Tensor]
+    error: Callable[[], Array]
     unknowns: int = 1
 
 
@@ -327,21 +336,21 @@ def transmit(
     kind = checked_csi(csi, pilot_spacing, state)
     values = symbols.values
     n0 = noise_variance(snr_db, values)
-    draws = Draws(len(values), values.device, seed, generator)
+    xp, draws = namespace(values), Draws(values, seed, generator)
     drawn = None if gain is None else gain(draws)
     noise = draws.complex_normal(*values.shape[1:], dtype=values.dtype, widths=symbols.counts.tolist())
     faded = values if drawn is None else drawn.values * values
-    received = (faded + n0.sqrt()[:, None, None] * noise).masked_fill(~symbols.used, 0)
-    erased = torch.zeros(values.shape[:2], dtype=torch.bool, device=values.device)
+    received = zeroed(faded + xp.sqrt(n0)[:, None, None] * noise, ~symbols.used)
+    erased = xp.zeros(values.shape[:2], dtype=xp.bool, device=values.device)
     if kind == "none":
         return Received(received, symbols.rate, ChannelState(None, None, erased), symbols.token_frames)
-    known = torch.ones_like(values).detach() if drawn is None else drawn.values
+    known = xp.ones_like(values) if drawn is None else drawn.values
     if kind == "perfect":
-        variance = n0[:, None].repeat(1, values.shape[1])
+        variance = xp.tile(n0[:, None], (1, values.shape[1]))
     else:
         if drawn is not None:
-            pilots = (symbols.rates * (drawn.coherence_s / (pilot_spacing * drawn.unknowns))).clamp(min=1.0)
-            known = known + (n0 / pilots).sqrt()[:, None, None] * drawn.error()
+            pilots = xp.clip(symbols.rates * (drawn.coherence_s / (pilot_spacing * drawn.unknowns)), 1.0, None)
+            known = known + xp.sqrt(n0 / pilots)[:, None, None] * drawn.error()
         variance = estimated_noise_variance(n0, symbols, pilot_spacing, draws)
     return Received(received, symbols.rate, ChannelState(known, variance, erased), symbols.token_frames)
 
@@ -351,25 +360,37 @@ def checked_csi(csi: str, pilot_spacing: int, state: str | None = None) -> Csi:
     if state is not None:
         warn_renamed("state=", "csi=")
         csi = state
-    csi = _OLD_CSI.get(csi, csi)
     if checked_number("pilot_spacing", pilot_spacing, 1, 1000) != int(pilot_spacing):
         raise AetherError(f"pilot_spacing must be an integer, not {pilot_spacing!r}")
     for known in CSI:
-        if csi == known:
+        if _OLD_CSI.get(csi, csi) == known:
             return known
     raise AetherError(f"csi must be one of {', '.join(CSI)}, not {csi!r}")
 
 
-def estimated_noise_variance(n0: Tensor, symbols: Symbols, pilot_spacing: int, draws: Draws) -> Tensor:
+def estimated_noise_variance(n0: Array, symbols: Symbols, pilot_spacing: int, draws: Draws) -> Array:
     """``[B, K]``: N0 ``[B]`` times a Gamma variable of mean 1 and P_n degrees, from the pilots of the last second."""
-    tokens = symbols.values.shape[1]
-    window = max(1, round(NOISE_WINDOW_S * FRAMES_PER_SECOND / symbols.token_frames))
-    pilots = torch.round(symbols.counts / pilot_spacing).long().clamp(min=1)
-    widest = int(pilots.max()) if len(n0) else 1
-    residual = draws.complex_normal(tokens + window, widest, dtype=symbols.values.dtype, widths=pilots.tolist())
-    sent = torch.arange(widest, device=n0.device) < pilots[:, None, None]
-    power = (residual.abs().square() * sent).sum(dim=-1) / pilots[:, None]
-    return n0[:, None] * power.unfold(1, window, 1).mean(dim=-1)[:, 1:]
+    window, pilots, sent = known_elements(symbols, pilot_spacing)
+    shape = symbols.values.shape[1] + window, sent.shape[2]
+    residual = draws.complex_normal(*shape, dtype=symbols.values.dtype, widths=pilots.tolist())
+    power = (abs(residual) ** 2 * sent).sum(-1) / cast(pilots, n0.dtype)[:, None]
+    return n0[:, None] * sliding(power, window).mean(-1)
+
+
+def known_elements(payload: Payload, pilot_spacing: int) -> tuple[int, Array, Array]:
+    """What a receiver learns from: tokens of the last second, pilots in a token ``[B]``, and which ``[B, 1, P]``."""
+    xp = namespace(payload.values)
+    window = max(1, round(NOISE_WINDOW_S * FRAMES_PER_SECOND / payload.token_frames))
+    pilots = xp.clip(cast(xp.round(payload.counts / pilot_spacing), xp.int64), 1, None)
+    widest = int(pilots.max()) if len(pilots) else 1
+    return window, pilots, xp.arange(widest, device=payload.values.device) < pilots[:, None, None]
+
+
+def sliding(values: Array, window: int) -> Array:
+    """``[B, K, window]`` of ``[B, K + window]``: the ``window`` values that end at each but the first of them."""
+    if isinstance(values, np.ndarray):
+        return np.lib.stride_tricks.sliding_window_view(values, window, 1)[:, 1:]
+    return values.unfold(1, window, 1)[:, 1:]
 
 
 @channel("awgn")

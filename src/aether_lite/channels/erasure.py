@@ -15,10 +15,9 @@ error rates for codes on burst-noise channels", BSTJ 42 (1963), here with loss p
 
 from __future__ import annotations
 
-from typing import TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, TypeVar, Unpack, overload
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from aether_lite.channels.channel import (
     PILOT_SPACING,
@@ -33,14 +32,27 @@ from aether_lite.channels.channel import (
     checked_number,
 )
 from aether_lite.errors import AetherError
-from aether_lite.payload import Bits, ChannelState, Received, ReceivedBits, Symbols, check_payload
+from aether_lite.payload import (
+    Bits,
+    ChannelState,
+    Received,
+    ReceivedBits,
+    Symbols,
+    cast,
+    check_payload,
+    namespace,
+    zeroed,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor as Array
 
 MAX_BURST_TOKENS = 1e6
 
 Lossy = TypeVar("Lossy", Received, ReceivedBits)
 
 
-def erasure_pattern(tokens: int, probability: float, burst_tokens: float | None, draws: Draws) -> Tensor:
+def erasure_pattern(tokens: int, probability: float, burst_tokens: float | None, draws: Draws) -> Array:
     """Which tokens are lost, ``[B, tokens] bool``; arguments and errors as :func:`erase`.
 
     A share of p needs a mean length of bursts of at least 1 and p / (1 - p).
@@ -63,12 +75,20 @@ def erasure_pattern(tokens: int, probability: float, burst_tokens: float | None,
     lost = chance < min(enter, stay)
     fixed[:, :1] = True
     lost[:, :1] = chance[:, :1] < p
-    position = torch.arange(tokens, device=chance.device).expand_as(chance)
-    last = torch.where(fixed, position, 0).cummax(dim=1).values if tokens else position
-    lost = lost.gather(1, last)
+    xp = namespace(chance)
+    items, position = (xp.arange(length, device=chance.device) for length in chance.shape)
+    last = _highest_so_far(xp.where(fixed, position, 0))
+    lost = lost[items[:, None], last]
     if enter > stay:
         lost = lost ^ ((position - last) % 2 == 1)
     return lost
+
+
+def _highest_so_far(values: Array) -> Array:
+    """``[B, K]``: the maximum of each row up to each place."""
+    if isinstance(values, np.ndarray):
+        return np.maximum.accumulate(values, 1)
+    return values.cummax(1).values if values.shape[1] else values
 
 
 def erase(
@@ -92,7 +112,7 @@ def erase(
         AetherError: an option is out of range, or bursts are too short for the share of tokens lost.
     """
     check_payload(received, Received, ReceivedBits)
-    draws = Draws(received.values.shape[0], received.values.device, seed, generator, stream=1)
+    draws = Draws(received.values, seed, generator, stream=1)
     return received.with_erased(erasure_pattern(received.values.shape[1], probability, burst_tokens, draws))
 
 
@@ -137,11 +157,11 @@ def clean(
     """
     check_payload(payload, Symbols, Bits)
     kind = checked_csi(options.get("csi", "perfect"), options.get("pilot_spacing", PILOT_SPACING), options.get("state"))
-    values = payload.values.masked_fill(~payload.used, 0)
-    erased = torch.zeros(values.shape[:2], dtype=torch.bool, device=values.device)
+    values, xp = zeroed(payload.values, ~payload.used), namespace(payload.values)
+    erased = xp.zeros(values.shape[:2], dtype=xp.bool, device=values.device)
     if isinstance(payload, Bits):
         return ReceivedBits(values, payload.rate, erased, payload.token_frames)
     known = ChannelState(None, None, erased)
     if kind != "none":
-        known = ChannelState(torch.ones_like(values).detach(), erased.to(values.real.dtype), erased)
+        known = ChannelState(xp.ones_like(values), cast(erased, values.real.dtype), erased)
     return Received(values, payload.rate, known, payload.token_frames)

@@ -36,14 +36,17 @@ Gaussian   f ~ N(0, sigma^2)                E[h(t + T) h*(t)] = exp(-2 (pi sigma
 from __future__ import annotations
 
 import math
-from typing import Literal, Unpack
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from aether_lite.channels.channel import JAKES_COHERENCE, Draws, Gain, Options, SnrDb, channel, checked_number, transmit
 from aether_lite.errors import AetherError
-from aether_lite.payload import FRAMES_PER_SECOND, Received, Symbols
+from aether_lite.payload import FRAMES_PER_SECOND, Received, Symbols, cast, namespace
+
+if TYPE_CHECKING:
+    from torch import Tensor as Array
 
 Spectrum = Literal["jakes", "gaussian"]
 
@@ -56,93 +59,108 @@ SUBCARRIER_HZ = 50.0
 SUBCARRIERS_PER_RATE = 1 / 50  # subcarriers for each use/s
 
 
-def token_start(symbols: Symbols) -> Tensor:
+def token_start(symbols: Symbols) -> Array:
     """``[K] float64``: the time [s] at which each token begins, from the clip's start."""
-    tokens = torch.arange(symbols.values.shape[1], device=symbols.values.device, dtype=torch.float64)
-    return tokens * (symbols.token_frames / FRAMES_PER_SECOND)
+    return _counted(symbols, 1) * (symbols.token_frames / FRAMES_PER_SECOND)
 
 
-def serial_offset(symbols: Symbols) -> Tensor:
+def serial_offset(symbols: Symbols) -> Array:
     """``[B, n] float64``: j / rate, the time [s] of symbol j from its token's start in serial transmission."""
-    index = torch.arange(symbols.values.shape[2], device=symbols.values.device, dtype=torch.float64)
-    return index / symbols.rates.double()[:, None]
+    return _counted(symbols, 2) / cast(symbols.rates, namespace(symbols.values).float64)[:, None]
 
 
-def slot_offset(symbols: Symbols) -> Tensor:
+def slot_offset(symbols: Symbols) -> Array:
     """``[B, n] float64``: the time [s] of each symbol's slot from its token's start."""
-    return _grid(symbols)[0].double() * SLOT_SECONDS
+    return cast(_grid(symbols)[0], namespace(symbols.values).float64) * SLOT_SECONDS
 
 
-def subcarrier_hz(symbols: Symbols) -> Tensor:
+def subcarrier_hz(symbols: Symbols) -> Array:
     """``[B, n] float32``: the subcarrier frequency [Hz] of each symbol, from 0."""
     return _grid(symbols)[1] * SUBCARRIER_HZ
 
 
-def _grid(symbols: Symbols) -> tuple[Tensor, Tensor]:
+def _grid(symbols: Symbols) -> tuple[Array, Array]:
     """Slot index and subcarrier index, each ``[B, n] float32``."""
     carriers = (symbols.rates * SUBCARRIERS_PER_RATE)[:, None]
-    index = torch.arange(symbols.values.shape[2], device=symbols.values.device, dtype=torch.float32)
-    slot = torch.floor((index + 0.5) / carriers)
+    index = cast(_counted(symbols, 2), carriers.dtype)
+    slot = namespace(index).floor((index + 0.5) / carriers)
     return slot, index - slot * carriers
 
 
+def _counted(symbols: Symbols, axis: int) -> Array:
+    """``float64``: 0, 1, ... of the tokens (axis 1) or of the symbols of a token (axis 2)."""
+    values, xp = symbols.values, namespace(symbols.values)
+    counted: Array = xp.arange(values.shape[axis], device=values.device, dtype=xp.float64)
+    return counted
+
+
 def block_gain(
-    start: Tensor,
-    offset: Tensor,
+    start: Array,
+    offset: Array,
     duration_s: float,
     block_s: float,
     draws: Draws,
-    dtype: torch.dtype = torch.complex64,
-) -> Tensor:
+    dtype: Any,
+) -> Array:
     """h ~ CN(0, 1), ``[B, K, n] complex``, constant over blocks of ``block_s`` [s] that are independent, as items are.
 
     A symbol at time t lies in block floor(t / block_s); times that matter are below ``duration_s`` [s].
     """
     time = start[None, :, None] + offset[:, None, :]
     blocks = max(1, math.ceil(duration_s / block_s - _BOUNDARY))
-    index = (time / block_s + _BOUNDARY).floor_().long().clamp_(max=blocks - 1)
+    xp = namespace(time)
+    index = xp.clip(cast(xp.floor(time / block_s + _BOUNDARY), xp.int64), None, blocks - 1)
     gains = draws.complex_normal(blocks, dtype=dtype)
-    return gains.gather(1, index.flatten(1)).view(index.shape)
+    return gains[xp.arange(len(gains), device=gains.device)[:, None, None], index]
 
 
 def doppler_gain(
-    start: Tensor,
-    offset: Tensor,
+    start: Array,
+    offset: Array,
     spectrum: Spectrum,
     width_hz: float,
     draws: Draws,
-    dtype: torch.dtype = torch.complex64,
-) -> Tensor:
+    dtype: Any,
+) -> Array:
     """A gain ``[B, K, n] complex`` with Jakes' or the Gaussian Doppler spectrum: a sum of sinusoids, E|h|^2 = 1.
 
     ``width_hz`` is the maximum Doppler shift f_d of ``jakes``, the standard deviation sigma of ``gaussian`` [Hz].
     """
-    slices = torch.arange(SINUSOIDS, dtype=torch.float64, device=offset.device)
+    xp = namespace(offset)
+    slices = xp.arange(SINUSOIDS, dtype=xp.float64, device=offset.device)
     quantile = (slices + draws.uniform(SINUSOIDS)) / SINUSOIDS
     phase = 2 * math.pi * draws.uniform(SINUSOIDS)
     if spectrum == "jakes":
-        frequency = width_hz * torch.cos(math.pi * quantile)
+        frequency = width_hz * xp.cos(math.pi * quantile)
     else:
-        inside = (2 * quantile - 1).clamp(-1 + 1e-12, 1 - 1e-12)
-        frequency = width_hz * math.sqrt(2) * torch.erfinv(inside)
+        frequency = width_hz * _normal(xp.clip(quantile, 1e-12, 1 - 1e-12))
     omega = 2 * math.pi * frequency
-    by_token = _rotation(omega[:, None, :] * start[:, None] + phase[:, None, :], dtype)
-    by_offset = _rotation(omega[:, :, None] * offset[:, None, :], dtype)
-    return torch.bmm(by_token, by_offset) / math.sqrt(SINUSOIDS)
+    by_token = rotation(omega[:, None, :] * start[:, None] + phase[:, None, :], dtype)
+    by_offset = rotation(omega[:, :, None] * offset[:, None, :], dtype)
+    return by_token @ by_offset / math.sqrt(SINUSOIDS)
+
+
+def _normal(probability: Array) -> Array:
+    """The value that a variable N(0, 1) stays below with this probability in (0, 1), float64."""
+    if isinstance(probability, np.ndarray):
+        return np.vectorize(NormalDist().inv_cdf, otypes=[float])(probability)
+    return math.sqrt(2) * (2 * probability - 1).erfinv()
 
 
 def line_of_sight(
-    start: Tensor, offset: Tensor, shift_hz: float, draws: Draws, dtype: torch.dtype = torch.complex64
-) -> Tensor:
+    start: Array, offset: Array, shift_hz: float, draws: Draws, dtype: Any
+) -> Array:
     """exp(i (2 pi f t + phi)), phi uniform for each item, f = ``shift_hz`` [Hz]: ``[B, K, n] complex`` of modulus 1."""
     phase = 2 * math.pi * draws.uniform(1)
-    by_token = _rotation(2 * math.pi * shift_hz * start + phase, dtype)
-    by_offset = _rotation(2 * math.pi * shift_hz * offset, dtype)
+    by_token = rotation(2 * math.pi * shift_hz * start + phase, dtype)
+    by_offset = rotation(2 * math.pi * shift_hz * offset, dtype)
     return by_token[:, :, None] * by_offset[:, None, :]
 
 
-def _rotation(phase: Tensor, dtype: torch.dtype) -> Tensor:
-    return torch.polar(torch.ones_like(phase), phase).to(dtype)
+def rotation(phase: Array, dtype: Any) -> Array:
+    """exp(i phase) of phases [rad] in float64."""
+    xp = namespace(phase)
+    return cast(xp.cos(phase) + 1j * xp.sin(phase), dtype)
 
 
 BLOCK_RANGE_MS = (0.5, 1e6)
@@ -216,7 +234,7 @@ def _scattered(symbols: Symbols, block_ms: float, doppler_hz: float | None, draw
         coherence_s = JAKES_COHERENCE / f_d
         values = doppler_gain(start, offset, "jakes", f_d, draws, dtype)
 
-    def error() -> Tensor:
+    def error() -> Array:
         return block_gain(start, offset, symbols.seconds, coherence_s, draws, dtype)
 
     return Gain(values, coherence_s, error)

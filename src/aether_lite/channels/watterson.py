@@ -29,10 +29,7 @@ IEEE Trans. Commun. Technol. 18 (1970); ITU-R F.1487 (2000), which uses the same
 from __future__ import annotations
 
 import math
-from typing import Unpack
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Unpack
 
 from aether_lite.channels.channel import (
     GAUSSIAN_COHERENCE,
@@ -44,8 +41,11 @@ from aether_lite.channels.channel import (
     checked_number,
     transmit,
 )
-from aether_lite.channels.fading import block_gain, doppler_gain, slot_offset, subcarrier_hz, token_start
-from aether_lite.payload import Received, Symbols, check_payload
+from aether_lite.channels.fading import block_gain, doppler_gain, rotation, slot_offset, subcarrier_hz, token_start
+from aether_lite.payload import Received, Symbols, cast, check_payload, namespace
+
+if TYPE_CHECKING:
+    from torch import Tensor as Array
 
 DELAY_RANGE_MS = (0.0, 20.0)  # up to a slot
 SPREAD_RANGE_HZ = (1e-4, 50.0)  # up to a subcarrier
@@ -72,7 +72,7 @@ def watterson(
     def gain(draws: Draws) -> Gain:
         first, second = (doppler_gain(start, offset, "gaussian", sigma, draws, dtype) for _ in range(2))
 
-        def error() -> Tensor:
+        def error() -> Array:
             one, two = (block_gain(start, offset, symbols.seconds, coherence_s, draws, dtype) for _ in range(2))
             return two_paths(one, two, symbols, delay_s)
 
@@ -81,11 +81,10 @@ def watterson(
     return transmit(symbols, snr_db, gain, **options)
 
 
-def two_paths(first: Tensor, second: Tensor, symbols: Symbols, delay_s: float) -> Tensor:
+def two_paths(first: Array, second: Array, symbols: Symbols, delay_s: float) -> Array:
     """(a1 + a2 exp(-i 2 pi f tau)) / sqrt 2 of a1 and a2, ``[B, K, n] complex``, at the symbols' subcarriers f."""
-    phase = (-2 * math.pi * delay_s) * subcarrier_hz(symbols)[:, None, :].double()
-    rotation = torch.polar(torch.ones_like(phase), phase).to(first.dtype)
-    return (first + second * rotation) / math.sqrt(2)
+    frequency = cast(subcarrier_hz(symbols), namespace(first).float64)[:, None, :]
+    return (first + second * rotation(-2 * math.pi * delay_s * frequency, first.dtype)) / math.sqrt(2)
 
 
 @channel("mpg")

@@ -28,7 +28,7 @@ from aether_lite.features.analysis import condition as conditioned
 from aether_lite.features.analysis import int16_scale
 from aether_lite.features.layout import FRAME, INT16_SCALE, NUM_FREE, SAMPLE_RATE
 from aether_lite.features.pitch import ROW_LOOKAHEAD_SAMPLES
-from aether_lite.payload import Bits, Received, ReceivedBits, Symbols
+from aether_lite.payload import Bits, Payload, Received, ReceivedBits, Symbols
 from aether_lite.spi import State
 from aether_lite.vocoder import DELAY_SAMPLES, FrameVocoder, load_vocoder, synthesize
 
@@ -302,7 +302,7 @@ class Codec:
             if received.unit != self.unit:
                 self.model.check_received(received)  # says what they are instead
             received = clean(received)
-        return self.model.decode_clip(received)
+        return self.model.decode_clip(received.tensors() if isinstance(received, Payload) else received)
 
     def speak(self, features: Tensor) -> Tensor:
         """Speech ``[B, 160 F] float32`` in [-1, 1] of features ``[B, F, 20]``."""

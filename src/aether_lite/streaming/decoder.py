@@ -113,6 +113,7 @@ class Decoder:
             )
         if len(self._waiting):
             raise AetherError(f"{self._count()} of a token are waiting; push the rest of it first")
+        received = received.tensors()
         received.validate()
         self.rate = int(received.rates[0])
         if isinstance(received, Received):
