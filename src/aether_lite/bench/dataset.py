@@ -106,7 +106,7 @@ def open_dataset(folder: Path, manifest: Path | None = None) -> DataSet:
     elif not rows:
         raise AetherError(f"{folder}: holds no speech; give a folder with audio files or .f32 features")
     elif any(path.suffix == ".pcm" for path in found):
-        pairs = [(clip.path, clip.pcm) for clip in find_clips(folder)]
+        pairs = [(clip.path, clip.samples) for clip in find_clips(folder)]
         sources = [Source(pair[0].relative_to(folder).with_suffix("").as_posix(), pair) for pair in pairs]
     else:
         rows.sort(key=lambda path: (path.name, path))

@@ -38,6 +38,9 @@ def prepare(
     valid_share: Annotated[float, typer.Option(metavar="P", help="Share of the speakers that go to --valid-root "
                                                "instead.")] = 0.0,
     valid_root: ValidRoot = None,
+    variants: Annotated[int, typer.Option(metavar="N", min=0, show_default=False, help="Features alone, of N variants "
+                                          "in folders 0 (the speech as it is) to N-1, to train on without audio.")]
+    = 0,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first file that cannot be used.")] = False,
     shard: Annotated[str, typer.Option(metavar="I/N", help="Prepare only every Nth file, for job arrays.",
                                        show_default=False)] = "",
@@ -50,18 +53,23 @@ def prepare(
     Any rate, mono or not; wav, flac, ogg, opus, mp3, aiff. A run that was stopped continues with the same command. A
     hash of the speaker (the manifest's column, else the folder of a file) decides who is validated on. The shards 1/N
     to N/N of a command fill the same folders as the command without --shard.
+
+    Variants have another pitch, room, noise, band, codec, colour and level, drawn for a few clips of a speaker at a
+    time. DATA_ROOT and each of its folders is then a data root for training without audio losses.
     """
     from tqdm import tqdm
 
-    from aether_lite.data.prepare import Summary, Task, tasks_of_shard
+    from aether_lite.data.prepare import Summary, Task, tasks_of_shard, variant_tasks
     from aether_lite.data.prepare import prepare as run
     from aether_lite.parallel import parse_shard
 
     io.check_outputs((json, None), inputs=(*paths[:-1], manifest))
+    if variants and valid_root is not None:
+        raise typer.BadParameter("--variants are to train on: prepare what is validated on by itself")
     part, remarks = parse_shard(shard), console(quiet)
     found = _sources(paths, manifest, split, valid_share, valid_root)
     tasks = [Task(source, root, min_seconds, max_seconds) for root, sources in found for source in sources]
-    tasks = tasks_of_shard(tasks, part)
+    tasks = tasks_of_shard(variant_tasks(tasks, variants) if variants else tasks, part)
     summary, hidden = Summary(), quiet or None
     try:
         with tqdm(total=sum(map(_size, tasks)), unit="B", unit_scale=True, dynamic_ncols=True, disable=hidden) as bar:
@@ -148,7 +156,8 @@ def _sources(
         raise typer.BadParameter("--valid-share and --valid-root go together")
     roots = [root] if valid_root is None else [root, valid_root]
     there = [read_index(each).values() for each in roots]
-    found = find_sources(sources, manifest, split, {entry.source: entry.name for side in there for entry in side})
+    names = {entry.source: entry.source_name for side in there for entry in side}
+    found = find_sources(sources, manifest, split, names)
     if valid_root is None:
         return [(root, found)]
     sides = split_speakers(found, valid_share)

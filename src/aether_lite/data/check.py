@@ -17,7 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aether_lite.data.index import read_index
-from aether_lite.data.pairs import MIN_CLIP_FRAMES, Clip, clip_kind, find_pairs, mapped, open_clip, read_speech
+from aether_lite.data.pairs import (
+    MIN_CLIP_FRAMES,
+    Clip,
+    clip_kind,
+    find_pairs,
+    mapped_rows,
+    mapped_samples,
+    open_clip,
+    read_speech,
+)
 from aether_lite.errors import AetherError
 from aether_lite.features import PcmKind, layout
 from aether_lite.features.files import PITCH_TOLERANCE
@@ -49,7 +58,7 @@ class PairReport:
         levels: frames at each whole dB of RMS from -120 to 0 dBFS ``[121]``.
         peak: largest sample, full scale 1.
         clipped: samples at the ends of int16.
-        digest: of the samples; equal for duplicates.
+        digest: of the samples, or of features without; equal for duplicates.
     """
 
     path: Path
@@ -135,7 +144,7 @@ class RootReport:
         return float(SILENCE_DBFS + np.searchsorted(below, quantile * below[-1])) if below[-1] else float("-inf")
 
 
-def find_tasks(root: Path) -> tuple[list[tuple[Path, Path]], list[PairReport]]:
+def find_tasks(root: Path) -> tuple[list[tuple[Path, Path | None]], list[PairReport]]:
     """The pairs to look at, and reports on files without a partner.
 
     Raises:
@@ -147,21 +156,28 @@ def find_tasks(root: Path) -> tuple[list[tuple[Path, Path]], list[PairReport]]:
     return pairs, [PairReport(path, f"{path}: {reason}") for path, reason in alone]
 
 
-def check_pairs(pairs: list[tuple[Path, Path]], jobs: int | None = None) -> Iterator[PairReport]:
+def check_pairs(pairs: list[tuple[Path, Path | None]], jobs: int | None = None) -> Iterator[PairReport]:
     """A report on each pair, as it is ready."""
     yield from run_parallel(check_pair, pairs, available_cores() if jobs is None else jobs)
 
 
-def check_pair(pair: tuple[Path, Path]) -> PairReport:
-    """Read both files of a pair to their ends."""
+def check_pair(pair: tuple[Path, Path | None]) -> PairReport:
+    """Read both files of a pair, or a variant's features, to their ends."""
     try:
         clip = open_clip(*pair)
         _check_values(clip)
+        if clip.pcm is None:
+            return PairReport(clip.path, frames=clip.frames, columns=clip.columns, digest=_digest(clip.path))
         return _measure(clip, clip_kind(clip))
     except AetherError as error:
         return PairReport(pair[0], str(error))
     except OSError as error:
         return PairReport(pair[0], f"{pair[0]}: cannot be read ({error.strerror})")
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
 
 
 def _measure(clip: Clip, kind: PcmKind | None) -> PairReport:
@@ -170,7 +186,7 @@ def _measure(clip: Clip, kind: PcmKind | None) -> PairReport:
     peak, clipped = 0.0, 0
     for start in range(0, clip.frames, BLOCK_FRAMES):
         frames = min(BLOCK_FRAMES, clip.frames - start)
-        stored = np.array(mapped(clip)[1][start * FRAME : (start + frames) * FRAME])
+        stored = np.array(mapped_samples(clip)[start * FRAME : (start + frames) * FRAME])
         digest.update(stored.tobytes())
         clipped += int(np.count_nonzero((stored >= CLIPPED) | (stored <= -CLIPPED)))
         speech = read_speech(clip, kind or PcmKind.PLAIN, start, frames).reshape(frames, FRAME)
@@ -195,7 +211,7 @@ def _check_values(clip: Clip) -> None:
     low[layout.VOICING] = layout.CORRELATION_MIN - CORRELATION_TOLERANCE
     high[layout.VOICING] = layout.CORRELATION_MAX + CORRELATION_TOLERANCE
     for start in range(0, clip.frames, BLOCK_FRAMES):
-        rows = np.array(mapped(clip)[0][start : start + BLOCK_FRAMES])  # mapped anew: lets go of what was read
+        rows = np.array(mapped_rows(clip)[start : start + BLOCK_FRAMES])  # mapped anew: lets go of what was read
         good = (low <= rows) & (rows <= high) & np.isfinite(rows)
         if not good.all():
             frame, column = np.unravel_index(int(np.argmin(good)), good.shape)

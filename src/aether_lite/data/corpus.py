@@ -42,7 +42,7 @@ class Corpus:
     """The clips below one or more data roots.
 
     Args:
-        roots: folders, each with pairs anywhere below it.
+        roots: folders, each with pairs, or variants (features alone), anywhere below it.
         weights: relative share of each root in the samples; by default its hours.
         augmentation: changes to make to a share of the crops; none by default.
         consecutive: a crop longer than its clip goes on with the clips behind it in name order, instead of random ones.
@@ -95,7 +95,7 @@ class Corpus:
 
     def _part(self, chosen: NDArray[np.int64]) -> Corpus:
         part = copy.copy(self)
-        part._kinds = self.kinds
+        part._kinds = self.kinds if all(clip.pcm is not None for clip in self.clips) else None
         part.clips = [self.clips[i] for i in chosen]
         part._root = [self._root[i] for i in chosen]
         part._share = self._share[chosen]

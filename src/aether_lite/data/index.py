@@ -27,6 +27,7 @@ class Entry:
         max_seconds: longest part that was asked for [s], or None.
         speaker: who speaks, as far as known.
         frames: length of the pair.
+        variant: number of a variant, whose name begins with it; None for a pair.
     """
 
     name: str
@@ -36,6 +37,12 @@ class Entry:
     max_seconds: float | None
     speaker: str
     frames: int
+    variant: int | None = None
+
+    @property
+    def source_name(self) -> str:
+        """The name without the number of the variant."""
+        return self.name if self.variant is None else self.name.removeprefix(f"{self.variant}/")
 
 
 def read_index(root: Path) -> dict[str, Entry]:
@@ -56,6 +63,11 @@ def read_index(root: Path) -> dict[str, Entry]:
                 raise AetherError(f"{path}: name {entry.name!r} leads outside {root}; remove its line")
             entries[entry.name] = entry
     return entries
+
+
+def holds_variants(root: Path) -> bool:
+    """Whether a data root, or the folder of one number in it, holds variants: features without samples."""
+    return any(entry.variant is not None for folder in (root, root.parent) for entry in read_index(folder).values())
 
 
 class IndexWriter:

@@ -2,7 +2,8 @@
 
 ``NAME.f32`` holds 36 or 20 float32 a frame, ``NAME.pcm`` int16 samples at 16 kHz, 160 a frame: the speech itself, or
 pre-emphasised and delayed by 80 samples (:class:`aether_lite.features.PcmKind`). A folder with one ``.f32`` and one
-``.pcm`` is a pair whatever their names.
+``.pcm`` is a pair whatever their names. Variants, which `aether-lite prepare --variants` made, are features alone, 20 a
+frame.
 
 Row t of the features is centred on sample ``160 t`` of the speech; frames ``[a, b)`` of a clip are rows ``[a, b)`` and
 samples ``[160 a, 160 b)``.
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aether_lite.data.index import holds_variants
 from aether_lite.errors import AetherError
 from aether_lite.features import PcmKind, detect_pcm_kind, f32_columns
 from aether_lite.features.files import PREEMPHASIS_DELAY
@@ -35,12 +37,22 @@ _SILENT_C0 = -12.4  # c0 of digital silence is -12.485
 
 @dataclass(frozen=True)
 class Clip:
-    """One pair: its features, the frames both files have, its samples, and the float32 a frame of the features."""
+    """One pair: its features, the frames both files have, its samples, and the float32 a frame of the features.
+
+    ``pcm`` is None where there are features alone.
+    """
 
     path: Path
     frames: int
-    pcm: Path
+    pcm: Path | None
     columns: int = NUM_ALL
+
+    @property
+    def samples(self) -> Path:
+        """The sample file; AetherError where there is none."""
+        if self.pcm is None:
+            raise AetherError(f"{self.path}: has no samples beside it; give pairs of .f32 and .pcm where audio is used")
+        return self.pcm
 
 
 def find_clips(root: Path) -> list[Clip]:
@@ -58,8 +70,10 @@ def find_clips(root: Path) -> list[Clip]:
     return clips
 
 
-def find_pairs(root: Path) -> tuple[list[tuple[Path, Path]], list[tuple[Path, str]]]:
+def find_pairs(root: Path) -> tuple[list[tuple[Path, Path | None]], list[tuple[Path, str]]]:
     """The pairs (``.f32``, ``.pcm``) below ``root`` in name order, and the files without a partner with the reason.
+
+    Those of variants are (``.f32``, None).
 
     Raises:
         AetherError: no such folder.
@@ -67,6 +81,9 @@ def find_pairs(root: Path) -> tuple[list[tuple[Path, Path]], list[tuple[Path, st
     if not root.is_dir():
         raise AetherError(f"{root}: no such data folder; make one with `aether-lite prepare SRC {root}`")
     features, samples = ({p for p in root.rglob(f"*{kind}") if p.name[0] != "."} for kind in (".f32", ".pcm"))
+    if not samples and holds_variants(root):
+        return [(path, None) for path in sorted(features)], []
+    pairs: list[tuple[Path, Path | None]]
     pairs = [(path, pcm) for path in features if (pcm := path.with_suffix(".pcm")) in samples]
     single = (features | samples) - {path for pair in pairs for path in pair}
     paired, alone = {path.parent for path, _ in pairs}, []
@@ -82,14 +99,19 @@ def find_pairs(root: Path) -> tuple[list[tuple[Path, Path]], list[tuple[Path, st
     return sorted(pairs), alone
 
 
-def open_clip(path: Path, pcm: Path) -> Clip:
-    """Look at the sizes of a pair.
+def open_clip(path: Path, pcm: Path | None) -> Clip:
+    """Look at the sizes of a pair, or of a variant's features.
 
     Raises:
         AetherError: an empty file, a size that is no number of frames or samples, or lengths that differ by more than
             :data:`LENGTH_TOLERANCE` frames.
     """
-    size, pcm_size = path.stat().st_size, pcm.stat().st_size
+    size = path.stat().st_size
+    if pcm is None:
+        if size == 0 or size % (4 * NUM_FREE):
+            raise AetherError(f"{path}: {size} bytes are no whole number of frames of 20 float32; prepare it again")
+        return Clip(path, size // (4 * NUM_FREE), None, NUM_FREE)
+    pcm_size = pcm.stat().st_size
     if pcm_size == 0:
         raise AetherError(f"{pcm}: empty; it must hold the samples of {path.name}")
     if pcm_size % 2:
@@ -135,10 +157,14 @@ def read_speech(clip: Clip, kind: PcmKind, start: int, frames: int) -> Float32:
     return (speech[first + PREEMPHASIS_DELAY - begin :] / INT16_SCALE).astype(np.float32)
 
 
-def mapped(clip: Clip) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The pair as memory maps: ``[frames, 36 or 20] float32`` and ``[160 frames] int16``."""
-    rows = np.memmap(clip.path, "<f4", "r", shape=(clip.frames, clip.columns))
-    return rows, np.memmap(clip.pcm, "<i2", "r", shape=(clip.frames * FRAME,))
+def mapped_rows(clip: Clip) -> NDArray[Any]:
+    """The features as a memory map ``[frames, 36 or 20] float32``."""
+    return np.memmap(clip.path, "<f4", "r", shape=(clip.frames, clip.columns))
+
+
+def mapped_samples(clip: Clip) -> NDArray[Any]:
+    """The samples as a memory map ``[160 frames] int16``."""
+    return np.memmap(clip.samples, "<i2", "r", shape=(clip.frames * FRAME,))
 
 
 def clip_kind(clip: Clip) -> PcmKind | None:
@@ -147,7 +173,7 @@ def clip_kind(clip: Clip) -> PcmKind | None:
     Raises:
         AetherError: the samples do not belong to the features.
     """
-    rows, pcm = mapped(clip)
+    rows, pcm = mapped_rows(clip), mapped_samples(clip)
     if clip.frames < 4 or rows[:: max(1, clip.frames // 2000), 0].max() < _SILENT_C0:
         return None
     try:
@@ -165,15 +191,15 @@ def common_kind(clips: Sequence[Clip]) -> PcmKind:
     probed = [clips[i] for i in np.unique(np.linspace(0, len(clips) - 1, _PROBED_CLIPS).astype(int))]
     kinds = {kind: clip for clip in probed if (kind := clip_kind(clip)) is not None}
     if len(kinds) > 1:
-        plain, other = kinds[PcmKind.PLAIN].pcm, kinds[PcmKind.EMPHASISED].pcm
+        plain, other = kinds[PcmKind.PLAIN].samples, kinds[PcmKind.EMPHASISED].samples
         raise AetherError(f"{other}: is pre-emphasised but {plain} is plain; give them as two data roots")
     return next(iter(kinds), PcmKind.PLAIN)
 
 
 def _read_pcm(clip: Clip, first: int, count: int) -> Float32:
-    samples = np.fromfile(clip.pcm, "<i2", count, offset=2 * first)
+    samples = np.fromfile(clip.samples, "<i2", count, offset=2 * first)
     if len(samples) != count:
-        raise AetherError(f"{clip.pcm}: ends before sample {first + count}; was it cut since training began?")
+        raise AetherError(f"{clip.samples}: ends before sample {first + count}; was it cut since training began?")
     return samples.astype(np.float32)
 
 

@@ -1,13 +1,17 @@
-"""Audio files to a tree of NAME.f32 / NAME.pcm pairs.
+"""Audio files to a tree of NAME.f32 / NAME.pcm pairs, or of the features of variants of them.
 
 Each source becomes 16 kHz mono int16, cut to whole frames of 10 ms, and the 36 features of every frame. The samples
 are stored plain. The bytes of a pair depend on its source alone.
+
+Variants (:mod:`aether_lite.data.variants`) are stored as features alone, 20 a frame, as ``NUMBER/NAME.f32``; number 0
+is the speech as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +20,10 @@ from aether_lite.audio import read_audio
 from aether_lite.data.index import Entry, IndexWriter, read_index
 from aether_lite.data.pairs import BYTES_PER_PCM_FRAME, MIN_CLIP_FRAMES
 from aether_lite.data.sources import Source, share_of
+from aether_lite.data.variants import SCENE_CLIPS, SPEEDS, Variant
 from aether_lite.errors import AetherError
 from aether_lite.features import extract_features, write_f32, write_pcm
-from aether_lite.features.layout import FRAME, INT16_SCALE, NUM_ALL, SAMPLE_RATE
+from aether_lite.features.layout import FRAME, INT16_SCALE, NUM_ALL, NUM_FREE, SAMPLE_RATE
 from aether_lite.files import remove_partial
 from aether_lite.parallel import available_cores, run_parallel
 
@@ -27,12 +32,14 @@ SHORTEST_SECONDS = MIN_CLIP_FRAMES * FRAME / SAMPLE_RATE
 
 @dataclass(frozen=True)
 class Task:
-    """One source and where its pair goes."""
+    """One source and where its pair goes; of a variant, where its features go, with its number and scene."""
 
     source: Source
     root: Path
     min_seconds: float = SHORTEST_SECONDS
     max_seconds: float | None = None
+    variant: int | None = None
+    scene: str = ""
 
     @property
     def features(self) -> Path:
@@ -99,6 +106,23 @@ def split_speakers(sources: Sequence[Source], share: float) -> tuple[list[Source
     return train, valid
 
 
+def variant_tasks(tasks: Sequence[Task], count: int) -> list[Task]:
+    """Tasks of variants 0 .. count - 1 of the sources of ``tasks``, variant by variant.
+
+    A scene is :data:`~aether_lite.data.variants.SCENE_CLIPS` sources of a speaker that follow each other by name.
+    """
+    seen: Counter[str] = Counter()
+    made = []
+    for task in sorted(tasks, key=lambda task: task.source.name):
+        source = task.source
+        scene = f"{source.speaker}/{seen[source.speaker] // SCENE_CLIPS}"
+        seen[source.speaker] += 1
+        for number in range(count):
+            named = replace(source, name=f"{number}/{source.name}")
+            made.append(replace(task, source=named, variant=number, scene=scene))
+    return sorted(made, key=lambda task: task.variant or 0)
+
+
 def tasks_of_shard(tasks: Sequence[Task], shard: tuple[int, int]) -> list[Task]:
     """Every Nth task in the order of roots and names: together the shards (1, N) .. (N, N) have each once."""
     number, count = shard
@@ -127,6 +151,8 @@ def prepare(
     for root in {task.root for task in tasks}:
         _make_folders(root, (task.features.parent for task in tasks if task.root == root))
     indices = {root: read_index(root) for root in {task.root for task in tasks}}
+    for task in tasks[:1]:
+        _check_kind(task, indices[task.root])
     open_tasks = []
     for task in tasks:
         entry = indices[task.root].get(task.source.name)
@@ -170,6 +196,8 @@ def make_pair(task: Task) -> Outcome:
         return Outcome(task)
     if task.max_seconds is not None:
         audio = audio[: round(task.max_seconds * SAMPLE_RATE)]
+    if task.variant:
+        audio = Variant.draw(task.variant, task.scene).apply(audio)
     frames = len(audio) // FRAME
     pcm = np.clip(np.rint(audio[: frames * FRAME] * np.float32(INT16_SCALE)), -INT16_SCALE, INT16_SCALE - 1)
     samples = pcm.astype(np.int16)
@@ -177,28 +205,43 @@ def make_pair(task: Task) -> Outcome:
     try:
         # A killed run must not leave features beside samples of something else: old features go first, new come last.
         task.features.unlink(missing_ok=True)
-        write_pcm(task.samples, samples)
-        write_f32(task.features, features)
+        if task.variant is None:
+            write_pcm(task.samples, samples)
+            write_f32(task.features, features)
+        else:
+            write_f32(task.features, features, NUM_FREE)
     except OSError as error:
         raise AetherError(f"{task.features}: cannot be written ({error.strerror})") from error
     size, changed = before.st_size, before.st_mtime_ns
-    return Outcome(task, Entry(source.name, str(source.path), size, changed, task.max_seconds, source.speaker, frames))
+    made = (source.name, str(source.path), size, changed, task.max_seconds, source.speaker, frames, task.variant)
+    return Outcome(task, Entry(*made))
 
 
 def _is_current(task: Task, entry: Entry) -> bool:
     """Whether the pair is whole and made from the source as it is now."""
     try:
         source = task.source.path.stat()
-        size, pcm_size = task.features.stat().st_size, task.samples.stat().st_size
+        size = task.features.stat().st_size
+        pcm_size = task.samples.stat().st_size if task.variant is None else 0
     except OSError:
         return False
+    columns, per_frame = (NUM_ALL, BYTES_PER_PCM_FRAME) if task.variant is None else (NUM_FREE, 0)
+    shortest = task.min_seconds / (SPEEDS[1] if task.variant else 1)
     return (
-        entry.frames * FRAME >= (task.min_seconds * SAMPLE_RATE) // FRAME * FRAME
+        entry.frames * FRAME >= (shortest * SAMPLE_RATE) // FRAME * FRAME
         and entry.source == str(task.source.path)
         and (entry.size, entry.mtime_ns) == (source.st_size, source.st_mtime_ns)
         and (entry.max_seconds, entry.speaker) == (task.max_seconds, task.source.speaker)
-        and (size, pcm_size) == (entry.frames * 4 * NUM_ALL, entry.frames * BYTES_PER_PCM_FRAME)
+        and (size, pcm_size) == (entry.frames * 4 * columns, entry.frames * per_frame)
     )
+
+
+def _check_kind(task: Task, there: Mapping[str, Entry]) -> None:
+    """Refuse pairs and variants in one folder."""
+    for entry in there.values():
+        if (entry.variant is None) != (task.variant is None):
+            held, wanted = ("pairs", "variants") if entry.variant is None else ("variants", "pairs")
+            raise AetherError(f"{task.root}: holds {held}; give another folder for {wanted}")
 
 
 def _make_folders(root: Path, folders: Iterable[Path]) -> None:

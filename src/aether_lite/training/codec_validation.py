@@ -54,7 +54,7 @@ class CodecValidation:
         self.config, self.links = config, BIT_LINKS if codec.config.hash else SYMBOL_LINKS
         features, mask = validation_features(valid, codec.config.token_frames)
         self.features, self.mask = features.to(device), mask.to(device)
-        clips = chosen_clips(valid)[: max(config.estoi_clips, 1)]
+        clips = chosen_clips(valid)[: config.estoi_clips]
         self.speech = torch.zeros(len(clips), features.shape[1] * FRAME)
         for row, clip in zip(self.speech, clips, strict=True):
             frames = min(clip.frames, features.shape[1])

@@ -53,7 +53,9 @@ class DataConfig:
     START: ClassVar[str] = ""  # option with the weights to start from; the stages of a recipe fill it
     REMOVED: ClassVar[Mapping[str, str]] = {}  # options that documents named, with what stands in their place
 
-    data_root: list[str] = option([], "folders of NAME.f32/NAME.pcm pairs to train on", path=True, free=True)
+    data_root: list[str] = option(
+        [], "folders of pairs NAME.f32, NAME.pcm (or of variants, without audio) to train on", path=True, free=True
+    )
     data_weight: list[float] = option([], "share of each data root in the samples; default: by hours")
     valid_root: list[str] = option(
         [], "folders of pairs to validate on; default: a tenth of the training clips", path=True, free=True
