@@ -54,7 +54,9 @@ def test_info_describes_a_codec(run, codec_file, tiny):
         assert words in shown
 
 
-@pytest.mark.parametrize(("power", "words"), [("token", "over every token sent"), ("session", "over speech")])
+@pytest.mark.parametrize(
+    ("power", "words"), [("token", "over every token sent"), ("session", "over speech"), ("held", "of any speech")]
+)
 def test_info_says_what_the_power_constraint_holds_for(folder, run, power, words):
     save_codec(SpiCodec(replace(preset("tiny"), power=power)), folder / "codec.safetensors", {})
     model = json.loads(run("info", "codec.safetensors", "--json").out)["model"]

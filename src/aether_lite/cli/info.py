@@ -26,6 +26,7 @@ CONFIGURATION = ("format", "model_kwargs", "sizes", "model", "identity", "token_
 POWER = {
     "token": "mean |x|^2 = 1 over every token sent (one gain per token, never over a clip)",
     "session": "mean |x|^2 = 1 over speech (one constant per rate, measured; never over a clip)",
+    "held": "mean |x|^2 = 1 over 10 s of any speech (a constant per rate and a slow gain that sees the past alone)",
 }
 """What each power constraint of a codec holds for."""
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from aether_lite.errors import AetherError
 from aether_lite.hash import BitBottleneck
-from aether_lite.jscc.bottleneck import POWERS, TARGET_SNRS_DB, LatentPower, SymbolBottleneck, first_pairs
+from aether_lite.jscc.bottleneck import POWERS, TARGET_SNRS_DB, LatentPower, SymbolBottleneck, first_pairs, held
 from aether_lite.jscc.mapping import LinearPath, MappingDecoder, MappingEncoder
 from aether_lite.payload import Arrived, Bits, Payload, Received, ReceivedBits, Symbols, elements_per_token
 from aether_lite.spi import Lookahead, SemanticHead, Semantics, SpeechImage, SpiDecoder, SpiEncoder, State
@@ -42,7 +42,7 @@ class CodecConfig:
         lookahead: tokens that the decoder waits for before it gives a token's features, 0 or 1.
         hash: :data:`HASH` for a codec of bits; empty for one of symbols.
         linear: whether a linear path lies beside the networks, see :class:`~aether_lite.jscc.mapping.LinearPath`.
-        power: power constraint of symbols, token or session, see :mod:`aether_lite.jscc.bottleneck`.
+        power: power constraint of symbols, token, session or held, see :mod:`aether_lite.jscc.bottleneck`.
 
     Raises:
         ValueError: a value that no codec has.
@@ -169,7 +169,8 @@ class SpiCodec(nn.Module):
         self.linear = LinearPath(frames, latents) if config.linear else None
         self.ahead = Lookahead(width) if config.lookahead else None
         self.bottleneck: Any = BitBottleneck() if config.hash else SymbolBottleneck()
-        self.long_term = config.power == "session" and not config.hash
+        self.long_term = config.power != "token" and not config.hash
+        self.holds = config.power == "held" and not config.hash
         known = self.long_term or (config.linear and not config.hash)
         self.latent_power = LatentPower(latents) if known else None
 
@@ -218,6 +219,8 @@ class SpiCodec(nn.Module):
         if self.training and self.latent_power is not None:
             power = self.latent_power.followed(latents)
         sent = self.bottleneck.send(latents, rate, self.config.token_frames, power if self.long_term else None)
+        if self.holds:
+            sent = replace(sent, values=held(sent.values, sent.used, self.config.token_frames)[0])
         received = self.ended(channel(sent))
         inputs = self._decoder_inputs(received, None if power is None else power.detach())
         decoded, refined, _ = self.decode_image(*inputs)
@@ -315,8 +318,15 @@ class SpiCodec(nn.Module):
         if target_snr_db is not None:
             self.check_targets()
             power = self.power_constraint(torch.tensor(float(target_snr_db)))
+        saved: Tensor | None = None
+        if self.holds and state is not None:
+            saved, state = state[0], state[1:]
         latents, new_state = (backend or self).latents(features, target_snr_db, state)
-        return self.bottleneck.send(latents, rate, self.config.token_frames, power), new_state
+        sent = self.bottleneck.send(latents, rate, self.config.token_frames, power)
+        if self.holds:
+            values, saved = held(sent.values, sent.used, self.config.token_frames, saved)
+            sent, new_state = replace(sent, values=values), (saved, *new_state)
+        return sent, new_state
 
     @torch.no_grad()
     def decode(

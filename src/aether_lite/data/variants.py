@@ -163,4 +163,5 @@ def _noisy(speech: Float32, rng: np.random.Generator, kind: str, snr_db: float) 
             hertz = np.fft.rfftfreq(len(speech), 1 / SAMPLE_RATE)
             noise = np.fft.irfft(np.fft.rfft(noise) / np.sqrt(np.maximum(hertz, 20.0)), len(speech))
     wanted = np.sqrt(np.mean(speech.astype(np.float64) ** 2)) * 10 ** (-snr_db / 20)
-    return (speech + noise * (wanted / (np.sqrt(np.mean(noise**2)) + 1e-12))).astype(np.float32)
+    mixed: Float32 = (speech + noise * (wanted / (np.sqrt(np.mean(noise**2)) + 1e-12))).astype(np.float32)
+    return mixed

@@ -25,7 +25,7 @@ from aether_lite.codec import SpiCodec
 from aether_lite.export.runner import NEW_STATE
 from aether_lite.features.layout import FRAME, NUM_FREE
 from aether_lite.jscc import RATES, SymbolBottleneck
-from aether_lite.jscc.bottleneck import paired, scaled
+from aether_lite.jscc.bottleneck import held, paired, scaled
 from aether_lite.payload import ChannelState, Received, elements_per_token
 from aether_lite.vocoder import FARGAN, SubframeState, deemphasize, periods_from_features
 from aether_lite.vocoder.fargan import SUBFRAME, SUBFRAMES, NormedWeights, gather_indices
@@ -78,15 +78,19 @@ class EncoderStep(Step):
         self.outputs = (Port("symbols", (self.jscc.max_uses, 2), torch.float32, meaning),)
         with torch.no_grad():
             _, states = model.spi_encoder(torch.zeros(1, frames, NUM_FREE))
-        self.states = _state_ports(states)
+        saved = (torch.zeros(1),) if model.holds else ()
+        self.states = _state_ports((*saved, *states))
 
     def forward(self, features: Tensor, rate: Tensor, target_snr_db: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """``features [8, 20]``, ``rate [1] int64``, ``target_snr_db [1]`` -> ``symbols [96, 2]`` and states."""
-        image = self.model.image(features[None])
-        tokens, new_states = self.model.spi_encoder(image, states)
+        image, saved = self.model.image(features[None]), states[: self.model.holds]
+        tokens, new_states = self.model.spi_encoder(image, states[self.model.holds :])
         latents = paired(self.model.map_tokens(image, tokens, target_snr_db[None]))
         used = _used(rate, self.jscc.max_uses, self.jscc.token_frames)
         symbols = scaled(latents, used, self.model.power_constraint(target_snr_db[0]))
+        if self.model.holds:
+            symbols, left = held(symbols, used, self.jscc.token_frames, *saved)
+            new_states = (left, *new_states)
         return torch.view_as_real(symbols)[0, 0], *new_states
 
 

@@ -12,7 +12,7 @@ Gaussian prior of variance v (in units of Es), in units of sqrt(v)::
 Unknown entries are replaced by constants of the link (h = 1, N0 = 0.1) and flagged as unknown.
 
 The nominal symbol energy is Es = 1. Latent symbols are ordered; a rate sends the first n of a token, scaled in one of
-two ways.
+three ways.
 
 ``token``, per-token power: the mean energy of every token that is sent is exactly 1::
 
@@ -24,7 +24,16 @@ less::
 
     x_j = z_j * sqrt(n / sum_{i < n} E|z_i|^2)
 
-Either scale is one positive number, so a prefix of a faster stream differs from the slower stream in that number
+``held``, long-term average power that holds for any voice and level: the symbols of ``session`` times a slow gain,
+which spends or saves what was sent too little or too much. With e_k the mean energy of token k before the gain and H
+tokens in :data:`HORIZON_S`::
+
+    g_k^2 = 1 + s_k / H,   s_{k+1} = s_k + 1 - g_k^2 e_k,   s_0 = 0,   g^2 within :data:`HELD_RANGE`
+
+The sender needs its past alone and the receiver nothing. A voice that ``session`` would send at r times the power ends
+with s = H (1/r - 1), so its mean power over T seconds comes to 1 + (1 - 1/r) HORIZON_S / T.
+
+Each scale is one positive number, so a prefix of a faster stream differs from the slower stream in that number
 alone. It is never taken over a clip or a batch. An encoder with a target SNR has other latents, so the mean squares are
 measured for a grid of target SNRs too: the mean energy is 1 for every link by itself.
 """
@@ -40,10 +49,12 @@ from torch import Tensor, nn
 
 from aether_lite.errors import AetherError
 from aether_lite.jscc.mapping import RATES, Estimates
-from aether_lite.payload import Received, Symbols, widest_token
+from aether_lite.payload import FRAMES_PER_SECOND, Received, Symbols, widest_token
 
-POWERS = ("token", "session")
+POWERS = ("token", "session", "held")
 """Power constraints a codec may have."""
+HORIZON_S = 3.0
+HELD_RANGE = (10**-0.25, 10**0.25)  # +-2.5 dB
 ENERGY_FLOOR = 1e-9  # keeps the gradient finite for an all-zero token
 TARGET_SNRS_DB = tuple(range(-10, 31, 4))
 """Target SNRs [dB] for which mean squares are measured; between them their logarithms are interpolated."""
@@ -126,6 +137,21 @@ def scaled(latent: Tensor, used: Tensor, power: Tensor | None) -> Tensor:
         energy = (first_pairs(power, latent.shape[-1]).sum(-1) * used).sum(-1, keepdim=True)
     count = used.sum(-1, keepdim=True).to(energy.dtype)
     return kept * torch.sqrt(count / (energy + ENERGY_FLOOR))
+
+
+def held(values: Tensor, used: Tensor, token_frames: int, saved: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Symbols ``[B, K, n]``, those sent where ``used [B, 1, n] bool``, times the slow gain of ``held``.
+
+    Also the energy saved after them ``[B]``, in tokens; ``saved`` is that before them, None at the beginning.
+    """
+    horizon = HORIZON_S * FRAMES_PER_SECOND / token_frames
+    least, most = (horizon * (gain - 1) for gain in HELD_RANGE)
+    energies = (values.real.square() + values.imag.square()).sum(-1) / used.sum(-1)
+    now, gains = energies.new_zeros(len(energies)) if saved is None else saved, []
+    for energy in energies.unbind(1):
+        gains.append(1 + now / horizon)
+        now = (now + 1 - gains[-1] * energy).clamp(least, most)
+    return (values * torch.stack(gains, 1).sqrt()[..., None] if gains else values), now
 
 
 def papr_db(values: Tensor) -> float:

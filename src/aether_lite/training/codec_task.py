@@ -207,10 +207,19 @@ def _codec(config: TrainConfig, corpus: Corpus) -> SpiCodec:
             raise AetherError(f"{config.codec}: is not of preset {config.preset}")
         if _differ(model.config, size, GROWING):
             model = grown(model, replace(model.config, **{name: getattr(size, name) for name in GROWING}))
+        if "power" in config.form:
+            model = constrained(model, size.power)
         return model.train().requires_grad_(True)
     model = SpiCodec(size)
     model.start(constants_crops(config, corpus))
     return model
+
+
+def constrained(model: SpiCodec, power: str) -> SpiCodec:
+    """The same weights under another power constraint of symbols."""
+    made = SpiCodec(replace(model.config, power=power))
+    made.load_state_dict(model.state_dict(), strict=False)  # not every constraint knows the latents' mean squares
+    return made
 
 
 def _differ(one: CodecConfig, other: CodecConfig, names: Sequence[str]) -> bool:

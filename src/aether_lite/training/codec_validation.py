@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from aether_lite.data.pairs import common_kind, read_speech
 from aether_lite.features.layout import FRAME
 from aether_lite.link import LinkConfig
 from aether_lite.metrics import FEATURE_METRICS, available, estoi, pitch_spike
-from aether_lite.payload import Bits
+from aether_lite.payload import Bits, Symbols
 from aether_lite.plots.transmission import transmission_picture
 from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.loop import Validation
@@ -25,6 +26,7 @@ from aether_lite.vocoder import FARGAN, synthesize
 MAX_CLIPS = 64
 MAX_FRAMES = 640
 SAID = ("vuv_error", "f0_correlation", "f0_spread_ratio", "pitch_spike", "estoi")
+POWER = "symbol_power"
 SPREAD_RATIO, VUV_ERROR, PITCH_SPIKE = 0.5, 0.35, 5.0  # where a monitor calls a collapse
 
 SYMBOL_LINKS = {
@@ -71,7 +73,8 @@ class CodecValidation:
             logger.validation(step, name, outcome.numbers)
         losses = ", ".join(f"{name} {outcome.numbers['feature_loss']:.4f}" for name, outcome in outcomes.items())
         rest = ", ".join(f"{name} {first.numbers[name]:.3f}" for name in SAID if name in first.numbers)
-        logger.say(f"step {step}: feature loss {losses}; {rest}")
+        power = f", power sent {10 * math.log10(first.numbers[POWER]):+.2f} dB" if POWER in first.numbers else ""
+        logger.say(f"step {step}: feature loss {losses}; {rest}{power}")
         if audio is not None:
             self._show(step, codec, first, audio, logger)
         return Validation(first.numbers["feature_loss"], alarms(first.numbers))
@@ -126,10 +129,16 @@ def validation_features(corpus: Corpus, token_frames: int, clips: int = MAX_CLIP
 
 @torch.no_grad()
 def measure(model: SpiCodec, features: Tensor, mask: Tensor, link: LinkConfig) -> Outcome:
-    """Send clips over a link and measure the decoded features (definitions: :mod:`aether_lite.metrics`)."""
+    """Send clips over a link and measure the decoded features (definitions: :mod:`aether_lite.metrics`).
+
+    N0 of symbols counts from the power really sent in the clips' frames, ``symbol_power``: equal energy.
+    """
     was_training = model.training
     model.eval()
     payload, _ = model.encode(features, link.rate)
+    power = _mean_power(payload, mask)
+    if link.snr_db is not None:
+        link = replace(link, snr_db=link.snr_db - 10 * math.log10(power))
     received, _ = link.carry(payload)
     decoded = model.decode_clip(received)
     model.train(was_training)
@@ -143,8 +152,14 @@ def measure(model: SpiCodec, features: Tensor, mask: Tensor, link: LinkConfig) -
     if isinstance(payload, Bits):
         numbers["bit_bias"] = float(torch.view_as_real(sent).mean((0, 1)).abs().mean())
     else:
-        numbers["symbol_power"] = float(sent.abs().square().mean())
+        numbers[POWER] = power
     return Outcome(numbers, decoded, sent, arrived)
+
+
+def _mean_power(payload: Symbols | Bits, mask: Tensor) -> float:
+    """Mean power of the symbols (bits: 1) of whole tokens in the frames of ``mask [C, F] bool``."""
+    whole = torch.unflatten(mask, 1, (-1, payload.token_frames)).all(-1)
+    return float(payload.values.abs().square().mean(-1)[whole].mean())
 
 
 def alarms(numbers: dict[str, float]) -> Sequence[str]:
