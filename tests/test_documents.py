@@ -7,6 +7,7 @@ import functools
 import io
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +47,20 @@ def test_the_version_is_the_same_everywhere() -> None:
     texts = [(ROOT / name).read_text(encoding="utf-8") for name in places]
     found = [re.search(pattern, text, re.MULTILINE) for pattern, text in zip(patterns, texts, strict=True)]
     assert [match and match[1] for match in found] == [aether_lite.__version__] * len(places)
+
+
+def test_hints_to_install_are_quoted_name_extras_and_hold_in_a_checkout() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    sources = [*(path for kind in ("*.py", "*.yaml") for path in (ROOT / "src").rglob(kind)), *PAGES]
+    sources += [path for folder in ("examples", "training", "benchmarks") for path in (ROOT / folder).glob("*.py")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    hints = re.findall(r"""pip install (?:-e )?(["']?[^\s`"']*\[[^\s`"']*["']?)""", text)
+    assert len(hints) > 6
+    wrong = [hint for hint in hints if not re.fullmatch(r"""(["'])\.\[[\w,{}]+\]\1""", hint)]
+    assert wrong == []
+    named = [name for hint in hints for name in re.findall(r"[\w]+", hint) if "{" not in hint]
+    named += re.findall(r"""how_to_install\(["'](\w+)""", text)
+    assert set(named) <= project["optional-dependencies"].keys()
 
 
 def test_the_readme_is_short() -> None:

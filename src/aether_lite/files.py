@@ -1,13 +1,17 @@
-"""Writing a file whole or not at all; the commit of the source tree, for files that say what made them."""
+"""Writing a file or folder whole or not at all, locks, and the commit of the source tree, for provenance."""
 
 from __future__ import annotations
 
 import errno
-import glob
+import hashlib
+import importlib
+import os
+import re
 import secrets
+import shutil
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -15,48 +19,138 @@ from pathlib import Path
 from aether_lite.errors import AetherError
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+WINDOWS = os.name == "nt"  # where a file that is open can be neither renamed nor removed
+_PROBE_BYTES = 1 << 20  # a disk that has no room for these is full
+_LONGEST_NAME = 255  # [bytes], of most file systems
+_LOCKED_BYTE = 1 << 30  # behind all content: a locked byte of Windows cannot be read by others
+_PARTIAL = re.compile(r"\.(?P<stem>.+)\.[0-9a-f]{8}\.partial(?P<suffix>\.[^.]*)?", re.DOTALL)
 
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary name beside ``path``; rename it to ``path`` when the block ends well.
 
-    The temporary name (``.NAME.<random>.partial.SUFFIX``) keeps the suffix, by which many writers choose the
-    format. If the block raises, the temporary file is removed and an older file at ``path`` stays as it was.
-    A symbolic link is followed. A device or pipe (``/dev/null``) is yielded itself.
+    The temporary name (``.NAME.<8 digits>.partial.SUFFIX``) keeps the suffix, by which many writers choose the
+    format. If the block raises, the temporary file is removed and an older file at ``path`` stays as it was. The name
+    is the same each time, so that what a killed process left is removed by the next one that writes ``path``; two
+    that write it at once have different ones. A symbolic link is followed. A device or pipe (``/dev/null``) is
+    yielded itself.
 
     Args:
         path: the file to write. Its folder must exist.
 
     Raises:
-        AetherError: the folder is missing, ``path`` is a folder, or the file cannot be written (disk full,
-            no permission). Other exceptions of the block pass unchanged.
+        AetherError: the folder is missing, ``path`` is a folder, or the file cannot be written (disk full, however
+            the writer says so, no permission, nothing was written). Other exceptions of the block pass unchanged.
     """
     path = Path(path)
-    target, partial = _names(path)
+    target, is_file = _target(path)
+    partial: Path | None = None
+    descriptor = None
     try:
-        yield partial
-        if partial != target:
+        if is_file:
+            partial, descriptor = _create_partial(target)
+            os.utime(partial, ns=(0, 0))
+        yield partial or target
+        if partial is not None:
+            if partial.stat().st_mtime_ns == 0:
+                raise FileNotFoundError(errno.ENOENT, "nothing was written", str(partial))
             partial.replace(target)
-    except OSError as error:
-        if error.errno in DISK_FULL:
+    except AetherError:
+        raise
+    except Exception as error:
+        if getattr(error, "errno", None) in DISK_FULL or (partial is not None and _is_full(partial)):
             raise AetherError(f"{path}: cannot be written, the disk is full: free some space") from error
-        if error.filename is not None and Path(error.filename) in (partial, target):
+        ours = (str(partial or target), str(target))
+        if isinstance(error, OSError) and (error.filename in ours or (is_file and partial is None)):
             raise AetherError(f"{path}: cannot be written ({error.strerror})") from error
         raise
     finally:
-        if partial != target:
+        if partial is not None:
             partial.unlink(missing_ok=True)
+        if descriptor is not None:
+            os.close(descriptor)
 
 
-def remove_partial(path: Path) -> None:
-    """Remove what a killed process left of :func:`atomic_path` for this ``path``; nobody else may be writing it."""
-    for partial in path.parent.glob(f".{glob.escape(path.stem)}.????????.partial{glob.escape(path.suffix)}"):
-        partial.unlink(missing_ok=True)
+@contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder; rename it to ``folder``, new or empty, when the block ends well, else remove it.
+
+    Its name and what becomes of one that a killed process left are as for :func:`atomic_path`.
+
+    Raises:
+        AetherError: ``folder`` holds files, is a file or the current folder, or cannot be written.
+    """
+    try:
+        target = folder.resolve()
+        if target.exists() and not target.is_dir():
+            raise AetherError(f"{folder}: is a file; give the name of a new folder")
+        if target.is_dir() and any(target.iterdir()):
+            raise AetherError(f"{folder}: the folder is not empty; give a new one")
+        if target == Path.cwd():
+            raise AetherError(f"{folder}: is the current folder; give the name of a new one")
+        if not target.parent.is_dir():
+            raise AetherError(f"{folder}: the folder {folder.parent} does not exist; create it first")
+        partial, descriptor = _create_partial(target, is_folder=True)
+    except OSError as error:
+        raise AetherError(f"{folder}: cannot be written ({error.strerror})") from error
+    try:
+        yield partial
+        if target.is_dir():
+            target.rmdir()
+        partial.rename(target)
+    except OSError as error:
+        raise AetherError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        if descriptor is not None:
+            os.close(descriptor)
 
 
-def _names(path: Path) -> tuple[Path, Path]:
-    """The file that is meant in the end, and the name to write under until then."""
+def remove_partials(folder: Path, names: Container[str] | None = None) -> None:
+    """Remove what killed processes left of :func:`atomic_path` in a folder; what is being written stays.
+
+    Args:
+        folder: may be missing.
+        names: of the files that were meant; by default all.
+    """
+    try:
+        found = [entry.name for entry in os.scandir(folder)]
+    except OSError:  # missing, or not to be read: nothing of ours
+        return
+    for name in found:
+        match = _PARTIAL.fullmatch(name)
+        if match and (names is None or match["stem"] + (match["suffix"] or "") in names):
+            _remove_left(folder / name)
+
+
+def lock(descriptor: int) -> bool:
+    """Take the lock of an open file if it is free; it ends with the process, or when the file is closed.
+
+    Returns:
+        Whether it is taken now; not where another process, or another open file of this one, holds it.
+
+    Raises:
+        OSError: the file system has no locks.
+    """
+    try:
+        try:
+            import fcntl
+        except ImportError:
+            msvcrt = importlib.import_module("msvcrt")
+            os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
+            return False
+        raise
+    return True
+
+
+def _target(path: Path) -> tuple[Path, bool]:
+    """The file that is meant, links followed, and True; a device or pipe as it is, and False."""
     try:
         mode = path.stat().st_mode if path.exists() else stat.S_IFREG
         target = path.resolve()
@@ -66,12 +160,92 @@ def _names(path: Path) -> tuple[Path, Path]:
     if stat.S_ISDIR(mode):
         raise AetherError(f"{path}: is a folder; give the name of a file in it")
     if not stat.S_ISREG(mode):
-        return path, path
+        return path, False
     if folder_mode == 0:
         raise AetherError(f"{path}: the folder {path.parent} does not exist; create it first")
     if not stat.S_ISDIR(folder_mode):
         raise AetherError(f"{path}: {path.parent} is a file, not a folder; give a name in a folder")
-    return target, target.with_name(f".{target.stem}.{secrets.token_hex(4)}.partial{target.suffix}")
+    return target, True
+
+
+def _create_partial(target: Path, is_folder: bool = False) -> tuple[Path, int | None]:
+    """A new empty file or folder to write ``target`` under, and the descriptor that holds its lock, if any."""
+    tag = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:8]
+    while True:
+        end, stem = f".{tag}.partial{target.suffix}", target.stem
+        room = max(0, _LONGEST_NAME - 1 - len(os.fsencode(end)))
+        if len(os.fsencode(stem)) > room:
+            stem = os.fsencode(stem)[:room].decode(errors="ignore")
+        partial = target.with_name(f".{stem}{end}")
+        try:
+            if is_folder:
+                partial.mkdir()
+            else:
+                os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        except FileExistsError:
+            if not _remove_left(partial):
+                tag = secrets.token_hex(4)
+            continue
+        if WINDOWS:
+            return partial, None
+        try:
+            descriptor = _open_locked(partial)
+        except OSError:  # no locks on this file system: then none is ever taken for left
+            return partial, None
+        if descriptor is not None:
+            return partial, descriptor
+
+
+def _open_locked(path: Path) -> int | None:
+    """Descriptor of a file or folder with its lock; None where another holds that, or the name is gone.
+
+    Raises OSError where it cannot be opened, or the file system has no locks.
+    """
+    try:
+        flags = os.O_RDONLY if path.is_dir() else os.O_RDWR
+        descriptor = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
+    except FileNotFoundError:
+        return None
+    mine = False
+    try:
+        mine = lock(descriptor) and os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return None
+    finally:
+        if not mine:
+            os.close(descriptor)
+    return descriptor if mine else None
+
+
+def _remove_left(path: Path) -> bool:
+    """Remove a file or folder that no living process writes; whether it is gone."""
+    try:
+        descriptor = None if WINDOWS else _open_locked(path)
+        if not WINDOWS and descriptor is None:
+            return not os.path.lexists(path)
+        try:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+    except OSError:  # somebody else's
+        return False
+    return not os.path.lexists(path)
+
+
+def _is_full(partial: Path) -> bool:
+    """Whether a file that could not be written has no room to grow: not every writer says so."""
+    try:
+        with partial.open("ab") as file:
+            file.write(bytes(_PROBE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error.errno in DISK_FULL
+    return False
 
 
 @cache

@@ -39,6 +39,9 @@ def parse_shard(text: str) -> tuple[int, int]:
 def run_parallel(function: Callable[[Task], Result], tasks: Sequence[Task], jobs: int) -> Generator[Result, None, None]:
     """``function(task)`` of every task, each as soon as it is done, in no particular order.
 
+    Close the generator (``contextlib.closing``) where its results are not all taken: the processes end with it, while
+    one left to the garbage collector holds up the end of the program until their tasks are done.
+
     Args:
         function: of a module, without state, so that the results do not depend on ``jobs``.
         tasks: picklable.
@@ -58,8 +61,9 @@ def run_parallel(function: Callable[[Task], Result], tasks: Sequence[Task], jobs
     with _one_thread_each(), ProcessPoolExecutor(jobs, context, _start_worker) as pool:
         try:
             while waiting or running:
-                while waiting and len(running) < jobs * _WAITING_TASKS:
-                    running.add(pool.submit(function, waiting.pop()))
+                with interrupts_kept():
+                    while waiting and len(running) < jobs * _WAITING_TASKS:
+                        running.add(pool.submit(function, waiting.pop()))
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     yield future.result()
@@ -91,9 +95,27 @@ def _one_thread_each() -> Iterator[None]:
                 os.environ[name] = value
 
 
+@contextmanager
+def interrupts_kept() -> Iterator[None]:
+    """Processes started meanwhile do not see Ctrl-C from their first instruction on; this one sees it afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start_worker() -> None:
-    """Leave Ctrl-C to the parent, and end with it: a worker whose parent was killed would wait for ever."""
+    """Leave Ctrl-C to the parent, and end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    follow_parent()
+
+
+def follow_parent() -> None:
+    """End this process as soon as the one that started it has ended; without it one whose parent was killed stays."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_follow, args=(parent,), daemon=True).start()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from aether_lite.errors import AetherError
+from aether_lite.lines import LineWriter, read_lines
 
 CACHE_NAME, CACHE_FILES = "results.jsonl", "results*.jsonl"
 Record = dict[str, float]
@@ -39,18 +40,16 @@ class ResultCache(AbstractContextManager["ResultCache"]):
         self._records: dict[str, Record] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            self._lines = LineWriter(self.path)
             for place in (*others, folder):
                 for path in sorted(place.glob(CACHE_FILES)):
-                    for line in path.read_bytes().split(b"\n"):
+                    for line in read_lines(path):
                         self._take(line)
-            self._file = self.path.open("a+b")
-            if self._file.tell() and not self.path.read_bytes().endswith(b"\n"):  # cut by a kill
-                self._file.write(b"\n")
         except OSError as error:
             raise AetherError(f"{error.filename or self.path}: cannot be used as a cache ({error.strerror})") from error
 
     def __exit__(self, *error: object) -> None:
-        self._file.close()
+        self._lines.close()
 
     def __len__(self) -> int:
         return len(self._records)
@@ -66,18 +65,13 @@ class ResultCache(AbstractContextManager["ResultCache"]):
             AetherError: it cannot be written (disk full).
         """
         plain = {name: value if math.isfinite(value) else None for name, value in record.items()}
-        line = json.dumps({"key": key, "record": plain}, allow_nan=False).encode()
-        try:
-            self._file.write(line + b"\n")
-            self._file.flush()
-        except OSError as error:
-            raise AetherError(f"{self.path}: cannot be written ({error.strerror})") from error
-        self._take(line)  # as it will be read: a resumed run then equals an unbroken one
+        entry = {"key": key, "record": plain}
+        self._lines.add(entry)
+        self._take(entry)  # as it will be read: a resumed run then equals an unbroken one
 
-    def _take(self, line: bytes) -> None:
+    def _take(self, entry: dict[str, Any]) -> None:
         try:
-            entry = json.loads(line)
             record = {str(k): math.nan if v is None else float(v) for k, v in entry["record"].items()}
             self._records[str(entry["key"])] = record
-        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError):
-            return  # cut by a kill; it will be computed again
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return  # none of ours; it will be computed again

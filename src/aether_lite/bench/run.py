@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -161,9 +162,10 @@ def _computed(
         )
     tell = progress or (lambda done, total: None)
     tell(len(wanted) - len(pending), len(wanted))
-    for done, (key, record) in enumerate(run_parallel(compute, pending, plan.jobs), len(wanted) - len(pending) + 1):
-        cache.add(key, record)
-        tell(done, len(wanted))
+    with closing(run_parallel(compute, pending, plan.jobs)) as results:
+        for done, (key, record) in enumerate(results, len(wanted) - len(pending) + 1):
+            cache.add(key, record)
+            tell(done, len(wanted))
     return [row for job in jobs if (row := job.row(cache)) is not None]
 
 

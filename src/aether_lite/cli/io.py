@@ -93,9 +93,7 @@ def check_input(path: str) -> None:
 def _rehearse(path: str | Path) -> None:
     """Raise what writing the file would raise."""
     try:
-        with atomic_path(path) as partial:
-            if not partial.exists():
-                partial.touch()
+        with atomic_path(path):
             raise _RehearsalError
     except _RehearsalError:
         pass

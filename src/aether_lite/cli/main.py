@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, NoReturn
@@ -19,7 +20,10 @@ from aether_lite.cli import aeth, bench, convert, demo, info, live, prepare, str
 from aether_lite.cli.command import VERBOSE, Command, Group
 from aether_lite.errors import AetherError
 
-INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
+SIGNALLED = 128  # and the number of a signal is the exit code after it, as shells have it
+ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
+USUAL = (signal.default_int_handler, signal.SIG_DFL)
+REPEAT_SECONDS = 1.0  # signals within belong together
 PROGRAM = "aether-lite"
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Speech over a channel": (demo.demo, transmit.transmit, stream.stream, live.live, bench.bench),
@@ -78,7 +82,7 @@ for _command, (_, _text) in train.COMMANDS.items():
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command; a stated error is one line on standard error and exit code 1."""
+    """Run a command; a stated error is one line on standard error and exit code 1, a signal 128 and its number."""
     try:
         with _interruptible():
             app(args=sys.argv[1:] if arguments is None else arguments, prog_name=PROGRAM)
@@ -89,34 +93,42 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
     except BrokenPipeError:
         _leave_pipe()
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+    except KeyboardInterrupt as error:
+        sys.exit(SIGNALLED + (error.args[0] if error.args else signal.SIGINT))
 
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Ctrl-C becomes KeyboardInterrupt, also where an import that it cuts short ends in another error."""
-    pressed = False
+    """Ctrl-C and the signals that end a process raise KeyboardInterrupt, so that nothing half-written is left.
 
-    def press(*_: object) -> None:
-        nonlocal pressed
-        pressed = True
-        raise KeyboardInterrupt
+    It is raised also where an import that it cuts short ends in another error. The first of several that come
+    together counts: ``timeout`` sends two.
+    """
+    caught, since = 0, 0.0
 
-    # Not where it is ignored or somebody's own; and only the main thread may set it.
-    main_thread = threading.current_thread() is threading.main_thread()
-    usual = main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if usual:
-        signal.signal(signal.SIGINT, press)
+    def press(number: int, _: object) -> None:
+        nonlocal caught, since
+        if not caught or time.monotonic() - since > REPEAT_SECONDS:
+            caught, since = number, time.monotonic()
+            raise KeyboardInterrupt(number)
+
+    # Not where one is ignored or somebody's own; and only the main thread may set it.
+    numbers = [getattr(signal, name) for name in ENDING if hasattr(signal, name)]
+    usual = {number: signal.getsignal(number) for number in numbers}
+    usual = {number: handler for number, handler in usual.items() if handler in USUAL}
+    if threading.current_thread() is not threading.main_thread():
+        usual = {}
+    for number in usual:
+        signal.signal(number, press)
     try:
         yield
-    except Exception as error:
-        if pressed:
-            raise KeyboardInterrupt from error
+    except (Exception, SystemExit) as error:
+        if caught and getattr(error, "code", 1):  # `live` ends well by Ctrl-C
+            raise KeyboardInterrupt(caught) from error
         raise
     finally:
-        if usual:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, handler in usual.items():
+            signal.signal(number, handler)
 
 
 def _leave_pipe() -> NoReturn:

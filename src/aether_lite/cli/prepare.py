@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -72,8 +73,11 @@ def prepare(
     tasks = tasks_of_shard(variant_tasks(tasks, variants) if variants else tasks, part)
     summary, hidden = Summary(), quiet or None
     try:
-        with tqdm(total=sum(map(_size, tasks)), unit="B", unit_scale=True, dynamic_ncols=True, disable=hidden) as bar:
-            for number, outcome in enumerate(run(tasks, jobs, strict=strict, shard=part), 1):
+        with (
+            closing(run(tasks, jobs, strict=strict, shard=part)) as outcomes,
+            tqdm(total=sum(map(_size, tasks)), unit="B", unit_scale=True, dynamic_ncols=True, disable=hidden) as bar,
+        ):
+            for number, outcome in enumerate(outcomes, 1):
                 summary.add(outcome)
                 bar.set_postfix_str(f"{number}/{len(tasks)} files, {len(summary.failed)} bad", refresh=False)
                 bar.update(_size(outcome.task))
@@ -116,8 +120,9 @@ def check(
         for one in alone:
             report.add(one)
         hidden = quiet or None
-        for one in tqdm(check_pairs(pairs, jobs), total=len(pairs), unit="pair", dynamic_ncols=True, disable=hidden):
-            report.add(one)
+        with closing(check_pairs(pairs, jobs)) as found:
+            for one in tqdm(found, total=len(pairs), unit="pair", dynamic_ncols=True, disable=hidden):
+                report.add(one)
         report.finish()
         reports.append(report)
     records = [_record(report) for report in reports]

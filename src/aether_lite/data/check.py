@@ -8,7 +8,7 @@ from __future__ import annotations
 import filecmp
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -156,9 +156,9 @@ def find_tasks(root: Path) -> tuple[list[tuple[Path, Path | None]], list[PairRep
     return pairs, [PairReport(path, f"{path}: {reason}") for path, reason in alone]
 
 
-def check_pairs(pairs: list[tuple[Path, Path | None]], jobs: int | None = None) -> Iterator[PairReport]:
-    """A report on each pair, as it is ready."""
-    yield from run_parallel(check_pair, pairs, available_cores() if jobs is None else jobs)
+def check_pairs(pairs: list[tuple[Path, Path | None]], jobs: int | None = None) -> Generator[PairReport, None, None]:
+    """A report on each pair, as it is ready; close it as :func:`~aether_lite.parallel.run_parallel`."""
+    return run_parallel(check_pair, pairs, available_cores() if jobs is None else jobs)
 
 
 def check_pair(pair: tuple[Path, Path | None]) -> PairReport:

@@ -6,11 +6,11 @@ to a file of its own, ``prepare.I-N.jsonl``; all files of a root are read, the o
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from aether_lite.errors import AetherError
+from aether_lite.lines import LineWriter, read_lines
 
 INDEX_NAME = "prepare.jsonl"
 INDEX_FILES = "prepare.*jsonl"
@@ -53,11 +53,11 @@ def read_index(root: Path) -> dict[str, Entry]:
     """
     entries = {}
     for path in sorted(root.glob(INDEX_FILES), key=lambda path: (path.stat().st_mtime_ns, path.name)):
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        for record in read_lines(path):
             try:
-                entry = Entry(**json.loads(line))
+                entry = Entry(**record)
                 name = PurePath(entry.name)
-            except (json.JSONDecodeError, TypeError):
+            except TypeError:
                 continue
             if name.anchor or ".." in name.parts:
                 raise AetherError(f"{path}: name {entry.name!r} leads outside {root}; remove its line")
@@ -70,26 +70,11 @@ def holds_variants(root: Path) -> bool:
     return any(entry.variant is not None for folder in (root, root.parent) for entry in read_index(folder).values())
 
 
-class IndexWriter:
-    """Appends to the index of a data root, or of a shard (number, count) of its preparation; close it in the end."""
+def open_index(root: Path, shard: tuple[int, int] = (1, 1)) -> LineWriter:
+    """The index of a data root, or of a shard (number, count) of its preparation, to append finished entries to.
 
-    def __init__(self, root: Path, shard: tuple[int, int] = (1, 1)) -> None:
-        number, count = shard
-        self.path = root / (INDEX_NAME if count == 1 else f"prepare.{number}-{count}.jsonl")
-        try:
-            self._file = self.path.open("a+b")
-        except OSError as error:
-            raise AetherError(f"{self.path}: cannot be written ({error.strerror})") from error
-        if self._file.tell() > 0:
-            self._file.seek(-1, 2)
-            if self._file.read(1) != b"\n":  # a line cut by a kill
-                self._file.write(b"\n")
-
-    def add(self, entry: Entry) -> None:
-        """Append a finished pair."""
-        self._file.write(json.dumps(asdict(entry), ensure_ascii=False).encode() + b"\n")
-        self._file.flush()
-
-    def close(self) -> None:
-        """End writing."""
-        self._file.close()
+    Raises:
+        AetherError: it cannot be written, or another process writes it.
+    """
+    number, count = shard
+    return LineWriter(root / (INDEX_NAME if count == 1 else f"prepare.{number}-{count}.jsonl"))

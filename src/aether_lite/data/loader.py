@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -12,10 +13,18 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from aether_lite.errors import AetherError
+from aether_lite.parallel import follow_parent, interrupts_kept
 
 Batch = TypeVar("Batch")
 AHEAD = 2  # batches that each worker keeps ready
 DEAD_WORKER = "DataLoader worker"  # in torch's error of a worker that was killed or aborted
+
+
+class DeadWorkerError(AetherError):
+    """A data worker was killed."""
+
+    def __init__(self) -> None:
+        super().__init__("a data worker was killed (out of memory?): use fewer workers")
 
 
 class Loader(Generic[Batch]):
@@ -31,7 +40,8 @@ class Loader(Generic[Batch]):
         pin_memory: hand out tensors in page-locked memory, for a GPU.
 
     Raises:
-        AetherError: stated errors of ``make``, as they are, at their step; a worker that was killed.
+        AetherError: stated errors of ``make``, as they are, at their step.
+        DeadWorkerError: a worker was killed.
     """
 
     def __init__(
@@ -63,12 +73,13 @@ class Loader(Generic[Batch]):
         began, batch = time.perf_counter(), None
         try:
             if self._iterator is None:
-                self._iterator = iter(self._loader)
+                with interrupts_kept():
+                    self._iterator = iter(self._loader)
                 atexit.register(self.close)  # before multiprocessing's own, which would wait for the workers
             batch = next(self._iterator)
         except RuntimeError as error:
             if DEAD_WORKER in str(error):
-                raise AetherError("a data worker was killed (out of memory?): use fewer workers") from error
+                raise DeadWorkerError from error
             raise
         finally:
             self.waited += time.perf_counter() - began
@@ -121,7 +132,12 @@ def _as_it_is(batch: Any) -> Any:
 
 
 def _start_worker(_: int) -> None:
-    """One thread a worker; the trainer alone decides what an interrupt means, and ends its workers itself."""
+    """One thread; Ctrl-C is the trainer's business, SIGTERM ends the worker, and so does the end of the trainer.
+
+    A worker that dies of a signal raises an error in the trainer wherever that stands, one that exits with 0 where the
+    trainer asks for the next batch: what a signal to both leaves is whole.
+    """
     torch.set_num_threads(1)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    follow_parent()  # torch's own watch takes the process that adopts a worker for its parent

@@ -10,21 +10,22 @@ is the speech as it is.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from aether_lite.audio import read_audio
-from aether_lite.data.index import Entry, IndexWriter, read_index
+from aether_lite.data.index import Entry, open_index, read_index
 from aether_lite.data.pairs import BYTES_PER_PCM_FRAME, MIN_CLIP_FRAMES
 from aether_lite.data.sources import Source, share_of
 from aether_lite.data.variants import SCENE_CLIPS, SPEEDS, Variant
 from aether_lite.errors import AetherError
 from aether_lite.features import extract_features, write_f32, write_pcm
 from aether_lite.features.layout import FRAME, INT16_SCALE, NUM_ALL, NUM_FREE, SAMPLE_RATE
-from aether_lite.files import remove_partial
+from aether_lite.files import remove_partials
 from aether_lite.parallel import available_cores, run_parallel
 
 SHORTEST_SECONDS = MIN_CLIP_FRAMES * FRAME / SAMPLE_RATE
@@ -131,7 +132,7 @@ def tasks_of_shard(tasks: Sequence[Task], shard: tuple[int, int]) -> list[Task]:
 
 def prepare(
     tasks: Sequence[Task], jobs: int | None = None, *, strict: bool = False, shard: tuple[int, int] = (1, 1)
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Make the pairs of ``tasks`` that are not there yet; yields each outcome as it comes.
 
     Args:
@@ -141,7 +142,8 @@ def prepare(
         shard: number and count where ``tasks`` are those of a shard; it writes an index file of its own.
 
     Raises:
-        AetherError: a folder that cannot be written, a full disk, a killed worker; with ``strict`` a bad source.
+        AetherError: a folder that cannot be written or that another process fills, a full disk, a killed worker; with
+            ``strict`` a bad source.
     """
     for task in tasks[:1]:
         if task.max_seconds is not None and task.max_seconds < max(task.min_seconds, SHORTEST_SECONDS):
@@ -150,31 +152,37 @@ def prepare(
         raise AetherError(f"jobs must be 1 or more, not {jobs}")
     for root in {task.root for task in tasks}:
         _make_folders(root, (task.features.parent for task in tasks if task.root == root))
-    indices = {root: read_index(root) for root in {task.root for task in tasks}}
-    for task in tasks[:1]:
-        _check_kind(task, indices[task.root])
-    open_tasks = []
-    for task in tasks:
-        entry = indices[task.root].get(task.source.name)
-        if entry is not None and _is_current(task, entry):
-            yield Outcome(task, entry, reused=True)
-        else:
-            open_tasks.append(task)
-            remove_partial(task.features)
-            remove_partial(task.samples)
-    writers = {root: IndexWriter(root, shard) for root in indices}
-    outcomes = run_parallel(make_pair, open_tasks, available_cores() if jobs is None else jobs)
-    try:
-        for outcome in outcomes:
+    with ExitStack() as stack:
+        roots = sorted({task.root for task in tasks})
+        writers = {root: stack.enter_context(open_index(root, shard)) for root in roots}
+        indices = {root: read_index(root) for root in roots}
+        for task in tasks[:1]:
+            _check_kind(task, indices[task.root])
+        open_tasks = []
+        for task in tasks:
+            entry = indices[task.root].get(task.source.name)
+            if entry is not None and _is_current(task, entry):
+                yield Outcome(task, entry, reused=True)
+            else:
+                open_tasks.append(task)
+        _remove_half_written(open_tasks)  # by a run that was killed
+        stack.callback(_remove_half_written, open_tasks)  # by workers that are ended
+        outcomes = run_parallel(make_pair, open_tasks, available_cores() if jobs is None else jobs)
+        for outcome in stack.enter_context(closing(outcomes)):
             if outcome.entry is not None:
-                writers[outcome.task.root].add(outcome.entry)
+                writers[outcome.task.root].add(asdict(outcome.entry))
             if strict and outcome.error is not None:
                 raise AetherError(outcome.error)
             yield outcome
-    finally:
-        outcomes.close()
-        for writer in writers.values():
-            writer.close()
+
+
+def _remove_half_written(tasks: Sequence[Task]) -> None:
+    """Remove what killed processes left of the files of tasks."""
+    names: dict[Path, set[str]] = {}
+    for path in (path for task in tasks for path in (task.features, task.samples)):
+        names.setdefault(path.parent, set()).add(path.name)
+    for folder, own in names.items():
+        remove_partials(folder, own)
 
 
 def make_pair(task: Task) -> Outcome:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +21,7 @@ from aether_lite.errors import AetherError
 from aether_lite.export.runner import EXPORT_PACKAGES, FORMAT, MANIFEST, NEW_STATE, OnnxStep, session
 from aether_lite.export.steps import OPSET, Step, codec_and_vocoder_steps, quantise, to_onnx
 from aether_lite.features import layout
+from aether_lite.files import atomic_folder
 from aether_lite.jscc import RATES
 from aether_lite.jscc.mapping import SNR_RANGE_DB
 from aether_lite.optional import require_packages
@@ -66,7 +64,7 @@ def export_folder(
             read, or a graph does not compute what torch computes.
     """
     require_packages("export", EXPORT_PACKAGES, "onnx")
-    with new_folder(Path(folder)) as partial:
+    with atomic_folder(Path(folder)) as partial:
         codec_file = codec_path(model)
         vocoder_file = vocoder_path(vocoder)
         codec, provenance = load_codec(codec_file, unit="uses/s")
@@ -85,38 +83,6 @@ def export_folder(
         text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
         (partial / MANIFEST).write_text(f"{text}\n", encoding="utf-8")
     return record
-
-
-@contextmanager
-def new_folder(folder: Path) -> Iterator[Path]:
-    """Yield a temporary folder; rename it to ``folder`` when the block ends well, else remove it.
-
-    Raises:
-        AetherError: ``folder`` holds files, is a file or the current folder, or cannot be written.
-    """
-    try:
-        target = folder.resolve()
-        if target.exists() and not target.is_dir():
-            raise AetherError(f"{folder}: is a file; give the name of a new folder")
-        if target.is_dir() and any(target.iterdir()):
-            raise AetherError(f"{folder}: the folder is not empty; give a new one")
-        if target == Path.cwd():
-            raise AetherError(f"{folder}: is the current folder; give the name of a new one")
-        if not target.parent.is_dir():
-            raise AetherError(f"{folder}: the folder {folder.parent} does not exist; create it first")
-        partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
-        partial.mkdir()
-    except OSError as error:
-        raise AetherError(f"{folder}: cannot be written ({error.strerror})") from error
-    try:
-        yield partial
-        if target.is_dir():
-            target.rmdir()
-        partial.rename(target)
-    except OSError as error:
-        raise AetherError(f"{folder}: cannot be written ({error.strerror or error})") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _write_step(folder: Path, name: str, step: Step, inputs: list[dict[str, Any]], int8: bool) -> dict[str, Any]:

@@ -16,7 +16,6 @@ every bit; a lost token is NaN.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 import struct
@@ -161,6 +160,10 @@ def _patchable(stream: BinaryIO) -> int | None:
     try:
         number = stream.fileno()
     except OSError:
+        return None
+    try:
+        import fcntl
+    except ImportError:  # Windows: whether the stream appends cannot be known
         return None
     appends = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_APPEND
     if not stat.S_ISREG(os.fstat(number).st_mode) or appends:

@@ -71,6 +71,19 @@ def newest(folder: Path) -> Path | None:
     return found[-1] if found else None
 
 
+def check_unused(out: Path, start: Path | None) -> None:
+    """Raise a stated error where a run from ``start`` (None: from nothing) would mix with another in its folder.
+
+    A folder is new, or is continued from its newest checkpoint.
+    """
+    latest = newest(out) or (out / BEST if (out / BEST).exists() else None)
+    if latest is not None and (start is None or start.resolve() != latest.resolve()):
+        raise AetherError(
+            f"{out}: holds a run already ({latest.name}), which would be lost: give another --out, or continue it "
+            "without --resume"
+        )
+
+
 def save_step(folder: Path, step: int, content: dict[str, Any], keep: int) -> None:
     """Write the checkpoint of a step into a run's folder and delete the oldest beyond ``keep``; ``best.pth`` stays."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ import json
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import FrameType
@@ -25,13 +25,15 @@ from torch.optim import Optimizer
 from aether_lite.data.augment import Augmentation
 from aether_lite.data.check import check_disjoint
 from aether_lite.data.corpus import Corpus
-from aether_lite.data.loader import Loader
+from aether_lite.data.loader import DEAD_WORKER, DeadWorkerError, Loader
 from aether_lite.data.sources import AUDIO_SUFFIXES
 from aether_lite.errors import AetherError
-from aether_lite.files import atomic_path
+from aether_lite.files import atomic_path, remove_partials
+from aether_lite.lines import LineWriter
 from aether_lite.training.checkpoint import (
     BEST,
     check_same_run,
+    check_unused,
     data_hash,
     load_checkpoint,
     newest,
@@ -42,10 +44,11 @@ from aether_lite.training.checkpoint import (
 from aether_lite.training.distributed import DistributedContext, distributed_context
 from aether_lite.training.optimiser import restore
 from aether_lite.training.options import DataConfig, RunConfig
-from aether_lite.training.run_logger import RunLogger
+from aether_lite.training.run_logger import LOG, RunLogger
 
 MODEL = "model"  # the network whose running average is validated and exported
 OPTIONS = "config.json"
+NOTHING = "none"  # to resume
 HELD_OUT = 0.1  # share of the training clips that validate where no validation root is given
 TROUBLE = ("gloo", "nccl", "connection closed")  # words in errors of a lost partner
 
@@ -189,7 +192,13 @@ class Trainer:
                 while self.step < steps and not context.agree(self.stopping):
                     try:
                         parts = self.train_step()
+                    except DeadWorkerError:
+                        if self.stopping and context.size == 1:  # the same signal ended it; this step has not begun
+                            break
+                        raise
                     except RuntimeError as error:
+                        if DEAD_WORKER in str(error):
+                            raise DeadWorkerError from error
                         if context.size > 1 and any(word in str(error).lower() for word in TROUBLE):
                             raise AetherError(
                                 f"process {context.rank}: another process of this job has stopped at step {self.step}; "
@@ -259,9 +268,9 @@ class Trainer:
         """Continue from ``auto`` (the newest in the run's folder), a checkpoint file, or nothing (``none``).
 
         Raises:
-            AetherError: a file that is no checkpoint, or one of another run.
+            AetherError: a file that is no checkpoint, one of another run, or a folder that holds another run.
         """
-        path = newest(self.out) if choice == "auto" else None if choice == "none" else Path(choice)
+        path = newest(self.out) if choice == "auto" else None if choice == NOTHING else Path(choice)
         if path is None:
             return None
         content, task = load_checkpoint(path), self.task
@@ -277,6 +286,7 @@ class Trainer:
                 f"{path}: was written by a version whose networks had other parameters; export it there and start a "
                 "new run from those weights"
             ) from error
+        check_unused(self.out, path)
         self.step, self.best = content["step"], content["best"]
         return path
 
@@ -302,8 +312,15 @@ def run(make: MakeTask[Config], *stages: Config) -> bool:
 
     Returns:
         Whether all stages are finished.
+
+    Raises:
+        AetherError: options, data, checkpoints or folders that cannot be used, such as one in which another process
+            trains.
     """
     first = stages[0]
+    for config in stages:
+        if config.resume == NOTHING:
+            check_unused(Path(config.out), None)
     with distributed_context(first.distributed, first.device, first.threads) as context:
         for config in stages:
             out = Path(config.out)
@@ -317,24 +334,36 @@ def _run_stage(make: MakeTask[Config], config: Config, context: DistributedConte
     """One run, from data to exported weights; whether it came to its end."""
     train, valid = corpora(config)
     task = make(config, train, context)
-    trainer = Trainer(task)
-    resumed = trainer.resume(config.resume)
-    if context.leads:
-        task.prepare_validation(valid)
-        out, epoch = Path(config.out), train.frames / (config.batch * config.frames)
-        trainer.logger = RunLogger(out, config.steps, trainer.step, epoch, task.shown, config.tensorboard)
-        with atomic_path(out / OPTIONS) as partial:
-            partial.write_text(json.dumps(config.as_dict(), indent=2) + "\n")
-        for line in task.introduction():
-            trainer.logger.say(line)
-        if resumed is not None:
-            trainer.logger.say(f"continuing {resumed} at step {trainer.step}")
-    context.wait()
-    try:
+    trainer, out = Trainer(task), Path(config.out)
+    with ExitStack() as stack:
+        if context.leads:
+            lines = stack.enter_context(_open_log(out))
+        resumed = trainer.resume(config.resume)
+        if context.leads:
+            task.prepare_validation(valid)
+            epoch = train.frames / (config.batch * config.frames)
+            logger = RunLogger(out, config.steps, trainer.step, epoch, task.shown, config.tensorboard, lines)
+            stack.callback(logger.close)
+            trainer.logger = logger
+            with atomic_path(out / OPTIONS) as partial:
+                partial.write_text(json.dumps(config.as_dict(), indent=2) + "\n")
+            for line in task.introduction():
+                logger.say(line)
+            if resumed is not None:
+                logger.say(f"continuing {resumed} at step {trainer.step}")
+        context.wait()
         return trainer.run()
-    finally:
-        if trainer.logger is not None:
-            trainer.logger.close()
+
+
+def _open_log(out: Path) -> LineWriter:
+    """The log of a run, held by this process alone as long as it is open; what a killed one left half-written goes."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AetherError(f"{out}: cannot be made ({error.strerror})") from error
+    lines = LineWriter(out / LOG)
+    remove_partials(out)
+    return lines
 
 
 def corpora(config: DataConfig) -> tuple[Corpus, Corpus]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from aether_lite.features.layout import SAMPLE_RATE
+from aether_lite.lines import LineWriter, read_lines
+from aether_lite.optional import how_to_install
 from aether_lite.plots.canvas import COLOURS, GREY, canvas
 
 if TYPE_CHECKING:
@@ -46,13 +47,22 @@ class RunLogger:
         epoch_steps: steps in which as many frames are drawn as the training data has.
         shown: terms in the bar; empty for all.
         tensorboard: whether to write TensorBoard files too (if it is installed).
+        lines: the log where it is open already; else it is opened, and closed at the end.
     """
 
     def __init__(
-        self, out: Path, steps: int, first: int, epoch_steps: float, shown: Sequence[str] = (), tensorboard: bool = True
+        self,
+        out: Path,
+        steps: int,
+        first: int,
+        epoch_steps: float,
+        shown: Sequence[str] = (),
+        tensorboard: bool = True,
+        lines: LineWriter | None = None,
     ) -> None:
         self.out, self.steps, self.first, self.epoch_steps, self.shown = out, steps, first, epoch_steps, shown
         out.mkdir(parents=True, exist_ok=True)
+        self._lines = lines or LineWriter(self.log)
         self.writer = _tensorboard(out) if tensorboard else None
         self.bar = tqdm(total=steps, initial=first, unit="step", dynamic_ncols=True)
         self.began, self._drawn = time.monotonic(), 0.0
@@ -109,23 +119,25 @@ class RunLogger:
 
     def row(self, row: Mapping[str, Any]) -> None:
         """One line of the log, numbers to five digits."""
-        with self.log.open("a") as log:
-            rounded = {k: float(f"{v:.5g}") if isinstance(v, float) else v for k, v in row.items()}
-            log.write(json.dumps(rounded) + "\n")
+        self._lines.add({k: float(f"{v:.5g}") if isinstance(v, float) else v for k, v in row.items()})
 
     def close(self) -> None:
-        """End the bar and the TensorBoard file."""
+        """End the bar, the log and the TensorBoard file."""
+        self._lines.close()
         self.bar.close()
         if self.writer is not None:
             self.writer.close()
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Rows of a run's ``log.jsonl``; steps done again after a resume count once, the last time."""
+    """Rows of a run's ``log.jsonl``; steps done again after a resume count once, the last time.
+
+    What is no row with a step, such as a line cut by a kill, is passed over.
+    """
     rows: dict[tuple[int, str], dict[str, Any]] = {}
-    for line in path.read_text().splitlines():
-        row = json.loads(line)
-        rows[row["step"], row.get("valid", "")] = row
+    for row in read_lines(path):
+        if isinstance(row.get("step"), int):
+            rows[row["step"], str(row.get("valid", ""))] = row
     return [rows[key] for key in sorted(rows)]
 
 
@@ -133,7 +145,7 @@ def _tensorboard(out: Path) -> SummaryWriter | None:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        tqdm.write("no TensorBoard here: pip install '.[train]' for scalars, audio and pictures")
+        tqdm.write(f"no TensorBoard here: {how_to_install('train')} for scalars, audio and pictures")
         return None
     return SummaryWriter(str(out / "tensorboard"))
 
@@ -177,8 +189,9 @@ def loss_curves(log: Path, path: Path) -> None:
 
 
 def _points(rows: Sequence[Mapping[str, Any]], name: str) -> list[tuple[float, float]]:
-    """Steps and values; what is not above zero has no place on a logarithmic axis."""
-    return [(row["step"], row[name]) for row in rows if row.get(name, 0) > 0]
+    """Steps and values; what is no number above zero has no place on a logarithmic axis."""
+    found = [(row["step"], row.get(name)) for row in rows]
+    return [(step, value) for step, value in found if isinstance(value, int | float) and value > 0]
 
 
 def _draw_line(axes: Axes, points: Sequence[tuple[float, float]], label: str, colour: str) -> None:
