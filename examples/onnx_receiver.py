@@ -8,10 +8,13 @@ a value that is not finite counts as lost. --snr is the receiver's own estimate 
 
 import argparse
 import json
+import os
 import wave
 from pathlib import Path
 
 import numpy as np
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import: else it leaves a device id and a database in ~/.cache
 import onnxruntime
 
 

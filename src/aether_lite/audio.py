@@ -36,6 +36,7 @@ Floating = NDArray[np.floating[Any]]
 
 SHORTEST_SAMPLES = 160  # 10 ms: one feature frame
 FULL_SCALE = 32_768  # of int16: a sample of 1.0
+LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # [Hz] beyond which a header is damaged: 1 Hz would make 16 000 of a sample
 BLOCK_FRAMES = 65_536
 READABLE = "wav, flac, ogg, opus, mp3, aiff or 16 kHz int16 .pcm"
 STREAMED_BYTES = 0x7FFF_F000  # from here on a wav data size means "unknown", as programs write it to a pipe
@@ -80,6 +81,9 @@ def audio_blocks(source: str | Path) -> Iterator[Float32]:
             tagged = MP3_COUNT.search(stream.read(4096)) is not None
             os.lseek(stream.fileno(), 0, os.SEEK_SET)  # libsndfile starts where the descriptor stands
             with soundfile.SoundFile(stream.fileno(), closefd=False) as sound:
+                if not LOWEST_RATE <= sound.samplerate <= HIGHEST_RATE:
+                    limits = f"{LOWEST_RATE} to {HIGHEST_RATE} Hz"
+                    raise AetherError(f"{name}: its header says {sound.samplerate} Hz; speech is sampled at {limits}")
                 counted = sound.format != "MP3" or tagged
                 yield from _resampled(_decoded_blocks(sound, name, counted), sound.samplerate, name)
         except soundfile.LibsndfileError as error:

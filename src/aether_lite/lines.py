@@ -14,6 +14,9 @@ from typing import Any
 
 from aether_lite.errors import AetherError
 from aether_lite.files import DISK_FULL, lock
+from aether_lite.reading import reading
+
+LONGEST_LINE = 1 << 20  # bytes
 
 
 class LineWriter(AbstractContextManager["LineWriter"]):
@@ -71,12 +74,13 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     """The objects of a file of JSON lines, in order; any other line, such as one cut by a kill, is passed over.
 
     Raises:
-        OSError: it cannot be read.
+        AetherError: it cannot be read.
     """
-    for line in path.read_bytes().split(b"\n"):
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(record, dict):
-            yield record
+    with reading(path, "a file of JSON lines"), path.open("rb") as file:
+        while line := file.readline(LONGEST_LINE):
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(record, dict):
+                yield record

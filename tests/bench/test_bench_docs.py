@@ -8,7 +8,8 @@ import pytest
 
 from aether_lite.bench.docs import MARKED, refreshed
 from aether_lite.bench.metadata import METADATA_NAME, read_metadata
-from aether_lite.bench.results import RESULTS_NAME, SUMMARY_NAME, read_summary, read_table
+from aether_lite.bench.results import RESULTS_NAME, SUMMARY_NAME, read_summary
+from aether_lite.reading import read_table
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "docs" / "results"
@@ -35,7 +36,7 @@ def test_kept_results_say_how_they_were_made_and_agree(folder: Path) -> None:
     assert about.command.startswith("aether-lite bench")
     assert len(about.commit.rstrip("+")) == 40
     assert {summary.system for summary in summaries} == {system.name for system in about.systems}
-    lines = read_table(folder / RESULTS_NAME)
+    lines = read_table(folder / RESULTS_NAME, "results")
     for summary in summaries:
         own = [
             line

@@ -102,5 +102,5 @@ def test_other_clips_cannot_be_kept(kept: Kept) -> None:
 def test_damaged_results_are_one_line(folder: Path, tmp_path: Path, damage: str) -> None:
     (tmp_path / "about.json").write_text((folder / "about.json").read_text())
     (tmp_path / "results.csv").write_text(damage)
-    with pytest.raises(AetherError, match=r"results\.csv: is not the results of a benchmark"):
+    with pytest.raises(AetherError, match=r"results\.csv: not results of a benchmark"):
         read_kept(tmp_path)

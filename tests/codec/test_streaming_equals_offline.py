@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -237,6 +238,25 @@ def test_a_state_with_a_number_out_of_range_changes_nothing(tiny_codec: Codec) -
     with pytest.raises(AetherError, match=r"-30\.\.60"):
         encoder.load_state_dict(wrong)
     assert (encoder.rate, encoder.target_snr_db) == (1000, 3.0)
+
+
+def test_a_state_with_a_number_that_is_not_finite_changes_nothing(tiny_codec: Codec, speech: np.ndarray) -> None:
+    encoder, decoder = Encoder(tiny_codec, 600, 3.0), Decoder(tiny_codec, 600)
+    decoder.push_symbols(encoder.push(speech[0, :13_000]).values.flatten()[:-3])
+    may_be_nan = {(encoder, "target_snr_db"), (decoder, "waiting")}  # encodes blind; was lost
+    for stream in (encoder, decoder):
+        state = stream.state_dict()
+        for name, value in state.items():
+            for bad in (np.nan, np.inf, -np.inf):
+                undefined = np.isnan(bad) and (stream, name) in may_be_nan
+                if undefined or not (value.is_floating_point() and value.numel()):
+                    continue
+                wrong = value.clone()
+                wrong.view(-1)[-1] = bad
+                with pytest.raises(AetherError, match=re.escape(name)):
+                    stream.load_state_dict({**state, name: wrong})
+        again = stream.state_dict()
+        assert all(torch.equal(again[name].nan_to_num(), value.nan_to_num()) for name, value in state.items())
 
 
 def test_nothing_in_gives_nothing_out(tiny_codec: Codec) -> None:

@@ -13,7 +13,7 @@ import aether_lite
 from aether_lite.audio import read_audio
 from aether_lite.errors import AetherError
 from aether_lite.metrics import available, character_error_rate, plain_words, word_error_rate
-from aether_lite.metrics.recognition import cache_folder, whisper, whisper_folder
+from aether_lite.metrics.recognition import whisper, whisper_folder
 from aether_lite.optional import missing_packages
 
 SAMPLE = Path(aether_lite.__file__).parent / "assets" / "samples" / "en_f_queue.flac"
@@ -105,15 +105,6 @@ def test_a_cache_folder_that_cannot_be_made_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("AETHER_LITE_CACHE", str(tmp_path / "file"))
     with pytest.raises(AetherError, match=r"file/whisper-base.*AETHER_LITE_CACHE"):
         whisper_folder()
-
-
-def test_the_cache_follows_the_desktop_convention(tmp_path, monkeypatch):
-    monkeypatch.delenv("AETHER_LITE_CACHE", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "aether-lite"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
-    assert cache_folder() == tmp_path / "home" / ".cache" / "aether-lite"
 
 
 def test_absent_recogniser_says_what_to_install(monkeypatch):

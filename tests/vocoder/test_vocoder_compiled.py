@@ -14,7 +14,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numba.core import caching
 
 from aether_lite.audio import read_audio
 from aether_lite.errors import AetherError
@@ -230,7 +229,7 @@ def one_more(x):
 
 
 def test_without_a_folder_to_write_functions_are_compiled_all_the_same(monkeypatch):
-    monkeypatch.setattr(caching.FunctionCache._impl_class, "_locator_classes", [])
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "/dev/null/none")
     assert cached()(one_more)(1) == 2
 
 
@@ -238,6 +237,30 @@ def test_compiled_functions_are_kept_where_numba_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
     assert cached()(one_more)(1) == 2
     assert list(tmp_path.rglob("*.nbi"))
+
+
+@pytest.mark.parametrize("length", [0, 1, 100, -1])
+def test_cut_files_of_compiled_functions_are_made_again(monkeypatch, tmp_path, length):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    name = one_more.__qualname__
+    for suffix in ("nbi", "nbc"):
+        for _ in range(2):  # written, then read
+            monkeypatch.setattr(one_more, "__qualname__", name)
+            assert cached()(one_more)(1) == 2
+        for path in tmp_path.rglob(f"*.{suffix}"):
+            path.write_bytes(path.read_bytes()[:length])
+        monkeypatch.setattr(one_more, "__qualname__", name)
+        assert cached()(one_more)(1) == 2
+
+
+def test_a_full_disk_costs_the_cache_alone(monkeypatch, tmp_path):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("numba.core.caching.IndexDataCacheFile._save_data", full)
+    assert cached()(one_more)(1) == 2
 
 
 def test_activations_are_exact_to_the_stated_error():

@@ -16,6 +16,7 @@ from typing import Any
 
 from aether_lite.errors import AetherError
 from aether_lite.lines import LineWriter, read_lines
+from aether_lite.reading import fits
 
 CACHE_NAME, CACHE_FILES = "results.jsonl", "results*.jsonl"
 Record = dict[str, float]
@@ -70,8 +71,7 @@ class ResultCache(AbstractContextManager["ResultCache"]):
         self._take(entry)  # as it will be read: a resumed run then equals an unbroken one
 
     def _take(self, entry: dict[str, Any]) -> None:
-        try:
-            record = {str(k): math.nan if v is None else float(v) for k, v in entry["record"].items()}
-            self._records[str(entry["key"])] = record
-        except (KeyError, TypeError, ValueError, AttributeError):
-            return  # none of ours; it will be computed again
+        key: Any = entry.get("key")
+        record: Any = entry.get("record")
+        if isinstance(key, str) and fits(record, dict[str, float | None]):
+            self._records[key] = {name: math.nan if value is None else float(value) for name, value in record.items()}

@@ -6,7 +6,6 @@ stay apart.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
@@ -23,6 +22,7 @@ from aether_lite.data.pairs import clip_kind, find_clips, open_clip, read_frames
 from aether_lite.errors import AetherError
 from aether_lite.features import extract_features, read_f32
 from aether_lite.features.layout import FRAME, NUM_FREE, SAMPLE_RATE
+from aether_lite.reading import inside, read_table
 
 SAMPLES = "assets/samples"
 SHORTEST_FRAMES = 16  # clips with less are refused
@@ -120,15 +120,9 @@ def read_languages(manifest: Path, folder: Path) -> dict[Path, str]:
     Raises:
         AetherError: it cannot be read, or lacks a column.
     """
-    try:
-        with manifest.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file, delimiter="\t"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise AetherError(f"{manifest}: cannot be read as a manifest ({error})") from error
-    if not rows or not {"path", "language"} <= rows[0].keys():
-        raise AetherError(f"{manifest}: needs the tab-separated columns path and language, with a line for each clip")
+    rows = read_table(manifest, "a manifest", ("path", "language"), tabs=True)
     roots = (manifest.parent, folder)
-    return {(root / row["path"]).resolve(): row["language"] or "" for row in rows for root in roots}
+    return {inside(root, row["path"]).resolve(): row["language"] for row in rows for root in roots}
 
 
 def load_clip(source: Source, seconds: float | None = None) -> Clip:

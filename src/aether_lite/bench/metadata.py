@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import aether_lite
 from aether_lite.baselines import System
 from aether_lite.bench.fingerprint import package_versions
-from aether_lite.bench.results import RESULTS_NAME, Row, Summary, condition_text, read_json, read_results, span
+from aether_lite.bench.results import RESULTS_NAME, Row, Summary, condition_text, read_results, span
 from aether_lite.bench.run import Plan
 from aether_lite.errors import AetherError
 from aether_lite.files import commit
 from aether_lite.metrics import AUDIO_METRICS, METRICS, missing_line
 from aether_lite.optional import MissingToolError
 from aether_lite.plots.canvas import COLOURS, MARKERS
+from aether_lite.reading import fits, from_mapping, read_json, reading
 
-METADATA_NAME = "about.json"
+METADATA_NAME, ABOUT = "about.json", "the description of a benchmark"
 BUSY = (
     "Busy: seconds of channel at that rate for each second of speech. Latency is algorithmic, speech to speech; "
     "sending and computing are not counted."
@@ -225,15 +226,11 @@ def read_metadata(path: Path) -> RunMetadata:
     Raises:
         AetherError: it cannot be read, or lacks a field.
     """
-    values: dict[str, Any] = read_json(path)
-    try:
-        values["systems"] = tuple(SystemMetadata(**system) for system in values["systems"])
-        for item in fields(RunMetadata):
-            if isinstance(values.get(item.name), list):
-                values[item.name] = tuple(values[item.name])
-        return RunMetadata(**values)
-    except (KeyError, TypeError) as error:
-        raise AetherError(f"{path}: is not the description of a benchmark ({error})") from error
+    values = read_json(path, ABOUT)
+    with reading(path, ABOUT):
+        if fits(values.get("systems"), list[dict[str, Any]]):
+            values["systems"] = [from_mapping(SystemMetadata, system) for system in values["systems"]]
+        return from_mapping(RunMetadata, values)
 
 
 @dataclass(frozen=True)

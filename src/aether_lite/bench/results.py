@@ -19,12 +19,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from aether_lite.baselines import Condition
 from aether_lite.bench.cache import Record
-from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
 from aether_lite.link import snr_3k_db
 from aether_lite.metrics import AUDIO_METRICS, FEATURE_METRICS, METRICS, Pooling
+from aether_lite.reading import quoted_cell, read_table, reading
 
 RESULTS_NAME, SUMMARY_NAME = "results.csv", "summary.csv"
+RESULTS = "results of a benchmark"
 RESAMPLES = 2000
 LEVEL = 0.95  # share of the resamples inside the interval
 FEWEST_CLIPS = 2  # for an interval
@@ -201,12 +202,10 @@ def read_results(path: Path) -> list[Row]:
         AetherError: it cannot be read, is empty, or holds something else.
     """
     rows = []
-    try:
-        for line in read_table(path):
+    with reading(path, RESULTS):
+        for line in read_table(path, RESULTS, KEYS):
             record = {name: float(text) for name, text in line.items() if name not in KEYS and text != ABSENT}
             rows.append(Row(line["system"], line["clip"], line["language"], _condition(line), record))
-    except (KeyError, TypeError, ValueError) as error:
-        raise AetherError(f"{path}: is not the results of a benchmark ({error})") from error
     return rows
 
 
@@ -227,48 +226,18 @@ def read_summary(path: Path) -> list[Summary]:
         AetherError: it cannot be read, or is empty.
     """
     groups: dict[tuple[str, Condition], dict[str, Estimate]] = {}
-    for line in read_table(path):
-        value, low, high = (math.nan if line[name] == ABSENT else float(line[name]) for name in ESTIMATE[:3])
-        estimates = groups.setdefault((line["system"], _condition(line)), {})
-        estimates[line["measure"]] = Estimate(value, low, high, int(line["clips"]))
+    with reading(path, RESULTS):
+        for line in read_table(path, RESULTS, ("system", *CONDITION, "measure", *ESTIMATE)):
+            value, low, high = (math.nan if line[name] == ABSENT else float(line[name]) for name in ESTIMATE[:3])
+            estimates = groups.setdefault((line["system"], _condition(line)), {})
+            estimates[line["measure"]] = Estimate(value, low, high, int(line["clips"]))
     return [Summary(system, condition, estimates) for (system, condition), estimates in groups.items()]
-
-
-def read_table(path: Path) -> list[dict[str, str]]:
-    """Lines of a CSV file of this package.
-
-    Raises:
-        AetherError: it cannot be read, or is empty.
-    """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            lines = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise AetherError(f"{path}: cannot be read ({error})") from error
-    if not lines:
-        raise AetherError(f"{path}: holds no results; run `aether-lite bench` again")
-    return lines
 
 
 def write_json(path: Path, record: dict[str, Any]) -> None:
     """Write a JSON file, whole or not at all."""
     with atomic_path(path) as partial:
         partial.write_text(json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object.
-
-    Raises:
-        AetherError: it cannot be read, or is none.
-    """
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise AetherError(f"{path}: cannot be read ({error})") from error
-    if not isinstance(record, dict):
-        raise AetherError(f"{path}: is not a JSON object")
-    return record
 
 
 def _columns(rows: Iterable[Row]) -> list[str]:
@@ -284,9 +253,10 @@ def _cells(condition: Condition) -> list[str]:
 
 
 def _condition(line: Mapping[str, str]) -> Condition:
-    options = tuple(tuple(part.split("=", 1)) for part in line["options"].split())
+    pairs = [part.partition("=") for part in line["options"].split()]
+    options = tuple((name, value) for name, _, value in pairs)
     snr, error_rate = (None if line[name] == ABSENT else float(line[name]) for name in ("snr_db", "ber"))
-    return Condition(line["channel"], snr, int(line["rate"]), options, error_rate)  # type: ignore[arg-type]
+    return Condition(line["channel"], snr, int(line["rate"]), options, error_rate)
 
 
 def _cell(value: float | None) -> str:
@@ -296,4 +266,4 @@ def _cell(value: float | None) -> str:
 
 def _write_table(path: Path, columns: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
     with atomic_path(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([columns, *lines])
+        csv.writer(file, lineterminator="\n").writerows([map(quoted_cell, line) for line in (columns, *lines)])

@@ -130,7 +130,7 @@ def peak_memory_mb(model: str, speech: np.ndarray) -> float:
         source, decoded = Path(folder) / "in.wav", Path(folder) / "out.wav"
         write_audio(source, speech)
         options = ["--snr", str(SNR_DB), "--rate", str(RATE), "--model", model, "--quiet"]
-        command = [sys.executable, "-m", "aether_lite.cli.main", "transmit", str(source), str(decoded), *options]
+        command = [sys.executable, "-P", "-m", "aether_lite.cli.main", "transmit", str(source), str(decoded), *options]
         process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)

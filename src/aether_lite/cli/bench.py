@@ -201,10 +201,13 @@ def _check_files(plan: Plan) -> None:
 
 def _merge(context: typer.Context, folders: Sequence[Path], out: Path, json: str | None, quiet: bool) -> None:
     """Run the command of the shards in ``folders`` with their results."""
-    from aether_lite.bench.results import read_json
     from aether_lite.bench.run import CACHE_FOLDER
+    from aether_lite.reading import fits, read_json
 
-    commands = [read_json(folder / CACHE_FOLDER / SHARD_NAME)["options"] for folder in folders]
+    shards = [read_json(folder / CACHE_FOLDER / SHARD_NAME, "a shard of bench") for folder in folders]
+    commands: list[Any] = [shard.get("options") for shard in shards]
+    if not fits(commands, list[list[str]]):
+        raise AetherError(f"{folders[0]}: its {CACHE_FOLDER}/{SHARD_NAME} does not hold the options of a command")
     for folder, command in zip(folders, commands, strict=True):
         if command != commands[0]:
             raise AetherError(f"{folder}: its shard was made with other options than that in {folders[0]}")

@@ -18,6 +18,7 @@ import typer
 
 from aether_lite.cli import aeth, bench, convert, demo, info, live, prepare, stream, train, transmit
 from aether_lite.cli.command import VERBOSE, Command, Group
+from aether_lite.environment import restrict_children
 from aether_lite.errors import AetherError
 
 SIGNALLED = 128  # and the number of a signal is the exit code after it, as shells have it
@@ -84,6 +85,7 @@ for _command, (_, _text) in train.COMMANDS.items():
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; a stated error is one line on standard error and exit code 1, a signal 128 and its number."""
     try:
+        restrict_children()
         with _interruptible():
             app(args=sys.argv[1:] if arguments is None else arguments, prog_name=PROGRAM)
     except AetherError as error:

@@ -9,11 +9,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
@@ -22,8 +20,9 @@ from aether_lite.codec.model import HASH, CodecConfig, SpiCodec
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
 from aether_lite.payload import Bits
+from aether_lite.reading import check_weights, fits, from_mapping, parse_json, read_checkpoint, read_tensors, reading
 
-FORMAT = "aether-lite codec 1"
+FORMAT, KIND = "aether-lite codec 1", "a codec file of this project"
 SUFFIXES = (".safetensors", ".pth")
 DEFAULT_CODEC = "small"
 DEFAULT_HASH_CODEC = "hash_small"
@@ -94,47 +93,42 @@ def read_provenance(path: Path) -> dict[str, Any]:
 
 def _read(path: Path) -> tuple[CodecConfig, dict[str, Any], dict[str, Tensor]]:
     """Configuration, provenance and float32 weights of a codec file, or the averaged ones of a training checkpoint."""
-    try:
-        if path.suffix == ".pth":
-            content = torch.load(path, map_location="cpu", weights_only=True)
-            metadata, tensors = content["file_metadata"], content["average"]
-        else:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, RuntimeError, EOFError, LookupError, TypeError, UnpicklingError) as error:
-        reason = error if path.suffix in SUFFIXES else f"give {' or '.join(SUFFIXES)}"
-        raise AetherError(f"{path}: not a codec file of this project ({reason})") from error
+    if path.suffix not in SUFFIXES:
+        raise AetherError(f"{path}: not {KIND} (give {' or '.join(SUFFIXES)})")
+    metadata: dict[str, str]
+    if path.suffix == ".pth":
+        content = read_checkpoint(path, KIND)
+        metadata, tensors = content.get("file_metadata", {}), content.get("average", {})
+        if not fits(metadata, dict[str, str]) or not fits(tensors, dict[str, Tensor]):
+            raise AetherError(f"{path}: not {KIND}, nor a checkpoint of one")
+    else:
+        metadata, tensors = read_tensors(path, KIND)
     if metadata.get("format") != FORMAT:
-        raise AetherError(f"{path}: not a codec file of this project (format {metadata.get('format')!r})")
+        raise AetherError(f"{path}: not {KIND} (format {metadata.get('format')!r:.40})")
     try:
-        values, provenance = (json.loads(metadata[name]) for name in ("config", "provenance"))
-        if not isinstance(provenance, dict):
-            raise ValueError("its provenance is not an object")
+        values, provenance = (parse_json(metadata[name]) for name in ("config", "provenance"))
+        for name, value in (("configuration", values), ("provenance", provenance)):
+            if not isinstance(value, dict):
+                raise ValueError(f"its {name} is not an object")
         for option, only in EARLIER_OPTIONS.items():
             if values.pop(option, only) != only:
                 raise ValueError(f"{option} is not supported any more")
         if values.get("hash") in EARLIER_HASHES:
             values["hash"] = HASH
-        config = CodecConfig(**{**values, "channels": tuple(values["channels"])})
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        config = from_mapping(CodecConfig, values)
+    except (KeyError, ValueError) as error:
         raise AetherError(f"{path}: its configuration cannot be read ({error})") from error
     return config, provenance, tensors
 
 
 def _filled(config: CodecConfig, tensors: dict[str, Tensor], path: Path) -> SpiCodec:
     """The model of a configuration with these weights, frozen."""
-    try:
-        model = SpiCodec(config)
-    except (TypeError, ValueError) as error:
-        raise AetherError(f"{path}: its configuration cannot be read ({error})") from error
-    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    with reading(path, KIND), torch.device("meta"):  # takes no memory, whatever the configuration says
+        expected = SpiCodec(config).state_dict()
     if _POWER[0] in tensors and _POWER[1] in expected:  # earlier files had none for target SNRs
-        tensors.setdefault(_POWER[1], torch.full(expected[_POWER[1]], torch.nan))
-    found = {name: tuple(value.shape) for name, value in tensors.items()}
-    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-    if wrong:
-        raise AetherError(f"{path}: missing, unexpected or misshapen weights: {', '.join(wrong)}")
+        tensors.setdefault(_POWER[1], torch.full(tuple(expected[_POWER[1]].shape), torch.nan))
+    check_weights(path, KIND, tensors, expected, undefined=_POWER[1:])
+    model = SpiCodec(config)
     model.load_state_dict(tensors)
     model.eval().requires_grad_(False)
     return model

@@ -24,9 +24,16 @@ from aether_lite.hash import BitBottleneck
 from aether_lite.jscc.bottleneck import POWERS, TARGET_SNRS_DB, LatentPower, SymbolBottleneck, first_pairs, held
 from aether_lite.jscc.mapping import LinearPath, MappingDecoder, MappingEncoder
 from aether_lite.payload import Arrived, Bits, Payload, Received, ReceivedBits, Symbols, elements_per_token
+from aether_lite.reading import check_types
 from aether_lite.spi import Lookahead, SemanticHead, Semantics, SpeechImage, SpiDecoder, SpiEncoder, State
 
 HASH = "sign"  # the bits of a hash codec are signs of its latents
+
+
+LARGEST = {
+    "width": 2048, "channels": 512, "encoder_blocks": 64, "decoder_blocks": 64, "token_frames": 64, "expansion": 16,
+}  # fmt: skip
+"""Limits of the sizes of a codec: no file or option makes a network of any size."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +67,14 @@ class CodecConfig:
     power: str = "token"
 
     def __post_init__(self) -> None:
+        check_types(self)
+        for name, most in LARGEST.items():
+            sizes = getattr(self, name)
+            if not all(1 <= size <= most for size in (sizes if isinstance(sizes, tuple) else (sizes,))):
+                raise ValueError(f"{name} must be 1 to {most}, not {sizes}")
         for name, known in (("lookahead", (0, 1)), ("hash", ("", HASH)), ("power", POWERS)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}, not {getattr(self, name)!r}")
-        if self.expansion < 1:
-            raise ValueError(f"expansion must be at least 1, not {self.expansion}")
 
 
 LONG = CodecConfig(

@@ -23,7 +23,7 @@ Units: stretch(p) = ln(p / (1 - p)) in 1/256; table cells 2^-22; weights w 2^-16
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from hashlib import sha256
@@ -33,7 +33,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from aether_lite import zoo
@@ -41,8 +40,9 @@ from aether_lite.container.layout import ID_BYTES, BitArray, Header
 from aether_lite.container.weights import released_weights
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
+from aether_lite.reading import parse_json, read_metadata, read_tensors
 
-FORMAT = "aether-lite bit prior 1"
+FORMAT, KIND = "aether-lite bit prior 1", "a prior of this project"
 ADAPTIVE = "adaptive"  # name of the prior that needs no training
 CELL_ONE = 1 << 22
 WEIGHT_ONE = 1 << 16
@@ -181,7 +181,8 @@ def save_prior(prior: Prior, path: str | Path, model_id: bytes = b"", provenance
 
 def load_prior(path: str | Path) -> Prior:
     """Read a file of ``save_prior``; AetherError, naming the file, where it is none or its integers do not fit."""
-    _, tensors = _read(path, tensors=True)
+    metadata, tensors = read_tensors(Path(path), KIND, "np")
+    _check_format(path, metadata)
     if tensors.keys() != {field.name for field in fields(Prior)}:
         raise AetherError(f"{path}: not a prior of this project (it holds {', '.join(sorted(tensors))})")
     try:
@@ -192,24 +193,21 @@ def load_prior(path: str | Path) -> Prior:
 
 def read_label(path: str | Path) -> PriorLabel:
     """Label of a file of ``save_prior``, without reading the integers; AetherError where it is none."""
-    metadata, _ = _read(path, tensors=False)
+    metadata = read_metadata(Path(path), KIND)
+    _check_format(path, metadata)
     try:
         identity, model_id = bytes.fromhex(metadata["identity"]), bytes.fromhex(metadata["model"])
-        return PriorLabel(identity, model_id, int(metadata["token_bits"]), json.loads(metadata["provenance"]))
+        provenance = parse_json(metadata["provenance"])
+        if len(identity) != ID_BYTES or len(model_id) not in (0, ID_BYTES) or not isinstance(provenance, dict):
+            raise ValueError(f"identities of {ID_BYTES} bytes and a provenance are needed")
+        return PriorLabel(identity, model_id, int(metadata["token_bits"]), provenance)
     except (KeyError, ValueError) as error:
         raise AetherError(f"{path}: its label cannot be read ({error})") from error
 
 
-def _read(path: str | Path, tensors: bool) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
-    try:
-        with safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-            found = {name: file.get_tensor(name) for name in file.keys()} if tensors else {}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise AetherError(f"{path}: not a prior of this project ({error})") from error
+def _check_format(path: str | Path, metadata: Mapping[str, str]) -> None:
     if metadata.get("format") != FORMAT:
-        raise AetherError(f"{path}: not a prior of this project (format {metadata.get('format')!r})")
-    return metadata, found
+        raise AetherError(f"{path}: not {KIND} (format {metadata.get('format')!r:.40})")
 
 
 def _tensors(prior: Prior) -> dict[str, NDArray[np.generic]]:

@@ -7,10 +7,11 @@ to a file of its own, ``prepare.I-N.jsonl``; all files of a root are read, the o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from aether_lite.errors import AetherError
 from aether_lite.lines import LineWriter, read_lines
+from aether_lite.reading import from_mapping, leads_outside
 
 INDEX_NAME = "prepare.jsonl"
 INDEX_FILES = "prepare.*jsonl"
@@ -55,11 +56,10 @@ def read_index(root: Path) -> dict[str, Entry]:
     for path in sorted(root.glob(INDEX_FILES), key=lambda path: (path.stat().st_mtime_ns, path.name)):
         for record in read_lines(path):
             try:
-                entry = Entry(**record)
-                name = PurePath(entry.name)
-            except TypeError:
+                entry = from_mapping(Entry, record)
+            except ValueError:
                 continue
-            if name.anchor or ".." in name.parts:
+            if leads_outside(entry.name):
                 raise AetherError(f"{path}: name {entry.name!r} leads outside {root}; remove its line")
             entries[entry.name] = entry
     return entries

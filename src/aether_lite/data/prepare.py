@@ -27,6 +27,7 @@ from aether_lite.features import extract_features, write_f32, write_pcm
 from aether_lite.features.layout import FRAME, INT16_SCALE, NUM_ALL, NUM_FREE, SAMPLE_RATE
 from aether_lite.files import remove_partials
 from aether_lite.parallel import available_cores, run_parallel
+from aether_lite.reading import inside
 
 SHORTEST_SECONDS = MIN_CLIP_FRAMES * FRAME / SAMPLE_RATE
 
@@ -44,11 +45,11 @@ class Task:
 
     @property
     def features(self) -> Path:
-        return self.root / f"{self.source.name}.f32"
+        return inside(self.root, f"{self.source.name}.f32")
 
     @property
     def samples(self) -> Path:
-        return self.root / f"{self.source.name}.pcm"
+        return inside(self.root, f"{self.source.name}.pcm")
 
 
 @dataclass(frozen=True)

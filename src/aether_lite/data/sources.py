@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aether_lite.errors import AetherError
+from aether_lite.reading import inside, leads_outside, read_table, read_text
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff"})
 
@@ -70,21 +71,18 @@ def _expand(given: Path) -> list[Source]:
     if not path.exists():
         raise AetherError(f"{given}: no such file or folder")
     if path.suffix.lower() == ".txt":
-        lines = [line.strip() for line in _text(given).splitlines()]
+        lines = [line.strip() for line in read_text(given, "a list of files").splitlines()]
         return [_source(path.parent / line, path.parent) for line in lines if line]
     return [_source(path, path.parent)]
 
 
 def _from_manifest(manifest: Path, split: str | None) -> list[Source]:
     """Files of a manifest, in its order."""
-    rows = list(csv.DictReader(_text(manifest).splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE))
-    for needed in ["path"] + ["split"] * (split is not None):
-        if not rows or needed not in rows[0]:
-            raise AetherError(f"{manifest}: has no column {needed!r}; give a tab-separated table with a header")
+    rows = read_table(manifest, "a manifest", ["path"] + ["split"] * (split is not None), tabs=True)
     folder, found = manifest.absolute().parent, []
     for row in rows:
         if row["path"] and (split is None or row["split"] == split):
-            source = _source(folder / row["path"], folder)
+            source = _source(inside(folder, row["path"]), folder)
             found.append(replace(source, speaker=row.get("speaker") or source.speaker))
     return found
 
@@ -106,18 +104,11 @@ def _named(found: Iterable[Source], names: Mapping[str, str]) -> list[Source]:
             continue
         name = names.get(str(source.path))
         if name is None:
-            name = source.name
-            if name.casefold() in taken:
-                name += "-" + hashlib.sha256(str(source.path).encode()).hexdigest()[:8]
+            name, mark = source.name, hashlib.sha256(os.fsencode(source.path)).hexdigest()[:8]
+            if leads_outside(name):
+                name = mark
+            elif name.casefold() in taken:
+                name += f"-{mark}"
             taken.add(name.casefold())
         result[source.path] = replace(source, name=name)
     return list(result.values())
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise AetherError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise AetherError(f"{path}: is not UTF-8 text") from error

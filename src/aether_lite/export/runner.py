@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME, Float32
-from aether_lite.optional import require_packages
+from aether_lite.optional import disable_onnxruntime_telemetry, require_packages
+from aether_lite.reading import inside, read_json, reading
 from aether_lite.vocoder import LOOKAHEAD_FRAMES
 
 EXPORT_PACKAGES = ("onnx", "onnxscript", "onnxruntime")  # the last one checks what was exported
 MANIFEST = "manifest.json"
-FORMAT = "aether-lite onnx 1"
+FORMAT, MANIFEST_KIND = "aether-lite onnx 1", "a manifest of exported graphs"
 NEW_STATE = "new_"  # prefix of a state's name where it comes out
 
 Array = NDArray[Any]
@@ -27,22 +27,19 @@ Complex64 = NDArray[np.complex64]
 def read_manifest(folder: str | Path) -> dict[str, Any]:
     """The manifest of an exported folder; AetherError where there is none, or one of another format."""
     path = Path(folder) / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise AetherError(
-            f"{path}: no manifest of exported graphs can be read; make one with aether-lite export"
-        ) from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise AetherError(f"{path}: not a manifest of exported graphs (format {FORMAT!r})")
+    if not path.is_file():
+        raise AetherError(f"{path}: no manifest of exported graphs can be read; make one with aether-lite export")
+    manifest = read_json(path, MANIFEST_KIND)
+    if manifest.get("format") != FORMAT:
+        raise AetherError(f"{path}: not {MANIFEST_KIND} (format {FORMAT!r})")
     return manifest
 
 
 def session(model: str | Path | bytes) -> Any:
     """An ``onnxruntime.InferenceSession`` on one core: the products are too small to share."""
     require_packages("running exported graphs", ("onnxruntime",), "onnx")
+    disable_onnxruntime_telemetry()
     runtime = importlib.import_module("onnxruntime")
-    runtime.disable_telemetry_events()
     options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     return runtime.InferenceSession(model if isinstance(model, bytes) else str(model), options)
@@ -70,12 +67,16 @@ class OnnxStep:
     @classmethod
     def load(cls, folder: str | Path, name: str, precision: str = "float32") -> OnnxStep:
         """The step ``encoder``, ``decoder`` or ``vocoder`` of a folder, in ``float32`` or, if exported, ``int8``."""
-        steps = read_manifest(folder)["steps"]
-        files = steps.get(name, {}).get("files", {})
-        if precision not in files:
-            raise AetherError(f"{Path(folder) / MANIFEST}: no {name} in {precision}; steps: {', '.join(steps)}")
-        outputs = [port["name"] for port in steps[name]["outputs"]]
-        return cls(session(Path(folder) / files[precision]["name"]), outputs)
+        path = Path(folder) / MANIFEST
+        steps: Any = read_manifest(folder).get("steps")
+        with reading(path, MANIFEST_KIND):
+            files = steps.get(name, {}).get("files", {})
+            if precision not in files:
+                raise AetherError(f"{path}: no {name} in {precision}; steps: {', '.join(steps)}")
+            outputs = [str(port["name"]) for port in steps[name]["outputs"]]
+            graph = inside(Path(folder), files[precision]["name"])
+        with reading(graph, "a graph of aether-lite export"):
+            return cls(session(graph), outputs)
 
     def reset(self) -> None:
         self.state: dict[str, Array] = {name: np.zeros(self.shapes[name], self._dtypes[name]) for name in self._states}

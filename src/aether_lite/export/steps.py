@@ -26,6 +26,7 @@ from aether_lite.export.runner import NEW_STATE
 from aether_lite.features.layout import FRAME, NUM_FREE
 from aether_lite.jscc import RATES, SymbolBottleneck
 from aether_lite.jscc.bottleneck import held, paired, scaled
+from aether_lite.optional import disable_onnxruntime_telemetry
 from aether_lite.payload import ChannelState, Received, elements_per_token
 from aether_lite.vocoder import FARGAN, SubframeState, deemphasize, periods_from_features
 from aether_lite.vocoder.fargan import SUBFRAME, SUBFRAMES, NormedWeights, gather_indices
@@ -276,6 +277,8 @@ def quantise(source: Path, destination: Path) -> None:
     ones would need one bit less where a processor adds products of bytes in 16 bits (x86 before VNNI).
     """
     import onnx
+
+    disable_onnxruntime_telemetry()
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     model = onnx.load(source)

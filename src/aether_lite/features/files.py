@@ -18,6 +18,7 @@ from aether_lite.features import layout
 from aether_lite.features.bark import cepstra_of_windows, lpc_from_cepstrum
 from aether_lite.features.layout import FRAME, NUM_ALL, NUM_FREE, Float32, Float64
 from aether_lite.files import atomic_path
+from aether_lite.reading import reading
 
 PITCH_TOLERANCE = 1e-3  # octaves beyond the range that a file may hold
 LPC_TOLERANCE = 0.02  # recomputed LPC of files made with an approximate logarithm differ by up to 1.3e-3
@@ -48,7 +49,8 @@ def read_f32(path: str | Path) -> Float32:
             outside [-1.5, 1.5]; names the file and the frame.
     """
     columns = f32_columns(path)
-    rows = np.fromfile(path, dtype="<f4").reshape(-1, columns).astype(np.float32, copy=False)
+    with reading(path, "a file of features"):
+        rows = np.fromfile(path, dtype="<f4").reshape(-1, columns).astype(np.float32, copy=False)
     _check_rows(rows, str(path))
     return rows if columns == NUM_ALL else _with_lpc(rows)
 
@@ -71,8 +73,9 @@ def f32_columns(path: str | Path) -> int:
         )
     if len(fits) == 1:
         return fits[0]
-    values = np.memmap(path, dtype="<f4", mode="r").reshape(-1, NUM_ALL)
-    rows = np.array(values[_spread(len(values), _PROBE_ROWS)], dtype=np.float64)
+    with reading(path, "a file of features"):
+        values = np.memmap(path, dtype="<f4", mode="r").reshape(-1, NUM_ALL)
+        rows = np.array(values[_spread(len(values), _PROBE_ROWS)], dtype=np.float64)
     return NUM_ALL if _holds_own_lpc(rows) else NUM_FREE
 
 
@@ -104,7 +107,8 @@ def read_pcm(path: str | Path) -> NDArray[np.int16]:
     size = _size(path)
     if size % 2:
         raise AetherError(f"{path}: {size} bytes are no whole number of int16 samples")
-    return np.fromfile(path, dtype="<i2").astype(np.int16, copy=False)
+    with reading(path, "a file of samples"):
+        return np.fromfile(path, dtype="<i2").astype(np.int16, copy=False)
 
 
 def write_pcm(path: str | Path, samples: ArrayLike) -> None:
@@ -203,10 +207,8 @@ def _check_rows(rows: Float32, name: str) -> None:
 
 
 def _size(path: str | Path) -> int:
-    try:
+    with reading(path, "a file"):
         return Path(path).stat().st_size
-    except OSError as error:
-        raise AetherError(f"{path}: {error.strerror}") from error
 
 
 def _write_whole(path: Path, values: NDArray[Any]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from aether_lite.environment import load_numba
 from aether_lite.features.layout import SAMPLE_RATE
 from aether_lite.metrics.clips import NAN, ClipCache, Float32, each_clip, silent
 from aether_lite.metrics.registry import Needs, metric
@@ -60,6 +61,7 @@ _scores = ClipCache(_measure)
 def _scorer() -> Any:
     """The networks of speechmos on one thread, once a process."""
     disable_onnxruntime_telemetry()
+    load_numba()
     import onnxruntime
     from speechmos import dnsmos as package
 
@@ -118,6 +120,7 @@ _embedding = ClipCache(_embed)
 @cache
 def _package() -> tuple[Any, Any]:
     """Preprocessing of a clip, and the network on the CPU, once a process."""
+    load_numba()
     with warnings.catch_warnings(action="ignore"):  # of its imports: pkg_resources and scipy.ndimage.morphology are old
         from resemblyzer import VoiceEncoder, preprocess_wav
 

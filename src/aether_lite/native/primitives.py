@@ -11,17 +11,22 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numba
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
+from aether_lite.environment import load_numba
 from aether_lite.native import PANEL
+
+load_numba()
+import numba  # noqa: E402
+from llvmlite import ir  # noqa: E402
+from numba import types  # noqa: E402
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, UserProvidedCacheLocator  # noqa: E402
+from numba.extending import intrinsic  # noqa: E402
 
 OPTIONS = {
     "nogil": True,  # threads work side by side
@@ -59,24 +64,44 @@ def called(_: Any) -> Any:
     return types.void(), codegen
 
 
-def cached(*constants: ModuleType) -> Callable[[Callable[..., Any]], Any]:
-    """:func:`compiled` for an outermost function, kept on disk where numba finds a folder it may write.
+class _InOwnFolder(CompileResultCacheImpl):  # type: ignore[misc]
+    """numba's files of compiled code in the folder of :func:`~aether_lite.environment.load_numba`, nowhere else."""
 
-    That is ``NUMBA_CACHE_DIR``, the folder of the function's file, or the user's cache; with none of them the function
-    is compiled once in every process. numba notices changes of one file only, so the name of what is kept holds a
-    digest of all sources it depends on: this package and the modules ``constants``.
+    _locator_classes = (UserProvidedCacheLocator,)
+
+
+class _Cache(FunctionCache):  # type: ignore[misc]
+    """numba's cache of compiled code; what cannot be read there (cut) or written (disk full) is compiled again."""
+
+    _impl_class = _InOwnFolder
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with suppress(Exception):
+            super().save_overload(sig, data)
+
+
+def cached(*constants: ModuleType) -> Callable[[Callable[..., Any]], Any]:
+    """:func:`compiled` for an outermost function, kept on disk.
+
+    That is in ``NUMBA_CACHE_DIR`` or the user's cache (:func:`~aether_lite.environment.cache_folder`); where neither
+    can be written the function is compiled once in every process. numba notices changes of one file only, so the name
+    of what is kept holds a digest of all sources it depends on: this package and the modules ``constants``.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
         sources = [*sorted(Path(__file__).parent.glob("*.py")), *(Path(str(module.__file__)) for module in constants)]
         digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
         function.__qualname__ = f"{function.__qualname__}_{digest[:12]}"
-        try:
-            return numba.njit(cache=True, **OPTIONS)(function)
-        except RuntimeError as error:
-            if "no locator available" not in str(error):
-                raise
-            return compiled(function)
+        dispatcher = compiled(function)
+        with suppress(RuntimeError):  # no folder to write
+            dispatcher._cache = _Cache(function)
+        return dispatcher
 
     return decorate
 

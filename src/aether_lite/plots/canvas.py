@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aether_lite.environment import without_local_settings
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME, PITCH, SAMPLE_RATE, VOICED_ABOVE, VOICING, f0_from_pitch
 from aether_lite.files import atomic_path
@@ -57,8 +58,9 @@ def canvas(path: str | Path, width: float, height: float, title: str = "", foot:
     Raises:
         AetherError: the suffix is unknown or the file cannot be written.
     """
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
+    with without_local_settings():
+        from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     if Path(path).suffix.lower() not in SUFFIXES:
         raise AetherError(f"{path}: unknown suffix {Path(path).suffix!r}; give {', '.join(SUFFIXES)}")

@@ -194,9 +194,9 @@ class Decoder:
             AetherError: not a decoder's state, or that of a codec of another size; nothing is changed then.
         """
         if self._waiting.is_complex():
-            waiting = torch.view_as_complex(entry("waiting", state, (None, 3, 2)))
+            waiting = torch.view_as_complex(entry("waiting", state, (None, 3, 2), lost=True))
         else:
-            waiting = entry("waiting", state, (None,))
+            waiting = entry("waiting", state, (None,), lost=True)
         rate, synthesis = self._codec.checked_rate(int(entry("rate", state, ()))), self._synthesis.restored(state)
         memory: State | None = None
         if present("decoder", state):

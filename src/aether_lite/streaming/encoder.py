@@ -151,7 +151,7 @@ class Encoder:
         speech = TokenFeatures.restored(self._frames, state)
         rate, target = self._codec.checked_rate(int(entry("rate", state, ()))), UNKNOWN
         if present("target_snr_db", state):
-            target = float(entry("target_snr_db", state, ()))
+            target = float(entry("target_snr_db", state, (), lost=True))
         target_snr_db = None if np.isnan(target) else checked_number("target_snr_db", target, *SNR_RANGE_DB)
         memory: State | None = None
         if present("encoder", state):

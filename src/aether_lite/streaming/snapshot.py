@@ -58,17 +58,24 @@ def present(name: str, snapshot: Mapping[str, Tensor]) -> bool:
     return any(key == name or key.startswith(f"{name}.") for key in snapshot)
 
 
-def entry(name: str, snapshot: Mapping[str, Tensor], shape: tuple[int | None, ...]) -> Tensor:
-    """A copy of one entry; None in ``shape`` is any length. AetherError where it is missing or of another shape."""
-    if name not in snapshot:
+def entry(name: str, snapshot: Mapping[str, Tensor], shape: tuple[int | None, ...], *, lost: bool = False) -> Tensor:
+    """A copy of one entry of finite numbers; None in ``shape`` is any length, with ``lost`` NaN may stand for a number.
+
+    Raises:
+        AetherError: it is missing, of another shape or not finite: one such number would stay in the stream for ever.
+    """
+    found = snapshot.get(name)
+    if not isinstance(found, Tensor):
         raise AetherError(f"stream state: {name!r} is missing; give a state_dict() of the same kind of stream")
-    found = snapshot[name]
     fits = found.ndim == len(shape) and all(n is None or n == m for n, m in zip(shape, found.shape, strict=True))
     if not fits:
         expected = ["any" if n is None else n for n in shape]
         raise AetherError(
             f"stream state: {name!r} is {list(found.shape)}, not {expected}; it belongs to a codec of another size"
         )
+    good = found.isfinite() | found.isnan() if lost else found.isfinite()
+    if found.is_complex() or not bool(good.all()):
+        raise AetherError(f"stream state: {name!r} holds what is not a finite number; give a state from before that")
     return found.detach().clone()
 
 

@@ -7,22 +7,29 @@ Every file is written under another name and renamed, so that whatever is found 
 from __future__ import annotations
 
 import hashlib
-import pickle
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 import aether_lite
 from aether_lite.codec.loading import codec_path, read_provenance
 from aether_lite.data.corpus import Corpus
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path, commit
+from aether_lite.reading import fits, read_checkpoint, reading
 from aether_lite.training.options import DataConfig, RunConfig
 
 BEST = "best.pth"
+KIND = "a checkpoint of this project"
+CONTENT: dict[str, Any] = {
+    "model": dict[str, Tensor], "average": dict[str, Tensor], "networks": dict[str, dict[str, Tensor]],
+    "optimisers": dict[str, dict[str, Any]], "step": int, "config": dict[str, Any], "data": str, "stage": str,
+}  # fmt: skip
+MAY_BE_UNDEFINED = "latent_power.told"  # where power was not measured for target SNRs
 _PATTERN = "step_????????.pth"
 
 
@@ -33,15 +40,18 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint (``weights_only``); a stated error names the file that is none."""
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise AetherError(f"{path}: no such checkpoint") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError) as error:
-        raise AetherError(f"{path}: not a checkpoint of this project ({type(error).__name__})") from error
-    if not isinstance(content, dict) or not {"model", "step", "config"} <= content.keys():
-        raise AetherError(f"{path}: not a checkpoint of this project (no model, step and config in it)")
+    """Read a checkpoint of plain values and finite weights; a stated error names the file that is none."""
+    content = read_checkpoint(path, KIND)
+    if not {"model", "step", "config"} <= content.keys():
+        raise AetherError(f"{path}: not {KIND} (no model, step and config in it)")
+    for name, hint in CONTENT.items():
+        if name in content and not fits(content[name], hint):
+            raise AetherError(f"{path}: not {KIND} (its {name} is not what a checkpoint holds)")
+    networks = {"model": content["model"], "average": content.get("average", {}), **content.get("networks", {})}
+    for name, weights in networks.items():
+        for key, value in weights.items():
+            if value.is_floating_point() and not key.endswith(MAY_BE_UNDEFINED) and not bool(value.isfinite().all()):
+                raise AetherError(f"{path}: {key} of its {name} is not finite; continue from an earlier checkpoint")
     return content
 
 
@@ -50,14 +60,19 @@ def check_same_run(path: Path, content: Mapping[str, Any], config: RunConfig, da
 
     Options that the checkpoint does not name had their defaults.
     """
+    with reading(path, KIND):
+        _check_options(path, content["config"], config)
+    if content.get("data") != data:
+        raise AetherError(f"{path}: was trained on other data than {', '.join(config.data_root)}")
+
+
+def _check_options(path: Path, saved: Mapping[str, Any], config: RunConfig) -> None:
     renamed = {old: item.name for item in fields(config) for old in item.metadata.get("was", ())}
-    given = {renamed.get(name, name): value for name, value in content["config"].items()}
+    given = {renamed.get(name, name): value for name, value in saved.items()}
     options, theirs = config.as_dict(), {**type(config)().as_dict(), **given}
     changed = sorted(name for name in options.keys() - config.free_to_change() if theirs[name] != options[name])
     if changed:
         raise AetherError(f"{path}: is of a run with other options ({', '.join(changed)}); use another --out")
-    if content["data"] != data:
-        raise AetherError(f"{path}: was trained on other data than {', '.join(config.data_root)}")
 
 
 def step_path(folder: Path, step: int) -> Path:

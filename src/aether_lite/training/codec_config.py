@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +16,7 @@ from aether_lite.hash import BIT_RATES, PENALTIES
 from aether_lite.jscc import RATES
 from aether_lite.losses.asr.whisper import MAX_FRAMES, TINY
 from aether_lite.losses.feature import SEGMENT
+from aether_lite.reading import from_mapping
 from aether_lite.training.conditions import BIT_CHANNELS
 from aether_lite.training.options import ASR_MODEL_HELP, RunConfig, check_rules, option
 
@@ -123,7 +124,7 @@ class TrainConfig(RunConfig):
     @property
     def codec_form(self) -> CodecConfig:
         """Sizes that the options ask for."""
-        size = replace(preset(self.preset), **self.form)
+        size = from_mapping(CodecConfig, {**asdict(preset(self.preset)), **self.form})
         return replace(size, hash=HASH) if self.enable_hash else size
 
     @property

@@ -18,6 +18,7 @@ from aether_lite.codec.loading import codec_path, file_metadata, load_codec, sav
 from aether_lite.container.layout import token_bits
 from aether_lite.data.corpus import Corpus
 from aether_lite.data.loader import Loader
+from aether_lite.environment import keep_compiled_apart
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES, HashPenalties
 from aether_lite.losses.asr import load_asr_loss
@@ -59,6 +60,7 @@ class CodecTask(Task):
         self.begun = copy.deepcopy(self.codec.state_dict()) if config.start_share > 0 else {}
         self.vocoder = load_fargan(config.fargan_ckpt or None).to(context.device).eval()
         if config.compiled:
+            keep_compiled_apart()
             self.vocoder.sig_net.compile(fullgraph=True, dynamic=False)
         self.discriminator = Discriminator().to(context.device) if config.lambda_adv > 0 else None
         self.asr = load_asr_loss(config.mel_predictor, config.asr_model) if config.lambda_asr > 0 else None

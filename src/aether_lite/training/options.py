@@ -10,7 +10,7 @@ command line wins over both. ``task`` says what the recipe trains and is read by
 from __future__ import annotations
 
 import argparse
-import json
+import reprlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -19,7 +19,7 @@ from typing import Any, ClassVar, NoReturn, TypeVar, get_args, get_origin, get_t
 
 import aether_lite
 from aether_lite.errors import OLD_NAMES_GO_IN, AetherError
-from aether_lite.optional import how_to_install
+from aether_lite.reading import fits, inside, parse_json, read_yaml
 
 STAGES, NAME, TASK = "stages", "name", "task"  # keys of a recipe that are no options
 ASR_MODEL_HELP = "recogniser: tiny.en (in the extra `listener`) or a folder with a CTranslate2 Whisper model"
@@ -221,10 +221,13 @@ def parse(kind: type[Options], arguments: Sequence[str], prog: str) -> list[Opti
             given.pop(kind.START, None)
         options = kind(**{**common, **own, **given})
         if len(stages) > 1:
-            options.out = str(Path(options.out) / f"{number + 1}_{title or 'stage'}")
+            options.out = str(inside(Path(options.out), f"{number + 1}_{title or 'stage'}"))
         if made and kind.START and not getattr(options, kind.START):
             setattr(options, kind.START, str(made[-1].exported))
-        options.check()
+        try:
+            options.check()
+        except AetherError as error:
+            raise AetherError(f"{path}: {error}") if path else error from error
         made.append(options)
     return made
 
@@ -253,18 +256,9 @@ def _read_recipe(
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        import yaml
-    except ImportError as error:
-        raise AetherError(f"YAML files need PyYAML: {how_to_install('train')}") from error
     shipped = Path(aether_lite.__file__).parent / path  # conf/NAME.yaml, wherever the package is
-    try:
-        content = yaml.safe_load((path if path.exists() else shipped if shipped.exists() else path).read_text())
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise AetherError(f"{path}: not a readable YAML file ({type(error).__name__})") from error
-    if not isinstance(content, Mapping):
-        raise AetherError(f"{path}: must be a list of OPTION: VALUE lines")
-    return {str(name).replace("-", "_"): value for name, value in content.items()}
+    content = read_yaml(path if path.exists() else shipped if shipped.exists() else path, "a YAML recipe")
+    return {name.replace("-", "_"): value for name, value in content.items()}
 
 
 def _typed(
@@ -277,12 +271,9 @@ def _typed(
         name = _current(kind, _flag(given), command)[2:].replace("-", "_")
         if name not in known:
             raise AetherError(f"{path}: unknown option {given!r}")
-        if hints[name] is float and isinstance(value, int) and not isinstance(value, bool):
-            values[name] = float(value)
-        elif isinstance(value, get_origin(hints[name]) or hints[name]):
-            values[name] = value
-        else:
-            raise AetherError(f"{path}: {name} must be {hints[name]}, not {value!r}")
+        if not fits(value, hints[name]):
+            raise AetherError(f"{path}: {name} must be {hints[name]}, not {reprlib.repr(value)}")
+        values[name] = float(value) if hints[name] is float else value
     return values
 
 
@@ -310,8 +301,8 @@ def _flag(name: str) -> str:
 def _pairs(name: str, items: Sequence[str], kind: type) -> dict[str, Any]:
     def plain(value: str) -> Any:
         try:
-            return json.loads(value)
-        except json.JSONDecodeError:
+            return parse_json(value)
+        except ValueError:
             return value
 
     try:

@@ -36,6 +36,7 @@ from aether_lite.codec.loading import DEFAULT_CODEC, codec_path, load_codec
 from aether_lite.data.corpus import Corpus, read_frames
 from aether_lite.data.loader import Loader
 from aether_lite.data.pairs import common_kind, read_speech
+from aether_lite.environment import keep_compiled_apart
 from aether_lite.features.layout import FRAME
 from aether_lite.losses.adversarial import continuation_loss, feature_matching_loss, generator_loss
 from aether_lite.losses.spectral import root_stft_loss
@@ -105,6 +106,7 @@ class VocoderTask(Task):
         torch.manual_seed(config.seed)
         self.vocoder = (load_fargan(config.init) if config.init else FARGAN()).to(context.device).train()
         if config.compiled:
+            keep_compiled_apart()
             self.vocoder.sig_net.compile(fullgraph=True, dynamic=False)
         self.average: FARGAN = copy.deepcopy(self.vocoder).eval().requires_grad_(False)
         self.discriminator = Discriminator(config.spectrogram_sizes, config.periods).to(context.device)

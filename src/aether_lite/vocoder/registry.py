@@ -17,8 +17,8 @@ same tensors, and the keyword arguments as JSON in its metadata. Reading either 
 from __future__ import annotations
 
 import json
-import pickle
 import pkgutil
+import reprlib
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
@@ -26,13 +26,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from aether_lite import zoo
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
+from aether_lite.reading import check_weights, fits, parse_json, read_checkpoint, read_metadata, read_tensors, reading
 from aether_lite.vocoder.compiled import fastest_vocoder
 from aether_lite.vocoder.fargan import FARGAN
 from aether_lite.vocoder.fused import FusedFargan
@@ -40,7 +40,7 @@ from aether_lite.vocoder.synthesis import FrameVocoder
 
 DEFAULT_VOCODER = "fargan"
 SAFETENSORS_SUFFIX = ".safetensors"
-MAX_HEADER = 1 << 24  # bytes; a longer header of a safetensors file is not read
+KIND = "a FARGAN checkpoint"
 
 Loader = Callable[[Path, bool], FrameVocoder]
 _loaders: dict[str, Loader] = {}
@@ -98,16 +98,12 @@ def _format(path: Path) -> str:
     if path.suffix != SAFETENSORS_SUFFIX:
         return ""
     try:
-        with path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(size)) if size <= MAX_HEADER else {}
-    except (OSError, ValueError):
+        return read_metadata(path, KIND).get("format", "")
+    except AetherError:
         return ""
-    notes = header.get("__metadata__", {}) if isinstance(header, dict) else {}
-    return str(notes.get("format", "")) if isinstance(notes, dict) else ""
 
 
-ARGUMENTS: dict[str, tuple[type, ...]] = {"cond_size": (int,), "gamma": (int, float, type(None)), "softquant": (bool,)}
+ARGUMENTS: dict[str, Any] = {"cond_size": int, "gamma": float | None, "softquant": bool}
 
 
 @vocoder(DEFAULT_VOCODER)
@@ -129,13 +125,14 @@ def load_fargan(path: str | Path | None = None) -> FARGAN:
     """
     path = vocoder_path(path)
     arguments, weights = (_read_safetensors if path.suffix == SAFETENSORS_SUFFIX else _read_public)(path)
-    if not isinstance(arguments, Mapping):
+    if not isinstance(arguments, dict):
         raise AetherError(f"{path}: model_kwargs must be a dict, not {type(arguments).__name__}")
     for name, value in arguments.items():
-        if name not in ARGUMENTS or not isinstance(value, ARGUMENTS[name]):
-            raise AetherError(f"{path}: unknown model_kwargs entry {name}={value!r}; known are {', '.join(ARGUMENTS)}")
+        if name not in ARGUMENTS or not fits(value, ARGUMENTS[name]):
+            entry = f"{name}={reprlib.repr(value)}"
+            raise AetherError(f"{path}: unknown model_kwargs entry {entry}; known are {', '.join(ARGUMENTS)}")
     model = FARGAN(**arguments)
-    _check_weights(path, weights, model.state_dict())
+    check_weights(path, "FARGAN weights", weights, model.state_dict())
     model.load_state_dict({name: value.to(torch.float32) for name, value in weights.items()})
     return model.eval()
 
@@ -171,58 +168,20 @@ def save_public_checkpoint(model: FARGAN, path: str | Path, **training: object) 
 
 def _read_public(path: Path) -> tuple[object, dict[str, Tensor]]:
     """Keyword arguments and weights of a public checkpoint, or the averaged weights of one of a training run."""
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise AetherError(
-            f"{path}: not a FARGAN checkpoint, or it holds objects other than tensors and plain values"
-        ) from error
-    except OSError as error:
-        raise AetherError(f"{path}: cannot be read ({error.strerror})") from error
-    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise AetherError(f"{path}: not a FARGAN checkpoint, or cut short") from error
-    weights = checkpoint.get("state_dict", checkpoint.get("average")) if isinstance(checkpoint, dict) else None
+    checkpoint = read_checkpoint(path, KIND)
+    weights = checkpoint.get("state_dict", checkpoint.get("average"))
     if not isinstance(weights, dict):
-        raise AetherError(f"{path}: not a FARGAN checkpoint (it has no state_dict)")
-    if checkpoint.get("model_args", ()) not in ((), []):
-        raise AetherError(f"{path}: model_args must be empty, not {checkpoint['model_args']!r}")
-    if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()):
-        raise AetherError(f"{path}: not a FARGAN checkpoint (its state_dict holds other things than tensors)")
+        raise AetherError(f"{path}: not {KIND} (it has no state_dict)")
+    arguments = checkpoint.get("model_args", ())
+    if not isinstance(arguments, tuple | list) or len(arguments):
+        raise AetherError(f"{path}: model_args must be empty, not a {type(arguments).__name__} of something")
+    if not fits(weights, dict[str, Tensor]):
+        raise AetherError(f"{path}: not {KIND} (its state_dict holds other things than tensors)")
     return checkpoint.get("model_kwargs", {}), weights
 
 
 def _read_safetensors(path: Path) -> tuple[object, dict[str, Tensor]]:
     """Keyword arguments and weights of a safetensors file."""
-    try:
-        with safe_open(path, framework="pt", device="cpu") as opened:
-            notes: dict[str, Any] = opened.metadata() or {}
-            weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-        return json.loads(notes.get("model_kwargs", "{}")), weights
-    except OSError as error:
-        raise AetherError(f"{path}: cannot be read ({error.strerror})") from error
-    except (SafetensorError, json.JSONDecodeError) as error:
-        raise AetherError(f"{path}: not a safetensors file of FARGAN weights, or cut short") from error
-
-
-def _check_weights(path: Path, weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
-    """Raise unless ``weights`` has the keys and shapes of ``wanted``, floating and finite."""
-    found = {name: weights[name] for name in wanted if name in weights}
-    problems = {
-        "missing": [name for name in wanted if name not in weights],
-        "unexpected": [name for name in weights if name not in wanted],
-        "of the wrong shape": [
-            f"{name} {list(value.shape)} instead of {list(wanted[name].shape)}"
-            for name, value in found.items()
-            if value.shape != wanted[name].shape
-        ],
-        "not finite": [
-            name for name, value in found.items() if not (value.is_floating_point() and value.isfinite().all())
-        ],
-    }
-    listed = []
-    for problem, names in problems.items():
-        if names:
-            more = f" and {len(names) - len(wanted)} more" if len(names) > len(wanted) else ""
-            listed.append(f"{problem}: {', '.join(names[: len(wanted)])}{more}")
-    if listed:
-        raise AetherError(f"{path}: not FARGAN weights; {'; '.join(listed)}")
+    notes, weights = read_tensors(path, "a safetensors file of FARGAN weights")
+    with reading(path, "a safetensors file of FARGAN weights"):
+        return parse_json(notes.get("model_kwargs", "{}")), weights

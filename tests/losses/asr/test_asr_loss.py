@@ -133,8 +133,8 @@ def test_files_that_are_no_mel_predictor_are_one_clear_error(tmp_path: Path) -> 
         load_mel_predictor(path)
     for sizes in ("{}", '{"width": 0, "blocks": 1}', '{"width": 99999999, "blocks": 1}', "[", "3"):
         save_file({"a": torch.zeros(1)}, path, {"format": "aether-lite ear 1", "sizes": sizes})
-        with pytest.raises(AetherError, match="sizes cannot be read"):
+        with pytest.raises(AetherError, match=r"ear\.safetensors: not a mel predictor"):
             load_mel_predictor(path)
     save_file({"a": torch.zeros(1)}, path, {"format": "aether-lite ear 1", "sizes": '{"width": 12, "blocks": 2}'})
-    with pytest.raises(AetherError, match=r"missing, unexpected or misshapen weights: a, blocks\.0\.depth\.bias"):
+    with pytest.raises(AetherError, match=r"missing: mean, scale, into\.weight.*unexpected: a"):
         load_mel_predictor(path)

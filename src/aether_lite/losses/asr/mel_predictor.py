@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.functional import gelu
@@ -25,9 +24,10 @@ from aether_lite.features.bark import log_bands
 from aether_lite.features.layout import NUM_BANDS, PITCH, VOICING
 from aether_lite.files import atomic_path
 from aether_lite.losses.asr.whisper import MELS
+from aether_lite.reading import check_weights, fits, parse_json, read_tensors, reading
 
 DEFAULT_MEL_PREDICTOR = "ear"
-FORMAT = "aether-lite ear 1"
+FORMAT, KIND = "aether-lite ear 1", "a mel predictor of this project"
 INPUTS = NUM_BANDS + 2
 WIDTH = 128
 BLOCKS = 3
@@ -107,33 +107,24 @@ def load_mel_predictor(path: Path) -> tuple[MelPredictor, Tensor]:
     Raises:
         AetherError: not such a file, or its tensors do not fit its sizes; the message names the file.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise AetherError(f"{path}: not a mel predictor of this project ({error})") from error
+    metadata, tensors = read_tensors(path, KIND)
     if metadata.get("format") != FORMAT:
-        raise AetherError(f"{path}: not a mel predictor of this project (format {metadata.get('format')!r})")
-    try:
-        sizes = json.loads(metadata["sizes"])
-        if sizes.keys() != _MOST.keys() or not all(
-            type(size) is int and 1 <= size <= _MOST[name] for name, size in sizes.items()
+        raise AetherError(f"{path}: not {KIND} (format {metadata.get('format')!r:.40})")
+    with reading(path, KIND):
+        sizes = parse_json(metadata["sizes"])
+        if not fits(sizes, dict[str, int]) or sizes.keys() != _MOST.keys() or any(
+            not 1 <= size <= _MOST[name] for name, size in sizes.items()
         ):
-            raise ValueError(f"sizes {sizes}")
-    except (KeyError, ValueError, AttributeError) as error:
-        raise AetherError(f"{path}: its sizes cannot be read ({error})") from error
-    model = MelPredictor(**sizes)
+            raise ValueError(f"its sizes cannot be read: {metadata['sizes'][:80]}")
+        with torch.device("meta"):
+            expected = MelPredictor(**sizes).state_dict()
     spread = tensors.pop(_SPREAD, None)
-    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in tensors.items()}
-    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-    if spread is None or spread.ndim != 2 or not bool((spread > 0).all()):
-        wrong.append(_SPREAD)
-    if spread is None or wrong:
-        raise AetherError(f"{path}: missing, unexpected or misshapen weights: {', '.join(wrong)}")
+    check_weights(path, KIND, tensors, expected)
+    if spread is None or spread.ndim != 2 or spread.is_complex() or not bool((spread.isfinite() & (spread > 0)).all()):
+        raise AetherError(f"{path}: not {KIND}; missing or not above 0: {_SPREAD}")
+    model = MelPredictor(**sizes)
     model.load_state_dict(tensors)
-    return model.eval().requires_grad_(False), spread
+    return model.eval().requires_grad_(False), spread.float()
 
 
 def _inputs(features: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from aether_lite.errors import AetherError
 from aether_lite.optional import how_to_install
+from aether_lite.reading import check_weights, reading
 
 TINY = "tiny.en"
 MODEL = "model.bin"
@@ -27,6 +28,7 @@ EXTRA = how_to_install("listener")
 MELS = 80
 FRAMES_PER_STATE = 2
 MAX_FRAMES = 3000  # 30 s
+WIDEST = 2048  # states; Whisper large has 1280
 _FORMAT_VERSION = 6
 _TYPES: tuple[type[np.generic], ...] = (np.float32, np.int8, np.int16, np.int32, np.float16)
 _LAYERS = {"first": "encoder/conv1", "second": "encoder/conv2", "norm": "encoder/layer_norm"}
@@ -125,23 +127,18 @@ def load_encoder(path: Path) -> WhisperEncoder:
     Raises:
         AetherError: not a file of Whisper in float16 or float32; the message names it.
     """
-    try:
-        model = _encoder(_arrays(path.read_bytes()))
-    except OSError as error:
-        raise AetherError(f"{path}: cannot be read ({error.strerror})") from error
-    except (KeyError, ValueError, IndexError, TypeError, RuntimeError, struct.error) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise AetherError(f"{path}: not a CTranslate2 model of Whisper in float16 or float32 ({reason})") from error
+    with reading(path, "a CTranslate2 model of Whisper in float16 or float32"):
+        model = _encoder(path, _arrays(path.read_bytes()))
     return model.eval().requires_grad_(False)
 
 
-def _encoder(arrays: Arrays) -> WhisperEncoder:
+def _encoder(path: Path, arrays: Arrays) -> WhisperEncoder:
     if arrays["encoder/conv1/weight"].shape[1] != MELS:
         raise ValueError(f"not a model of {MELS} mel bands")
     hidden, width = arrays["encoder/layer_0/ffn/linear_0/weight"].shape
     blocks = sum(name.startswith("encoder/layer_") and name.endswith("/ffn/linear_0/weight") for name in arrays)
     heads = int(arrays["encoder/num_heads"])
-    if width % heads:
+    if not 1 <= width <= WIDEST or not 1 <= hidden <= 4 * WIDEST or heads < 1 or width % heads:
         raise ValueError(f"{heads} heads for a width of {width}")
     names = dict(_LAYERS)
     for index in range(blocks):
@@ -151,7 +148,11 @@ def _encoder(arrays: Arrays) -> WhisperEncoder:
         weight, bias = ("gamma", "beta") if theirs.endswith("layer_norm") else ("weight", "bias")
         state[f"{ours}.weight"] = _tensor(arrays[f"{theirs}/{weight}"])
         state[f"{ours}.bias"] = _tensor(arrays[f"{theirs}/{bias}"])
-    model = WhisperEncoder(Sizes(width, hidden, heads, blocks))
+    sizes = Sizes(width, hidden, heads, blocks)
+    with torch.device("meta"):
+        expected = WhisperEncoder(sizes).state_dict()
+    check_weights(path, "a recogniser's", state, expected)
+    model = WhisperEncoder(sizes)
     model.load_state_dict(state)
     return model
 
