@@ -121,7 +121,9 @@ def test_a_voice_that_is_gone_is_not_similar(speech):
     assert speaker_similarity(original, mute).isnan()
 
 
-@pytest.mark.parametrize("metric", ["pesq_wb", "pesq_nb", "estoi", "dnsmos_ovrl", "wer", "cer", "speaker_similarity"])
+@pytest.mark.parametrize(
+    "metric", ["pesq_wb", "pesq_nb", "estoi", "dnsmos_ovrl", "wer", "cer", "phone_change", "speaker_similarity"]
+)
 def test_absent_packages_are_named_with_what_installs_them(metric, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(AetherError, match=r"needs the packages? .*: pip install '\.\[eval\]'"):

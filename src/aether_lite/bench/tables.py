@@ -13,8 +13,10 @@ from aether_lite.link import snr_3k_db
 from aether_lite.metrics import AUDIO_METRICS, FEATURE_METRICS, METRICS
 
 FEATURE_COLUMNS = ("feature_loss", "lsd_active_db", "pitch_median_cents", "gpe", "vuv_error", "f0_correlation")
-AUDIO_COLUMNS = ("estoi", "pesq_wb", "dnsmos_ovrl", "wer", "cer", "speaker_similarity", "log_mel", "mr_stft")
-BIT_AUDIO_COLUMNS = ("estoi_4k", "pesq_nb", *AUDIO_COLUMNS[:6])
+AUDIO_COLUMNS = (
+    "estoi", "pesq_wb", "dnsmos_ovrl", "wer", "cer", "phone_change", "speaker_similarity", "log_mel", "mr_stft",
+)  # fmt: skip
+BIT_AUDIO_COLUMNS = ("estoi_4k", "pesq_nb", *AUDIO_COLUMNS[:7])
 CODER_COLUMNS = ("estoi_4k", "pesq_nb", "dnsmos_ovrl", "wer", "f0_correlation")
 COMPARED = ("feature_loss", "vuv_error", "f0_correlation", "estoi", "pesq_wb", "dnsmos_ovrl", "dnsmos_p808", "wer")
 TABLE_MEASURES = ("feature_loss", "vuv_error")

@@ -32,6 +32,7 @@ from aether_lite.metrics.features import (
 )
 from aether_lite.metrics.intrusive import estoi, estoi_4k, pesq_nb, pesq_wb
 from aether_lite.metrics.perceptual import dnsmos, speaker_similarity
+from aether_lite.metrics.phones import phone_change
 from aether_lite.metrics.recognition import character_error_rate, plain_words, word_error_rate
 from aether_lite.metrics.registry import (
     AUDIO_METRICS,
@@ -59,6 +60,6 @@ __all__ = [
     "clip_papr_db", "dnsmos", "estoi", "estoi_4k", "evaluate_audio", "f0_correlation", "f0_hz", "f0_spread_ratio",
     "frame_levels", "frame_mean", "frame_quantile", "gross_pitch_error", "log_mel_distance", "log_spectral_distance",
     "lsd_active", "metric", "missing_line", "multi_resolution_stft", "per_second", "pesq_nb", "pesq_wb",
-    "pitch_fine_rms_cents", "pitch_median_cents", "pitch_spike", "plain_words", "speaker_similarity", "symbol_power",
-    "vuv_error", "word_error_rate",
+    "phone_change", "pitch_fine_rms_cents", "pitch_median_cents", "pitch_spike", "plain_words", "speaker_similarity",
+    "symbol_power", "vuv_error", "word_error_rate",
 ]  # fmt: skip
