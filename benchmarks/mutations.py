@@ -95,7 +95,7 @@ MUTATIONS = (
     Mutation("latency without the tokens that the decoder looks ahead", "codec/test_streaming_latency.py",
              "((1 + lookahead) *", "(1 *"),
     Mutation("vocoder's delay a half frame short", "codec/test_streaming_latency.py",
-             "DELAY_SAMPLES = FRAME + FRAME // 2", "DELAY_SAMPLES = FRAME"),
+             "DELAY = FRAME + FRAME // 2", "DELAY = FRAME"),
     Mutation("vocoder's period truncated, not rounded",
              "vocoder/test_fargan.py::test_periods_equal_the_feature_layouts",
              "PERIOD_MAX).round()", "PERIOD_MAX)"),

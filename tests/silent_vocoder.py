@@ -9,6 +9,8 @@ from torch import Tensor
 class SilentVocoder:
     """Costs nothing: every sample is one, so that muting can be seen; the state counts the calls."""
 
+    delay = 240
+
     def prime(self, first_row: Tensor) -> int:
         return 0
 

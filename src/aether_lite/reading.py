@@ -263,6 +263,8 @@ def fits(value: object, hint: Any) -> bool:
         return isinstance(value, dict) and all(fits(k, kinds[0]) and fits(v, kinds[1]) for k, v in value.items())
     if hint is Any:
         return True
+    if type(value) is bool:
+        return hint is bool
     if type(value) is int:
         return hint in (int, float) and -LARGEST_INT < value < LARGEST_INT
     if type(value) is float:

@@ -18,7 +18,7 @@ from aether_lite.vocoder import (
     default_vocoder_path,
     load_fargan,
     released_vocoders,
-    save_fargan_safetensors,
+    save_vocoder,
 )
 from aether_lite.vocoder import save_public_checkpoint as save_public
 
@@ -81,7 +81,7 @@ def test_adversarial_checkpoints_load(tmp_path):
 def test_safetensors_round_trip(tmp_path):
     model = FARGAN(gamma=None)
     path = tmp_path / "vocoder.safetensors"
-    save_fargan_safetensors(model, path, {"origin": "a test"})
+    save_vocoder(model, path, {"origin": "a test"})
     loaded = load_fargan(path)
     assert same_weights(model, loaded)
     assert loaded.model_kwargs == model.model_kwargs
@@ -95,7 +95,7 @@ def test_safetensors_round_trip(tmp_path):
 def test_half_precision_storage_loads_as_float32(tmp_path):
     model = FARGAN()
     path = tmp_path / "half.safetensors"
-    save_fargan_safetensors(model, path, {}, dtype=torch.float16)
+    save_vocoder(model, path, {}, dtype=torch.float16)
     for name, value in load_fargan(path).state_dict().items():
         assert torch.equal(value, model.state_dict()[name].half().float())
 
@@ -147,7 +147,7 @@ def test_other_files_are_refused(tmp_path, name, content):
 @pytest.mark.parametrize("kept", [0.001, 0.5, 0.999])
 def test_cut_files_are_refused(tmp_path, name, kept):
     path = tmp_path / name
-    save = save_public if path.suffix == ".pth" else lambda model, path: save_fargan_safetensors(model, path, {})
+    save = save_public if path.suffix == ".pth" else lambda model, path: save_vocoder(model, path, {})
     save(FARGAN(), path)
     content = path.read_bytes()
     path.write_bytes(content[: int(kept * len(content))])
@@ -197,7 +197,7 @@ def test_code_in_a_checkpoint_does_not_run(tmp_path, writer):
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "vocoder.safetensors"
-    save_fargan_safetensors(FARGAN(), path, {})
+    save_vocoder(FARGAN(), path, {})
     before = path.read_bytes()
 
     def fail(*_: object) -> int:
@@ -205,7 +205,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises(RuntimeError):
-        save_fargan_safetensors(FARGAN(), path, {})
+        save_vocoder(FARGAN(), path, {})
     monkeypatch.undo()
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
@@ -213,7 +213,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 
 def test_the_name_must_say_safetensors(tmp_path):
     with pytest.raises(AetherError, match="must end in"):
-        save_fargan_safetensors(FARGAN(), tmp_path / "a.pth", {})
+        save_vocoder(FARGAN(), tmp_path / "a.pth", {})
     with pytest.raises(AetherError, match="does not exist"):
         save_public(FARGAN(), tmp_path / "nowhere" / "a.pth")
 

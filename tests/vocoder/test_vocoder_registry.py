@@ -18,7 +18,7 @@ from aether_lite.vocoder import (
     load_vocoder,
     registry,
     released_vocoders,
-    save_fargan_safetensors,
+    save_vocoder,
     synthesize,
 )
 
@@ -29,6 +29,7 @@ class Tone:
     """A vocoder in a few lines: the first feature, held for a frame; the state counts frames."""
 
     device = torch.device("cpu")
+    delay = 240
 
     def __init__(self, level: float) -> None:
         self.level = level
@@ -46,7 +47,7 @@ def tone(monkeypatch, tmp_path) -> Path:
     monkeypatch.setattr(registry, "_loaders", dict(registry._kinds()))
     monkeypatch.setattr(registry, "_kinds", lambda: registry._loaders)
 
-    @registry.vocoder("tone")
+    @registry.vocoder("tone", delay=240)
     def load(path: Path, fastest: bool) -> Tone:
         with safe_open(path, framework="pt") as file:
             return Tone(float(file.get_tensor("level")))
@@ -70,7 +71,7 @@ def test_a_new_kind_is_known_by_its_format(tone):
 
 def test_fargan_is_fargan_with_and_without_a_stated_format(vocoder, tmp_path):
     named, bare = tmp_path / "named.safetensors", tmp_path / "bare.safetensors"
-    save_fargan_safetensors(vocoder, named, {})
+    save_vocoder(vocoder, named, {})
     save_file(dict(vocoder.state_dict()), bare)
     for path in (None, "fargan", named, bare):
         assert isinstance(load_vocoder(path), FusedFargan)

@@ -15,15 +15,14 @@ from aether_lite.audio import read_audio
 from aether_lite.errors import AetherError
 from aether_lite.features import extract_features
 from aether_lite.vocoder import (
-    DELAY_SAMPLES,
     FARGAN,
-    LOOKAHEAD_FRAMES,
     FusedFargan,
     StreamingVocoder,
     deemphasize,
     periods_from_features,
     synthesize,
 )
+from aether_lite.vocoder.fargan import DELAY, LOOKAHEAD_FRAMES
 from aether_lite.vocoder.synthesis import BLOCK_FRAMES
 
 TOLERANCE = 1e-5
@@ -106,9 +105,9 @@ def test_rows_release_samples_with_the_stated_delay(fused, features, whole):
     released = 0
     for row in range(6):
         released += len(stream.push(features[row : row + 1]))
-        assert released == max(0, 160 * (row + 1) - DELAY_SAMPLES)
-    assert len(stream.flush()) == DELAY_SAMPLES
-    assert released + DELAY_SAMPLES == 6 * 160
+        assert released == max(0, 160 * (row + 1) - DELAY)
+    assert len(stream.flush()) == DELAY
+    assert released + DELAY == 6 * 160
 
 
 def test_samples_depend_on_one_row_ahead_only(fused, features, whole):

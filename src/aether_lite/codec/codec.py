@@ -30,7 +30,7 @@ from aether_lite.features.layout import FRAME, INT16_SCALE, NUM_FREE, SAMPLE_RAT
 from aether_lite.features.pitch import ROW_LOOKAHEAD_SAMPLES
 from aether_lite.payload import Bits, Payload, Received, ReceivedBits, Symbols
 from aether_lite.spi import State
-from aether_lite.vocoder import DELAY_SAMPLES, FrameVocoder, load_vocoder, synthesize
+from aether_lite.vocoder import FrameVocoder, load_vocoder, synthesize, vocoder_delay
 
 if TYPE_CHECKING:
     from aether_lite.codec.refinement import Refinement
@@ -62,9 +62,12 @@ class Latency:
         return 1000 * self.samples / SAMPLE_RATE
 
 
-def latency(token_frames: int, lookahead: int = 0) -> Latency:
-    """Latency of a codec whose tokens cover ``token_frames`` frames and whose decoder waits for ``lookahead`` more."""
-    return Latency(ROW_LOOKAHEAD_SAMPLES, ((1 + lookahead) * token_frames - 1) * FRAME, DELAY_SAMPLES)
+def latency(token_frames: int, lookahead: int = 0, vocoder: str | Path | None = None) -> Latency:
+    """Latency of a codec whose tokens cover ``token_frames`` frames and whose decoder waits for ``lookahead`` more.
+
+    ``vocoder`` is a released name or a file, None for the default.
+    """
+    return Latency(ROW_LOOKAHEAD_SAMPLES, ((1 + lookahead) * token_frames - 1) * FRAME, vocoder_delay(vocoder))
 
 
 ALIASES_GO = "0.3"  # release without the old names
@@ -125,7 +128,7 @@ class Codec:
     @property
     def latency(self) -> Latency:
         """Algorithmic latency, speech to speech."""
-        return latency(self.token_frames, self.model.config.lookahead)
+        return latency(self.token_frames, self.model.config.lookahead, self._vocoder_path)
 
     def latency_ms(self, refine: int = 0) -> float:
         """Algorithmic latency [ms]; a refined token also waits for its window and what is seen behind, less itself."""

@@ -26,7 +26,8 @@ from aether_lite.jscc import RATES
 from aether_lite.jscc.mapping import SNR_RANGE_DB
 from aether_lite.optional import require_packages
 from aether_lite.payload import elements_per_token
-from aether_lite.vocoder import LOOKAHEAD_FRAMES, load_fargan, vocoder_path
+from aether_lite.vocoder import load_fargan, vocoder_path
+from aether_lite.vocoder.fargan import LOOKAHEAD_FRAMES
 
 TOLERANCE = 1e-4  # of a graph's outputs against torch
 NOISE_VARIANCE = 0.1  # of the probes

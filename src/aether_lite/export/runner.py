@@ -13,7 +13,7 @@ from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME, Float32
 from aether_lite.optional import disable_onnxruntime_telemetry, require_packages
 from aether_lite.reading import inside, read_json, reading
-from aether_lite.vocoder import LOOKAHEAD_FRAMES
+from aether_lite.vocoder.fargan import LOOKAHEAD_FRAMES
 
 EXPORT_PACKAGES = ("onnx", "onnxscript", "onnxruntime")  # the last one checks what was exported
 MANIFEST = "manifest.json"

@@ -91,6 +91,24 @@ def root_stft_loss(
     return _root(sums, reduce)
 
 
+def item_stft_loss(decoded: Tensor, original: Tensor, log_weight: float, reduce: Reduce = alone) -> Tensor:
+    """*root* of each item plus ``log_weight`` times *log*, a scalar >= 0: an item weighs alike at any level.
+
+    The sizes are :data:`FFT_SIZES`. Denominators of items quieter than -60 dBFS are those of noise of that level;
+    ``reduce`` runs once.
+    """
+    _check(decoded, original, max(FFT_SIZES))
+    terms = []
+    for size in FFT_SIZES:
+        x, y = magnitudes(decoded, size, size // 4), magnitudes(original, size, size // 4)
+        root_x, root_y = ((m + MAGNITUDE_FLOOR).sqrt() for m in (x, y))
+        quiet = (QUIET_TARGET * math.sqrt(_HANN_POWER * size)) ** 0.5
+        root = (root_y - root_x).abs().mean((1, 2)) / root_y.mean((1, 2)).clamp_min(quiet)
+        log = (y.clamp_min(LOG_FLOOR).log() - x.clamp_min(LOG_FLOOR).log()).abs().mean((1, 2))
+        terms.append(root + log_weight * log)
+    return joined_mean(torch.stack(terms).mean(0), reduce=reduce)
+
+
 def log_mel_loss(decoded: Tensor, original: Tensor, reduce: Reduce = alone) -> Tensor:
     """``mean |ln max(M_y, 1e-5) - ln max(M_x, 1e-5)|`` [nepers] over 80 mel bands, frames and items: a scalar, >= 0.
 

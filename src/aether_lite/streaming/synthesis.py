@@ -40,7 +40,7 @@ from aether_lite.features import FRAME, NUM_FREE
 from aether_lite.features.layout import Float64
 from aether_lite.payload import Received, ReceivedBits
 from aether_lite.streaming.snapshot import Snapshot, entry, flattened, present, rebuilt
-from aether_lite.vocoder import LOOKAHEAD_FRAMES, FrameVocoder
+from aether_lite.vocoder import FrameVocoder, frames_behind
 
 GAP_S = 0.4  # [s] of lost tokens that are concealed; a longer run is muted
 USELESS_SNR_DB = -12.0  # mean |h|^2 / N0 [dB] of a token below which nothing of use came; 6 dB below the lowest stated
@@ -166,6 +166,7 @@ class Synthesis:
         self.muting = MuteState()
         self._last_row = torch.zeros(1, 0, NUM_FREE)
         self._state: Any = None
+        self._cut = 0  # samples to come that lie before the speech
 
     def samples_of(self, rows: Tensor, muting: MuteState) -> DecodedSpeech:
         """What rows ``[1, n, 20]`` of one token make known, muted by ``muting``; n is 0 while the decoder waits."""
@@ -176,10 +177,11 @@ class Synthesis:
         return DecodedSpeech(self._rendered(rows), rows[0], torch.tensor([self.muted]))
 
     def flush(self) -> DecodedSpeech:
-        """The last 240 samples (none if no token came); then :meth:`reset`."""
+        """The last samples, as many as the vocoder's delay (none if no token came); then :meth:`reset`."""
         samples = NOTHING.samples
         if self._state is not None:
-            samples = self._rendered(self._last_row.expand(-1, 1 + LOOKAHEAD_FRAMES, -1))[: -FRAME // 2]
+            samples = self._rendered(self._last_row.expand(-1, frames_behind(self._vocoder), -1))
+            samples = samples[: len(samples) - -self._vocoder.delay % FRAME]
         self.reset()
         return DecodedSpeech(samples, NOTHING.features, NOTHING.muted)
 
@@ -189,12 +191,14 @@ class Synthesis:
             **flattened("last_row", self._last_row),
             **flattened("vocoder", self._state),
             **flattened("muting", self.muting),
+            **flattened("cut", self._cut),
         }
 
     def restored(self, state: Mapping[str, Tensor]) -> Synthesis:
         """One like this where the one stood that gave ``state``; AetherError if it is no such state."""
         made = Synthesis(self._vocoder, self._mute)
         made.muting = rebuilt("muting", MuteState(), state)
+        made._cut = rebuilt("cut", 0, state)
         made._last_row = entry("last_row", state, (1, None, NUM_FREE))
         if present("vocoder", state):
             made._state = rebuilt("vocoder", self._vocoder.prime(torch.zeros(1, NUM_FREE)), state)
@@ -202,11 +206,12 @@ class Synthesis:
 
     def _rendered(self, rows: Tensor) -> Tensor:
         """Samples ``[m]`` that new rows ``[1, n, 20]`` make known."""
-        cut = 0
         self._last_row = rows[:, -1:]
         if self._state is None:
             self._state = self._vocoder.prime(rows[:, 0])
-            rows, cut = rows[:, 1:], FRAME // 2  # the first frame begins half a frame before the speech
+            self._cut, rows = self._vocoder.delay - FRAME, rows[:, 1:]
         samples, self._state = self._vocoder.render(rows, self._state)
+        cut = min(self._cut, samples.shape[1])
+        self._cut -= cut
         shaped, self.muting = faded(samples[0, cut:].clamp(-1.0, 1.0).to(torch.float32), self.muting)
         return shaped

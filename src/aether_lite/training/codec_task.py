@@ -34,7 +34,7 @@ from aether_lite.training.distributed import DistributedContext, check_share, sh
 from aether_lite.training.loop import MODEL, Batch, Task, Validation
 from aether_lite.training.optimiser import ADAMW_BETAS, Muon, descend, muon_groups, rate_factor, set_rates
 from aether_lite.training.run_logger import RunLogger
-from aether_lite.vocoder import load_fargan, save_fargan_safetensors
+from aether_lite.vocoder import load_fargan, save_vocoder
 
 CONSTANTS_STREAM = 1  # crops of this seed offset give the image's normalisation constants
 CONSTANTS_CROPS = 512
@@ -157,7 +157,7 @@ class CodecTask(Task):
         self._measure_power(model)
         save_codec(model, config.exported, self._provenance(step))
         if step > config.stage_borders[-1]:
-            save_fargan_safetensors(self.vocoder, Path(config.out) / VOCODER, {"step": str(step)})
+            save_vocoder(self.vocoder, Path(config.out) / VOCODER, {"step": str(step)})
 
     def _provenance(self, step: int) -> dict[str, Any]:
         provenance = origin(self.config, step, self.corpus)

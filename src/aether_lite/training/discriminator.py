@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from aether_lite.losses.adversarial import discriminator_loss
 from aether_lite.training.distributed import DistributedContext
 from aether_lite.vocoder.discriminators import (
+    MOST_CHANNELS,
     PERIODS,
     SPECTROGRAM_SIZES,
     DiscriminatorOutput,
@@ -26,11 +27,17 @@ class Discriminator(nn.Module):
     Args:
         sizes: FFT sizes of the spectrogram discriminators [samples].
         periods: of the period discriminators [samples].
+        most: channels of the widest layer of the spectrogram discriminators.
     """
 
-    def __init__(self, sizes: Sequence[int] = SPECTROGRAM_SIZES, periods: Sequence[int] = PERIODS) -> None:
+    def __init__(
+        self,
+        sizes: Sequence[int] = SPECTROGRAM_SIZES,
+        periods: Sequence[int] = PERIODS,
+        most: int = MOST_CHANNELS,
+    ) -> None:
         super().__init__()
-        self.spectrograms = SpectrogramDiscriminators(sizes)
+        self.spectrograms = SpectrogramDiscriminators(sizes, most)
         self.periods = PeriodDiscriminators(periods)
 
     def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
@@ -50,7 +57,18 @@ def discriminator_step(
     Gradients are averaged over the processes here: the network is not wrapped, so that the codec's pass may use it.
     """
     optimiser.zero_grad()
-    loss = discriminator_loss(discriminator(real), discriminator(made), reduce=context.total)
+    return discriminator_update(discriminator(real), discriminator(made), discriminator, optimiser, context)
+
+
+def discriminator_update(
+    real: Sequence[DiscriminatorOutput],
+    made: Sequence[DiscriminatorOutput],
+    discriminator: Discriminator,
+    optimiser: torch.optim.Optimizer,
+    context: DistributedContext,
+) -> Tensor:
+    """The step of :func:`discriminator_step` from what the discriminators gave, after ``zero_grad``."""
+    loss = discriminator_loss(real, made, reduce=context.total)
     loss.backward()  # type: ignore[no-untyped-call]
     context.average_gradients(discriminator.parameters())
     optimiser.step()

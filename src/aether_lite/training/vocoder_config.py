@@ -7,12 +7,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from aether_lite.training.options import RunConfig, check_rules, option
+from aether_lite.vocoder import fargan, hnsf
 from aether_lite.vocoder.discriminators import SPECTROGRAM_SIZES
+from aether_lite.vocoder.registry import DEFAULT_VOCODER
 
-KNOWN_FRAMES = 2  # frames of each item that are given: they start the vocoder; Opus, FARGAN
+KNOWN_FRAMES = 2  # frames of each item that are given: they start FARGAN; Opus, FARGAN
+
+
+class Form(NamedTuple):
+    """What a training item of a kind of vocoder consists of."""
+
+    known: int  # frames that are given
+    first_row: int  # row of the first frame
+    context: int  # rows beyond the frames
+
+
+FORMS = {
+    fargan.FARGAN.kind: Form(KNOWN_FRAMES, fargan.FIRST_ROW, fargan.CONTEXT_ROWS),
+    hnsf.KIND: Form(0, hnsf.FIRST_ROW, hnsf.CONTEXT_ROWS),
+}
 
 
 @dataclass
@@ -20,7 +36,7 @@ class VocoderConfig(RunConfig):
     """Options of ``train-vocoder``."""
 
     DESCRIPTION: ClassVar[str] = (
-        "Train the FARGAN vocoder on DATA_ROOT (made by `aether-lite prepare`): first on spectra, then against "
+        "Train a vocoder on DATA_ROOT (made by `aether-lite prepare`): first on spectra, then against "
         "discriminators. Ctrl-C saves; the same command continues."
     )
     START: ClassVar[str] = "init"
@@ -29,6 +45,7 @@ class VocoderConfig(RunConfig):
     data_root: list[str] = option(
         [], "folders of NAME.f32/NAME.pcm pairs to train on, as --data_root too", positional=True, path=True, free=True
     )
+    vocoder: str = option(DEFAULT_VOCODER, "kind of the vocoder", choices=tuple(FORMS))
     batch: int = option(128, "items a spectral step, over all processes together")
     frames: int = option(15, "frames of 10 ms made of each item in a spectral step")
     adversarial_batch: int = option(32, "items an adversarial step, over all processes together")
@@ -45,9 +62,11 @@ class VocoderConfig(RunConfig):
         200, "first adversarial steps, in which only the discriminators learn", was=("critic_steps",)
     )
     continuation_weight: float = option(0.03, "weight of the continuation loss; spectral steps only")
+    log_weight: float = option(0.0, "weight of the distance of log spectra beside that of root spectra")
     spectral_weight: float = option(5.0, "weight of the spectral loss in adversarial steps")
     matching_weight: float = option(1.0, "weight of feature matching in adversarial steps")
     spectrogram_sizes: list[int] = option(list(SPECTROGRAM_SIZES), "FFT sizes of the discriminators [samples]")
+    discriminator_channels: int = option(256, "channels of the widest layer of these discriminators")
     periods: list[int] = option([], "periods of further discriminators on every n-th sample [samples]")
     learning_rate: float = option(1e-3, "peak learning rate of spectral steps")
     adversarial_rate: float = option(1e-4, "learning rate of the vocoder in adversarial steps")
@@ -70,17 +89,23 @@ class VocoderConfig(RunConfig):
         return self.spectral_steps + self.adversarial_steps
 
     @property
+    def form(self) -> Form:
+        """That of the kind of vocoder."""
+        return FORMS[self.vocoder]
+
+    @property
     def exported(self) -> Path:
         return Path(self.out) / "vocoder.safetensors"
 
     def check(self) -> None:
         shortest = 2 * max([2560, *self.spectrogram_sizes]) // (4 * 160) + 1  # frames; half of the largest transform
-        weights = (self.continuation_weight, self.spectral_weight, self.matching_weight)
+        weights = (self.log_weight, self.continuation_weight, self.spectral_weight, self.matching_weight)
         check_rules(
             (self.adversarial_batch >= 1, "adversarial_batch: at least 1"),
             (min(self.frames, self.adversarial_frames) >= shortest, f"frames, adversarial_frames: from {shortest}"),
             (min(self.spectral_steps, self.adversarial_steps, self.discriminator_steps) >= 0, "steps: at least 0"),
             (set(self.spectrogram_sizes) <= set(SPECTROGRAM_SIZES), f"spectrogram_sizes: of {SPECTROGRAM_SIZES}"),
+            (self.discriminator_channels >= 1, "discriminator_channels: from 1"),
             (len(self.spectrogram_sizes) + len(self.periods) > 0, "spectrogram_sizes, periods: at least one"),
             (all(p >= 2 for p in self.periods), "periods: from 2"),
             (min(weights) >= 0, "*_weight: from 0"),

@@ -3,13 +3,14 @@
 ===============  =======================  =========================================  ==========================
 stage            from step                losses                                     what trains
 ===============  =======================  =========================================  ==========================
-``spectral``     0                        spectral, continuation                     the whole vocoder
+``spectral``     0                        spectral; for FARGAN continuation          the whole vocoder
 ``adversarial``  ``spectral_steps``       spectral, feature matching, GAN            discriminators; after
                                                                                      ``discriminator_steps``
                                                                                      also the sub-frame network
 ===============  =======================  =========================================  ==========================
 
-The conditioning network and the gain stay as they are in the second stage, as in the public recipe.
+FARGAN's conditioning network and gain stay as they are in the second stage, as in the public recipe. One pass of the
+discriminators serves their own loss and the vocoder's.
 
 A share of the items gets the features that the codec makes of the same speech after a random channel, so that the
 vocoder learns to cope with decoding errors. These items bring a longer stretch of features along: the codec's memory is
@@ -39,7 +40,7 @@ from aether_lite.data.pairs import common_kind, read_speech
 from aether_lite.environment import keep_compiled_apart
 from aether_lite.features.layout import FRAME
 from aether_lite.losses.adversarial import continuation_loss, feature_matching_loss, generator_loss
-from aether_lite.losses.spectral import root_stft_loss
+from aether_lite.losses.spectral import item_stft_loss, root_stft_loss
 from aether_lite.metrics import METRICS, missing_line
 from aether_lite.metrics.spectral import SPECTRAL, reanalysed, resynthesis_measures
 from aether_lite.plots.canvas import ORANGE, f0_overlays, spectrogram_strips
@@ -48,14 +49,15 @@ from aether_lite.training.checkpoint import origin
 from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.codec_validation import chosen_clips
 from aether_lite.training.conditions import draw
-from aether_lite.training.discriminator import BETAS, Discriminator, discriminator_step
+from aether_lite.training.discriminator import BETAS, Discriminator, discriminator_step, discriminator_update
 from aether_lite.training.distributed import DistributedContext, check_share
 from aether_lite.training.loop import MODEL, Batch, Task, Validation
 from aether_lite.training.optimiser import descend, rate_factor, set_rates
 from aether_lite.training.run_logger import RunLogger, loss_curves
 from aether_lite.training.vocoder_config import KNOWN_FRAMES, VocoderConfig
-from aether_lite.vocoder import FARGAN, load_fargan, periods_from_features, save_fargan_safetensors, synthesize
-from aether_lite.vocoder.fargan import CONTEXT_ROWS, FIRST_ROW, emphasised_frames
+from aether_lite.vocoder import FARGAN, load_fargan, periods_from_features, save_vocoder, synthesize, vocoder_path
+from aether_lite.vocoder.fargan import CONTEXT_ROWS, emphasised_frames
+from aether_lite.vocoder.hnsf import KIND, HarmonicNoise, load_hnsf
 from aether_lite.vocoder.registry import save_public_checkpoint
 
 SPECTRAL_BETAS = (0.8, 0.95)  # Opus, FARGAN stage 1
@@ -104,12 +106,13 @@ class VocoderTask(Task):
         check_share(context, batch=config.batch, adversarial_batch=config.adversarial_batch)
         _ = corpus.kinds  # audio that does not belong to its features is to be an error now
         torch.manual_seed(config.seed)
-        self.vocoder = (load_fargan(config.init) if config.init else FARGAN()).to(context.device).train()
-        if config.compiled:
+        self.vocoder = new_vocoder(config).to(context.device).train()
+        if config.compiled and isinstance(self.vocoder, FARGAN):
             keep_compiled_apart()
             self.vocoder.sig_net.compile(fullgraph=True, dynamic=False)
-        self.average: FARGAN = copy.deepcopy(self.vocoder).eval().requires_grad_(False)
-        self.discriminator = Discriminator(config.spectrogram_sizes, config.periods).to(context.device)
+        self.average: FARGAN | HarmonicNoise = copy.deepcopy(self.vocoder).eval().requires_grad_(False)
+        sizes, most = config.spectrogram_sizes, config.discriminator_channels
+        self.discriminator = Discriminator(sizes, config.periods, most).to(context.device)
         self.codec = load_codec(codec_path(config.codec or DEFAULT_CODEC), unit="uses/s")[0].to(context.device).eval()
         self.networks = {MODEL: self.vocoder, DISCRIMINATOR: self.discriminator}
         subframe = [p for name, p in self.vocoder.named_parameters() if not name.startswith(FROZEN_IN_ADVERSARIAL)]
@@ -123,7 +126,7 @@ class VocoderTask(Task):
             for name, (parameters, rate, betas, decay) in trained.items()
         }
         self.entered = ""  # name of the stage that the vocoder is prepared for
-        self.vocode: Speak = Vocode(self.vocoder)
+        self.vocode: Speak = Vocode(self.vocoder) if isinstance(self.vocoder, FARGAN) else self.vocoder
 
     def batches(self, first: int) -> Loader[Batch]:
         config, context, form = self.config, self.context, self.codec.config
@@ -146,7 +149,8 @@ class VocoderTask(Task):
             self.entered = stage.name
             for name, parameter in self.vocoder.named_parameters():
                 parameter.requires_grad_(not (stage.adversarial and name.startswith(FROZEN_IN_ADVERSARIAL)))
-            if self.config.captured and self.context.device.type == "cuda" and self.context.size == 1:
+            alone = self.context.device.type == "cuda" and self.context.size == 1
+            if self.config.captured and alone and isinstance(self.vocoder, FARGAN):
                 rows, known = KNOWN_FRAMES + stage.frames + CONTEXT_ROWS, KNOWN_FRAMES * FRAME
                 self.vocode = captured_vocoder(self.vocoder, stage.batch, rows, known, gradient=False)
         if not stage.adversarial:
@@ -154,32 +158,39 @@ class VocoderTask(Task):
         return self._adversarial if stage.trains else self._judge
 
     def _spectral(self, features: Tensor, target: Tensor) -> dict[str, Tensor]:
-        whole, after = self._speak(features, target), KNOWN_FRAMES * FRAME
-        terms = {
-            "spectral": root_stft_loss(whole, target, reduce=self.context.total),
-            "continuation": continuation_loss(whole[:, after:], target[:, after:], self.context.total),
-        }
+        whole, after = self._speak(features, target), self.config.form.known * FRAME
+        terms = {"spectral": self._distance(whole, target)}
+        if after:
+            terms["continuation"] = continuation_loss(whole[:, after:], target[:, after:], self.context.total)
         return self._descend("spectral", terms, {"spectral": 1.0, "continuation": self.config.continuation_weight})
 
     def _adversarial(self, features: Tensor, target: Tensor) -> dict[str, Tensor]:
-        self.discriminator.requires_grad_(False)  # its gradients would be thrown away
-        whole, reduce = self._speak(features, target), self.context.total
-        spectral = root_stft_loss(whole, target, reduce=reduce)
-        judged = self.discriminator(whole)
-        with torch.no_grad():
-            truth = self.discriminator(target)
-        terms = {
-            "spectral": spectral,
-            "feature_matching": feature_matching_loss(truth, judged, reduce),
-            "adversarial": generator_loss(judged, reduce=reduce),
-        }
-        config = self.config
-        weights = {"spectral": config.spectral_weight, "feature_matching": config.matching_weight, "adversarial": 1.0}
-        parts = self._descend(ADVERSARIAL, terms, weights)
-        return {**parts, DISCRIMINATOR: self._discriminator_step(target, whole.detach())}
+        config, reduce = self.config, self.context.total
+        whole = self._speak(features, target)
+        made = whole.detach().requires_grad_()
+        self.optimisers[DISCRIMINATOR].zero_grad()
+        truth, judged = self.discriminator(target), self.discriminator(made)
+        matching, fooling = feature_matching_loss(truth, judged, reduce), generator_loss(judged, reduce=reduce)
+        (gradient,) = torch.autograd.grad(config.matching_weight * matching + fooling, made, retain_graph=True)
+        loss = discriminator_update(truth, judged, self.discriminator, self.optimisers[DISCRIMINATOR], self.context)
+        # the value is that of both terms; below the audio it is their gradient
+        gan = (whole * gradient).sum()
+        terms = {"spectral": self._distance(whole, target), "gan": gan}
+        parts = self._descend(ADVERSARIAL, terms, {"spectral": config.spectral_weight, "gan": 1.0})
+        shown = {"feature_matching": matching.detach(), "adversarial": fooling.detach(), DISCRIMINATOR: loss}
+        parts.pop("gan")
+        return {**parts, **shown}
+
+    def _distance(self, whole: Tensor, target: Tensor) -> Tensor:
+        """Distance of spectra: FARGAN's, or with log spectra and every item alike."""
+        if self.config.log_weight:
+            return item_stft_loss(whole, target, self.config.log_weight, self.context.total)
+        return root_stft_loss(whole, target, reduce=self.context.total)
 
     def _speak(self, features: Tensor, target: Tensor) -> Tensor:
-        """Known and made samples ``[B, N]``, aligned with ``target [B, N]``; features are ``[B, N / 160 + 4, 20]``."""
+        """Known and made samples ``[B, N]``, aligned with ``target [B, N]``, of features ``[B, T, 20]``."""
+        if not isinstance(self.vocoder, FARGAN):
+            return self.vocode(features)
         known = target[:, : KNOWN_FRAMES * FRAME]
         return torch.cat((known, self.vocode(features, periods_from_features(features), known)), dim=1)
 
@@ -191,7 +202,6 @@ class VocoderTask(Task):
         return {"total": loss, DISCRIMINATOR: loss}
 
     def _discriminator_step(self, real: Tensor, made: Tensor) -> Tensor:
-        self.discriminator.requires_grad_(True)
         return discriminator_step(self.discriminator, self.optimisers[DISCRIMINATOR], real, made, self.context)
 
     def _descend(self, name: str, terms: dict[str, Tensor], weights: dict[str, float]) -> dict[str, Tensor]:
@@ -248,7 +258,9 @@ class VocoderTask(Task):
     def export(self, step: int) -> None:
         config = self.config
         notes = {name: str(value) for name, value in origin(config, step, self.corpus).items()}
-        save_fargan_safetensors(self.average, config.exported, notes)
+        save_vocoder(self.average, config.exported, notes)
+        if not isinstance(self.average, FARGAN):
+            return
         save_public_checkpoint(
             self.average, config.exported.with_suffix(".pth"), batch_size=config.batch, lr=config.learning_rate,
             sequence_length=config.frames, adam_betas=list(SPECTRAL_BETAS), epoch=step,
@@ -262,8 +274,9 @@ class VocoderTask(Task):
 class MakeBatch:
     """Batch of a step; picklable, and a function of the step alone. All ranks together make what one rank would.
 
-    A batch has ``features [B, T, 20]`` with T = known frames + frames + 4, ``audio [B, 160 (T - 4)]``, the
-    pre-emphasised speech of rows 3 to T - 2, and as ``history [K, H, 20]`` whole tokens for the codec that end
+    A batch has ``features [B, T, 20]`` with T = known frames + frames + context rows (of the vocoder's
+    :class:`~aether_lite.training.vocoder_config.Form`), ``audio [B, 160 (known + frames)]``, the pre-emphasised speech
+    of the rows from the form's first one on, and as ``history [K, H, 20]`` whole tokens for the codec that end
     ``lookahead`` tokens behind the first K crops.
 
     Attributes:
@@ -282,8 +295,8 @@ class MakeBatch:
 
     def __call__(self, step: int) -> Batch:
         config, stage = self.config, stage_at(self.config, step)
-        made = KNOWN_FRAMES + stage.frames
-        rows, share = made + CONTEXT_ROWS, stage.batch // self.ranks
+        made = config.form.known + stage.frames
+        rows, share = made + config.form.context, stage.batch // self.ranks
         own = range(self.rank * share, (self.rank + 1) * share)
         decoded = [item for item in own if goes_through_codec(item, config.decoded_share)]
         items = [*decoded, *(item for item in own if item not in decoded)]
@@ -292,7 +305,7 @@ class MakeBatch:
         short, short_speech = self._crops(step, items[len(decoded) :], rows)
         crop = slice(before, before + rows)
         joined = torch.cat((speech[:, before * FRAME : (before + rows) * FRAME], short_speech))
-        target = emphasised_frames(joined, FIRST_ROW, made) * self._polarities(step, items)
+        target = emphasised_frames(joined, config.form.first_row, made) * self._polarities(step, items)
         return Batch(tuple(items), torch.cat((long[:, crop], short)), target, long)
 
     def _crops(self, step: int, items: Sequence[int], frames: int) -> tuple[Tensor, Tensor]:
@@ -304,6 +317,13 @@ class MakeBatch:
         """Signs ``[B, 1]``: inverted speech has the same features."""
         signs = [np.random.default_rng((_POLARITY_STREAM, self.config.seed, step, i)).integers(2) for i in items]
         return 1.0 - 2.0 * torch.tensor(np.array(signs), dtype=torch.float32)[:, None]
+
+
+def new_vocoder(config: VocoderConfig) -> FARGAN | HarmonicNoise:
+    """The network to train: of the kind, with the weights to start from or random ones."""
+    if config.vocoder == KIND:
+        return load_hnsf(vocoder_path(config.init)) if config.init else HarmonicNoise()
+    return load_fargan(config.init) if config.init else FARGAN()
 
 
 def goes_through_codec(item: int, share: float) -> bool:

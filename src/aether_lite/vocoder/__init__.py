@@ -8,15 +8,32 @@ from aether_lite.vocoder.registry import (
     load_fargan,
     load_vocoder,
     released_vocoders,
-    save_fargan_safetensors,
     save_public_checkpoint,
+    save_vocoder,
+    vocoder_delay,
     vocoder_path,
 )
-from aether_lite.vocoder.synthesis import DELAY_SAMPLES, LOOKAHEAD_FRAMES, FrameVocoder, StreamingVocoder, synthesize
+from aether_lite.vocoder.synthesis import FrameVocoder, StreamingVocoder, frames_behind, synthesize
 
 __all__ = [
-    "DELAY_SAMPLES", "FARGAN", "LOOKAHEAD_FRAMES", "CompiledFargan", "FrameState", "FrameVocoder", "FusedFargan",
-    "StreamingVocoder", "SubframeState", "deemphasize", "default_vocoder_path", "fastest_vocoder", "load_fargan",
-    "load_vocoder", "periods_from_features", "released_vocoders", "save_fargan_safetensors", "save_public_checkpoint",
-    "synthesize", "vocoder_path",
+    "FARGAN",
+    "CompiledFargan",
+    "FrameState",
+    "FrameVocoder",
+    "FusedFargan",
+    "StreamingVocoder",
+    "SubframeState",
+    "deemphasize",
+    "default_vocoder_path",
+    "fastest_vocoder",
+    "frames_behind",
+    "load_fargan",
+    "load_vocoder",
+    "periods_from_features",
+    "released_vocoders",
+    "save_public_checkpoint",
+    "save_vocoder",
+    "synthesize",
+    "vocoder_delay",
+    "vocoder_path",
 ]

@@ -27,7 +27,7 @@ from torch import Tensor
 from aether_lite.features.layout import FRAME, NUM_FREE
 from aether_lite.native import numba_available, require_numba
 from aether_lite.native.fargan_weights import CARRIED, ROW_LENGTH, pack
-from aether_lite.vocoder.fargan import FARGAN, MEMORY, SubframeState
+from aether_lite.vocoder.fargan import DELAY, FARGAN, MEMORY, SubframeState
 from aether_lite.vocoder.fused import PRIMING_ROWS, FrameState, FusedFargan
 from aether_lite.vocoder.synthesis import FrameVocoder
 
@@ -49,6 +49,7 @@ class CompiledFargan:
     """
 
     device = torch.device("cpu")
+    delay = DELAY
 
     def __init__(self, model: FARGAN) -> None:
         require_numba("the compiled vocoder")

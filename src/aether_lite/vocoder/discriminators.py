@@ -83,19 +83,20 @@ class SpectrogramDiscriminator(nn.Module):
 
     Args:
         size: FFT size [samples], one of :data:`SPECTROGRAM_SIZES`.
-        bounded: end in a sigmoid (as FARGAN's, for least squares); without it for the hinge loss.
+        most: channels of the widest layer.
 
-    The range of 80 dB is taken below the maximum of each item, where the public code takes that of the batch: so an
-    item's score does not depend on its neighbours, nor on how a batch is spread over ranks.
+    The score ends in a sigmoid, for least squares. The range of 80 dB is taken below the maximum of each item, where
+    the public code takes that of the batch: so an item's score does not depend on its neighbours, nor on how a batch
+    is spread over ranks.
     """
 
     window: Tensor
 
-    def __init__(self, size: int, bounded: bool = True) -> None:
+    def __init__(self, size: int, most: int = MOST_CHANNELS) -> None:
         super().__init__()
         if size not in SPECTROGRAM_SIZES:
             raise ValueError(f"the FFT size must be one of {SPECTROGRAM_SIZES}, not {size}")
-        self.size, self.bounded = size, bounded
+        self.size = size
         self.bins = math.floor(HIGHEST_FREQUENCY * size / SAMPLE_RATE + 0.01) + 1
         self.register_buffer("window", torch.hann_window(size), persistent=False)
         halvings = SPECTROGRAM_SIZES.index(size)
@@ -106,7 +107,7 @@ class SpectrogramDiscriminator(nn.Module):
             stride = (2 if layer < halvings else 1, 1)
             conv = NormedConv2d(inputs + 2, 1 if last else outputs, (3, 3), stride, (1, 1))
             layers.append(nn.Sequential(FrequencyPosition(), conv))
-            inputs, outputs = outputs, min(outputs * stride[0], MOST_CHANNELS)
+            inputs, outputs = outputs, min(outputs * stride[0], most)
         self.layers = nn.ModuleList(layers)
 
     def spectrogram(self, audio: Tensor) -> Tensor:
@@ -122,8 +123,7 @@ class SpectrogramDiscriminator(nn.Module):
         for layer in self.layers[:-1]:
             x = torch.relu(layer(x))
             hidden.append(x)
-        score = self.layers[-1](x)
-        return DiscriminatorOutput(torch.sigmoid(score) if self.bounded else score, tuple(hidden))
+        return DiscriminatorOutput(torch.sigmoid(self.layers[-1](x)), tuple(hidden))
 
 
 class PeriodDiscriminator(nn.Module):
@@ -165,10 +165,10 @@ class _Discriminators(nn.Module):
 
 
 class SpectrogramDiscriminators(_Discriminators):
-    """One :class:`SpectrogramDiscriminator` for each FFT size [samples]; ``bounded``: see there."""
+    """One :class:`SpectrogramDiscriminator` for each FFT size [samples]; ``most``: see there."""
 
-    def __init__(self, sizes: Sequence[int] = SPECTROGRAM_SIZES, bounded: bool = True) -> None:
-        super().__init__(SpectrogramDiscriminator(size, bounded) for size in sizes)
+    def __init__(self, sizes: Sequence[int] = SPECTROGRAM_SIZES, most: int = MOST_CHANNELS) -> None:
+        super().__init__(SpectrogramDiscriminator(size, most) for size in sizes)
 
 
 class PeriodDiscriminators(_Discriminators):

@@ -39,6 +39,8 @@ CONV_INPUT = COND + GATHERED + SUBFRAME  # one tap of the framewise convolution
 CONV_OUTPUT, GRU1, GRU2, GRU3, SKIP = 192, 160, 128, 128, 128
 PERIOD_CLASSES, PERIOD_EMBEDDING = 224, 12
 FIRST_ROW = 3  # feature row that frame 0 of :meth:`FARGAN.forward` belongs to
+LOOKAHEAD_FRAMES = 1  # rows beyond its own that a frame needs
+DELAY = FRAME + FRAME // 2  # samples from the oldest one that comes with row r to the row's centre; 15 ms
 CONTEXT_ROWS = 4  # rows that :meth:`FARGAN.forward` needs beyond the frames it makes
 GAIN_FLOOR = 1e-5
 NOISE_STEP = 1 / 127  # training noise is uniform over one step of an int8 activation
@@ -243,6 +245,8 @@ class FARGAN(nn.Module):
     In training mode (:meth:`train`) activations carry the noise of
     :func:`with_activation_noise`; in evaluation mode two runs are identical.
     """
+
+    kind = "fargan"
 
     def __init__(self, cond_size: int = 256, gamma: float | None = 0.9, softquant: bool = False) -> None:
         super().__init__()

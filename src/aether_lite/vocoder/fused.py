@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from aether_lite.vocoder.fargan import (
     COND,
     CONV_OUTPUT,
+    DELAY,
     FARGAN,
     GAIN_FLOOR,
     GATHERED,
@@ -116,6 +117,8 @@ class FusedFargan:
     Args:
         model: on any device, in any mode. Later changes are not seen.
     """
+
+    delay = DELAY
 
     @torch.inference_mode()
     def __init__(self, model: FARGAN) -> None:

@@ -3,7 +3,7 @@
 A new vocoder is one module of this package. It defines a class with the methods of
 :class:`~aether_lite.vocoder.synthesis.FrameVocoder` and registers a loader under the name of its kind::
 
-    @vocoder("hnsf")
+    @vocoder("hnsf", delay=432)
     def load(path: Path, fastest: bool) -> FrameVocoder: ...
 
 Weights of the kind are ``.safetensors`` files whose metadata say ``format = hnsf``; released ones are listed in
@@ -23,42 +23,46 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from aether_lite import zoo
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
 from aether_lite.reading import check_weights, fits, parse_json, read_checkpoint, read_metadata, read_tensors, reading
 from aether_lite.vocoder.compiled import fastest_vocoder
-from aether_lite.vocoder.fargan import FARGAN
+from aether_lite.vocoder.fargan import DELAY, FARGAN
 from aether_lite.vocoder.fused import FusedFargan
-from aether_lite.vocoder.synthesis import FrameVocoder
+from aether_lite.vocoder.synthesis import FrameVocoder, VocoderNetwork
 
 DEFAULT_VOCODER = "fargan"
 SAFETENSORS_SUFFIX = ".safetensors"
 KIND = "a FARGAN checkpoint"
 
 Loader = Callable[[Path, bool], FrameVocoder]
-_loaders: dict[str, Loader] = {}
+Network = TypeVar("Network", bound=nn.Module)
+_loaders: dict[str, tuple[Loader, int]] = {}
 
 
-def vocoder(kind: str) -> Callable[[Loader], Loader]:
-    """Register ``load(path, fastest)``, which reads a file of weights; ``fastest`` may take seconds to compile."""
+def vocoder(kind: str, delay: int) -> Callable[[Loader], Loader]:
+    """Register ``load(path, fastest)``, which reads a file of weights; ``fastest`` may take seconds to compile.
+
+    ``delay`` [samples] is that of all vocoders of the kind, see :class:`FrameVocoder`.
+    """
 
     def register(load: Loader) -> Loader:
-        _loaders[kind] = load
+        _loaders[kind] = load, delay
         return load
 
     return register
 
 
 @cache
-def _kinds() -> dict[str, Loader]:
-    """Loaders by kind; imports every module of this package."""
+def _kinds() -> dict[str, tuple[Loader, int]]:
+    """Loaders and delays by kind; imports every module of this package."""
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
         import_module(f"aether_lite.vocoder.{module.name}")
     return _loaders
@@ -75,7 +79,20 @@ def load_vocoder(name: str | Path | None = None, fastest: bool = False) -> Frame
         AetherError: no such vocoder, or a file that is not one.
     """
     path = vocoder_path(name)
-    return _kinds().get(_format(path), _kinds()[DEFAULT_VOCODER])(path, fastest)
+    return _kind(path)[0](path, fastest)
+
+
+def vocoder_delay(name: str | Path | None = None) -> int:
+    """Delay [samples] of the vocoder of a released name or file, see :class:`FrameVocoder`; its weights are not read.
+
+    Raises:
+        AetherError: no such vocoder.
+    """
+    return _kind(vocoder_path(name))[1]
+
+
+def _kind(path: Path) -> tuple[Loader, int]:
+    return _kinds().get(_format(path), _kinds()[DEFAULT_VOCODER])
 
 
 def released_vocoders() -> dict[str, Path]:
@@ -106,7 +123,7 @@ def _format(path: Path) -> str:
 ARGUMENTS: dict[str, Any] = {"cond_size": int, "gamma": float | None, "softquant": bool}
 
 
-@vocoder(DEFAULT_VOCODER)
+@vocoder(DEFAULT_VOCODER, DELAY)
 def load_frozen(path: Path, fastest: bool) -> FrameVocoder:
     """FARGAN for synthesis."""
     return fastest_vocoder(load_fargan(path)) if fastest else FusedFargan(load_fargan(path))
@@ -123,32 +140,49 @@ def load_fargan(path: str | Path | None = None) -> FARGAN:
         AetherError: no such file, not a FARGAN checkpoint, or weights that are missing, unexpected, of the
             wrong shape or not finite; the message names the file and the keys.
     """
-    path = vocoder_path(path)
+    return read_network(vocoder_path(path), FARGAN, ARGUMENTS)
+
+
+def read_network(path: Path, make: Callable[..., Network], known: Mapping[str, Any]) -> Network:
+    """A vocoder's network ``make(**model_kwargs)`` with the weights of a file, on the CPU and in evaluation mode.
+
+    Args:
+        path: a public ``.pth`` checkpoint or a ``.safetensors`` file.
+        make: the network's class.
+        known: types of the entries that ``model_kwargs`` may have.
+
+    Raises:
+        AetherError: the file is not one of such weights; see :func:`load_fargan`.
+    """
     arguments, weights = (_read_safetensors if path.suffix == SAFETENSORS_SUFFIX else _read_public)(path)
     if not isinstance(arguments, dict):
         raise AetherError(f"{path}: model_kwargs must be a dict, not {type(arguments).__name__}")
     for name, value in arguments.items():
-        if name not in ARGUMENTS or not fits(value, ARGUMENTS[name]):
+        if name not in known or not fits(value, known[name]):
             entry = f"{name}={reprlib.repr(value)}"
-            raise AetherError(f"{path}: unknown model_kwargs entry {entry}; known are {', '.join(ARGUMENTS)}")
-    model = FARGAN(**arguments)
-    check_weights(path, "FARGAN weights", weights, model.state_dict())
+            raise AetherError(f"{path}: unknown model_kwargs entry {entry}; known are {', '.join(known)}")
+    try:
+        model = make(**arguments)
+    except ValueError as error:
+        raise AetherError(f"{path}: {error}") from error
+    check_weights(path, f"{type(model).__name__} weights", weights, model.state_dict())
     model.load_state_dict({name: value.to(torch.float32) for name, value in weights.items()})
-    return model.eval()
+    model.eval()
+    return model
 
 
-def save_fargan_safetensors(
-    model: FARGAN, path: str | Path, metadata: Mapping[str, str], dtype: torch.dtype = torch.float32
+def save_vocoder(
+    model: VocoderNetwork, path: str | Path, metadata: Mapping[str, str], dtype: torch.dtype = torch.float32
 ) -> None:
-    """Write the weights in precision ``dtype`` as safetensors (``.safetensors``), whole or not at all.
+    """Write the weights of any vocoder in precision ``dtype`` as safetensors (``.safetensors``), whole or not at all.
 
-    ``metadata`` says where the weights come from; ``format`` and ``model_kwargs`` are added. Raises AetherError for
-    another suffix, or a file that cannot be written.
+    ``metadata`` says where the weights come from; ``format``, the vocoder's kind, and ``model_kwargs`` are added.
+    Raises AetherError for another suffix, or a file that cannot be written.
     """
     if Path(path).suffix != SAFETENSORS_SUFFIX:
         raise AetherError(f"{path}: the name must end in {SAFETENSORS_SUFFIX}")
     weights = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
-    notes = {**metadata, "format": DEFAULT_VOCODER, "model_kwargs": json.dumps(model.model_kwargs)}
+    notes = {**metadata, "format": model.kind, "model_kwargs": json.dumps(model.model_kwargs)}
     with atomic_path(path) as partial:
         partial.write_bytes(save(weights, metadata=notes))
 
@@ -182,6 +216,6 @@ def _read_public(path: Path) -> tuple[object, dict[str, Tensor]]:
 
 def _read_safetensors(path: Path) -> tuple[object, dict[str, Tensor]]:
     """Keyword arguments and weights of a safetensors file."""
-    notes, weights = read_tensors(path, "a safetensors file of FARGAN weights")
-    with reading(path, "a safetensors file of FARGAN weights"):
+    notes, weights = read_tensors(path, "a safetensors file of vocoder weights")
+    with reading(path, "a safetensors file of vocoder weights"):
         return parse_json(notes.get("model_kwargs", "{}")), weights

@@ -1,8 +1,8 @@
 """Speech from features: what a vocoder is, a whole file, or row by row as the features arrive.
 
 Feature row ``t`` is centred on sample ``160 t`` and its frame covers samples ``[160 t - 80, 160 t + 80)``.
-A vocoder starts from silence, primed with the first row; after the last row, that row is repeated. The half frames
-that stick out at both ends are cut, so ``F`` rows give ``160 F`` samples that line up with the analysed speech.
+A vocoder starts from silence, primed with the first row; after the last row, that row is repeated. What sticks out at
+both ends is cut, so ``F`` rows give ``160 F`` samples that line up with the analysed speech.
 """
 
 from __future__ import annotations
@@ -18,15 +18,6 @@ from torch import Tensor
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME, NUM_ALL, NUM_FREE
 
-LOOKAHEAD_FRAMES = 1
-"""Rows beyond its own that a frame needs: samples of frame ``t`` come with row ``t + 1``."""
-
-DELAY_SAMPLES = FRAME + FRAME // 2
-"""Samples from the oldest sample that comes with row ``r`` (``160 r - 240``) to the row's centre (``160 r``).
-
-A receiver that gets row ``r`` at the time of its centre plays with this delay (15 ms). How long after its
-centre a row is known is up to the analysis (160 samples for the extractor of this package: 25 ms in all)."""
-
 BLOCK_FRAMES = 100  # frames rendered at a time: bounds memory, costs nothing in speed
 
 
@@ -35,6 +26,14 @@ class FrameVocoder(Protocol):
 
     The state is explicit: a dataclass or a tuple of tensors, which the vocoder never changes in place.
     """
+
+    @property
+    def delay(self) -> int:
+        """Samples from the oldest sample that comes with row ``r`` to the row's centre, at least 160.
+
+        A receiver that gets row ``r`` at the time of its centre plays with this delay (FARGAN: 240 samples, 15 ms).
+        How long after its centre a row is known is up to the analysis (160 samples for the extractor of this package).
+        """
 
     @property
     def device(self) -> torch.device:
@@ -50,6 +49,16 @@ class FrameVocoder(Protocol):
         """
 
 
+class VocoderNetwork(Protocol):
+    """A network whose weights can be saved."""
+
+    kind: str  # name that files of its weights state
+    model_kwargs: dict[str, Any]  # it is made with
+
+    def state_dict(self) -> dict[str, Any]:
+        """The weights."""
+
+
 @runtime_checkable
 class TrainableVocoder(Protocol):
     """A network that can be frozen for synthesis."""
@@ -61,8 +70,8 @@ class TrainableVocoder(Protocol):
 class StreamingVocoder:
     """Rows in, samples out, in pieces of any size; the pieces together equal :func:`synthesize`.
 
-    The first row gives no samples, the second 80, each later one 160, and :meth:`flush` the last 240. A network given
-    for ``vocoder`` is frozen as it is now.
+    The samples of row ``r`` end ``delay - 160`` samples before its centre; :meth:`flush` gives the last ``delay``. A
+    network given for ``vocoder`` is frozen as it is now.
     """
 
     def __init__(self, vocoder: TrainableVocoder | FrameVocoder) -> None:
@@ -73,7 +82,7 @@ class StreamingVocoder:
         """Forget everything pushed so far."""
         self._state: Any = None
         self._last: Tensor | None = None  # [B, 1, 20]
-        self._cut = FRAME // 2  # samples of the first frame that lie before the start
+        self._cut = self._vocoder.delay - FRAME  # samples that lie before the start
         self._rows = 0
         self._single = False
 
@@ -101,19 +110,20 @@ class StreamingVocoder:
 
     @torch.inference_mode()
     def flush(self) -> Tensor:
-        """The last 240 samples (none if no row came); the next :meth:`push` starts anew."""
+        """The last ``delay`` samples (none if no row came); the next :meth:`push` starts anew."""
         if self._last is None:
             return torch.zeros(0)
-        samples = self._render(self._last.expand(-1, 1 + LOOKAHEAD_FRAMES, -1))[:, : -FRAME // 2]
+        samples = self._render(self._last.expand(-1, frames_behind(self._vocoder), -1))
+        samples = samples[:, : samples.shape[1] - -self._vocoder.delay % FRAME]
         single = self._single
         self.reset()
         return samples[0] if single else samples
 
     def _render(self, rows: Tensor) -> Tensor:
         samples, self._state = self._vocoder.render(rows, self._state)
-        samples = samples[:, self._cut :].clamp(-1.0, 1.0).to(torch.float32)
-        self._cut = 0
-        return samples
+        cut = min(self._cut, samples.shape[1])
+        self._cut -= cut
+        return samples[:, cut:].clamp(-1.0, 1.0).to(torch.float32)
 
 
 Vocoder = TrainableVocoder | FrameVocoder
@@ -162,6 +172,11 @@ def synthesize(
     if rows:
         output[..., position:] = stream.flush()
     return output
+
+
+def frames_behind(vocoder: FrameVocoder) -> int:
+    """Repetitions of the last row after which all samples are known: the delay in frames, rounded up."""
+    return -(-vocoder.delay // FRAME)
 
 
 def _frozen(vocoder: Vocoder) -> FrameVocoder:

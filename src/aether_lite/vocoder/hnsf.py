@@ -1,0 +1,314 @@
+"""A harmonic-plus-noise source-filter vocoder (hnsf): 20 features every 10 ms in, speech at 16 kHz out.
+
+A convolutional network turns features into two filters every 5 ms. They shape an excitation in closed form, so that
+nothing runs sample by sample::
+
+    rows -> gated causal convolutions -> filters H, N, depth d of each segment (5 ms)
+    F0   -> pulses p (all harmonics up to 7.6 kHz, flat)         STFT P -- H --+
+    seed -> white noise w; w sqrt(2) cos(phase of F0)         STFT W, M -- N --+--> inverse STFT -> de-emphasis
+                                                                 (W + d M) N
+
+Segments of 320 samples (Hann) are filtered with an FFT of 512 and cut to 384 samples with a fading edge before they
+are overlapped. H has a magnitude and a phase at 64 points on the mel scale, N a magnitude and the depth d by which the
+noise follows the pitch phase. The network predicts magnitudes relative to the envelope that the cepstrum states, so
+that it follows any level. Harmonics are faded out by the frame correlation where it says unvoiced: a distance of
+magnitudes alone prefers them to noise, since they do not fluctuate.
+
+The phase is the integral of the pitch feature, interpolated between rows, voiced or not: no segment starts a phase of
+its own. Noise is a hash of the sample's number: the same rows give the same samples, however they are cut into calls.
+
+References: X. Wang, S. Takaki, J. Yamagishi, "Neural source-filter waveform models for statistical parametric speech
+synthesis", IEEE/ACM TASLP 28, 2020; Y.-J. Zhang et al., "Ultra-lightweight neural differential DSP vocoder for high
+quality speech synthesis", arXiv:2401.10460.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from aether_lite.features.bark import BAND_BINS, FALLING, RISING, WINDOW, WINDOW_LENGTH, log_bands, voiced_frames
+from aether_lite.features.layout import FRAME, INT16_SCALE, NUM_BANDS, NUM_FREE, PITCH, SAMPLE_RATE, VOICING
+from aether_lite.vocoder.fargan import deemphasize
+from aether_lite.vocoder.registry import read_network, vocoder
+from aether_lite.vocoder.synthesis import FrameVocoder
+
+KIND = "hnsf"
+HOP = FRAME // 2  # samples between segments
+SEGMENT = 4 * HOP  # samples of excitation that are filtered at a time
+FFT = 512
+BINS = FFT // 2 + 1
+RESPONSE = 384  # samples of a filtered segment that are kept
+EDGE = 64  # of them, faded at either end
+POINTS = 64  # of a filter, on the mel scale
+HIGHEST_HARMONIC = 7600.0  # Hz
+TAPS = 3  # of each convolution; the first one sees the row behind
+MEMORY = SEGMENT - HOP  # samples of excitation before the newest row
+OVERLAP = -(-RESPONSE // HOP)  # hops that a filtered segment covers
+DELAY = FRAME + HOP + RESPONSE // 2  # samples from the oldest one that comes with row r to the row's centre; 27 ms
+FIRST_ROW = 24  # row that the first frame of :meth:`HarmonicNoise.forward` belongs to: the network's memory is warm
+CONTEXT_ROWS = FIRST_ROW + 3  # rows that it needs beyond the frames it makes
+MOST_CHANNELS = 1024
+DILATIONS = (1, 2, 1, 2, 1, 2)
+GATE, GATE_SLOPE = 0.05, 30.0  # harmonics fall by so many nepers for each unit of frame correlation below
+LARGEST = 3.0  # nepers of a filter above the stated envelope
+_INPUTS = NUM_FREE + 3
+_FLOOR = 1e-4  # of |sin|, below which the pulse has its limit
+
+
+@dataclass
+class HarmonicNoiseState:
+    """All that passes from one row to the next, for B streams.
+
+    Attributes:
+        rows: ``[B, 2, 20]``, the newest rows.
+        hidden: ``[B, C, 2 * sum of dilations]``, the inputs of the convolutions, one layer after the other.
+        excitation: ``[B, 3, 240]``: pulses, noise, modulated noise.
+        overlap: ``[B, 320]``, what the segments so far add to the samples to come, pre-emphasised.
+        phase: ``[B] float64`` of the pitch [cycles, 0..1].
+        position: ``[B] int64``, number of the next sample of noise.
+        deemphasis: ``[B]``, the last sample.
+    """
+
+    rows: Tensor
+    hidden: Tensor
+    excitation: Tensor
+    overlap: Tensor
+    phase: Tensor
+    position: Tensor
+    deemphasis: Tensor
+
+
+class HarmonicNoise(nn.Module):
+    """The vocoder as a differentiable network, and for synthesis; see the head of this file.
+
+    Args:
+        channels: of each of the six convolutions, 1 to 1024; ValueError for other numbers.
+    """
+
+    kind = KIND
+    delay = DELAY
+    mel_points: Tensor
+    envelope: Tensor
+    level: Tensor
+    window: Tensor
+    taper: Tensor
+
+    def __init__(self, channels: int = 192) -> None:
+        super().__init__()
+        if not 1 <= channels <= MOST_CHANNELS:
+            raise ValueError(f"channels must be 1 to {MOST_CHANNELS}, not {channels}")
+        self.model_kwargs: dict[str, Any] = {"channels": channels}
+        self.first = nn.Conv1d(_INPUTS, channels, TAPS)
+        self.layers = nn.ModuleList(nn.Conv1d(channels, 2 * channels, TAPS, dilation=d) for d in DILATIONS)
+        self.head = nn.Linear(channels, 2 * (3 * POINTS + 1))
+        nn.init.normal_(self.head.weight, std=0.1 * channels**-0.5)
+        nn.init.zeros_(self.head.bias)
+        constants = {
+            "mel_points": _between(_mel_frequencies(), np.arange(BINS) * SAMPLE_RATE / FFT),
+            "envelope": _between(BAND_BINS * SAMPLE_RATE / WINDOW_LENGTH, _mel_frequencies()),
+            "level": _levels(),
+            "window": torch.hann_window(SEGMENT, dtype=torch.float64) / 2,
+            "taper": _taper(),
+        }
+        for name, value in constants.items():
+            self.register_buffer(name, value.to(torch.float32), persistent=False)
+
+    @property
+    def device(self) -> torch.device:
+        """That of the weights."""
+        return self.head.weight.device
+
+    def frozen(self) -> HarmonicNoise:
+        """For synthesis, with the weights as they are now."""
+        return copy.deepcopy(self).eval().requires_grad_(False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Pre-emphasised frames ``[B, 160 (T - 27)]`` of rows 24 to T - 4 of ``features [B, T, 20]``, for training.
+
+        The frame of row t is ``[160 t - 80, 160 t + 80)``. The noise is drawn by torch.
+        """
+        state = self._before(features[:, 0])
+        noise = (2 * torch.rand(len(features), FRAME * (features.shape[1] - 1), device=features.device) - 1) * 3**0.5
+        signal, _ = self._run(features[:, 1:], state, noise)
+        start = DELAY - FRAME + FIRST_ROW * FRAME - HOP
+        return signal[:, start : start + FRAME * (features.shape[1] - CONTEXT_ROWS)]
+
+    @torch.no_grad()
+    def prime(self, first_row: Tensor) -> HarmonicNoiseState:
+        """State before the first frame, as if the first row ``[B, 20]`` had always been there, without sound."""
+        return self._before(first_row.to(self.head.weight))
+
+    @torch.no_grad()
+    def render(self, rows: Tensor, state: HarmonicNoiseState) -> tuple[Tensor, HarmonicNoiseState]:
+        """160 samples for each new row ``[B, n, 20]``: ``[B, 160 n]``, and the new state."""
+        count = FRAME * rows.shape[1]
+        noise = white_noise(state.position, count).to(self.head.weight)
+        signal, after = self._run(rows.to(self.head.weight), state, noise)
+        samples = deemphasize(signal, state.deemphasis)
+        return samples, replace(after, position=state.position + count, deemphasis=samples[:, -1])
+
+    def _before(self, row: Tensor) -> HarmonicNoiseState:
+        rows = row[:, None].expand(-1, 2, -1)
+        x = F.silu(self.first(_inputs(row[:, None].expand(-1, TAPS, -1)).transpose(1, 2)))
+        hidden = []
+        for layer, dilation in zip(self.layers, DILATIONS, strict=True):
+            past = x.expand(-1, -1, (TAPS - 1) * dilation)
+            hidden.append(past)
+            x = _gated(layer, torch.cat((past, x), dim=2))
+        batch = len(row)
+        return HarmonicNoiseState(
+            rows,
+            torch.cat(hidden, dim=2),
+            row.new_zeros(batch, 3, MEMORY),
+            row.new_zeros(batch, OVERLAP * HOP - HOP),
+            torch.zeros(batch, dtype=torch.float64, device=row.device),
+            torch.zeros(batch, dtype=torch.int64, device=row.device),
+            row.new_zeros(batch),
+        )
+
+    def _run(self, new: Tensor, state: HarmonicNoiseState, noise: Tensor) -> tuple[Tensor, HarmonicNoiseState]:
+        """Pre-emphasised samples ``[B, 160 n]`` of n new rows, with ``noise [B, 160 n]`` of variance 1."""
+        rows = torch.cat((state.rows, new), dim=1)
+        filters, hidden = self._filters(rows, state.hidden)
+        pulses, modulation, phase = excitation(rows[:, 1:, PITCH], state.phase)
+        fresh = torch.stack((pulses.to(noise), noise, noise * modulation.to(noise)), dim=1)
+        source = torch.cat((state.excitation, fresh), dim=2)
+        segments = source.unfold(2, SEGMENT, HOP) * self.window  # [B, 3, 2 n, 320]
+        spectra = torch.fft.rfft(F.pad(segments, (0, FFT - SEGMENT)), dim=3)
+        spectrum = spectra[:, 0] * filters[0] + (spectra[:, 1] + filters[2] * spectra[:, 2]) * filters[1]
+        made = torch.fft.irfft(spectrum, FFT, dim=2).roll((RESPONSE - SEGMENT) // 2, 2)[..., :RESPONSE] * self.taper
+        blocks = torch.unflatten(F.pad(made, (0, OVERLAP * HOP - RESPONSE)), 2, (OVERLAP, HOP))
+        count = blocks.shape[1]
+        total = torch.unflatten(F.pad(state.overlap, (0, count * HOP)), 1, (-1, HOP))
+        for lag in range(OVERLAP):
+            total = total + F.pad(blocks[:, :, lag], (0, 0, lag, OVERLAP - 1 - lag))
+        signal = total.flatten(1)
+        after = replace(
+            state,
+            rows=rows[:, -2:],
+            hidden=hidden,
+            excitation=source[:, :, -MEMORY:],
+            overlap=signal[:, count * HOP :],
+            phase=phase,
+        )
+        return signal[:, : count * HOP], after
+
+    def _filters(self, rows: Tensor, hidden: Tensor) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
+        """Harmonic filter, noise filter ``[B, 2 n, 257]`` and depth ``[B, 2 n, 1]`` of ``rows [B, n + 2, 20]``."""
+        x = F.silu(self.first(_inputs(rows).transpose(1, 2)))
+        pasts = torch.split(hidden, [(TAPS - 1) * d for d in DILATIONS], dim=2)
+        kept = []
+        for layer, past in zip(self.layers, pasts, strict=True):
+            joined = torch.cat((past, x), dim=2)
+            kept.append(joined[:, :, -past.shape[2] :])
+            x = _gated(layer, joined)
+        values = torch.unflatten(self.head(x.transpose(1, 2)), 2, (2, -1)).flatten(1, 2)
+        harmonic, noise, phase, depth = torch.split(values, [POINTS, POINTS, POINTS, 1], dim=2)
+        stated = (_half_rows(log_bands(rows)[:, :-1]) * (math.log(10) / 2) + self.level) @ self.envelope
+        voicing = F.softplus(GATE_SLOPE * (GATE - rows[:, :-1, VOICING]))
+        harmonic = harmonic.clamp(max=LARGEST) - _half_rows(voicing[..., None])
+        magnitudes = [(stated + part) @ self.mel_points for part in (harmonic, noise.clamp(max=LARGEST))]
+        shaped = torch.polar(magnitudes[0].exp(), phase @ self.mel_points)
+        return (shaped, magnitudes[1].exp(), torch.tanh(depth)), torch.cat(kept, dim=2)
+
+
+@vocoder(KIND, DELAY)
+def load_frozen(path: Path, fastest: bool) -> FrameVocoder:
+    """For synthesis; ``fastest`` changes nothing."""
+    return load_hnsf(path).requires_grad_(False)
+
+
+def load_hnsf(path: Path) -> HarmonicNoise:
+    """The network of a file, on the CPU and in evaluation mode; AetherError as of ``load_fargan``."""
+    return read_network(path, HarmonicNoise, {"channels": int})
+
+
+def excitation(pitch: Tensor, phase: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Pulses and modulation ``[B, 160 n] float64`` between rows of ``pitch [B, n + 1]`` [octaves], and the last phase.
+
+    Pulses are the sum of all cosines up to 7.6 kHz with equal amplitudes and variance 1; the highest fades in and out.
+    The modulation is ``sqrt(2) cos``. ``phase [B] float64`` is that of the sample at the first row [cycles].
+    """
+    octaves = pitch.detach().to(torch.float64)
+    place = torch.arange(FRAME, dtype=torch.float64, device=pitch.device) / FRAME
+    track = octaves[:, :-1, None] + (octaves[:, 1:] - octaves[:, :-1])[..., None] * place
+    step = (torch.exp2(track + 1.5) * (62.5 / SAMPLE_RATE)).clamp(50 / SAMPLE_RATE, 600 / SAMPLE_RATE).flatten(1)
+    running = phase[:, None] + torch.cumsum(step, dim=1)
+    cycles = torch.cat((phase[:, None], running[:, :-1]), dim=1)
+    cycles = cycles - cycles.round()
+    number = HIGHEST_HARMONIC / SAMPLE_RATE / step
+    whole = number.floor()
+    half = torch.sin(math.pi * cycles)
+    limit = half.abs() < _FLOOR
+    kernel = torch.sin((2 * whole + 1) * math.pi * cycles) / torch.where(limit, 1.0, half)
+    cosines = (torch.where(limit, 2 * whole + 1, kernel) - 1) / 2
+    cosines = cosines + (number - whole) * torch.cos(2 * math.pi * (whole + 1) * cycles)
+    last = running[:, -1] - running[:, -1].floor()
+    return cosines * torch.sqrt(2 / number), math.sqrt(2) * torch.cos(2 * math.pi * cycles), last
+
+
+def white_noise(position: Tensor, count: int) -> Tensor:
+    """Uniform noise ``[B, count] float64`` of variance 1: sample n is a hash of n (the finaliser of MurmurHash3)."""
+    mask = 0xFFFFFFFF
+    x = position[:, None] + torch.arange(count, device=position.device)
+    x = (x * 0x9E3779B1) & mask
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        x = ((x ^ (x >> shift)) * factor) & mask
+    x = x ^ (x >> 16)
+    return (x.to(torch.float64) / 2**31 - 1) * 3**0.5
+
+
+def _inputs(rows: Tensor) -> Tensor:
+    """Rows ``[B, n, 20]`` with sine and cosine of the pitch and the voicing flag, ``[B, n, 23]``."""
+    angle = (2 * math.pi / 3) * rows[..., PITCH]
+    voiced = voiced_frames(rows).to(rows)
+    return torch.cat((rows, torch.stack((angle.sin(), angle.cos(), voiced), dim=-1)), dim=-1)
+
+
+def _gated(layer: nn.Module, joined: Tensor) -> Tensor:
+    """A gated convolution of ``joined [B, C, past + n]`` and a way past it: ``[B, C, n]``."""
+    value, gate = layer(joined).chunk(2, dim=1)
+    output: Tensor = joined[:, :, -value.shape[2] :] + torch.tanh(value) * torch.sigmoid(gate)
+    return output
+
+
+def _half_rows(values: Tensor) -> Tensor:
+    """Values at each row from the second on and half a row before it, ``[B, 2 n, m]`` of ``[B, n + 1, m]``."""
+    return torch.stack(((values[:, :-1] + values[:, 1:]) / 2, values[:, 1:]), dim=2).flatten(1, 2)
+
+
+def _mel_frequencies() -> np.ndarray[Any, np.dtype[np.float64]]:
+    """``[64]`` Hz from 0 to 8 kHz, equally spaced on the mel scale."""
+    top = 2595 * math.log10(1 + SAMPLE_RATE / 2 / 700)
+    return np.asarray(700 * (10 ** (np.linspace(0, top, POINTS) / 2595) - 1), dtype=np.float64)
+
+
+def _between(known: Any, wanted: Any) -> Tensor:
+    """``[len(known), len(wanted)]``: linear interpolation from values at rising places to others."""
+    columns = [np.interp(wanted, known, unit) for unit in np.eye(len(known))]
+    return torch.from_numpy(np.stack(columns))
+
+
+def _levels() -> Tensor:
+    """``[18]``: added to half the natural logarithm of a band's energy, the amplitude of white noise [nepers]."""
+    widths = np.zeros(NUM_BANDS)
+    widths[:-1] = np.add.reduceat(FALLING, BAND_BINS[:-1])
+    widths[1:] += np.add.reduceat(RISING, BAND_BINS[:-1])
+    widths[[0, -1]] *= 2
+    one = widths * np.square(WINDOW).sum() / WINDOW_LENGTH**2 * INT16_SCALE**2
+    return torch.from_numpy(-0.5 * np.log(one))
+
+
+def _taper() -> Tensor:
+    """``[384]``: one, with raised cosines at the ends."""
+    rise = 0.5 - 0.5 * torch.cos(math.pi * (torch.arange(EDGE, dtype=torch.float64) + 0.5) / EDGE)
+    return torch.cat((rise, torch.ones(RESPONSE - 2 * EDGE, dtype=torch.float64), rise.flip(0)))
