@@ -5,9 +5,11 @@ from __future__ import annotations
 import builtins
 import io
 import pkgutil
+import re
 import signal
 import subprocess
 import sys
+import tomllib
 import types
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from aether_lite.files import atomic_folder, atomic_path, remove_partials
 from aether_lite.lines import LineWriter
 from aether_lite.parallel import interrupts_kept
 
+ROOT = Path(__file__).parents[1]
 POSIX = ("fcntl", "termios", "resource", "pwd", "grp", "pty", "tty", "curses", "readline", "syslog", "posix")
 IMPORTS = f"""
 import builtins, importlib, os, signal
@@ -113,3 +116,13 @@ def test_interrupts_need_no_masks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(signal, "pthread_sigmask", raising=False)
     with interrupts_kept():
         pass
+
+
+def test_the_lowest_versions_are_those_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    bounds = dict(re.fullmatch(r"(\w+)>=([\d.]+)", line).groups() for line in project["dependencies"])  # type: ignore[union-attr]
+    lines = (ROOT / "constraints-lowest.txt").read_text(encoding="utf-8").splitlines()
+    lowest = dict(line.split("==") for line in lines if not line.startswith("#"))
+    assert lowest.keys() == bounds.keys()
+    for name, version in lowest.items():
+        assert re.fullmatch(rf"{re.escape(bounds[name])}(\.0)*", version), name
