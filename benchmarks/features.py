@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 
 from aether_lite.bench.speed import best_time
-from aether_lite.features import StreamingExtractor, analysis, bark, pitch, yin
+from aether_lite.features import StreamingExtractor, analysis, layout, pitch, yin
 from aether_lite.features.layout import FRAME, SAMPLE_RATE
 
 REPEATS = 3  # of which the shortest counts
@@ -32,8 +32,8 @@ def main(seconds: float = 60.0) -> None:
     block = pcm[: analysis.BLOCK_FRAMES * FRAME].astype(np.float64)
     frames = block.reshape(-1, FRAME)
     windows = np.concatenate([np.vstack([np.zeros((1, FRAME)), frames[:-1]]), frames], axis=1)
-    cepstra = bark.cepstra_of_windows(windows)
-    coefficients = bark.lpc_from_cepstrum(cepstra)
+    cepstra = layout.cepstra_of_windows(windows)
+    coefficients = layout.lpc_from_cepstrum(cepstra)
     errors = pitch.residual(windows, coefficients)
     _, pieces = analysis.FrameAnalyser().analyse(block)
     scores = pitch.lag_scores(pieces)
@@ -51,8 +51,8 @@ def main(seconds: float = 60.0) -> None:
             extractor.push(block[start : start + FRAME] / 32_768)
 
     parts: dict[str, Callable[[], object]] = {
-        "cepstra": lambda: bark.cepstra_of_windows(windows),
-        "LPC": lambda: bark.lpc_from_cepstrum(cepstra),
+        "cepstra": lambda: layout.cepstra_of_windows(windows),
+        "LPC": lambda: layout.lpc_from_cepstrum(cepstra),
         "residual": lambda: pitch.residual(windows, coefficients),
         "low-pass": lambda: pitch.lowpass(errors, errors),
         "lag scores": lambda: pitch.lag_scores(pieces),

@@ -12,7 +12,9 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, suppress
 from importlib.resources import files
+from io import StringIO
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,7 +23,7 @@ import torch
 
 import aether_lite
 from aether_lite.audio import SAMPLE_RATE, read_audio, write_audio
-from aether_lite.cli.main import app
+from aether_lite.cli.main import main as aether_lite_command
 
 CLIP = "assets/samples/en_f_queue.flac"
 RATE = 1000  # uses/s
@@ -66,15 +68,21 @@ def clip_stages(model: str) -> dict[str, Calls]:
 
 
 def command_stages(model: str) -> dict[str, Calls]:
-    """``aether-lite transmit`` of one second of speech, in this process."""
+    """``aether-lite transmit IN OUT`` of one second of speech as typed, with metrics and summary."""
     speech = read_audio(Path(str(files("aether_lite") / CLIP)))[:SAMPLE_RATE]
     with tempfile.TemporaryDirectory() as folder:
         source, destination = f"{folder}/in.wav", f"{folder}/out.wav"
         write_audio(source, speech)
-        options = ["--snr", str(SNR_DB), "--rate", str(RATE), "--model", model, "--quiet"]
-        arguments = ["transmit", source, destination, *options]
-        app(arguments, standalone_mode=False)
-        return {"aether-lite transmit": called(lambda: app(arguments, standalone_mode=False))}
+        arguments = ["transmit", source, destination, "--snr", str(SNR_DB), "--rate", str(RATE), "--model", model]
+
+        def command() -> None:
+            with suppress(SystemExit), redirect_stderr(StringIO()):
+                aether_lite_command(arguments)
+            if not Path(destination).exists():
+                raise SystemExit(f"failed: aether-lite {' '.join(arguments)}")
+
+        command()
+        return {"aether-lite transmit": called(command)}
 
 
 def stream_stages(model: str) -> dict[str, Calls]:

@@ -15,8 +15,7 @@ from torch import Tensor
 from aether_lite.channels import awgn
 from aether_lite.codec import Codec
 from aether_lite.features import extract_features
-from aether_lite.features.bark import voiced_frames
-from aether_lite.features.layout import FRAME, NUM_FREE, Float32
+from aether_lite.features.layout import FRAME, NUM_FREE, Float32, voiced_frames
 from aether_lite.losses.semantic import SILENT_BELOW, frame_level
 from aether_lite.metrics import FEATURE_METRICS, available, estoi, f0_hz, pitch_spike
 from aether_lite.vocoder import FARGAN, FrameVocoder, synthesize

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from aether_lite.codec import Codec, SpiCodec, preset, save_codec
+from aether_lite.codec.growth import start
 from aether_lite.features.layout import NUM_ALL, NUM_FREE
 
 DATA = Path(__file__).parent / "vectors"
@@ -67,7 +68,7 @@ def tiny(speech_features: torch.Tensor) -> SpiCodec:
     """An untrained ``tiny`` codec with the image constants of real speech; not to be changed."""
     torch.manual_seed(0)
     model = SpiCodec(preset("tiny"))
-    model.start(speech_features)
+    start(model, speech_features)
     return model.eval()
 
 
@@ -82,7 +83,7 @@ def tiny_hash(speech_features: torch.Tensor) -> SpiCodec:
     """An untrained ``tiny`` hash codec with the image constants of real speech; not to be changed."""
     torch.manual_seed(0)
     model = SpiCodec(replace(preset("tiny"), hash="sign"))
-    model.start(speech_features)
+    start(model, speech_features)
     return model.eval()
 
 

@@ -35,7 +35,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aether_lite.errors import AetherError
-from aether_lite.jscc.mapping import SNR_RANGE_DB, Estimates
+from aether_lite.jscc import SNR_RANGE_DB, Estimates
 from aether_lite.payload import Bits, ReceivedBits, widest_token
 
 BIT_RATES = (300, 600, 1200, 2400)

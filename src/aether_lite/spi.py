@@ -42,8 +42,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from aether_lite.features.bark import C0_OFFSET, DCT
-from aether_lite.features.layout import CORRELATION_MAX, NUM_BANDS, NUM_FREE, PITCH, PITCH_MAX, VOICING
+from aether_lite.features.layout import C0_OFFSET, CORRELATION_MAX, DCT, NUM_BANDS, NUM_FREE, PITCH, PITCH_MAX, VOICING
 
 NUM_ROWS = NUM_FREE
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from aether_lite.channels import awgn
 from aether_lite.codec import SpiCodec, preset
 from aether_lite.codec.codec import latency
+from aether_lite.codec.growth import start
 from aether_lite.losses.feature import feature_loss
 from aether_lite.training.codec_config import TrainConfig
 
@@ -17,7 +18,7 @@ from aether_lite.training.codec_config import TrainConfig
 def started(features: Tensor, **changes: object) -> SpiCodec:
     torch.manual_seed(0)
     model = SpiCodec(replace(preset("tiny"), **changes))  # type: ignore[arg-type]
-    model.start(features)
+    start(model, features)
     return model.eval()
 
 
@@ -46,7 +47,7 @@ def test_short_tokens_keep_their_latency_and_size(speech_features: Tensor) -> No
     assert latency(config.token_frames).milliseconds <= 60
     torch.manual_seed(0)
     model = SpiCodec(config)
-    model.start(speech_features)
+    start(model, speech_features)
     model.eval()
     assert sum(p.numel() for p in model.parameters()) <= 2_000_000
     for rate, uses in ((150, 3), (1000, 20)):
@@ -57,7 +58,7 @@ def test_short_tokens_keep_their_latency_and_size(speech_features: Tensor) -> No
 def test_bits_may_start_from_a_linear_path(speech_features: Tensor) -> None:
     torch.manual_seed(0)
     model = SpiCodec(replace(preset("tiny"), hash="sign"))
-    model.start(speech_features)
+    start(model, speech_features)
     bits, _ = model.eval().encode(speech_features, 2400)
     assert bits.values.abs().eq(1).all()
     assert 0.2 < float(bits.values.gt(0).float().mean()) < 0.8

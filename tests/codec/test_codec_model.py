@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import aether_lite.training.curriculum  # noqa: F401  (every loss registers)
 from aether_lite.channels import awgn, clean
 from aether_lite.codec import PRESETS, SpiCodec, preset
+from aether_lite.codec.growth import start
 from aether_lite.errors import AetherError
 from aether_lite.losses.registry import SPI, SpiInputs
 from aether_lite.payload import ChannelState, Received
@@ -102,7 +103,7 @@ MODULES = ("spi_encoder", "jscc_encoder", "jscc_decoder", "spi_decoder")
 def test_every_loss_term_reaches_every_module(term: str, speech_features: torch.Tensor) -> None:
     torch.manual_seed(0)
     model = SpiCodec(preset("tiny"))
-    model.start(speech_features)
+    start(model, speech_features)
     x = speech_features.repeat(4, 1, 1)[:, :96].clone()
     x[:, :16, :18] = 0.0
     x[:, :16, 0] = -12.485  # digital silence, for the term that hears it

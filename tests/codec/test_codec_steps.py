@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from aether_lite.codec import CodecConfig, CompiledBackend, SpiCodec, fastest_backend, preset
+from aether_lite.codec.growth import start
 from aether_lite.errors import AetherError
 from aether_lite.spi import State
 
@@ -38,7 +39,7 @@ def trained_like(config: CodecConfig, features: Tensor) -> SpiCodec:
     """A model in which nothing is zero, as it is before training."""
     torch.manual_seed(0)
     model = SpiCodec(config)
-    model.start(features)
+    start(model, features)
     for value in model.parameters():
         torch.nn.init.normal_(value, std=0.1)
     for name, value in model.named_parameters():

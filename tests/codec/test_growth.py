@@ -11,6 +11,7 @@ from torch import Tensor
 from aether_lite.channels import awgn
 from aether_lite.channels.binary import bsc
 from aether_lite.codec import SpiCodec, grown, preset
+from aether_lite.codec.growth import start
 from aether_lite.errors import AetherError
 from aether_lite.losses.feature import feature_loss
 
@@ -22,7 +23,7 @@ LARGE = replace(SMALL, encoder_blocks=2, decoder_blocks=3, expansion=4)
 def small(speech_features: Tensor) -> SpiCodec:
     torch.manual_seed(0)
     model = SpiCodec(SMALL)
-    model.start(speech_features)
+    start(model, speech_features)
     for value in model.parameters():
         torch.nn.init.normal_(value, std=0.1)
     return model.eval()
@@ -58,7 +59,7 @@ def test_a_decoder_begins_to_look_ahead(speech_features: Tensor, hashed: bool) -
     torch.manual_seed(1)
     size = replace(preset("tiny"), hash="sign" if hashed else "")
     model = SpiCodec(size)
-    model.start(speech_features)
+    start(model, speech_features)
     ahead = grown(model.eval(), replace(size, lookahead=1)).eval()
     assert type(ahead) is type(model)
     found = []

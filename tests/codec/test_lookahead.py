@@ -12,6 +12,7 @@ from torch import Tensor
 
 from aether_lite.channels import Received, awgn, bsc, clean, erase, lose_tokens
 from aether_lite.codec import Codec, CompiledBackend, SpiCodec, preset
+from aether_lite.codec.growth import start
 from aether_lite.errors import AetherError
 from aether_lite.payload import ChannelState
 from aether_lite.streaming import Decoder
@@ -23,7 +24,7 @@ AHEAD = replace(preset("tiny"), token_frames=FRAMES, lookahead=1)
 
 def _listening(model: SpiCodec, features: Tensor) -> None:
     """Start the model as if trained to hear the token behind."""
-    model.start(features)
+    start(model, features)
     assert model.ahead is not None
     torch.nn.init.normal_(model.ahead.next.weight, std=0.2)
     model.eval()
@@ -85,7 +86,7 @@ def test_training_hears_what_decoding_hears(model: SpiCodec, speech_features: Te
 def test_training_reaches_the_weights_that_look_ahead(speech_features: Tensor) -> None:
     torch.manual_seed(0)
     fresh = SpiCodec(AHEAD)
-    fresh.start(speech_features)
+    start(fresh, speech_features)
     assert fresh.ahead is not None
     assert not fresh.ahead.next.weight.any()
     fresh(speech_features, 600, clean).features.square().sum().backward()

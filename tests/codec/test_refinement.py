@@ -15,6 +15,7 @@ from aether_lite.audio import read_audio
 from aether_lite.channels import awgn, bsc
 from aether_lite.codec import Codec, SpiCodec, load, preset
 from aether_lite.codec import refinement as refining
+from aether_lite.codec.growth import start
 from aether_lite.codec.refinement import SETTINGS, Goal, Refinement
 from aether_lite.errors import AetherError
 from aether_lite.losses.asr import log_mel_spectra, state_distance
@@ -29,7 +30,7 @@ def codec(request: pytest.FixtureRequest, speech_features: Tensor) -> Codec:
     """An untrained codec whose decoder is not a mere linear map, with an ASR loss of a few weights."""
     torch.manual_seed(0)
     model = SpiCodec(replace(preset("tiny"), hash="sign", linear=False, lookahead=request.param))
-    model.start(speech_features)
+    start(model, speech_features)
     if model.ahead is not None:
         torch.nn.init.normal_(model.ahead.next.weight, std=0.1)
     made = Codec(model.eval())
@@ -189,7 +190,7 @@ def analogue(request: pytest.FixtureRequest, speech_features: Tensor) -> Codec:
     """The same of symbols, for each power constraint."""
     torch.manual_seed(0)
     model = SpiCodec(replace(preset("tiny"), linear=False, lookahead=1, power=request.param))
-    model.start(speech_features)
+    start(model, speech_features)
     made = Codec(model.eval())
     made.__dict__["asr_loss"] = tiny_asr_loss()
     return made

@@ -20,6 +20,7 @@ from torch import Tensor
 from aether_lite import streaming
 from aether_lite.channels import awgn, clean, erase, rayleigh
 from aether_lite.codec import Codec, CompiledBackend, SpiCodec, preset
+from aether_lite.codec.growth import start
 from aether_lite.errors import AetherError
 from aether_lite.jscc import RATES
 from aether_lite.payload import ChannelState, Received, ReceivedBits, Symbols, elements_per_token
@@ -35,7 +36,7 @@ def ahead(speech_features: Tensor) -> SpiCodec:
     """An untrained codec of the default's form: tokens of 40 ms and a decoder that looks one ahead."""
     torch.manual_seed(0)
     model = SpiCodec(replace(preset("tiny"), token_frames=4, lookahead=1))
-    model.start(speech_features)
+    start(model, speech_features)
     assert model.ahead is not None
     torch.nn.init.normal_(model.ahead.next.weight, std=0.2)
     return model.eval()

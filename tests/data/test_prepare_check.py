@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from aether_lite.cli.command import Command
+from aether_lite.cli.options import Command
 from aether_lite.cli.prepare import MOST_LINES
 from aether_lite.cli.prepare import check as command
 from aether_lite.data import check as module

@@ -17,7 +17,7 @@ import typer
 from typer.testing import CliRunner
 
 from aether_lite.audio import write_audio
-from aether_lite.cli.command import Command
+from aether_lite.cli.options import Command
 from aether_lite.cli.prepare import prepare as command
 from aether_lite.data import prepare as module
 from aether_lite.data.check import check_disjoint

@@ -12,9 +12,9 @@ from safetensors.torch import save
 
 from aether_lite.channels import awgn, clean, erase, rayleigh
 from aether_lite.codec import SpiCodec, load_codec, preset, save_codec
+from aether_lite.codec.growth import start
 from aether_lite.errors import AetherError
-from aether_lite.jscc import RATES, equalise
-from aether_lite.jscc.bottleneck import TARGET_SNRS_DB, LatentPower, latent_estimates, papr_db, scaled
+from aether_lite.jscc import RATES, TARGET_SNRS_DB, LatentPower, equalise, latent_estimates, papr_db, scaled
 from aether_lite.payload import ChannelState, Received, Symbols
 
 
@@ -23,7 +23,7 @@ def held(speech_features: torch.Tensor) -> SpiCodec:
     """An untrained codec that holds the power of every token."""
     torch.manual_seed(0)
     model = SpiCodec(replace(preset("tiny"), power="token", linear=False))
-    model.start(speech_features)
+    start(model, speech_features)
     return model.eval()
 
 

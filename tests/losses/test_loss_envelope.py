@@ -11,7 +11,7 @@ import torch
 
 from aether_lite.audio import read_audio
 from aether_lite.features import extract_features
-from aether_lite.features.bark import cepstra_of_bands, log_bands
+from aether_lite.features.layout import cepstra_of_bands, log_bands
 from aether_lite.losses.feature import BANDS, SEGMENT, envelope_loss
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from aether_lite.features import extract_features
-from aether_lite.features.bark import log_bands
+from aether_lite.features.layout import log_bands
 from aether_lite.losses.f0 import (
     LEAST_SPREAD,
     SPREAD_KEPT,

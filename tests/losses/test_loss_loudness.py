@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from aether_lite.features.bark import cepstra_of_bands, log_bands
+from aether_lite.features.layout import cepstra_of_bands, log_bands
 from aether_lite.losses.feature import LEVEL_SLOPE, feature_loss_parts, loudness_loss
 
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aether_lite.features.bark import voiced_frames
+from aether_lite.features.layout import voiced_frames
 from aether_lite.metrics import (
     f0_correlation,
     f0_hz,

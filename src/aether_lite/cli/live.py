@@ -85,8 +85,7 @@ class Chain:
         """Recorded samples ``[n]`` to decoded ones ``[m]``."""
         import torch
 
-        from aether_lite.features.bark import voiced_frames
-        from aether_lite.features.layout import PITCH, f0_from_pitch
+        from aether_lite.features.layout import PITCH, f0_from_pitch, voiced_frames
 
         start, out = time.perf_counter(), self.read_out
         rms = float((block.astype("f8") ** 2).mean() ** 0.5) if len(block) else 0.0

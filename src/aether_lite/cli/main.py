@@ -17,7 +17,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from aether_lite.cli import aeth, bench, convert, demo, info, live, prepare, stream, train, transmit
-from aether_lite.cli.command import VERBOSE, Command, Group
+from aether_lite.cli.options import VERBOSE, Command, Group
 from aether_lite.environment import restrict_children
 from aether_lite.errors import AetherError
 

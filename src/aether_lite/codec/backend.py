@@ -29,7 +29,7 @@ from torch import Tensor
 
 from aether_lite.codec.model import Backend, SpiCodec
 from aether_lite.features.layout import NUM_FREE
-from aether_lite.jscc.mapping import MappingDecoder, snr_inputs
+from aether_lite.jscc import MappingDecoder, snr_inputs
 from aether_lite.native import numba_available, require_numba
 from aether_lite.spi import State
 

@@ -1,9 +1,15 @@
-"""A larger codec that computes what a smaller one computes, to train on from there.
+"""Where training starts: constants measured on speech, or a larger codec that computes what a smaller one computes.
 
-Sequence blocks may be added, their gated units may become more, and the decoder may begin to look a token ahead;
-everything else has the same size. New units are random and read by zeros, new blocks add zero, the next token is read
-by zeros, so that the features that come out stay the same, and all of it has a gradient: first the zeros, then what
-they read.
+The linear path beside the networks starts as the Karhunen-Loeve transform of tokens (patches of 20 rows by
+``token_frames`` frames) in the metric of the feature loss; the power of a component is proportional to the root of its
+variance, as in the linear code that is best at high SNR (K.-H. Lee, D. P. Petersen, "Optimal linear coding for vector
+channels", IEEE Trans. Commun. 24, 1976). The networks beside it learn what a linear code cannot do: prediction, memory,
+protection.
+
+In a larger codec sequence blocks may be added, their gated units may become more, and the decoder may begin to look a
+token ahead; everything else has the same size. New units are random and read by zeros, new blocks add zero, the next
+token is read by zeros, so that the features that come out stay the same, and all of it has a gradient: first the zeros,
+then what they read.
 """
 
 from __future__ import annotations
@@ -16,11 +22,48 @@ from torch import Tensor
 
 from aether_lite.codec.model import CodecConfig, SpiCodec
 from aether_lite.errors import AetherError
-from aether_lite.spi import Lookahead, TokenBlock
+from aether_lite.features.layout import PITCH
+from aether_lite.jscc import LinearPath
+from aether_lite.spi import Lookahead, SpeechImage, TokenBlock
 
 GROWING = ("encoder_blocks", "decoder_blocks", "expansion", "lookahead")
 """Sizes of a configuration that may become larger."""
+PITCH_METRIC = 3.0  # an octave of pitch counts like so many log10 units of one band; the loss of pitch is no square
+LEAST_VARIANCE = 1e-6  # of a component, relative to the greatest
+BESIDE_LINEAR = 0.1  # initial weights of the networks' last layers where a linear path lies beside them
 _CANDIDATE = slice(-1, None)  # of the three parts of a GRU's weights: reset, update, candidate
+
+
+@torch.no_grad()
+def start(model: SpiCodec, features: Tensor) -> None:
+    """Set from ``features [B, F, 20]`` of whole tokens (training data) what begins as measured and not as random."""
+    model.image.set_constants(features.flatten(0, 1))
+    if model.linear is not None:
+        _fit(model.linear, model.image, features)
+        last = (model.jscc_encoder.linear, model.jscc_encoder.contract, model.spi_decoder.patch)
+        for layer in (*last, model.spi_decoder.out.conv):
+            layer.weight.mul_(BESIDE_LINEAR)
+            if layer.bias is not None:
+                layer.bias.zero_()
+    model.measure_power(features)
+
+
+def _fit(path: LinearPath, image: SpeechImage, features: Tensor) -> None:
+    """Set both matrices of the path; ``up`` takes latents of unit variance."""
+    tokens = image(features).double().reshape(-1, path.down.in_features)
+    metric = image.scale.double().clone()
+    metric[PITCH] *= PITCH_METRIC
+    metric = metric.repeat(path.token_frames)
+    weighted = tokens * metric
+    variance, basis = torch.linalg.eigh(weighted.T @ weighted / len(weighted))
+    kept = min(path.up.in_features, len(variance))
+    variance, basis = variance.flip(0)[:kept], basis.flip(1)[:, :kept]
+    variance = variance.clamp_min(LEAST_VARIANCE * float(variance[0]))
+    down, up = torch.zeros_like(path.down.weight), torch.zeros_like(path.up.weight)
+    down[:kept] = (basis * metric[:, None] * variance**-0.25).T.to(down)
+    up[:, :kept] = (basis / metric[:, None] * variance.sqrt()).to(up)
+    path.down.weight.copy_(down)
+    path.up.weight.copy_(up)
 
 
 @torch.no_grad()

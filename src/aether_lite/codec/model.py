@@ -3,7 +3,7 @@
     features -> speech image -> SPI encoder -> mapping -> bottleneck -> Symbols or Bits ~ channel ~ .
     features <- speech image <- SPI decoder <- mapping <- bottleneck <- Received or ReceivedBits <--'
 
-Codecs of symbols and of bits differ in the bottleneck alone (:mod:`aether_lite.jscc.bottleneck`,
+Codecs of symbols and of bits differ in the bottleneck alone (:mod:`aether_lite.jscc`,
 :mod:`aether_lite.hash`). ``forward`` is training (both directions through a given channel); ``encode`` and
 ``decode`` are the wire, and nothing passes between them but a payload through a channel. What these two spend their
 time on, the networks between features and latents, may be computed by another :class:`Backend`.
@@ -21,8 +21,17 @@ from torch import Tensor, nn
 
 from aether_lite.errors import AetherError
 from aether_lite.hash import BitBottleneck
-from aether_lite.jscc.bottleneck import POWERS, TARGET_SNRS_DB, LatentPower, SymbolBottleneck, first_pairs, held
-from aether_lite.jscc.mapping import LinearPath, MappingDecoder, MappingEncoder
+from aether_lite.jscc import (
+    POWERS,
+    TARGET_SNRS_DB,
+    LatentPower,
+    LinearPath,
+    MappingDecoder,
+    MappingEncoder,
+    SymbolBottleneck,
+    first_pairs,
+    held,
+)
 from aether_lite.payload import Arrived, Bits, Payload, Received, ReceivedBits, Symbols, elements_per_token
 from aether_lite.reading import check_types
 from aether_lite.spi import Lookahead, SemanticHead, Semantics, SpeechImage, SpiDecoder, SpiEncoder, State
@@ -48,8 +57,8 @@ class CodecConfig:
         expansion: gated units of a sequence block over the width.
         lookahead: tokens that the decoder waits for before it gives a token's features, 0 or 1.
         hash: :data:`HASH` for a codec of bits; empty for one of symbols.
-        linear: whether a linear path lies beside the networks, see :class:`~aether_lite.jscc.mapping.LinearPath`.
-        power: power constraint of symbols, token, session or held, see :mod:`aether_lite.jscc.bottleneck`.
+        linear: whether a linear path lies beside the networks, see :class:`~aether_lite.jscc.LinearPath`.
+        power: power constraint of symbols, token, session or held, see :mod:`aether_lite.jscc`.
 
     Raises:
         ValueError: a value that no codec has.
@@ -98,7 +107,6 @@ def preset(name: str) -> CodecConfig:
     return PRESETS[name]
 
 
-BESIDE_LINEAR = 0.1  # initial weights of the networks' last layers where a linear path lies beside them
 BLOCK_TOKENS = 250  # decoded at a time, 10 or 20 s: bounds the memory of long speech
 
 Channel = Callable[[Any], Received | ReceivedBits]
@@ -127,7 +135,7 @@ class Backend(Protocol):
 
         A codec that looks ahead gives the features of the token before: from the beginning the first token's are of
         nothing. ``inputs`` and ``conditions`` are those of
-        :meth:`aether_lite.jscc.mapping.MappingDecoder.decoder_inputs`.
+        :meth:`aether_lite.jscc.MappingDecoder.decoder_inputs`.
         """
 
 
@@ -183,19 +191,6 @@ class SpiCodec(nn.Module):
         self.holds = config.power == "held" and not config.hash
         known = self.long_term or (config.linear and not config.hash)
         self.latent_power = LatentPower(latents) if known else None
-
-    @torch.no_grad()
-    def start(self, features: Tensor) -> None:
-        """Set from ``features [B, F, 20]`` (training data) what begins as measured and not as random."""
-        self.image.set_constants(features.flatten(0, 1))
-        if self.linear is not None:
-            self.linear.fit(self.image, features)
-            last = (self.jscc_encoder.linear, self.jscc_encoder.contract, self.spi_decoder.patch)
-            for layer in (*last, self.spi_decoder.out.conv):
-                layer.weight.mul_(BESIDE_LINEAR)
-                if layer.bias is not None:
-                    layer.bias.zero_()
-        self.measure_power(features)
 
     @torch.no_grad()
     def measure_power(self, features: Tensor) -> None:

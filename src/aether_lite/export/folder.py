@@ -22,8 +22,7 @@ from aether_lite.export.runner import EXPORT_PACKAGES, FORMAT, MANIFEST, NEW_STA
 from aether_lite.export.steps import OPSET, Step, codec_and_vocoder_steps, quantise, to_onnx
 from aether_lite.features import layout
 from aether_lite.files import atomic_folder
-from aether_lite.jscc import RATES
-from aether_lite.jscc.mapping import SNR_RANGE_DB
+from aether_lite.jscc import RATES, SNR_RANGE_DB
 from aether_lite.optional import require_packages
 from aether_lite.payload import elements_per_token
 from aether_lite.vocoder import load_fargan, vocoder_path

@@ -7,7 +7,6 @@ from aether_lite.features.analysis import (
     extract_features,
     frame_correlations,
 )
-from aether_lite.features.bark import bands_from_cepstrum, cepstrum_from_bands, lpc_from_cepstrum
 from aether_lite.features.files import PcmKind, detect_pcm_kind, f32_columns, read_f32, read_pcm, write_f32, write_pcm
 from aether_lite.features.layout import (
     CEPSTRA,
@@ -18,7 +17,10 @@ from aether_lite.features.layout import (
     PITCH,
     SAMPLE_RATE,
     VOICING,
+    bands_from_cepstrum,
+    cepstrum_from_bands,
     f0_from_pitch,
+    lpc_from_cepstrum,
     period_from_pitch,
     pitch_from_f0,
     pitch_from_period,

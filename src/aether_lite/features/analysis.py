@@ -19,8 +19,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from aether_lite.errors import AetherError
 from aether_lite.features import layout, pitch
-from aether_lite.features.bark import cepstra_of_windows, lpc_from_cepstrum
-from aether_lite.features.layout import FRAME, NUM_ALL, Array, Float32, Float64, Int64
+from aether_lite.features.layout import (
+    FRAME,
+    NUM_ALL,
+    Array,
+    Float32,
+    Float64,
+    Int64,
+    cepstra_of_windows,
+    lpc_from_cepstrum,
+)
 
 BLOCK_FRAMES = 100  # 1 s: bounds the memory of a long clip; its arrays fit the cache
 

@@ -15,8 +15,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from aether_lite.errors import AetherError
 from aether_lite.features import layout
-from aether_lite.features.bark import cepstra_of_windows, lpc_from_cepstrum
-from aether_lite.features.layout import FRAME, NUM_ALL, NUM_FREE, Float32, Float64
+from aether_lite.features.layout import (
+    FRAME,
+    NUM_ALL,
+    NUM_FREE,
+    Float32,
+    Float64,
+    cepstra_of_windows,
+    lpc_from_cepstrum,
+)
 from aether_lite.files import atomic_path
 from aether_lite.reading import reading
 

@@ -39,8 +39,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from aether_lite.features.bark import voiced_frames
-from aether_lite.features.layout import FRAME, LAG_MAX, LAG_MIN, PITCH, SAMPLE_RATE
+from aether_lite.features.layout import FRAME, LAG_MAX, LAG_MIN, PITCH, SAMPLE_RATE, voiced_frames
 from aether_lite.losses.feature import check_pair
 from aether_lite.losses.reduction import Reduce, alone, joined_mean
 from aether_lite.losses.registry import WAVE, WaveInputs, joined_term

@@ -37,8 +37,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from aether_lite.features.bark import log_bands, voiced_frames
-from aether_lite.features.layout import CEPSTRA, NUM_FREE, PITCH, VOICED_ABOVE, VOICING
+from aether_lite.features.layout import CEPSTRA, NUM_FREE, PITCH, VOICED_ABOVE, VOICING, log_bands, voiced_frames
 from aether_lite.losses.registry import SPI, SpiInputs, feature_term
 
 PITCH_SCALE = 3 * (10 / 18) * 2

@@ -19,8 +19,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from aether_lite.features.bark import BAND_BINS, FALLING, NUM_BINS, RISING, WINDOW_LENGTH, log_bands, voiced_frames
-from aether_lite.features.layout import INT16_SCALE, NUM_BANDS, PITCH, PREEMPHASIS, VOICING, Float64
+from aether_lite.features.layout import (
+    BAND_BINS,
+    FALLING,
+    INT16_SCALE,
+    NUM_BANDS,
+    NUM_BINS,
+    PITCH,
+    PREEMPHASIS,
+    RISING,
+    VOICING,
+    WINDOW_LENGTH,
+    Float64,
+    log_bands,
+    voiced_frames,
+)
 from aether_lite.losses.feature import check_pair
 from aether_lite.losses.reduction import Reduce, alone, joined_mean
 from aether_lite.losses.registry import SPI, SpiInputs, joined_term

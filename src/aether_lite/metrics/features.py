@@ -17,8 +17,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from aether_lite.features.bark import log_bands, voiced_frames
-from aether_lite.features.layout import CEPSTRA, NUM_FREE, PITCH
+from aether_lite.features.layout import CEPSTRA, NUM_FREE, PITCH, log_bands, voiced_frames
 from aether_lite.losses.feature import feature_loss, feature_loss_parts
 from aether_lite.metrics.clips import NAN
 from aether_lite.metrics.registry import Needs, Pooling, metric

@@ -149,11 +149,14 @@ def metric(
     """
 
     def register(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
+        packages = facts.get("packages", ())
+
         @functools.wraps(function)
-        def measured(*args: P.args, **options: P.kwargs) -> Tensor:
-            require_packages(title, facts.get("packages", ()), EXTRA)
+        def checked(*args: P.args, **options: P.kwargs) -> Tensor:
+            require_packages(title, packages, EXTRA)
             return function(*args, **options)
 
+        measured = checked if packages else function
         if name in METRICS:
             raise ValueError(f"there is a metric {name} already")
         kinds = {Needs.FEATURES: FEATURE_METRICS, Needs.AUDIO: AUDIO_METRICS}

@@ -176,7 +176,7 @@ def normalised(tokens):  # type: ignore[no-untyped-def]
 
 @compiled
 def modulated(w, layer, tokens, conditions):  # type: ignore[no-untyped-def]
-    """:class:`aether_lite.jscc.mapping.FiLM`, of two layers; a new array."""
+    """:class:`aether_lite.jscc.FiLM`, of two layers; a new array."""
     called()
     width = tokens.shape[1]
     hidden = dense(w, layer, w.places[layer + 1, 2], conditions)
@@ -222,7 +222,7 @@ def encode_token(w, features, conditions, state):  # type: ignore[no-untyped-def
     Args:
         w: :class:`~aether_lite.native.codec_weights.CodecWeights` of an encoder.
         features: ``[frames, 20] float32``.
-        conditions: ``[1, 2] float32``, as :func:`aether_lite.jscc.mapping.snr_inputs` makes them.
+        conditions: ``[1, 2] float32``, as :func:`aether_lite.jscc.snr_inputs` makes them.
         state: ``[M] float32``.
     """
     layer = SIZE.first_layer
@@ -277,7 +277,7 @@ def decode_token(w, inputs, conditions, state):  # type: ignore[no-untyped-def]
 
     Args:
         w: :class:`~aether_lite.native.codec_weights.CodecWeights` of a decoder.
-        inputs: ``[1, 3 n_max] float32``, see :meth:`aether_lite.jscc.mapping.MappingDecoder.decoder_inputs`.
+        inputs: ``[1, 3 n_max] float32``, see :meth:`aether_lite.jscc.MappingDecoder.decoder_inputs`.
         conditions: ``[1, 4] float32``.
         state: ``[M] float32``.
     """

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aether_lite.codec.model import SpiCodec
-from aether_lite.jscc.mapping import FiLM
+from aether_lite.jscc import FiLM
 from aether_lite.native import pack_matrices, plain_array
 from aether_lite.spi import ResidualConv, SpeechImage, TokenBlock
 

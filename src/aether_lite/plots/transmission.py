@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aether_lite.errors import AetherError
-from aether_lite.features.bark import BAND_BINS
-from aether_lite.features.layout import NUM_BANDS, NUM_FREE, SAMPLE_RATE, VOICING
+from aether_lite.features.layout import BAND_BINS, NUM_BANDS, NUM_FREE, SAMPLE_RATE, VOICING
 from aether_lite.plots.canvas import (
     BLUE,
     F0_LIMITS,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from aether_lite.codec import CodecConfig, SpiCodec, grown
-from aether_lite.codec.growth import GROWING
+from aether_lite.codec.growth import GROWING, start
 from aether_lite.codec.loading import codec_path, file_metadata, load_codec, save_codec, start_hash_codec
 from aether_lite.container.layout import token_bits
 from aether_lite.data.corpus import Corpus
@@ -213,7 +213,7 @@ def _codec(config: TrainConfig, corpus: Corpus) -> SpiCodec:
             model = constrained(model, size.power)
         return model.train().requires_grad_(True)
     model = SpiCodec(size)
-    model.start(constants_crops(config, corpus))
+    start(model, constants_crops(config, corpus))
     return model
 
 

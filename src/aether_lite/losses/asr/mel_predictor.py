@@ -20,8 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu
 
 from aether_lite.errors import AetherError
-from aether_lite.features.bark import log_bands
-from aether_lite.features.layout import NUM_BANDS, PITCH, VOICING
+from aether_lite.features.layout import NUM_BANDS, PITCH, VOICING, log_bands
 from aether_lite.files import atomic_path
 from aether_lite.losses.asr.whisper import MELS
 from aether_lite.reading import check_weights, fits, parse_json, read_tensors, reading

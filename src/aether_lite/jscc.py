@@ -1,4 +1,10 @@
-"""Bottleneck of a codec of symbols: latents to power-constrained symbols, received symbols to estimates of latents.
+"""Joint source-channel mapping: tokens to power-constrained, rate-nested complex symbols and back.
+
+The networks between tokens and ordered latents are the same for symbols and for bits (:mod:`aether_lite.hash`). The
+encoder maps every token to 2 n_max ordered real latents: pairs are the I and Q of complex symbols, or each is one bit.
+A rate sends a prefix; the latents do not depend on the rate, so any prefix of a stream is the stream of a lower rate
+(of symbols: up to one positive gain per token). The decoder is conditioned (FiLM: feature-wise scale and shift) on the
+receiver's SNR estimate, the rate and which tokens are erased, and sees the reliability of every pair.
 
 With the receiver's estimates h and N0 and unit symbol energy the linear MMSE equaliser and its reliability are
 
@@ -10,17 +16,13 @@ Gaussian prior of variance v (in units of Es), in units of sqrt(v)::
     E[x | r] / sqrt(v) = r sqrt(v) / (v rho + (1 - rho) / 2)
 
 Unknown entries are replaced by constants of the link (h = 1, N0 = 0.1) and flagged as unknown.
-
-The nominal symbol energy is Es = 1. Latent symbols are ordered; a rate sends the first n of a token, scaled in one of
-three ways.
-
-``token``, per-token power: the mean energy of every token that is sent is exactly 1::
+The nominal symbol energy is Es = 1. A token's first n symbols are scaled in one of three ways. ``token``, per-token
+power: the mean energy of every token that is sent is exactly 1::
 
     x_j = z_j * sqrt(n / sum_{i < n} |z_i|^2),   j = 0 .. n - 1
 
 ``session``, long-term average power: the mean energy over speech is 1. The scale is a constant of the rate, from mean
-squares of the latents that were measured on speech and are part of the checkpoint; a token with little to say costs
-less::
+squares of the latents over speech, part of the checkpoint; a token with little to say costs less::
 
     x_j = z_j * sqrt(n / sum_{i < n} E|z_i|^2)
 
@@ -33,9 +35,8 @@ tokens in :data:`HORIZON_S`::
 The sender needs its past alone and the receiver nothing. A voice that ``session`` would send at r times the power ends
 with s = H (1/r - 1), so its mean power over T seconds comes to 1 + (1 - 1/r) HORIZON_S / T.
 
-Each scale is one positive number, so a prefix of a faster stream differs from the slower stream in that number
-alone. It is never taken over a clip or a batch. An encoder with a target SNR has other latents, so the mean squares are
-measured for a grid of target SNRs too: the mean energy is 1 for every link by itself.
+Each scale is one positive number, never taken over a clip or a batch. An encoder with a target SNR has other latents,
+so the mean squares are measured for a grid of target SNRs too: the mean energy is 1 for every link by itself.
 """
 
 from __future__ import annotations
@@ -45,14 +46,142 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aether_lite.errors import AetherError
-from aether_lite.jscc.mapping import RATES, Estimates
-from aether_lite.payload import FRAMES_PER_SECOND, Received, Symbols, widest_token
+from aether_lite.payload import FRAMES_PER_SECOND, Received, Symbols, elements_per_token, widest_token
+from aether_lite.spi import NUM_ROWS, patches
 
-POWERS = ("token", "session", "held")
-"""Power constraints a codec may have."""
+RATES = (150, 300, 500, 600, 700, 1000, 1200)
+"""Payload rates [uses/s] that one set of weights serves."""
+SNR_RANGE_DB = (-10.0, 30.0)  # SNRs outside it are clamped before the networks see them
+FILM_HIDDEN = 32  # units
+REFERENCE_RATE = 600.0  # uses/s whose logarithm is the zero of the rate input
+
+
+def snr_inputs(snr_db: Tensor | None, like: Tensor) -> Tensor:
+    """``[B, K, 2]``: SNR ``[B, K]`` [dB] / 10 dB and a flag that it is known; zeros where it is not (None or NaN)."""
+    if snr_db is None:
+        return like.new_zeros(*like.shape[:2], 2)
+    known = torch.isfinite(snr_db)
+    value = torch.nan_to_num(snr_db.clamp(*SNR_RANGE_DB)) / 10
+    value = torch.where(known, value, torch.zeros_like(value))
+    return torch.stack((value, known.to(value.dtype)), dim=-1).to(like.dtype)
+
+
+class FiLM(nn.Module):
+    """``x * (1 + scale) + shift``, scale and shift from a small network of the conditions; starts as identity."""
+
+    def __init__(self, conditions: int, width: int) -> None:
+        super().__init__()
+        self.inner = nn.Linear(conditions, FILM_HIDDEN)
+        self.outer = nn.Linear(FILM_HIDDEN, 2 * width)
+        nn.init.zeros_(self.outer.weight)
+        nn.init.zeros_(self.outer.bias)
+
+    def forward(self, x: Tensor, conditions: Tensor) -> Tensor:
+        """``x [B, K, width]``, ``conditions [B, K, C]``."""
+        scale, shift = self.outer(F.silu(self.inner(conditions))).chunk(2, dim=-1)
+        return x * (1 + scale) + shift  # type: ignore[no-any-return]
+
+
+class MappingEncoder(nn.Module):
+    """Tokens ``[B, K, width]`` to ordered latents."""
+
+    def __init__(self, width: int, token_frames: int) -> None:
+        super().__init__()
+        self.token_frames = token_frames
+        self.max_uses = elements_per_token(RATES[-1], token_frames)
+        self.film = FiLM(2, width)
+        self.expand = nn.Linear(width, 2 * width)
+        self.linear = nn.Linear(width, 2 * self.max_uses)
+        self.contract = nn.Linear(2 * width, 2 * self.max_uses, bias=False)
+
+    def forward(self, tokens: Tensor, target_snr_db: Tensor | None = None) -> Tensor:
+        """All ordered latents ``[B, K, 2 n_max]``; ``target_snr_db [B, K]`` [dB] as :func:`snr_inputs` takes it."""
+        conditioned = self.film(tokens, snr_inputs(target_snr_db, tokens))
+        latents: Tensor = self.linear(conditioned) + self.contract(F.silu(self.expand(conditioned)))
+        return latents
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Received payload behind the receiver's front end, in pairs of latents.
+
+    Attributes:
+        first, second: ``[B, K, n]``, estimates of the two latents of every pair.
+        reliability: ``[B, K, n]``, 0 (nothing known) .. 1 (noise-free).
+        snr_db: ``[B, K]``, quality of the token as Es/N0 [dB]; None (or NaN) where unknown.
+        rates: ``[B]`` [uses/s].
+        erased: ``[B, K] bool``.
+    """
+
+    first: Tensor
+    second: Tensor
+    reliability: Tensor
+    snr_db: Tensor | None
+    rates: Tensor
+    erased: Tensor
+
+
+class MappingDecoder(nn.Module):
+    """Decoder inputs, and the conditions of the channel, to tokens ``[B, K, width]``."""
+
+    CONDITIONS = 4  # SNR and its flag, rate, erasure
+
+    def __init__(self, width: int, token_frames: int) -> None:
+        super().__init__()
+        self.token_frames = token_frames
+        self.max_uses = elements_per_token(RATES[-1], token_frames)
+        inputs = 3 * self.max_uses
+        self.linear = nn.Linear(inputs, width)
+        self.expand = nn.Linear(inputs, 2 * width)
+        self.film_hidden = FiLM(self.CONDITIONS, 2 * width)
+        self.contract = nn.Linear(2 * width, width, bias=False)
+        self.film_token = FiLM(self.CONDITIONS, width)
+
+    def decoder_inputs(self, estimates: Estimates) -> tuple[Tensor, Tensor]:
+        """Inputs ``[B, K, 3 n_max]`` (two estimates and their reliability a pair) and conditions ``[B, K, 4]``."""
+        batch, count, n = estimates.first.shape
+        stacked = torch.stack((estimates.first, estimates.second, estimates.reliability), dim=-1)
+        inputs = F.pad(stacked, (0, 0, 0, self.max_uses - n)).reshape(batch, count, -1).to(self.linear.weight.dtype)
+        rates = torch.log2(estimates.rates.to(inputs) / REFERENCE_RATE)[:, None, None].expand(batch, count, 1)
+        conditions = (snr_inputs(estimates.snr_db, inputs), rates, estimates.erased[..., None].to(inputs.dtype))
+        return inputs, torch.cat(conditions, dim=-1)
+
+    def forward(self, inputs: Tensor, conditions: Tensor) -> Tensor:
+        """Tokens of inputs ``[B, K, 3 n_max]`` under ``conditions [B, K, 4]``."""
+        hidden = self.film_hidden(self.expand(inputs), conditions)
+        tokens: Tensor = self.film_token(self.linear(inputs) + self.contract(F.silu(hidden)), conditions)
+        return tokens
+
+
+class LinearPath(nn.Module):
+    """One matrix each way, between tokens of ``token_frames`` frames and real latents (``latents``: 2 n_max).
+
+    Fine detail, which networks learn last, crosses the channel by it from the first step
+    (:func:`aether_lite.codec.growth.start`).
+    """
+
+    def __init__(self, token_frames: int, latents: int) -> None:
+        super().__init__()
+        self.token_frames = token_frames
+        self.down = nn.Linear(NUM_ROWS * token_frames, latents, bias=False)
+        self.up = nn.Linear(latents, NUM_ROWS * token_frames, bias=False)
+
+    def latents(self, image: Tensor) -> Tensor:
+        """``[B, K, 2 n_max]`` of a normalised image ``[B, F, 20]``."""
+        made: Tensor = self.down(patches(image, self.token_frames))
+        return made
+
+    def image(self, inputs: Tensor) -> Tensor:
+        """Normalised image ``[B, F, 20]`` of the decoder's inputs ``[B, K, 3 n_max]``; reliabilities are not read."""
+        made: Tensor = self.up(torch.unflatten(inputs, -1, (-1, 3))[..., :2].flatten(-2))
+        return made.reshape(inputs.shape[0], -1, NUM_ROWS)
+
+
+POWERS = ("token", "session", "held")  # power constraints a codec may have
 HORIZON_S = 3.0
 HELD_RANGE = (10**-0.25, 10**0.25)  # +-2.5 dB
 ENERGY_FLOOR = 1e-9  # keeps the gradient finite for an all-zero token
@@ -66,9 +195,8 @@ class LatentPower(nn.Module):
     """Mean squares of the real latents (``latents``: 2 n_max) over speech: constants of the checkpoint.
 
     Buffer ``values [2 n_max]`` is of the blind encoder, ``told [11, 2 n_max]`` of one with each of
-    :data:`TARGET_SNRS_DB`; NaN until they are measured. While training ``values`` follow the batches, items with a
-    target among them; at the end both are measured. ``total`` is the sum of a tensor over the processes that train
-    together, without gradient.
+    :data:`TARGET_SNRS_DB`; NaN until they are measured. While training ``values`` follow the batches; at the end both
+    are measured. ``total`` sums a tensor over the processes that train together, without gradient.
     """
 
     values: Tensor
@@ -77,7 +205,7 @@ class LatentPower(nn.Module):
 
     def __init__(self, latents: int) -> None:
         super().__init__()
-        self.total: Callable[[Tensor], Tensor] = _alone
+        self.total: Callable[[Tensor], Tensor] = torch.Tensor.detach
         self.register_buffer("values", torch.ones(latents))
         self.register_buffer("told", torch.full((len(TARGET_SNRS_DB), latents), torch.nan))
         self.register_buffer("grid_db", torch.tensor(TARGET_SNRS_DB, dtype=torch.float32), persistent=False)
@@ -92,10 +220,8 @@ class LatentPower(nn.Module):
     def check_targets(self) -> None:
         """Refuse constants that :meth:`at` cannot interpolate, never measured for target SNRs."""
         if bool(torch.isnan(self.told).any()):
-            raise AetherError(
-                "this codec's power was never measured for target SNRs: encode without a target SNR, or measure it by "
-                "training/calibrate_power.py"
-            )
+            advice = "encode without a target SNR, or measure it by training/calibrate_power.py"
+            raise AetherError(f"this codec's power was never measured for target SNRs: {advice}")
 
     def at(self, target_snr_db: Tensor) -> Tensor:
         """Mean squares ``[..., 2 n_max]`` of an encoder with ``target_snr_db [...]`` [dB]; NaN: blind."""
@@ -107,9 +233,8 @@ class LatentPower(nn.Module):
     def followed(self, latents: Tensor) -> Tensor:
         """Move towards the mean squares of a training batch ``[B, K, 2 n_max]`` over all processes.
 
-        Returns:
-            The new constants ``[2 n_max]``, with the gradient of the batch's mean squares: what scales by them pays for
-            power. The value does not depend on the batch beyond the step taken.
+        Returns the new constants ``[2 n_max]``, with the gradient of the batch's mean squares: what scales by them pays
+        for power. The value does not depend on the batch beyond the step taken.
         """
         seen: Tensor = _MeanOverProcesses.apply(latents.square().mean((0, 1)), self.total)  # type: ignore[no-untyped-call]
         self.set(self.values.lerp(seen.detach().to(self.values), 1 - _FOLLOW))
@@ -176,10 +301,6 @@ class _MeanOverProcesses(torch.autograd.Function):
 def _mean(value: Tensor, total: Callable[[Tensor], Tensor]) -> Tensor:
     joined = total(torch.cat((value, value.new_ones(1))))
     return joined[:-1] / joined[-1]
-
-
-def _alone(value: Tensor) -> Tensor:
-    return value
 
 
 UNKNOWN_NOISE_VARIANCE = 0.1  # N0 of a receiver without CSI: 10 dB
