@@ -64,6 +64,19 @@ def test_a_transmission_on_one_page(tmp_path, drawn):
     assert all(left == right for left, right in limits.values())
 
 
+@pytest.mark.parametrize("payload", ["symbols", "bits"])
+def test_time_axes_of_a_column_lie_below_each_other(tmp_path, drawn, payload):
+    arguments = transmission(120)
+    if payload == "bits":
+        arguments = {name: value for name, value in arguments.items() if "symbols" not in name}
+        arguments["bits"] = np.ones((15, 48))
+    transmission_picture(tmp_path / "a.png", **arguments)
+    panels = [axes for axes in drawn[0].axes if axes.get_xlim() == (0, 1.2)]
+    assert len(panels) == 9 + (payload == "bits")
+    places = {(round(axes.get_position().x0, 4), round(axes.get_position().x1, 4)) for axes in panels}
+    assert len(places) == 2  # original and received
+
+
 def test_band_labels_are_the_band_centres():
     assert BAND_HZ[:3] == (0, 200, 400)
     assert BAND_HZ[-1] == 8000

@@ -84,14 +84,15 @@ def transmission_picture(
         figure.suptitle(title + cut, fontsize=15)
         engine: Any = figure.get_layout_engine()
         engine.set(h_pad=0.03, hspace=0.0)
-        grid = figure.add_gridspec(3, 3, height_ratios=(1.35, 1, 1), width_ratios=COLUMNS, hspace=0.05)
+        # One grid, so that the time axes of a column lie exactly below each other.
+        grid = figure.add_gridspec(5, 3, height_ratios=(1.12, 0.11, 0.11, 1, 1), width_ratios=COLUMNS)
         _draw_images(figure, grid, images, seconds)
         _draw_spectrograms(figure, grid, audio, seconds)
-        _draw_contours(figure.add_subplot(grid[2, 0]), images, seconds)
+        _draw_contours(figure.add_subplot(grid[4, 0]), images, seconds)
         if bits is None:
-            _draw_constellation(figure.add_subplot(grid[2, 1:]), sent, arrived)
+            _draw_constellation(figure.add_subplot(grid[4, 1:]), sent, arrived)
         else:
-            panels = figure.add_subplot(grid[2, 1]), figure.add_subplot(grid[2, 2])
+            panels = figure.add_subplot(grid[4, 1]), figure.add_subplot(grid[4, 2])
             _draw_bits(figure, *panels, np.asarray(bits), seconds)
 
 
@@ -151,13 +152,12 @@ def mark_usable_loss(axes: Axes, **text: Any) -> None:
 
 
 def _draw_images(figure: Figure, grid: GridSpec, images: list[Array], seconds: float) -> None:
-    """Top row: the Bark bands of each side over its pitch and voicing strips, on common colour scales."""
+    """Top rows: the Bark bands of each side over its pitch and voicing strips, on common colour scales."""
     bands = [10 * rows[:, :NUM_BANDS].T for rows in images]
     top = float(np.percentile(bands[0].max(axis=0), 99)) if bands[0].size else 0.0
     low, high = np.log2(F0_COLOURS_HZ)
-    inner = grid[0, :].subgridspec(3, 3, height_ratios=(1, 0.1, 0.1), width_ratios=COLUMNS, hspace=0.0)
     for column, name in enumerate(SIDES):
-        plane, pitch, voicing = (figure.add_subplot(inner[row, column]) for row in range(3))
+        plane, pitch, voicing = (figure.add_subplot(grid[row, column]) for row in range(3))
         f0 = np.log2(f0_contour(images[column]))[None]
         drawn = (
             draw_image(plane, bands[column], (-0.5, 17.5), cmap="magma", vmin=top - RANGE_DB, vmax=top),
@@ -175,7 +175,7 @@ def _draw_images(figure: Figure, grid: GridSpec, images: list[Array], seconds: f
             axes.set_xlim(0, seconds)
             if axes is not voicing:
                 axes.tick_params(bottom=False, labelbottom=False)
-    bars = [figure.add_subplot(inner[row, 2]) for row in range(3)]
+    bars = [figure.add_subplot(grid[row, 2]) for row in range(3)]
     figure.colorbar(drawn[0], cax=bars[0], label="band level [dB]")
     for image, bar, ticks, labels in (
         (drawn[1], bars[1], (low, high), [f"{hertz} Hz" for hertz in F0_COLOURS_HZ]),
@@ -185,14 +185,14 @@ def _draw_images(figure: Figure, grid: GridSpec, images: list[Array], seconds: f
 
 
 def _draw_spectrograms(figure: Figure, grid: GridSpec, audio: list[Array], seconds: float) -> None:
-    """Second row: spectrograms on a common colour scale."""
+    """Spectrograms on a common colour scale."""
     levels = [spectrogram(samples[: round(seconds * SAMPLE_RATE)]) for samples in audio]
     top = float(np.percentile(levels[0], 99.9))
     for column, name in enumerate(SIDES):
-        axes = figure.add_subplot(grid[1, column])
+        axes = figure.add_subplot(grid[3, column])
         shown = draw_spectrogram(axes, levels[column], top)
         axes.set(xlim=(0, seconds), xlabel="time [s]", ylabel="frequency [kHz]", title=f"{name} spectrogram")
-    figure.colorbar(shown, cax=figure.add_subplot(grid[1, 2]), label="level [dB]")
+    figure.colorbar(shown, cax=figure.add_subplot(grid[3, 2]), label="level [dB]")
 
 
 def _draw_contours(axes: Axes, images: list[Array], seconds: float) -> None:
