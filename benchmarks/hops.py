@@ -12,7 +12,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stderr, suppress
+from contextlib import redirect_stderr
 from importlib.resources import files
 from io import StringIO
 from pathlib import Path
@@ -23,7 +23,7 @@ import torch
 
 import aether_lite
 from aether_lite.audio import SAMPLE_RATE, read_audio, write_audio
-from aether_lite.cli.main import main as aether_lite_command
+from aether_lite.cli.main import app
 
 CLIP = "assets/samples/en_f_queue.flac"
 RATE = 1000  # uses/s
@@ -74,15 +74,9 @@ def command_stages(model: str) -> dict[str, Calls]:
         source, destination = f"{folder}/in.wav", f"{folder}/out.wav"
         write_audio(source, speech)
         arguments = ["transmit", source, destination, "--snr", str(SNR_DB), "--rate", str(RATE), "--model", model]
-
-        def command() -> None:
-            with suppress(SystemExit), redirect_stderr(StringIO()):
-                aether_lite_command(arguments)
-            if not Path(destination).exists():
-                raise SystemExit(f"failed: aether-lite {' '.join(arguments)}")
-
-        command()
-        return {"aether-lite transmit": called(command)}
+        with redirect_stderr(StringIO()):
+            app(arguments, standalone_mode=False)
+            return {"aether-lite transmit": called(lambda: app(arguments, standalone_mode=False))}
 
 
 def stream_stages(model: str) -> dict[str, Calls]:
