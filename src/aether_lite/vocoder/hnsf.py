@@ -35,8 +35,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from aether_lite.features.bark import BAND_BINS, FALLING, RISING, WINDOW, WINDOW_LENGTH, log_bands, voiced_frames
-from aether_lite.features.layout import FRAME, INT16_SCALE, NUM_BANDS, NUM_FREE, PITCH, SAMPLE_RATE, VOICING
+from aether_lite.features.layout import (
+    BAND_BINS,
+    FALLING,
+    FRAME,
+    INT16_SCALE,
+    NUM_BANDS,
+    NUM_FREE,
+    PITCH,
+    RISING,
+    SAMPLE_RATE,
+    VOICING,
+    WINDOW,
+    WINDOW_LENGTH,
+    log_bands,
+    voiced_frames,
+)
 from aether_lite.vocoder.fargan import deemphasize
 from aether_lite.vocoder.registry import read_network, vocoder
 from aether_lite.vocoder.synthesis import FrameVocoder
