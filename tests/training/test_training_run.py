@@ -256,7 +256,7 @@ def test_bad_input_is_stated_before_the_first_step(data_root: Path, tmp_path: Pa
     torch.save(content, tmp_path / "older.pth")
     with pytest.raises(AetherError, match=r"older\.pth: was written by a version whose networks had other parameters"):
         run(CodecTask, options(data_root, tmp_path / "a", steps=1, resume=str(tmp_path / "older.pth")))
-    with pytest.raises(AetherError, match="cannot be read .No such file"):
+    with pytest.raises(AetherError, match=r"cannot be read .No such file"):
         run(CodecTask, options(data_root, tmp_path / "b", resume=str(tmp_path / "absent.pth")))
     text = tmp_path / "text.pth"
     text.write_text("hello")
