@@ -70,4 +70,4 @@ def test_changed_files_are_read_or_refused(tiny: SpiCodec, tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_thousands_of_changed_files_are_read_or_refused(tiny: SpiCodec, tmp_path: Path) -> None:
-    attempt(tiny, tmp_path, 300)
+    attempt(tiny, tmp_path, 150)

@@ -12,7 +12,7 @@ import json
 import math
 import types
 import zipfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from pathlib import Path, PureWindowsPath
@@ -144,14 +144,16 @@ def read_table(path: Path, what: str, needed: Collection[str] = (), tabs: bool =
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with these a spreadsheet takes a cell for a formula
 
 
-def quoted_cell(text: str) -> str:
-    """A cell of a table for a text from elsewhere (a file's name): an apostrophe stands before what a spreadsheet would
-    compute; see :func:`plain_cell`."""
-    return f"'{text}" if text.startswith((*FORMULA, "'")) and not _is_number(text) else text
+def table_line(cells: Iterable[str]) -> str:
+    """A line of commas, with its end; an apostrophe stands before a text, such as a file's name, that a spreadsheet
+    would compute (:func:`plain_cell` takes it away)."""
+    texts = [f"'{cell}" if cell.startswith((*FORMULA, "'")) and not _is_number(cell) else cell for cell in cells]
+    quoted = ['"{}"'.format(text.replace('"', '""')) if set(text) & set(',"\r\n') else text for text in texts]
+    return ",".join(quoted) + "\n"
 
 
 def plain_cell(text: str) -> str:
-    """The text of :func:`quoted_cell`."""
+    """The text of a cell of :func:`table_line`."""
     return text[1:] if text.startswith("'") and text[1:].startswith((*FORMULA, "'")) else text
 
 
@@ -193,25 +195,27 @@ def read_checkpoint(path: Path, what: str) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
         if not isinstance(content, dict):
             raise ValueError("not a dictionary")
-        _check_storage(content)
+        for name, value in tensors_of(content):
+            if value.layout != torch.strided or value.is_quantized or value.device.type != "cpu":
+                raise ValueError(f"{name} is sparse, quantised or without values")
+            if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+                raise ValueError(f"{name} claims more values than it holds")
         return content
 
 
-def _check_storage(content: Any) -> None:
-    """ValueError for a tensor that claims more values than are stored, or is of a kind that weights are not."""
+def tensors_of(content: Any) -> Iterator[tuple[str, Any]]:
+    """Tensors within dictionaries, lists and tuples, each with the names on the way to it (``model.image.mean``)."""
     import torch
 
-    waiting, seen = [content], set()
+    waiting, seen = [("", content)], set()
     while waiting:
-        value = waiting.pop()
+        name, value = waiting.pop()
         if isinstance(value, torch.Tensor):
-            if value.layout != torch.strided or value.is_quantized or value.device.type != "cpu":
-                raise ValueError("a tensor that is sparse, quantised or without values")
-            if value.numel() * value.element_size() > value.untyped_storage().nbytes():
-                raise ValueError("a tensor claims more values than it holds")
-        elif isinstance(value, dict | list | tuple | set) and id(value) not in seen:
+            yield name, value
+        elif isinstance(value, dict | list | tuple) and id(value) not in seen:
             seen.add(id(value))
-            waiting.extend([*value.keys(), *value.values()] if isinstance(value, dict) else value)
+            parts = value.items() if isinstance(value, dict) else enumerate(value)
+            waiting += [(f"{name}.{key}".strip(".")[-_REASON:], part) for key, part in parts]
 
 
 def check_weights(

@@ -6,7 +6,6 @@ Bootstrap", Chapman & Hall, 1993, ch. 13.
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +21,7 @@ from aether_lite.bench.cache import Record
 from aether_lite.files import atomic_path
 from aether_lite.link import snr_3k_db
 from aether_lite.metrics import AUDIO_METRICS, FEATURE_METRICS, METRICS, Pooling
-from aether_lite.reading import quoted_cell, read_table, reading
+from aether_lite.reading import read_table, reading, table_line
 
 RESULTS_NAME, SUMMARY_NAME = "results.csv", "summary.csv"
 RESULTS = "results of a benchmark"
@@ -266,4 +265,4 @@ def _cell(value: float | None) -> str:
 
 def _write_table(path: Path, columns: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
     with atomic_path(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([map(quoted_cell, line) for line in (columns, *lines)])
+        file.writelines(map(table_line, (columns, *lines)))

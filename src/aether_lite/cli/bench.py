@@ -214,6 +214,8 @@ def _merge(context: typer.Context, folders: Sequence[Path], out: Path, json: str
     tokens = [*commands[0], "--output", str(out), *(["--quiet"] if quiet else [])]
     tokens += [] if json is None else [f"--json={json}"]
     whole = context.command.make_context(context.info_name, tokens, parent=context.parent)
+    if whole.params["plugin"] != context.params["plugin"] or whole.params["json"] != json:  # it runs or writes a file
+        raise AetherError(f"{folders[0]}: its shard was made with a --plugin; give the same one with --merge")
     whole.meta[__name__] = list(folders)
     with whole:
         context.command.invoke(whole)

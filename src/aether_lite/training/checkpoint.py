@@ -20,7 +20,7 @@ from aether_lite.codec.loading import codec_path, read_provenance
 from aether_lite.data.corpus import Corpus
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path, commit
-from aether_lite.reading import fits, read_checkpoint, reading
+from aether_lite.reading import fits, read_checkpoint, reading, tensors_of
 from aether_lite.training.options import DataConfig, RunConfig
 
 BEST = "best.pth"
@@ -47,11 +47,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     for name, hint in CONTENT.items():
         if name in content and not fits(content[name], hint):
             raise AetherError(f"{path}: not {KIND} (its {name} is not what a checkpoint holds)")
-    networks = {"model": content["model"], "average": content.get("average", {}), **content.get("networks", {})}
-    for name, weights in networks.items():
-        for key, value in weights.items():
-            if value.is_floating_point() and not key.endswith(MAY_BE_UNDEFINED) and not bool(value.isfinite().all()):
-                raise AetherError(f"{path}: {key} of its {name} is not finite; continue from an earlier checkpoint")
+    for name, value in tensors_of(content):
+        if value.is_floating_point() and not name.endswith(MAY_BE_UNDEFINED) and not bool(value.isfinite().all()):
+            raise AetherError(f"{path}: {name} is not finite; continue from an earlier checkpoint")
     return content
 
 

@@ -281,13 +281,13 @@ class Trainer:
                 network.load_state_dict(content["model"] if name == MODEL else content["networks"][name])
             for name, optimiser in task.optimisers.items():
                 restore(optimiser, content["optimisers"][name])
-        except (RuntimeError, ValueError, KeyError) as error:
+            self.step, self.best = content["step"], float(content["best"])
+        except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise AetherError(
                 f"{path}: was written by a version whose networks had other parameters; export it there and start a "
                 "new run from those weights"
             ) from error
         check_unused(self.out, path)
-        self.step, self.best = content["step"], content["best"]
         return path
 
     @contextmanager
