@@ -12,13 +12,14 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Container, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
 from aether_lite.errors import AetherError
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+OPEN, OWNER_ONLY = 0o666, 0o600  # modes of a new file, less the umask, and of one that replaces another
 WINDOWS = os.name == "nt"  # where a file that is open can be neither renamed nor removed
 _PROBE_BYTES = 1 << 20  # a disk that has no room for these is full
 _LONGEST_NAME = 255  # [bytes], of most file systems
@@ -31,10 +32,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary name beside ``path``; rename it to ``path`` when the block ends well.
 
     The temporary name (``.NAME.<8 digits>.partial.SUFFIX``) keeps the suffix, by which many writers choose the
-    format. If the block raises, the temporary file is removed and an older file at ``path`` stays as it was. The name
-    is the same each time, so that what a killed process left is removed by the next one that writes ``path``; two
-    that write it at once have different ones. A symbolic link is followed. A device or pipe (``/dev/null``) is
-    yielded itself.
+    format. If the block raises, the temporary file is removed and an older file at ``path`` stays as it was; else the
+    new one has its mode. The name is the same each time, so that what a killed process left is removed by the next one
+    that writes ``path``; two that write it at once have different ones. A symbolic link is followed. A device or pipe
+    (``/dev/null``) is yielded itself.
 
     Args:
         path: the file to write. Its folder must exist.
@@ -44,17 +45,20 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             the writer says so, no permission, nothing was written). Other exceptions of the block pass unchanged.
     """
     path = Path(path)
-    target, is_file = _target(path)
+    target, is_file, mode = _target(path)
     partial: Path | None = None
     descriptor = None
     try:
         if is_file:
-            partial, descriptor = _create_partial(target)
+            # nobody may read on the way what only some could read before
+            partial, descriptor = _create_partial(target, OPEN if mode is None else OWNER_ONLY)
             os.utime(partial, ns=(0, 0))
         yield partial or target
         if partial is not None:
             if partial.stat().st_mtime_ns == 0:
                 raise FileNotFoundError(errno.ENOENT, "nothing was written", str(partial))
+            if mode is not None:
+                partial.chmod(mode)
             partial.replace(target)
     except AetherError:
         raise
@@ -73,10 +77,11 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path, mark: str | None = None) -> Iterator[Path]:
     """Yield a temporary folder; rename it to ``folder``, new or empty, when the block ends well, else remove it.
 
-    Its name and what becomes of one that a killed process left are as for :func:`atomic_path`.
+    Its name and what becomes of one that a killed process left are as for :func:`atomic_path`. A folder that holds a
+    file named ``mark``, if that is given, gives way to it.
 
     Raises:
         AetherError: ``folder`` holds files, is a file or the current folder, or cannot be written.
@@ -85,26 +90,52 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         target = folder.resolve()
         if target.exists() and not target.is_dir():
             raise AetherError(f"{folder}: is a file; give the name of a new folder")
-        if target.is_dir() and any(target.iterdir()):
+        if target.is_dir() and any(target.iterdir()) and not (mark and (target / mark).is_file()):
             raise AetherError(f"{folder}: the folder is not empty; give a new one")
         if target == Path.cwd():
             raise AetherError(f"{folder}: is the current folder; give the name of a new one")
         if not target.parent.is_dir():
             raise AetherError(f"{folder}: the folder {folder.parent} does not exist; create it first")
         partial, descriptor = _create_partial(target, is_folder=True)
+        old = target.with_name(f"{partial.name}.old")
     except OSError as error:
         raise AetherError(f"{folder}: cannot be written ({error.strerror})") from error
     try:
         yield partial
         if target.is_dir():
-            target.rmdir()
+            target.rename(old)
         partial.rename(target)
     except OSError as error:
+        if old.exists() and not target.exists():
+            old.rename(target)
         raise AetherError(f"{folder}: cannot be written ({error.strerror or error})") from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        for rest in (partial, old):
+            shutil.rmtree(rest, ignore_errors=True)
         if descriptor is not None:
             os.close(descriptor)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 text, whole or not at all; bytes of file names that are no text become ``\\udcXX``, as in JSON.
+
+    Raises:
+        AetherError: as :func:`atomic_path`.
+    """
+    with atomic_path(path) as partial:
+        partial.write_bytes(text.encode("utf-8", "backslashreplace"))
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for results, with those above it.
+
+    Raises:
+        AetherError: it cannot be made, or is a file.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AetherError(f"{folder}: cannot be made a folder ({error.strerror})") from error
 
 
 def remove_partials(folder: Path, names: Container[str] | None = None) -> None:
@@ -149,26 +180,28 @@ def lock(descriptor: int) -> bool:
     return True
 
 
-def _target(path: Path) -> tuple[Path, bool]:
-    """The file that is meant, links followed, and True; a device or pipe as it is, and False."""
+def _target(path: Path) -> tuple[Path, bool, int | None]:
+    """The file that is meant, links followed, True, and the mode of one there; a device or pipe as it is, and False."""
+    mode = None
     try:
-        mode = path.stat().st_mode if path.exists() else stat.S_IFREG
-        target = path.resolve()
+        with suppress(FileNotFoundError, NotADirectoryError):
+            mode = path.stat().st_mode
+        target = Path(os.path.realpath(path))
         folder_mode = target.parent.stat().st_mode if target.parent.exists() else 0
     except OSError as error:  # an unreadable folder, a loop of links, a name too long
         raise AetherError(f"{path}: cannot be written ({error.strerror})") from error
-    if stat.S_ISDIR(mode):
+    if mode is not None and stat.S_ISDIR(mode):
         raise AetherError(f"{path}: is a folder; give the name of a file in it")
-    if not stat.S_ISREG(mode):
-        return path, False
+    if mode is not None and not stat.S_ISREG(mode):
+        return path, False, None
     if folder_mode == 0:
         raise AetherError(f"{path}: the folder {path.parent} does not exist; create it first")
     if not stat.S_ISDIR(folder_mode):
         raise AetherError(f"{path}: {path.parent} is a file, not a folder; give a name in a folder")
-    return target, True
+    return target, True, None if mode is None else stat.S_IMODE(mode)
 
 
-def _create_partial(target: Path, is_folder: bool = False) -> tuple[Path, int | None]:
+def _create_partial(target: Path, mode: int = OPEN, is_folder: bool = False) -> tuple[Path, int | None]:
     """A new empty file or folder to write ``target`` under, and the descriptor that holds its lock, if any."""
     tag = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:8]
     while True:
@@ -181,7 +214,7 @@ def _create_partial(target: Path, is_folder: bool = False) -> tuple[Path, int | 
             if is_folder:
                 partial.mkdir()
             else:
-                os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+                os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
         except FileExistsError:
             if not _remove_left(partial):
                 tag = secrets.token_hex(4)

@@ -22,7 +22,7 @@ from aether_lite.bench import tables
 from aether_lite.bench.metadata import METADATA_NAME, read_metadata
 from aether_lite.bench.results import SUMMARY_NAME, read_summary
 from aether_lite.errors import AetherError
-from aether_lite.files import atomic_path
+from aether_lite.files import write_text
 from aether_lite.metrics import METRICS
 
 SPEED_NAME = "speed.md"
@@ -77,8 +77,7 @@ def main(arguments: Sequence[str]) -> int:
         return USAGE_CODE
     for document in map(Path, arguments[1:]):
         text = refreshed(document.read_text(encoding="utf-8"), Path(arguments[0]))
-        with atomic_path(document) as partial:
-            partial.write_text(text, encoding="utf-8")
+        write_text(document, text)
     return 0
 
 

@@ -27,7 +27,7 @@ from aether_lite.bench.results import (
 )
 from aether_lite.bench.run import Plan, channel_seed, conditions_of, decoded_features, send
 from aether_lite.bench.tables import difference_table, full_document
-from aether_lite.files import atomic_path
+from aether_lite.files import make_folder, write_text
 from aether_lite.plots.canvas import f0_overlays, spectrogram_strips
 
 TABLES_NAME, REPORT_NAME, PICTURES_FOLDER = "tables.md", "report.html", "pictures"
@@ -80,10 +80,9 @@ def write_all(folder: Path, rows: Sequence[Row], report: Report) -> list[Summary
     write_summary(folder / SUMMARY_NAME, summaries)
     write_json(folder / METADATA_NAME, asdict(metadata))
     differences = difference_table(metadata, rows, report.against) if report.against else ""
-    with atomic_path(folder / TABLES_NAME) as partial:
-        partial.write_text(full_document(metadata, summaries, differences), encoding="utf-8")
+    write_text(folder / TABLES_NAME, full_document(metadata, summaries, differences))
     pictures = folder / PICTURES_FOLDER
-    pictures.mkdir(exist_ok=True)
+    make_folder(pictures)
     drawn = draw_curves(pictures, metadata, summaries, rows)
     for number, example in enumerate(report.examples, 1):
         for order, condition in enumerate(example.conditions(), 1):

@@ -19,7 +19,7 @@ from aether_lite.bench import tables
 from aether_lite.bench.curves import LOSS, REFERENCE_RATE, Pictures
 from aether_lite.bench.metadata import INTERVALS, RunMetadata
 from aether_lite.bench.results import Summary, condition_text
-from aether_lite.files import atomic_path
+from aether_lite.files import write_text
 from aether_lite.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -102,9 +102,7 @@ def write_report(
         parts += ["<h2>Speed</h2>", _table(table), f'<p class="small">{_text(said)}</p>']
     versions = ", ".join(f"{name} {version}" for name, version in metadata.packages.items())
     parts += [f'<p class="small">{_text(metadata.made_by())}</p><p class="small">{_text(versions)}</p>']
-    with atomic_path(path) as partial:
-        page = PAGE.format(title=_text(metadata.data), style=STYLE, body="\n".join(parts))
-        partial.write_text(page, encoding="utf-8")
+    write_text(path, PAGE.format(title=_text(metadata.data), style=STYLE, body="\n".join(parts)))
 
 
 def _headline(metadata: RunMetadata, summaries: Sequence[Summary]) -> list[str]:

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from aether_lite.baselines import Condition
 from aether_lite.bench.cache import Record
-from aether_lite.files import atomic_path
+from aether_lite.files import write_text
 from aether_lite.link import snr_3k_db
 from aether_lite.metrics import AUDIO_METRICS, FEATURE_METRICS, METRICS, Pooling
 from aether_lite.reading import read_table, reading, table_line
@@ -235,8 +235,7 @@ def read_summary(path: Path) -> list[Summary]:
 
 def write_json(path: Path, record: dict[str, Any]) -> None:
     """Write a JSON file, whole or not at all."""
-    with atomic_path(path) as partial:
-        partial.write_text(json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _columns(rows: Iterable[Row]) -> list[str]:
@@ -264,5 +263,4 @@ def _cell(value: float | None) -> str:
 
 
 def _write_table(path: Path, columns: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
-    with atomic_path(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        file.writelines(map(table_line, (columns, *lines)))
+    write_text(path, "".join(map(table_line, (columns, *lines))))

@@ -47,6 +47,7 @@ def encode(
     prior: PriorFile = None,
     model: options.HashModel = options.DEFAULT_HASH_MODEL,
     refine: options.Refine = 0,
+    force: options.Force = False,
     json: options.Json = None,
     quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
@@ -56,7 +57,7 @@ def encode(
     if destination == io.STANDARD and sys.stdout.isatty():
         raise AetherError("standard output is a terminal; give OUT.aeth, or pipe into a program")
     suffixes = None if destination == io.STANDARD else (SUFFIX,)
-    io.check_outputs((destination, suffixes), (json, None), inputs=(source, prior, model))
+    io.check_outputs((destination, suffixes), (json, None), inputs=(source, prior, model), force=force)
     options.use_cores(refine)
     out = console(quiet)
     codec, header = _opened(model, bitrate)
@@ -120,6 +121,7 @@ def decode(
     prior: PriorFile = None,
     model: options.HashModel = options.DEFAULT_HASH_MODEL,
     vocoder: options.Vocoder = None,
+    force: options.Force = False,
     json: options.Json = None,
     quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
@@ -127,7 +129,7 @@ def decode(
     from aether_lite.container.prior import ADAPTIVE, load_prior
 
     suffixes = (*io.AUDIO_OUT, io.FEATURES)
-    io.check_outputs((destination, suffixes), (json, None), inputs=(source, prior, model, vocoder))
+    io.check_outputs((destination, suffixes), (json, None), inputs=(source, prior, model, vocoder), force=force)
     options.use_one_core()
     out = console(quiet)
     codec, header = _opened(model, vocoder=vocoder)

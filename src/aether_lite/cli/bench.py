@@ -13,7 +13,7 @@ from aether_lite.cli import io, options
 from aether_lite.cli.io import console, results, steps
 from aether_lite.cli.options import LINK, RESULTS, listed, lower
 from aether_lite.errors import AetherError
-from aether_lite.files import atomic_path
+from aether_lite.files import make_folder, write_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 CSI = ("perfect", "estimated", "none")
 SHARD_NAME = "shard.json"  # in the cache: the command whose results lie there
-OF_ONE_RUN = ("output", "shard", "merge", "jobs", "json", "quiet")  # options that may differ between shards
+OF_ONE_RUN = ("output", "shard", "merge", "jobs", "json", "quiet", "force")  # options that may differ between shards
 LIST = "a list, commas between"
 CLIPS, RUN = "Clips and metrics", "Run"  # panels of --help
 Names = list[str] | None
@@ -80,6 +80,7 @@ def bench(
     merge: Annotated[Names, typer.Option(metavar="DIR,...", rich_help_panel=RUN, help="Finish the run whose shards are "
                                          f"in these folders: {LIST}.")] = None,
     jobs: options.Jobs = None,
+    force: options.Force = False,
     json: options.Json = None,
     quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
@@ -89,13 +90,16 @@ def bench(
     """
     options.use_one_core()
     folders = listed("--merge", merge, str)
-    from aether_lite.bench.output import FILES
+    from aether_lite.bench.docs import SPEED_NAME
+    from aether_lite.bench.output import FILES, PICTURES_FOLDER
+    from aether_lite.bench.run import CACHE_FOLDER
 
     made = ((path, io.FOLDER) for path in (output, *(output / name for name in FILES)))
-    io.check_outputs(*made, (json, None), inputs=(data, manifest, *listed("--plugin", plugin, str)))
+    io.check_outputs(*made, (json, None), inputs=(data, manifest, *listed("--plugin", plugin, str)), force=force)
+    io.check_folder(output, {*FILES, SPEED_NAME, PICTURES_FOLDER}.__contains__, (output / CACHE_FOLDER).is_dir(), force)
     out = console(quiet)
     if merge:
-        _merge(context, [Path(folder) for folder in folders], output, json, quiet)
+        _merge(context, [Path(folder) for folder in folders], output, json, [("--quiet", quiet), ("--force", force)])
         return
     if speed:
         if json is not None:
@@ -158,7 +162,7 @@ def _run(
     if kept is not None:
         kept.check(plan)
     _check_files(plan)
-    io.make_folder(out / CACHE_FOLDER)
+    make_folder(out / CACHE_FOLDER)
     for line in absent:
         say.print(f"left out: {line}")
     clips = f"{plan.dataset.title}: {len(plan.dataset.sources)} clips"
@@ -179,7 +183,8 @@ def _run(
         say.print(f"shard {number} of {count} is in {out}; when all are there: aether-lite bench --merge DIR,...")
         return None
     say.print("checking channels and codes against theory, writing tables, pictures and the page")
-    metadata = describe(plan, rows, " ".join(["aether-lite bench", *_tokens(context, ("quiet",), _published)]), absent)
+    command = ["aether-lite bench", *_tokens(context, ("quiet", "force"), _published)]
+    metadata = describe(plan, rows, " ".join(command), absent)
     if kept is not None:
         rows, metadata = kept.beside(rows, metadata, system_names())
     shown = examples(plan) if metadata.audio_clips else []
@@ -199,7 +204,9 @@ def _check_files(plan: Plan) -> None:
             DecodedFiles(name.removeprefix(FAMILY)).check({clip.name: len(clip.speech) for clip in clips})
 
 
-def _merge(context: typer.Context, folders: Sequence[Path], out: Path, json: str | None, quiet: bool) -> None:
+def _merge(
+    context: typer.Context, folders: Sequence[Path], out: Path, json: str | None, flags: Sequence[tuple[str, bool]]
+) -> None:
     """Run the command of the shards in ``folders`` with their results."""
     from aether_lite.bench.run import CACHE_FOLDER
     from aether_lite.reading import fits, read_json
@@ -211,7 +218,7 @@ def _merge(context: typer.Context, folders: Sequence[Path], out: Path, json: str
     for folder, command in zip(folders, commands, strict=True):
         if command != commands[0]:
             raise AetherError(f"{folder}: its shard was made with other options than that in {folders[0]}")
-    tokens = [*commands[0], "--output", str(out), *(["--quiet"] if quiet else [])]
+    tokens = [*commands[0], "--output", str(out), *(flag for flag, given in flags if given)]
     tokens += [] if json is None else [f"--json={json}"]
     whole = context.command.make_context(context.info_name, tokens, parent=context.parent)
     if whole.params["plugin"] != context.params["plugin"] or whole.params["json"] != json:  # it runs or writes a file
@@ -265,13 +272,13 @@ def _systems(names: Sequence[str], grid: Grid, quick: bool, has_audio: bool) -> 
 def _measure_speed(folder: Path, model: str, say: Console, out: Console) -> None:
     """Measure, write ``speed.md``, and print it."""
     from aether_lite.bench.docs import SPEED_NAME
+    from aether_lite.bench.run import CACHE_FOLDER
     from aether_lite.bench.speed import speed_table
 
-    io.make_folder(folder)
+    make_folder(folder / CACHE_FOLDER)
     say.print("timing each part on one core")
     text = speed_table(model)
-    with atomic_path(folder / SPEED_NAME) as partial:
-        partial.write_text(text + "\n", encoding="utf-8")
+    write_text(folder / SPEED_NAME, text + "\n")
     out.print(text)
 
 

@@ -17,13 +17,14 @@ def features(
     source: Annotated[str, typer.Argument(metavar="IN", help="Audio; - for a wav on stdin.")],
     destination: Annotated[str, typer.Argument(metavar="OUT.f32", help="Feature file.")],
     columns: Annotated[int, typer.Option(metavar="N", help="Values per frame: 36, or 20 without the LPC.")] = 36,
+    force: options.Force = False,
     json: options.Json = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Extract FARGAN's features from speech, one row for each frame of 10 ms."""
     if columns not in (36, 20):
         raise typer.BadParameter("36 or 20", param_hint="'--columns'")
-    io.check_outputs((destination, (io.FEATURES,)), (json, None), inputs=(source,))
+    io.check_outputs((destination, (io.FEATURES,)), (json, None), inputs=(source,), force=force)
     from aether_lite.audio import read_audio
     from aether_lite.features import extract_features
 
@@ -38,13 +39,14 @@ def vocode(
     destination: Annotated[str, typer.Argument(metavar="OUT", help=".wav, .flac, .ogg or .pcm; - for a wav on "
                                                "stdout.")],
     vocoder: options.Vocoder = None,
+    force: options.Force = False,
     json: options.Json = None,
     quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
     """Synthesise speech from a feature file with the vocoder."""
     if io.suffix_of(source) != io.FEATURES:
         raise AetherError(f"{source}: not a feature file by its name; give a .f32")
-    io.check_outputs((destination, io.AUDIO_OUT), (json, None), inputs=(source, vocoder))
+    io.check_outputs((destination, io.AUDIO_OUT), (json, None), inputs=(source, vocoder), force=force)
     from aether_lite.audio import write_audio
     from aether_lite.vocoder import load_vocoder, synthesize, vocoder_path
 
@@ -66,21 +68,22 @@ def vocode(
 
 
 def export(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder; with --force one of an earlier export.")],
     model: options.Model = options.DEFAULT_MODEL,
     vocoder: options.Vocoder = None,
     int8: Annotated[bool, typer.Option("--int8", help="Also write graphs with 8-bit matrices.")] = False,
+    force: options.Force = False,
     json: options.Json = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Export encoder step, decoder step and vocoder frame as ONNX graphs, with a manifest (extra `onnx`)."""
     from aether_lite.export import export_folder
 
-    io.check_outputs((json, None), (folder, io.FOLDER), inputs=(model, vocoder))
+    io.check_outputs((json, None), (folder, io.FOLDER), inputs=(model, vocoder), force=force)
     options.use_one_core()
     out = console(quiet)
     with steps(out) as progress:
-        manifest = export_folder(folder, model, vocoder, int8=int8, progress=progress.begin)
+        manifest = export_folder(folder, model, vocoder, int8=int8, force=force, progress=progress.begin)
     rows = []
     for step in manifest["steps"].values():
         for entry in step["files"].values():

@@ -19,7 +19,7 @@ from aether_lite.cli import io, options
 from aether_lite.cli.io import SAMPLE_RATE, number, results, steps
 from aether_lite.cli.options import LINK, RESULTS, listed
 from aether_lite.errors import AetherError
-from aether_lite.files import atomic_path
+from aether_lite.files import make_folder, write_text
 from aether_lite.optional import how_to_install
 
 if TYPE_CHECKING:
@@ -39,7 +39,9 @@ QUICK_CLIPS = 2
 QUICK_SECONDS = 4.0
 SAMPLES = "assets/samples"
 FIRST = ("en_f_intro", "it_m_intro")  # a woman and a man; these come first
-TABLES = ("table.md", "table.json", "rate_snr.png")
+TABLE = "table.json"  # the mark of a demo, there from its beginning
+TABLES = ("table.md", TABLE, "rate_snr.png")
+UNFINISHED = "The demo was stopped before its end."
 AFTER_CLIP = re.compile(r"_(original|vocoder_only|\d+uses(_[\d.e+-]+dB)?(_[a-z]+)?)\.(wav|png)")  # in a file's name
 VOCODER_BATCH = 48  # clips synthesised at once: bounds memory, faster than one by one
 COLUMNS: tuple[tuple[str, str, str, float, int], ...] = (
@@ -72,15 +74,17 @@ def demo(
     seed: options.Seed = 0,
     model: options.Model = options.DEFAULT_MODEL,
     vocoder: options.Vocoder = None,
+    force: options.Force = False,
     json: options.Json = None,
     quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
     """Send the bundled speech at several rates and SNRs; write sounds, pictures and a table."""
     rates = listed("--rate", rate, int) or (QUICK_RATES if quick else RATES)
     snrs = listed("--snr", snr, float) or (QUICK_SNRS if quick else SNRS)
-    io.check_outputs((json, None), (output, io.FOLDER), inputs=(model, vocoder))
+    io.check_outputs((json, None), (output, io.FOLDER), inputs=(model, vocoder), force=force)
     if json is not None and Path(json).resolve().parent == output.resolve() and is_own(Path(json).resolve().name):
         raise AetherError(f"{json}: two results cannot go to one place; give different names")
+    io.check_folder(output, is_own, io.is_record(output / TABLE, "rows", "notes"), force)
     from aether_lite.codec import load
     from aether_lite.link import LinkConfig
 
@@ -91,10 +95,11 @@ def demo(
         link.check()
     codec = load(model, vocoder, unit="uses/s")
     _ = codec.vocoder  # its errors before the work
-    io.make_folder(output)
+    make_folder(output)
     for file in output.iterdir():
         if is_own(file.name) and file.is_file():
             file.unlink()  # of an earlier demo, maybe of conditions that are not in this one
+    io.write_json(str(output / TABLE), {"rows": [], "notes": [UNFINISHED]})
     record = Demonstration(codec, links, output, quick, results(quiet, json)).run()
     io.write_json(json, record)
 
@@ -166,7 +171,7 @@ class Demonstration:
         everything = [*rows, ceiling, original]
         record = {"rows": everything, "notes": remarks}
         write_table(self.folder, everything, remarks)
-        io.write_json(str(self.folder / "table.json"), record)
+        io.write_json(str(self.folder / TABLE), record)
         print_table(self.out, everything, remarks)
         best = max(self.links, key=lambda link: (link.rate, link.snr_db or 0))
         name = self.folder / clips[0].name
@@ -320,8 +325,7 @@ def write_table(folder: Path, rows: Sequence[dict[str, Any]], remarks: Sequence[
     """``table.md``."""
     lines = [f"| {' | '.join(heading for heading, *_ in COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
     lines += [f"| {' | '.join(cells(row))} |" for row in rows]
-    with atomic_path(folder / "table.md") as partial:
-        partial.write_text("\n".join([*lines, "", *(f"{remark}  " for remark in remarks), ""]), encoding="utf-8")
+    write_text(folder / "table.md", "\n".join([*lines, "", *(f"{remark}  " for remark in remarks), ""]))
 
 
 def print_table(out: Console, rows: Sequence[dict[str, Any]], remarks: Sequence[str]) -> None:

@@ -34,11 +34,12 @@ POWER = {
 def info(
     model: Annotated[str | None, typer.Argument(metavar="MODEL", callback=options.released, help="Released weights "
                                                 "by name, a codec file, or an .aeth file.")] = None,
+    force: options.Force = False,
     json: options.Json = None,
     quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
     """List the released weights; show size and provenance of one, rates and latency of a codec, or an .aeth file."""
-    io.check_outputs((json, None), inputs=(model,))
+    io.check_outputs((json, None), inputs=(model,), force=force)
     out = results(quiet or json == io.STANDARD)
     if model is not None and io.suffix_of(model) == aeth.SUFFIX:
         header = aeth.described_bits(model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import math
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aether_lite.errors import AetherError
-from aether_lite.files import atomic_path
+from aether_lite.files import atomic_path, write_text
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -29,6 +30,7 @@ FEATURES = ".f32"
 AUDIO_OUT = (".wav", ".flac", ".ogg", ".pcm")
 PICTURES = (".png", ".pdf", ".svg")
 FOLDER = ("/",)  # instead of suffixes: a folder, or a file in one that is made later
+ANYBODY_WRITES = 0o222
 Place = tuple[int, int] | str  # device and inode, or a path
 
 
@@ -38,36 +40,106 @@ def suffix_of(path: str | Path) -> str:
 
 
 def check_outputs(
-    *outputs: tuple[str | Path | None, Iterable[str] | None], inputs: Iterable[str | Path | None] = ()
+    *outputs: tuple[str | Path | None, Iterable[str] | None],
+    inputs: Iterable[str | Path | None] = (),
+    force: bool = False,
 ) -> None:
-    """Refuse, before any work, files that could not be written, two results in one place, and results in an input.
+    """The one rule for what commands write, applied before any work.
+
+    No output is an input or another output, also by links; a file that is there already is kept unless ``force``; what
+    could not be written in the end is refused.
 
     Args:
         outputs: files to be written later, None for one that is not, each with the suffixes allowed, None for any.
-            They are left as they are; ``-`` passes, and so does one with :data:`FOLDER` for its suffixes.
+            They are left as they are; ``-`` and devices pass. With :data:`FOLDER` for its suffixes it is a folder,
+            which may be there: :func:`check_folder` judges what it holds.
         inputs: files and folders that are read, ``-`` for standard input; what is not there, such as the name of
             released weights, is passed over.
+        force: whether files that are there are replaced.
 
     Raises:
-        AetherError: a place given twice, also by links, another suffix, or a folder that is missing or not writable.
+        AetherError: a place given twice, another suffix, a file that is there already, or a folder that is missing or
+            not writable.
     """
     seen: set[Place] = set()
-    read = {_place(path, 0) for path in inputs if path is not None}
+    sources = [path for path in inputs if path is not None]
+    read = {_place(path, 0) for path in sources}
     for path, suffixes in outputs:
         if path is None:
             continue
         place, name = _place(path, 1), "standard output" if path == STANDARD else path
         if place in seen:
             raise AetherError(f"{name}: two results cannot go to one place; give different names")
-        if isinstance(place, tuple) and place in read:
+        if isinstance(place, tuple) and (place in read or (suffixes != FOLDER and _is_below(place, path, sources))):
             raise AetherError(f"{name}: is an input too and would be overwritten; give another name for the output")
         seen.add(place)
         if suffixes == FOLDER:
+            _check_place_of_folder(Path(path))
             continue
         if suffixes is not None and suffix_of(path) not in suffixes:
             raise AetherError(f"{path}: unknown suffix {suffix_of(path)!r} for output; give {', '.join(suffixes)}")
         if path != STANDARD:
             _rehearse(path)
+            if isinstance(place, tuple) and not force:
+                raise AetherError(f"{path}: is there already; add --force to replace it, or give another name")
+
+
+def check_folder(folder: Path, own: Callable[[str], bool], earlier: bool, force: bool) -> None:
+    """Refuse a folder of results in which files would be lost.
+
+    Files of an earlier run are replaced, as documented for the command, unless they are read-only. Files of the same
+    names that no earlier run has made are kept.
+
+    Args:
+        folder: where results are written to, file by file; it need not be there.
+        own: whether a name in it is one that the command gives.
+        earlier: whether the folder bears the mark of an earlier run.
+        force: whether all is replaced.
+
+    Raises:
+        AetherError: names the file that would be lost.
+    """
+    if force or not folder.is_dir():
+        return
+    for path in sorted(path for path in folder.iterdir() if own(path.name)):
+        for file in (path, *(sorted(path.iterdir()) if path.is_dir() else ())):
+            if not earlier:
+                raise AetherError(f"{file}: is there already, and not of an earlier run; add --force to replace it, or "
+                                  "give another folder")  # fmt: skip
+            if not file.is_symlink() and not file.stat().st_mode & ANYBODY_WRITES:
+                raise AetherError(f"{file}: is read-only; add --force to replace it, or give another folder")
+
+
+def is_record(path: Path, *keys: str) -> bool:
+    """Whether a file is a JSON object with these keys, by which a command knows what an earlier run has written."""
+    try:
+        return set(keys) <= set(json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return False
+
+
+def _check_place_of_folder(folder: Path) -> None:
+    """Refuse a folder that could not be made or filled."""
+    try:
+        above = Path(os.path.realpath(folder))
+        while not above.exists() and above != above.parent:
+            os.lstat(above.parent)  # a name too long, or no folder: said by its error
+            above = above.parent
+        if not above.is_dir():
+            raise AetherError(f"{folder}: {'is' if above == Path(os.path.realpath(folder)) else f'{above} is'} a file; "
+                              "give the name of a folder")  # fmt: skip
+        if not os.access(above, os.W_OK | os.X_OK):
+            raise AetherError(f"{folder}: cannot be made a folder or written to (no permission in {above})")
+    except OSError as error:
+        raise AetherError(f"{folder}: cannot be made a folder ({error.strerror})") from error
+
+
+def _is_below(place: Place, path: str | Path, sources: Iterable[str | Path]) -> bool:
+    """Whether a file that is there is one of those that a command reads in the folders among its inputs."""
+    folders = [Path(source) for source in sources if source != STANDARD and Path(source).is_dir()]
+    if path == STANDARD or suffix_of(path) == ".json":
+        return False
+    return any(_place(file, 0) == place for folder in folders for file in folder.rglob("*"))
 
 
 def _place(path: str | Path, descriptor: int) -> Place:
@@ -81,7 +153,7 @@ def _place(path: str | Path, descriptor: int) -> Place:
         found = None
     if found is not None and (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
         return found.st_dev, found.st_ino
-    return STANDARD if path == STANDARD else str(Path(path).resolve())
+    return STANDARD if path == STANDARD else os.path.realpath(path)
 
 
 def check_input(path: str) -> None:
@@ -101,18 +173,6 @@ def _rehearse(path: str | Path) -> None:
 
 class _RehearsalError(Exception):
     """Ends a trial of writing; the temporary file is then removed."""
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder for results, with those above it.
-
-    Raises:
-        AetherError: it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AetherError(f"{folder}: cannot be made ({error.strerror})") from error
 
 
 def read_features(path: str) -> Float32:
@@ -141,13 +201,13 @@ def write_json(path: str | None, record: dict[str, Any]) -> None:
     """Write a record as JSON, ``-`` for standard output, None for nowhere; what is not a number becomes null."""
     if path is None:
         return
-    text = json.dumps(_plain(record), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    ascii_only = path == STANDARD and codecs.lookup(sys.stdout.encoding or "ascii").name != "utf-8"
+    text = json.dumps(_plain(record), indent=2, allow_nan=False, ensure_ascii=ascii_only) + "\n"
     if path == STANDARD:
         sys.stdout.write(text)
         sys.stdout.flush()
         return
-    with atomic_path(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def sha256(path: str | Path) -> str:

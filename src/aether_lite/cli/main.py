@@ -5,6 +5,8 @@ Heavy imports happen inside the commands, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import signal
 import sys
@@ -12,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -19,13 +22,15 @@ import typer
 from aether_lite.cli import aeth, bench, convert, demo, info, live, prepare, stream, train, transmit
 from aether_lite.cli.options import VERBOSE, Command, Group
 from aether_lite.environment import restrict_children
-from aether_lite.errors import AetherError
+from aether_lite.errors import AetherError, printable
+from aether_lite.files import DISK_FULL
 
 SIGNALLED = 128  # and the number of a signal is the exit code after it, as shells have it
 ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
 USUAL = (signal.default_int_handler, signal.SIG_DFL)
 REPEAT_SECONDS = 1.0  # signals within belong together
 PROGRAM = "aether-lite"
+STREAM_ERRORS = DISK_FULL | {errno.EIO, errno.EBADF}  # of writing to standard output
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Speech over a channel": (demo.demo, transmit.transmit, stream.stream, live.live, bench.bench),
     "Files": (aeth.encode, aeth.decode, convert.features, convert.vocode, info.info, convert.export),
@@ -84,19 +89,79 @@ for _command, (_, _text) in train.COMMANDS.items():
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; a stated error is one line on standard error and exit code 1, a signal 128 and its number."""
+    _open_streams()
     try:
         restrict_children()
-        with _interruptible():
+        with _interruptible(), _flushed():
             app(args=sys.argv[1:] if arguments is None else arguments, prog_name=PROGRAM)
     except AetherError as error:
         if isinstance(error.__cause__, BrokenPipeError):
             _leave_pipe()
-        print(f"aether-lite: {' '.join(str(error).splitlines())}", file=sys.stderr)
-        sys.exit(1)
+        _fail(str(error))
     except BrokenPipeError:
         _leave_pipe()
+    except OSError as error:  # files are named where they are used; what is left are the standard streams
+        if error.filename is not None or error.errno not in STREAM_ERRORS:
+            raise
+        reason = "the disk is full" if error.errno in DISK_FULL else str(error.strerror)
+        _drop_output()
+        _fail(f"standard output: cannot be written ({reason})")
     except KeyboardInterrupt as error:
         sys.exit(SIGNALLED + (error.args[0] if error.args else signal.SIGINT))
+
+
+def _fail(message: str) -> NoReturn:
+    """Exit with a stated error."""
+    print(f"{PROGRAM}: {printable(' '.join(message.splitlines()))}", file=sys.stderr)
+    sys.exit(1)
+
+
+class _Closed(io.RawIOBase):
+    """Standard input or output that the caller has closed: an error when it is used, and not before."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        raise AetherError(f"{self._name}: is closed; give it a file or a pipe")
+
+    def write(self, data: object) -> int:
+        _drop_output()
+        raise AetherError(f"{self._name}: is closed; give it a file or a pipe")
+
+
+def _open_streams() -> None:
+    """Make standard streams print every name, and be there even if they were closed."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the number, so that no file of a command gets it
+    if sys.stdin is None:
+        sys.stdin = io.TextIOWrapper(io.BufferedReader(_Closed("standard input")))
+    if sys.stdout is None:
+        sys.stdout = io.TextIOWrapper(io.BufferedWriter(_Closed("standard output")), errors="backslashreplace")
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  (for as long as the process runs)
+    for output in (sys.stdout, sys.stderr):
+        if isinstance(output, io.TextIOWrapper):
+            output.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def _flushed() -> Iterator[None]:
+    """Standard output is written to its end before the exit code is known."""
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
 
 
 @contextmanager
@@ -135,8 +200,16 @@ def _interruptible() -> Iterator[None]:
 
 def _leave_pipe() -> NoReturn:
     """Exit without a word: nobody reads standard output any more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _drop_output()
     sys.exit(1)
+
+
+def _drop_output() -> None:
+    """Let what waits for standard output go nowhere: it would fail again at the end of the process."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):  # a stream without a descriptor
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  (for as long as the process runs)
 
 
 if __name__ == "__main__":

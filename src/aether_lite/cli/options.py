@@ -117,6 +117,8 @@ Json = Annotated[
     str | None, typer.Option("--json", metavar="[FILE.json]", show_default=False, rich_help_panel=RESULTS,
                              help="Write all numbers as JSON, without FILE to standard output.")
 ]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace files that are there already.",
+                                      rich_help_panel=RESULTS)]
 Jobs = Annotated[int | None, typer.Option(metavar="N", min=1, help="Processes.", show_default="one for each core")]
 NoMute = Annotated[bool, typer.Option("--no-mute", help="Do not mute long gaps and noise without speech.")]
 

@@ -46,6 +46,7 @@ def prepare(
     shard: Annotated[str, typer.Option(metavar="I/N", help="Prepare only every Nth file, for job arrays.",
                                        show_default=False)] = "",
     jobs: options.Jobs = None,
+    force: options.Force = False,
     json: options.Json = None,
     quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
@@ -60,17 +61,19 @@ def prepare(
     """
     from tqdm import tqdm
 
-    from aether_lite.data.prepare import Summary, Task, tasks_of_shard, variant_tasks
+    from aether_lite.data.prepare import Summary, Task, check_pairs_kept, tasks_of_shard, variant_tasks
     from aether_lite.data.prepare import prepare as run
     from aether_lite.parallel import parse_shard
 
-    io.check_outputs((json, None), inputs=(*paths[:-1], manifest))
+    roots = [(path, io.FOLDER) for path in (paths[-1], valid_root)]
+    io.check_outputs((json, None), *roots, inputs=(*paths[:-1], manifest), force=force)
     if variants and valid_root is not None:
         raise typer.BadParameter("--variants are to train on: prepare what is validated on by itself")
     part, remarks = parse_shard(shard), console(quiet)
     found = _sources(paths, manifest, split, valid_share, valid_root)
     tasks = [Task(source, root, min_seconds, max_seconds) for root, sources in found for source in sources]
     tasks = tasks_of_shard(variant_tasks(tasks, variants) if variants else tasks, part)
+    check_pairs_kept(tasks, force)
     summary, hidden = Summary(), quiet or None
     try:
         with (
@@ -101,6 +104,7 @@ def check(
     roots: Annotated[list[Path], typer.Argument(metavar="DATA_ROOT...", help="Folders of pairs.", show_default=False)],
     valid_root: ValidRoot = None,
     jobs: options.Jobs = None,
+    force: options.Force = False,
     json: options.Json = None,
     quiet: options.Quiet = False,
 ) -> None:
@@ -112,7 +116,7 @@ def check(
 
     from aether_lite.data.check import RootReport, check_pairs, find_tasks
 
-    io.check_outputs((json, None))
+    io.check_outputs((json, None), inputs=(*roots, valid_root), force=force)
     reports = []
     for root in [*roots, *([valid_root] if valid_root is not None else [])]:
         report = RootReport(root)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from aether_lite.training.options import DataConfig
     from aether_lite.training.prior import PriorConfig
 
 COMMANDS = {
@@ -45,10 +48,28 @@ def train(command: str, arguments: Sequence[str]) -> None:
 
     config, maker = TASKS[task]
     stages = options.parse(imported(config), arguments, prog)
+    _check_folders(stages)
     if maker:
         loop.run(imported(maker), *stages)
     else:
         _fit_priors(stages)
+
+
+def _check_folders(stages: Sequence[DataConfig]) -> None:
+    """Apply the rule for outputs to the folders of runs; a run that was stopped continues in its own."""
+    from aether_lite.cli import io
+    from aether_lite.training.checkpoint import newest
+    from aether_lite.training.loop import OPTIONS
+    from aether_lite.training.run_logger import LOG
+
+    for config in stages:
+        given = (getattr(config, item.name) for item in fields(config)
+                 if item.metadata.get("path") and item.name != "out")  # fmt: skip
+        inputs = [path for value in given for path in ([value] if isinstance(value, str) else value) if path]
+        io.check_outputs((config.out, io.FOLDER), inputs=inputs)
+        folder = Path(config.out)
+        earlier = newest(folder) is not None or io.is_record(folder / OPTIONS, "data_root", "seed")
+        io.check_folder(folder, {OPTIONS, LOG, config.exported.name}.__contains__, earlier, config.force)
 
 
 def _fit_priors(stages: Sequence[PriorConfig]) -> None:

@@ -45,6 +45,7 @@ def transmit(
     refine: options.Refine = 0,
     picture: Annotated[str | None, typer.Option(metavar="PNG", rich_help_panel=RESULTS, help="Draw what was sent and "
                                                 "received (.png, .pdf or .svg).")] = None,
+    force: options.Force = False,
     json: options.Json = None,
     quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
@@ -54,7 +55,8 @@ def transmit(
     """
     suffixes = (*io.AUDIO_OUT, io.FEATURES)
     io.check_input(source)
-    io.check_outputs((destination, suffixes), (json, None), (picture, io.PICTURES), inputs=(source, model, vocoder))
+    results = ((destination, suffixes), (json, None), (picture, io.PICTURES))
+    io.check_outputs(*results, inputs=(source, model, vocoder), force=force)
     bits_only = {"--digital": digital, "--bitrate": bitrate, "--ber": ber, "--modulation": modulation}
     bits_only["--channel bsc"] = channel == BSC
     symbols_only = {"--rate": rate, "--target-snr": target_snr}

@@ -9,6 +9,7 @@ is the speech as it is.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -18,17 +19,18 @@ from pathlib import Path
 import numpy as np
 
 from aether_lite.audio import read_audio
-from aether_lite.data.index import Entry, open_index, read_index
+from aether_lite.data.index import INDEX_FILES, Entry, open_index, read_index
 from aether_lite.data.pairs import BYTES_PER_PCM_FRAME, MIN_CLIP_FRAMES
 from aether_lite.data.sources import Source, share_of
 from aether_lite.data.variants import SCENE_CLIPS, SPEEDS, Variant
 from aether_lite.errors import AetherError
 from aether_lite.features import extract_features, write_f32, write_pcm
 from aether_lite.features.layout import FRAME, INT16_SCALE, NUM_ALL, NUM_FREE, SAMPLE_RATE
-from aether_lite.files import remove_partials
+from aether_lite.files import make_folder, remove_partials
 from aether_lite.parallel import available_cores, run_parallel
 from aether_lite.reading import inside
 
+PAIR_SUFFIXES = (".f32", ".pcm")
 SHORTEST_SECONDS = MIN_CLIP_FRAMES * FRAME / SAMPLE_RATE
 
 
@@ -129,6 +131,23 @@ def tasks_of_shard(tasks: Sequence[Task], shard: tuple[int, int]) -> list[Task]:
     """Every Nth task in the order of roots and names: together the shards (1, N) .. (N, N) have each once."""
     number, count = shard
     return sorted(tasks, key=lambda task: (str(task.root), task.source.name))[number - 1 :: count]
+
+
+def check_pairs_kept(tasks: Sequence[Task], force: bool = False) -> None:
+    """Refuse pairs that would replace a source, or, unless ``force``, files in a root that ``prepare`` has not filled.
+
+    Raises:
+        AetherError: names the file.
+    """
+    sources = {os.path.realpath(task.source.path) for task in tasks if task.source.path.suffix in PAIR_SUFFIXES}
+    foreign = {root for root in {task.root for task in tasks} if not force and not any(root.glob(INDEX_FILES))}
+    for task in tasks:
+        for path in (task.features, task.samples):
+            if sources and os.path.realpath(path) in sources:
+                raise AetherError(f"{path}: is an input too and would be overwritten; give another data root")
+            if task.root in foreign and path.exists():
+                raise AetherError(f"{path}: is there already, and not made by prepare; add --force to replace it, or "
+                                  "give another data root")  # fmt: skip
 
 
 def prepare(
@@ -254,8 +273,5 @@ def _check_kind(task: Task, there: Mapping[str, Entry]) -> None:
 
 
 def _make_folders(root: Path, folders: Iterable[Path]) -> None:
-    try:
-        for folder in {root, *folders}:
-            folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AetherError(f"{root}: cannot be made a data root ({error.strerror})") from error
+    for folder in {root, *folders}:
+        make_folder(folder)

@@ -59,7 +59,7 @@ def find_sources(
 
 def share_of(text: str) -> float:
     """A number in [0, 1) that depends on the text alone: by it speakers and clips are chosen to validate on."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) / 2**64
+    return int.from_bytes(hashlib.sha256(os.fsencode(text)).digest()[:8]) / 2**64
 
 
 def _expand(given: Path) -> list[Source]:

@@ -45,6 +45,7 @@ def export_folder(
     vocoder: str | Path | None = None,
     *,
     int8: bool = False,
+    force: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Export a codec and a vocoder; every float32 graph is compared with torch before the folder appears.
@@ -54,6 +55,7 @@ def export_folder(
         model: name of released weights or a codec file.
         vocoder: file of vocoder weights or a released name; None for ``fargan``.
         int8: also write the int8 variants.
+        force: whether an earlier export in ``folder`` is replaced, once the new one is complete.
         progress: called with the name of each part as work on it begins.
 
     Returns:
@@ -64,7 +66,7 @@ def export_folder(
             read, or a graph does not compute what torch computes.
     """
     require_packages("export", EXPORT_PACKAGES, "onnx")
-    with atomic_folder(Path(folder)) as partial:
+    with atomic_folder(Path(folder), MANIFEST if force else None) as partial:
         codec_file = codec_path(model)
         vocoder_file = vocoder_path(vocoder)
         codec, provenance = load_codec(codec_file, unit="uses/s")

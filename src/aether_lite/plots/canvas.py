@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aether_lite.environment import without_local_settings
-from aether_lite.errors import AetherError
+from aether_lite.errors import AetherError, printable
 from aether_lite.features.layout import FRAME, PITCH, SAMPLE_RATE, VOICED_ABOVE, VOICING, f0_from_pitch
 from aether_lite.files import atomic_path
 
@@ -48,7 +49,7 @@ WIDTH_INCHES = 10.0
 
 @contextmanager
 def canvas(path: str | Path, width: float, height: float, title: str = "", foot: str = "") -> Iterator[Figure]:
-    """An empty figure, saved whole or not at all when the block ends well.
+    """An empty figure, saved whole or not at all when the block ends well; all text in it is drawn as it is.
 
     Args:
         path: file to write; its suffix (PNG, SVG or PDF) is the format.
@@ -59,8 +60,10 @@ def canvas(path: str | Path, width: float, height: float, title: str = "", foot:
         AetherError: the suffix is unknown or the file cannot be written.
     """
     with without_local_settings():
+        from matplotlib import rc_context
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
+        from matplotlib.text import Text
 
     if Path(path).suffix.lower() not in SUFFIXES:
         raise AetherError(f"{path}: unknown suffix {Path(path).suffix!r}; give {', '.join(SUFFIXES)}")
@@ -69,12 +72,16 @@ def canvas(path: str | Path, width: float, height: float, title: str = "", foot:
     below = FOOT_LINE_INCHES * len(lines) + 0.1 if lines else 0.0
     total = height + below
     engine = ConstrainedLayoutEngine(rect=(0, below / total, 1, 1 - below / total))
-    with atomic_path(path) as partial:
+    with atomic_path(path) as partial, rc_context({"text.parse_math": False}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a name in a script that the font lacks
         figure = Figure(figsize=(width, total), dpi=DPI, layout=engine)
         if title:
             figure.suptitle(title, fontsize=TITLE_SIZE)
         yield figure
         figure.text(0.1 / width, 0.06 / total, "\n".join(lines), size=FOOT_SIZE, color="#444444", va="bottom")
+        for text in figure.findobj(Text):
+            assert isinstance(text, Text)
+            text.set_text("\n".join(map(printable, text.get_text().split("\n"))))
         figure.savefig(partial)
 
 

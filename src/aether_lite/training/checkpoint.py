@@ -19,7 +19,7 @@ import aether_lite
 from aether_lite.codec.loading import codec_path, read_provenance
 from aether_lite.data.corpus import Corpus
 from aether_lite.errors import AetherError
-from aether_lite.files import atomic_path, commit
+from aether_lite.files import atomic_path, commit, make_folder
 from aether_lite.reading import fits, read_checkpoint, reading, tensors_of
 from aether_lite.training.options import DataConfig, RunConfig
 
@@ -99,7 +99,7 @@ def check_unused(out: Path, start: Path | None) -> None:
 
 def save_step(folder: Path, step: int, content: dict[str, Any], keep: int) -> None:
     """Write the checkpoint of a step into a run's folder and delete the oldest beyond ``keep``; ``best.pth`` stays."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     save_checkpoint(step_path(folder, step), content)
     for path in sorted(folder.glob(_PATTERN))[:-keep]:
         path.unlink()

@@ -22,6 +22,7 @@ from aether_lite.errors import OLD_NAMES_GO_IN, AetherError
 from aether_lite.reading import fits, inside, parse_json, read_yaml
 
 STAGES, NAME, TASK = "stages", "name", "task"  # keys of a recipe that are no options
+SHORT = {"out": ("-o", "--output"), "force": ("-f",)}  # further names of options
 ASR_MODEL_HELP = "recogniser: tiny.en (in the extra `listener`) or a folder with a CTranslate2 Whisper model"
 
 
@@ -67,6 +68,7 @@ class DataConfig:
     augment_share: float = option(0.0, "share of items with gain, polarity, filter and noise augmentation")
     seed: int = option(0, "of weights, crops, conditions and noise")
     out: str = option("runs/run", "folder of the run: checkpoints, log, pictures", path=True, free=True)
+    force: bool = option(False, "replace files in OUT that no earlier run has made", free=True)
 
     @property
     def exported(self) -> Path:
@@ -185,14 +187,15 @@ def parser(kind: type[DataConfig], prog: str) -> argparse.ArgumentParser:
             result.add_argument(_flag(item.name), action=_Listed, dest=f"{item.name}_", default=argparse.SUPPRESS,
                                 help=argparse.SUPPRESS)  # fmt: skip
         elif hint is bool:
-            result.add_argument(_flag(item.name), action=argparse.BooleanOptionalAction, dest=item.name, **common)
+            names = (_flag(item.name), *SHORT.get(item.name, ()))
+            result.add_argument(*names, action=argparse.BooleanOptionalAction, dest=item.name, **common)
         elif get_origin(hint) is dict:
             result.add_argument(_flag(item.name), nargs="+", metavar="NAME=VALUE", dest=item.name, **common)
         else:
             many: dict[str, Any] = {"action": _Listed, "kind": get_args(hint)[0]} if get_args(hint) else {"type": hint}
             choices = about.get("choices")
             many |= {"choices": choices} if choices else {"metavar": item.name.upper()}
-            names = (_flag(item.name), *(("-o", "--output") if item.name == "out" else ()))
+            names = (_flag(item.name), *SHORT.get(item.name, ()))
             result.add_argument(*names, dest=item.name, **many, **common)
     return result
 

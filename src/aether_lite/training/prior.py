@@ -34,6 +34,7 @@ from aether_lite.container.streams import TokenWriter, read_stream
 from aether_lite.container.weights import weights_id
 from aether_lite.data.pairs import Clip, read_frames
 from aether_lite.errors import AetherError
+from aether_lite.files import make_folder
 from aether_lite.hash import BIT_RATES
 from aether_lite.training.checkpoint import origin
 from aether_lite.training.loop import corpora
@@ -93,7 +94,7 @@ def run(config: PriorConfig, say: Callable[[str], None], progress: Progress | No
     model, _ = load_codec(path, unit="bit/s")
     train, valid = corpora(config)
     out = Path(config.out)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     fitted = _some(train.clips, config.seed, hours=config.hours)
     measured = _some(valid.clips, config.seed, count=config.valid_clips)
     say(f"encoding {len(fitted)} training and {len(measured)} validation clips")

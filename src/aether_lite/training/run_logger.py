@@ -11,6 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from aether_lite.features.layout import SAMPLE_RATE
+from aether_lite.files import make_folder
 from aether_lite.lines import LineWriter, read_lines
 from aether_lite.optional import how_to_install
 from aether_lite.plots.canvas import COLOURS, GREY, canvas
@@ -61,7 +62,7 @@ class RunLogger:
         lines: LineWriter | None = None,
     ) -> None:
         self.out, self.steps, self.first, self.epoch_steps, self.shown = out, steps, first, epoch_steps, shown
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
         self._lines = lines or LineWriter(self.log)
         self.writer = _tensorboard(out) if tensorboard else None
         self.bar = tqdm(total=steps, initial=first, unit="step", dynamic_ncols=True)
@@ -167,6 +168,8 @@ def loss_curves(log: Path, path: Path) -> None:
     measured = [name for name in MEASURED if _points(valid, name)]
     count = len(panels) + len(measured)
     lines = -(-max(count, 1) // COLUMNS)
+    from matplotlib.ticker import LogFormatter
+
     with canvas(path, COLUMNS * PANEL_INCHES[0], lines * PANEL_INCHES[1]) as figure:
         for number, title in enumerate([*panels, *measured]):
             axes = figure.add_subplot(lines, COLUMNS, number + 1)
@@ -174,6 +177,8 @@ def loss_curves(log: Path, path: Path) -> None:
                 for colour, name in zip(COLOURS, panels[title], strict=False):
                     _draw_line(axes, _points(train, name), name, colour)
                 axes.set_yscale("log")
+                axes.yaxis.set_major_formatter(LogFormatter())
+                axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2.0, 0.5)))
             else:
                 points = sorted({row["valid"] for row in valid})
                 for colour, point in zip(COLOURS, points, strict=False):
