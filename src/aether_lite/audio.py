@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import shutil
 import stat
 import struct
@@ -24,6 +23,7 @@ import soundfile
 import soxr
 from numpy.typing import ArrayLike, NDArray
 
+from aether_lite.audio_length import VERIFIED, PatchedFile, check_length
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import LOUDEST, SAMPLE_RATE
 from aether_lite.files import DISK_FULL, atomic_path
@@ -39,32 +39,30 @@ FULL_SCALE = 32_768  # of int16: a sample of 1.0
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # [Hz] beyond which a header is damaged: 1 Hz would make 16 000 of a sample
 BLOCK_FRAMES = 65_536
 READABLE = "wav, flac, ogg, opus, mp3, aiff or 16 kHz int16 .pcm"
-STREAMED_BYTES = 0x7FFF_F000  # from here on a wav data size means "unknown", as programs write it to a pipe
-LONGEST_OGG_PAGE = 65_307  # [bytes]
-OGG_END_OF_STREAM = 0x04  # flag of a page
-MP3_COUNT = re.compile(b"Xing|Info")  # an mp3 without this tag has no sample count, libsndfile guesses one
 COMPRESSED = {".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
 
 
-def read_audio(source: str | Path) -> Float32:
+def read_audio(source: str | Path, channel: int | None = None) -> Float32:
     """Read an audio file as 16 kHz mono.
 
     Args:
-        source: any file that libsndfile reads, at any rate, with any number of channels (averaged); raw int16
-            16 kHz mono if it ends in ``.pcm``; ``"-"`` for a wav on standard input.
+        source: wav (also RF64, W64), flac, ogg, opus, mp3, aiff, au, caf, voc or NIST, at any rate, with any number of
+            channels; raw int16 16 kHz mono if it ends in ``.pcm``; ``"-"`` for such a file on standard input.
+        channel: number of the one channel to take, from 1; None for the mean of all, in which what is in antiphase
+            cancels, and what is in one of six channels alone (a 5.1 centre) is 15.6 dB down.
 
     Returns:
         ``[N] float32``, full scale 1, N = round(frames * 16000 / the file's rate), at least 160 (10 ms).
         Resampling (soxr, HQ) may overshoot full scale a little.
 
     Raises:
-        AetherError: missing, not audio, truncated, damaged, shorter than 10 ms, NaN or infinite samples, or
-            samples beyond 100 times full scale (never scaled to [-1, 1]).
+        AetherError: missing, not audio, truncated, damaged, several recordings in one file, shorter than 10 ms, no
+            such channel, NaN or infinite samples, or samples beyond 100 times full scale (never scaled to [-1, 1]).
     """
-    return _collect(audio_blocks(source))
+    return _collect(audio_blocks(source, channel))
 
 
-def audio_blocks(source: str | Path) -> Iterator[Float32]:
+def audio_blocks(source: str | Path, channel: int | None = None) -> Iterator[Float32]:
     """The same samples piece by piece, as ``[n] float32``, for work in constant memory.
 
     Raises:
@@ -73,19 +71,13 @@ def audio_blocks(source: str | Path) -> Iterator[Float32]:
     name = "standard input" if str(source) == "-" else str(source)
     with _opened(source, name) as stream:
         if Path(name).suffix.lower() == ".pcm":
-            yield from _resampled(_pcm_blocks(stream, name), SAMPLE_RATE, name)
+            mono = (mixed(block[:, None], channel, name) for block in _pcm_blocks(stream, name))
+            yield from _resampled(mono, SAMPLE_RATE, name)
             return
+        if stream.seek(0, io.SEEK_END) == 0:
+            raise AetherError(f"{name}: is empty (0 bytes); give {READABLE}, at least 10 ms long")
         try:
-            _check_complete(stream, name)
-            stream.seek(0)
-            tagged = MP3_COUNT.search(stream.read(4096)) is not None
-            os.lseek(stream.fileno(), 0, os.SEEK_SET)  # libsndfile starts where the descriptor stands
-            with soundfile.SoundFile(stream.fileno(), closefd=False) as sound:
-                if not LOWEST_RATE <= sound.samplerate <= HIGHEST_RATE:
-                    limits = f"{LOWEST_RATE} to {HIGHEST_RATE} Hz"
-                    raise AetherError(f"{name}: its header says {sound.samplerate} Hz; speech is sampled at {limits}")
-                counted = sound.format != "MP3" or tagged
-                yield from _resampled(_decoded_blocks(sound, name, counted), sound.samplerate, name)
+            yield from _sound_blocks(stream, name, channel)
         except soundfile.LibsndfileError as error:
             reason = error.error_string.strip().rstrip(".")
             raise AetherError(f"{name}: cannot be read as audio ({reason}); give a complete {READABLE} file") from error
@@ -167,64 +159,68 @@ def _spooled(pipe: BinaryIO) -> Iterator[BinaryIO]:
         yield file
 
 
-def _check_complete(stream: BinaryIO, name: str) -> None:
-    """Refuse an empty file, and a wav, AIFF or ogg that ends before its own end.
+class _Sequential(soundfile.SoundFile):
+    """A sound that is only read forwards: soundfile seeks after every block, which a FLAC of unknown length refuses."""
 
-    libsndfile reads such files without complaint and returns fewer samples. Chunks: RIFF 1.0 (Microsoft and
-    IBM, 1991), RF64 (EBU Tech 3306), AIFF 1.3 (Apple, 1989); ogg pages: RFC 3533.
-    """
-    size = stream.seek(0, io.SEEK_END)
-    if size == 0:
-        raise AetherError(f"{name}: is empty (0 bytes); give {READABLE}, at least 10 ms long")
+    def seekable(self) -> bool:
+        return False
+
+
+def _sound_blocks(stream: BinaryIO, name: str, channel: int | None) -> Iterator[Float32]:
+    """Mono blocks at 16 kHz of a file with a header."""
+    claim = check_length(stream, name)
     stream.seek(0)
-    head = stream.read(12)
-    if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"FORM") and head[8:] in (b"WAVE", b"AIFF", b"AIFC"):
-        promised, found = _sample_bytes(stream, head[:4], size)
-        if promised > found:
-            raise AetherError(
-                f"{name}: truncated, its header promises {promised} bytes of samples but {found} are there; "
-                "copy or record it again"
-            )
-    elif head[:4] == b"OggS":
-        stream.seek(max(0, size - LONGEST_OGG_PAGE))
-        tail = stream.read()
-        last = tail[tail.rfind(b"OggS") :]
-        whole = len(last) > 27 and len(last) >= 27 + last[26] + sum(last[27 : 27 + last[26]])
-        if not (whole and last[5] & OGG_END_OF_STREAM):
-            raise AetherError(f"{name}: truncated, its last ogg page is missing; copy or record it again")
+    os.lseek(stream.fileno(), 0, os.SEEK_SET)  # libsndfile starts where the descriptor stands
+    source = stream.fileno() if claim.patch is None else PatchedFile(stream, *claim.patch)
+    with _Sequential(source, closefd=False) as sound:
+        if not LOWEST_RATE <= sound.samplerate <= HIGHEST_RATE:
+            limits = f"{LOWEST_RATE} to {HIGHEST_RATE} Hz"
+            raise AetherError(f"{name}: its header says {sound.samplerate} Hz; speech is sampled at {limits}")
+        if sound.format not in VERIFIED:
+            raise AetherError(f"{name}: a truncated {sound.format} cannot be told from a whole one; convert it to wav")
+        known = sound.frames if sound.frames < 2**62 else 0  # libsndfile says 2^63 - 1 where it cannot know
+        promised = known if claim.samples is None else claim.samples
+        mono = (mixed(block, channel, name) for block in _decoded_blocks(sound, name, promised))
+        yield from _resampled(mono, sound.samplerate, name)
 
 
-def _sample_bytes(stream: BinaryIO, form: bytes, size: int) -> tuple[int, int]:
-    """Bytes of samples that a RIFF-like file promises (1 if it ends before saying so), and those it holds."""
-    order = ">" if form in (b"RIFX", b"FORM") else "<"
-    large = 0
-    while len(chunk := stream.read(8)) == 8:
-        kind, length = struct.unpack(f"{order}4sI", chunk)
-        start = stream.tell()
-        if kind == b"ds64" and size - start >= 16:
-            large = struct.unpack("<8xQ", stream.read(16))[0]
-        if kind in (b"data", b"SSND"):
-            if form == b"RF64" and length == 0xFFFF_FFFF:
-                length = large
-            elif length >= STREAMED_BYTES:
-                length = 0
-            return length, size - start
-        stream.seek(start + length + length % 2)
-    return 1, 0
-
-
-def _decoded_blocks(sound: soundfile.SoundFile, name: str, counted: bool) -> Iterator[Float32]:
-    """Mono blocks at the file's own rate; ``counted`` if the header's number of samples is to be trusted."""
+def _decoded_blocks(sound: soundfile.SoundFile, name: str, promised: int) -> Iterator[Float32]:
+    """Blocks ``[n, channels]`` at the file's own rate; ``promised`` samples, 0 where the header does not know."""
     done = 0
-    while len(block := sound.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
+    while True:
+        count = min(BLOCK_FRAMES, promised - done) if done < promised else BLOCK_FRAMES
+        try:
+            block = sound.read(count, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError:
+            if done == promised > 0:  # something that is no sound, such as a tag
+                return
+            raise
+        if not len(block):
+            break
         _check_finite(block, done, sound.samplerate, name)
         done += len(block)
-        yield block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
-    if counted and done < sound.frames < 2**62:  # libsndfile says 2^63 - 1 where it cannot know
+        if done > promised > 0:
+            raise AetherError(f"{name}: its header promises {promised} samples, but more can be decoded; copy it again")
+        yield block
+    if done < promised:
         raise AetherError(
-            f"{name}: truncated, its header promises {sound.frames} samples but {done} can be decoded; "
+            f"{name}: truncated, its header promises {promised} samples but {done} can be decoded; "
             "copy or record it again"
         )
+
+
+def mixed(block: Float32, channel: int | None, name: str) -> Float32:
+    """Mean ``[n]`` of the channels of ``[n, channels]``, or the one of this number, counted from 1.
+
+    Raises:
+        AetherError: there is no such channel.
+    """
+    if channel is not None and not 1 <= channel <= block.shape[1]:
+        raise AetherError(f"{name}: has {block.shape[1]} channel(s), so none of number {channel}")
+    if channel is not None or block.shape[1] == 1:
+        return block[:, (channel or 1) - 1]
+    mean: Float32 = block.mean(axis=1)
+    return mean
 
 
 def _pcm_blocks(stream: BinaryIO, name: str) -> Iterator[Float32]:

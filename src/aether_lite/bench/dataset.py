@@ -38,12 +38,14 @@ class Source:
         paths: one audio file; a pair of .f32 and .pcm; or feature files, to be joined.
         language: code, empty if unknown.
         part: number and count of the equal parts of joined features.
+        channel: of an audio file, from 1; None for the mean of all.
     """
 
     name: str
     paths: tuple[Path, ...]
     language: str = ""
     part: tuple[int, int] = (0, 1)
+    channel: int | None = None
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def load_clip(source: Source, seconds: float | None = None) -> Clip:
     """
     most = None if seconds is None else round(seconds * SAMPLE_RATE / FRAME)
     if len(source.paths) == 1 and source.paths[0].suffix.lower() in AUDIO_SUFFIXES:
-        speech = read_audio(source.paths[0])
+        speech = read_audio(source.paths[0], source.channel)
         speech = speech[: FRAME * (len(speech) // FRAME if most is None else min(most, len(speech) // FRAME))]
         features = extract_features(speech)[:, :NUM_FREE] if len(speech) else np.empty((0, NUM_FREE), np.float32)
     elif len(source.paths) == 2 and source.paths[1].suffix == ".pcm":

@@ -47,6 +47,7 @@ def encode(
     prior: PriorFile = None,
     model: options.HashModel = options.DEFAULT_HASH_MODEL,
     refine: options.Refine = 0,
+    audio_channel: options.AudioChannel = None,
     force: options.Force = False,
     json: options.Json = None,
     quiet: options.Quiet = False,
@@ -67,33 +68,36 @@ def encode(
     if chosen is not None:
         header = header.coded(chosen.identity)
     with steps(out) as progress:
-        record = _encode(source, destination, codec, header, chosen, refine, progress)
+        record = _encode((source, audio_channel), destination, codec, header, chosen, refine, progress)
     _report(out, {**record, "model": model, "provenance": codec.provenance}, json)
 
 
 def _encode(
-    source: str, destination: str, codec: Codec, header: Header, prior: Prior | None, refine: int, progress: Steps
-) -> dict[str, Any]:
-    """Read, encode, write; returns the numbers."""
+    speech: tuple[str, int | None], destination: str, codec: Codec, header: Header, prior: Prior | None, refine: int,
+    progress: Steps,
+) -> dict[str, Any]:  # fmt: skip
+    """Read a file (and the channel of it), encode, write; returns the numbers."""
     from aether_lite.container.streams import TokenWriter
 
     writer = TokenWriter(header, prior)
     samples = tokens = size = 0
     start = time.perf_counter()
     with _writing(destination) as file:
-        for more, bits in _tokens(source, codec, header.bit_rate, refine):
+        for more, bits in _tokens(*speech, codec, header.bit_rate, refine):
             samples, tokens = samples + more, tokens + len(bits)
             size += file.write(writer.push(bits))
             progress.begin(f"encoding {samples // SAMPLE_RATE} s")
         size += file.write(writer.finish(samples))
     return {
-        **_numbers(source, destination, header, samples, tokens, size),
+        **_numbers(speech[0], destination, header, samples, tokens, size),
         "search_steps": refine,
         "real_time_factor": {"encode": SAMPLE_RATE * (time.perf_counter() - start) / samples},
     }
 
 
-def _tokens(source: str, codec: Codec, bit_rate: int, refine: int) -> Iterator[tuple[int, BitArray]]:
+def _tokens(
+    source: str, audio_channel: int | None, codec: Codec, bit_rate: int, refine: int
+) -> Iterator[tuple[int, BitArray]]:
     """Audio samples that were read, and the bits ``[K, n]`` that are ready with them."""
     import torch
 
@@ -107,7 +111,7 @@ def _tokens(source: str, codec: Codec, bit_rate: int, refine: int) -> Iterator[t
         yield FRAME * len(rows), bit_array(codec.encode_features(rows[None], bit_rate, refine=refine))[0]
         return
     encoder = Encoder(codec, bit_rate, refine=refine)
-    for block in audio_blocks(source):
+    for block in audio_blocks(source, audio_channel):
         yield len(block), bit_array(encoder.push(block))[0]
     yield 0, bit_array(encoder.flush())[0]
 

@@ -63,6 +63,9 @@ def bench(
                                               "evenly; 0 for all.")] = None,
     seconds: Annotated[float | None, typer.Option(metavar="S", min=0.2, rich_help_panel=CLIPS, help="Only so much of "
                                                   "each clip.")] = None,
+    audio_channel: Annotated[int | None, typer.Option(metavar="N", min=1, rich_help_panel=CLIPS, help="Channel of the "
+                                                      "recordings to take, from 1.", show_default="the mean of all")]
+    = None,
     streams: Annotated[int | None, typer.Option(metavar="N", min=1, rich_help_panel=CLIPS, help="Joined features as so "
                                                 "many streams.")] = None,
     audio_clips: Annotated[int | None, typer.Option(metavar="N", min=0, rich_help_panel=CLIPS, help="How many clips "
@@ -138,6 +141,8 @@ def bench(
     )
     grid.check()
     dataset = (bundled() if data is None else open_dataset(data, manifest)).chosen(grid.clips)
+    sources = tuple(replace(source, channel=audio_channel) for source in dataset.sources)
+    dataset = replace(dataset, sources=sources)
     dataset = dataset if streams is None else dataset.parted(streams)
     names, absent = _systems(listed("--system", system, _name), grid, quick, dataset.has_audio)
     if not dataset.has_audio:

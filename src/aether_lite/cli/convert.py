@@ -17,6 +17,7 @@ def features(
     source: Annotated[str, typer.Argument(metavar="IN", help="Audio; - for a wav on stdin.")],
     destination: Annotated[str, typer.Argument(metavar="OUT.f32", help="Feature file.")],
     columns: Annotated[int, typer.Option(metavar="N", help="Values per frame: 36, or 20 without the LPC.")] = 36,
+    audio_channel: options.AudioChannel = None,
     force: options.Force = False,
     json: options.Json = None,
     quiet: options.Quiet = False,
@@ -28,7 +29,8 @@ def features(
     from aether_lite.audio import read_audio
     from aether_lite.features import extract_features
 
-    rows = extract_features(read_audio(source))  # the specification: samples as they are, never conditioned
+    samples = read_audio(source, audio_channel)
+    rows = extract_features(samples)  # the specification: samples as they are, never conditioned
     io.write_features(destination, rows, columns)
     io.write_json(json, {"input": source, "output": destination, "frames": len(rows), "columns": columns})
     console(quiet).print(f"{destination}: {len(rows)} frames of 10 ms, {columns} values each")

@@ -119,6 +119,8 @@ Json = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace files that are there already.",
                                       rich_help_panel=RESULTS)]
+AudioChannel = Annotated[int | None, typer.Option(metavar="N", min=1, show_default="the mean of all",
+                                                  help="Channel of the recording to take, from 1.")]
 Jobs = Annotated[int | None, typer.Option(metavar="N", min=1, help="Processes.", show_default="one for each core")]
 NoMute = Annotated[bool, typer.Option("--no-mute", help="Do not mute long gaps and noise without speech.")]
 

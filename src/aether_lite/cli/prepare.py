@@ -45,6 +45,7 @@ def prepare(
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first file that cannot be used.")] = False,
     shard: Annotated[str, typer.Option(metavar="I/N", help="Prepare only every Nth file, for job arrays.",
                                        show_default=False)] = "",
+    audio_channel: options.AudioChannel = None,
     jobs: options.Jobs = None,
     force: options.Force = False,
     json: options.Json = None,
@@ -71,7 +72,10 @@ def prepare(
         raise typer.BadParameter("--variants are to train on: prepare what is validated on by itself")
     part, remarks = parse_shard(shard), console(quiet)
     found = _sources(paths, manifest, split, valid_share, valid_root)
-    tasks = [Task(source, root, min_seconds, max_seconds) for root, sources in found for source in sources]
+    tasks = [
+        Task(source, root, min_seconds, max_seconds, channel=audio_channel)
+        for root, sources in found for source in sources
+    ]  # fmt: skip
     tasks = tasks_of_shard(variant_tasks(tasks, variants) if variants else tasks, part)
     check_pairs_kept(tasks, force)
     summary, hidden = Summary(), quiet or None

@@ -27,6 +27,7 @@ def stream(
                                                 f"{options.CHANNEL_NAMES}; bits: bsc.")] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Speech is raw 16-bit little-endian, 16 kHz, mono; else a wav.")]
     = False,
+    audio_channel: options.AudioChannel = None,
     gains: Annotated[bool, typer.Option("--gains", help="Symbols: each with the receiver's estimate of its gain, out "
                                         "of the channel and into the decoder.")] = False,
     soft: Annotated[bool, typer.Option("--soft", help="Bits: float32 soft bits out of the channel and into the "
@@ -77,7 +78,7 @@ def stream(
     if decode and (snr is not None) + (noise_variance is not None) + (csi == "none") > 1:
         raise typer.BadParameter("give one of --snr, --noise-variance and --csi none")
     given = bitrate if sends_bits else rate
-    ends = Filter(codec, codec.default_rate if given is None else given, raw, soft, gains)
+    ends = Filter(codec, codec.default_rate if given is None else given, raw, audio_channel, soft, gains)
     if channel is not None:
         fading = {"csi": csi, "block_ms": block_ms, "doppler_hz": doppler_hz, "k_db": k_db}
         rest = {"seed": seed, "error_rate": ber, "erasure": erasure, "burst_tokens": burst_tokens}
@@ -120,6 +121,7 @@ class Filter:
         codec: of symbols or of bits.
         rate: [uses/s or bit/s].
         raw: speech without a header.
+        audio_channel: of the speech to encode, from 1; None for the mean of all.
         soft: soft bits instead of packed ones, at the decoder's side.
         gains: symbols with gains, at the decoder's side.
     """
@@ -127,6 +129,7 @@ class Filter:
     codec: Codec
     rate: int
     raw: bool
+    audio_channel: int | None
     soft: bool
     gains: bool
 
@@ -141,7 +144,7 @@ class Filter:
         def write(payload: Any) -> None:
             _put(packed_bytes(payload) if isinstance(payload, Bits) else symbol_bytes(payload.values))
 
-        blocks = speech_blocks(sys.stdin.buffer, self.raw)
+        blocks = speech_blocks(sys.stdin.buffer, self.raw, self.audio_channel)
         _pass_on(blocks, lambda block: write(encoder.push(block)), lambda: write(encoder.flush()))
 
     def decode_symbols(self, snr_db: float | None, variance: float | None, unknown: bool, mute: bool) -> None:

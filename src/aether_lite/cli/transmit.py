@@ -43,6 +43,7 @@ def transmit(
     model: options.AnyModel = None,
     vocoder: options.Vocoder = None,
     refine: options.Refine = 0,
+    audio_channel: options.AudioChannel = None,
     picture: Annotated[str | None, typer.Option(metavar="PNG", rich_help_panel=RESULTS, help="Draw what was sent and "
                                                 "received (.png, .pdf or .svg).")] = None,
     force: options.Force = False,
@@ -88,7 +89,7 @@ def transmit(
 
     out = console(quiet)
     with steps(out) as progress:
-        sent, samples = _read(source, codec, progress)
+        sent, samples = _read(source, audio_channel, codec, progress)
         result = run_link(codec, sent, config, refine=refine, progress=progress.begin)
         decoded: Any = None
         if "vocoder" in weights:
@@ -126,7 +127,7 @@ def _weights(codec: Codec, model: str, vocoder: str | None, refine: int, speaks:
     return {"codec": codec_path(model), "vocoder": vocoder_path(vocoder)}
 
 
-def _read(source: str, codec: Codec, progress: Steps) -> tuple[LinkInput, int]:
+def _read(source: str, audio_channel: int | None, codec: Codec, progress: Steps) -> tuple[LinkInput, int]:
     """What is sent, and the length of the output in samples."""
     import torch
 
@@ -137,7 +138,7 @@ def _read(source: str, codec: Codec, progress: Steps) -> tuple[LinkInput, int]:
     if io.suffix_of(source) == io.FEATURES:
         rows = torch.from_numpy(io.read_features(source))
         return LinkInput(rows, len(rows)), FRAME * len(rows)
-    speech = read_audio(source)
+    speech = read_audio(source, audio_channel)
     progress.begin("features")
     return LinkInput.of_speech(codec, speech), len(speech)
 

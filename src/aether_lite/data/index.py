@@ -29,6 +29,7 @@ class Entry:
         speaker: who speaks, as far as known.
         frames: length of the pair.
         variant: number of a variant, whose name begins with it; None for a pair.
+        channel: number of the recording's channel, from 1, or None for the mean of all.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Entry:
     speaker: str
     frames: int
     variant: int | None = None
+    channel: int | None = None
 
     @property
     def source_name(self) -> str:

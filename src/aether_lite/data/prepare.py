@@ -44,6 +44,7 @@ class Task:
     max_seconds: float | None = None
     variant: int | None = None
     scene: str = ""
+    channel: int | None = None  # of the recording; None for the mean of all
 
     @property
     def features(self) -> Path:
@@ -214,7 +215,7 @@ def make_pair(task: Task) -> Outcome:
     source = task.source
     try:
         before = source.path.stat()
-        audio = read_audio(source.path)
+        audio = read_audio(source.path, task.channel)
     except (AetherError, OSError) as error:
         reason = str(error) if isinstance(error, AetherError) else f"{source.path}: {error.strerror}"
         return Outcome(task, error=reason)
@@ -242,7 +243,7 @@ def make_pair(task: Task) -> Outcome:
         raise AetherError(f"{task.features}: cannot be written ({error.strerror})") from error
     size, changed = before.st_size, before.st_mtime_ns
     made = (source.name, str(source.path), size, changed, task.max_seconds, source.speaker, frames, task.variant)
-    return Outcome(task, Entry(*made))
+    return Outcome(task, Entry(*made, task.channel))
 
 
 def _is_current(task: Task, entry: Entry) -> bool:
@@ -260,6 +261,7 @@ def _is_current(task: Task, entry: Entry) -> bool:
         and entry.source == str(task.source.path)
         and (entry.size, entry.mtime_ns) == (source.st_size, source.st_mtime_ns)
         and (entry.max_seconds, entry.speaker) == (task.max_seconds, task.source.speaker)
+        and entry.channel == task.channel
         and (size, pcm_size) == (entry.frames * 4 * columns, entry.frames * per_frame)
     )
 

@@ -29,7 +29,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from aether_lite.audio import FULL_SCALE, SAMPLE_RATE, STREAMED_BYTES
+from aether_lite.audio import FULL_SCALE, SAMPLE_RATE, mixed
+from aether_lite.audio_length import STREAMED_BYTES, TAIL_BYTES, behind_wav, more_follow
 from aether_lite.container.layout import pack_tokens, token_bits, unpack_tokens
 from aether_lite.errors import AetherError
 from aether_lite.payload import Bits, Received, ReceivedBits, elements_per_token
@@ -43,10 +44,11 @@ PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE  # wav format tags
 SAMPLE_TYPES = {(PCM, 16): "<i2", (FLOAT, 32): "<f4"}
 
 
-def speech_blocks(stream: BinaryIO, raw: bool = False) -> Iterator[Float32]:
+def speech_blocks(stream: BinaryIO, raw: bool = False, channel: int | None = None) -> Iterator[Float32]:
     """16 kHz mono ``[n] float32`` of a wav, or of raw int16 little-endian samples, as it arrives.
 
-    Channels are averaged and other rates resampled (which holds back some milliseconds).
+    The channel of that number (from 1) is taken, or all are averaged; other rates are resampled, which holds back some
+    milliseconds.
 
     Raises:
         AetherError: not a wav, samples that are neither 16-bit integers nor 32-bit floats, or an early end (after
@@ -56,13 +58,15 @@ def speech_blocks(stream: BinaryIO, raw: bool = False) -> Iterator[Float32]:
     resampler = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
     frame = channels * np.dtype(kind).itemsize
     known = 0 < size < STREAMED_BYTES
-    waiting, left = b"", size
+    waiting, left, rest = b"", size, b""
     while data := available(stream):
-        data = data[:left] if known else data
-        left -= len(data) if known else 0
+        if known:
+            rest = (rest + data[left:])[:TAIL_BYTES]
+            data = data[:left]
+            left -= len(data)
         waiting += data
         whole = len(waiting) // frame * frame
-        block = _mono(waiting[:whole], kind, channels)
+        block = _mono(waiting[:whole], kind, channels, channel)
         waiting = waiting[whole:]
         if len(block):
             yield block if resampler is None else resampler.resample_chunk(block)
@@ -70,6 +74,8 @@ def speech_blocks(stream: BinaryIO, raw: bool = False) -> Iterator[Float32]:
         yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
     if known and left:
         raise AetherError(f"{NAME}: truncated, its header promises {size} bytes of samples but {size - left} came")
+    if known and (more := behind_wav(rest)):
+        raise more_follow(NAME, size, more)
     if waiting:
         kinds = "16-bit samples" if raw else "a wav"
         raise AetherError(f"{NAME}: ends within a sample, so truncated or not {kinds}; record or copy it again")
@@ -142,10 +148,10 @@ def _header(stream: BinaryIO) -> tuple[int, int, str, int]:
     return rate, channels, SAMPLE_TYPES[tag, bits], length
 
 
-def _mono(data: bytes, kind: str, channels: int) -> Float32:
-    samples: Float32 = np.frombuffer(data, kind).reshape(-1, channels).astype(np.float32).mean(axis=1)
+def _mono(data: bytes, kind: str, channels: int, channel: int | None) -> Float32:
     scale = FULL_SCALE if kind == "<i2" else 1
-    return samples / np.float32(scale)
+    samples: Float32 = np.frombuffer(data, kind).reshape(-1, channels).astype(np.float32) / np.float32(scale)
+    return mixed(samples, channel, NAME)
 
 
 def _exactly(stream: BinaryIO, count: int) -> bytes:
