@@ -159,7 +159,7 @@ def _spooled(pipe: BinaryIO) -> Iterator[BinaryIO]:
         yield file
 
 
-class _Sequential(soundfile.SoundFile):
+class _Sequential(soundfile.SoundFile):  # type: ignore[misc]  # it has no types
     """A sound that is only read forwards: soundfile seeks after every block, which a FLAC of unknown length refuses."""
 
     def seekable(self) -> bool:

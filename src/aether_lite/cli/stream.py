@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from aether_lite.link import LinkConfig
 
 T = TypeVar("T")
+EMPTY = "standard input: is empty, so nothing is written"
 
 
 def stream(
@@ -32,6 +33,8 @@ def stream(
                                         "of the channel and into the decoder.")] = False,
     soft: Annotated[bool, typer.Option("--soft", help="Bits: float32 soft bits out of the channel and into the "
                                        "decoder; else packed bits.")] = False,
+    no_header: Annotated[bool, typer.Option("--no-header", help="Symbols and bits without the header that says what "
+                                            "they are; the rate is then to be stated.")] = False,
     no_mute: options.NoMute = False,
     rate: options.Rate = None,
     bitrate: options.Bitrate = None,
@@ -58,9 +61,9 @@ def stream(
 ) -> None:  # fmt: skip
     """Encode, disturb or decode a stream in a pipe: speech to symbols, symbols over a channel, or symbols to speech.
 
-    Works token by token. Symbols are interleaved float32 I, Q (little-endian), without a header; a lost token is NaN.
-    With --gains real and imaginary part of the gain follow every symbol. A hash codec as --model, or --bitrate, makes
-    them bits: whole bytes for each token, or float32 soft bits.
+    Works token by token. Symbols are interleaved float32 I, Q (little-endian); a lost token is NaN. With --gains real
+    and imaginary part of the gain follow every symbol. A hash codec as --model, or --bitrate, makes them bits: whole
+    bytes for each token, or float32 soft bits. A header before them states the rate, the model and what they are.
     """
     if encode + decode + (channel is not None) != 1:
         raise typer.BadParameter("give one of --encode, --decode and --channel NAME")
@@ -78,6 +81,10 @@ def stream(
     if decode and (snr is not None) + (noise_variance is not None) + (csi == "none") > 1:
         raise typer.BadParameter("give one of --snr, --noise-variance and --csi none")
     given = bitrate if sends_bits else rate
+    if no_header and given is None and not encode:
+        option = "--bitrate" if sends_bits else "--rate"
+        raise options.MissingOption(f"a stream without a header does not say it, try {option} {codec.default_rate}",
+                                    param_hint=f"'{option}'")  # fmt: skip
     ends = Filter(codec, codec.default_rate if given is None else given, raw, audio_channel, soft, gains)
     if channel is not None:
         fading = {"csi": csi, "block_ms": block_ms, "doppler_hz": doppler_hz, "k_db": k_db}
@@ -89,6 +96,7 @@ def stream(
             raise AetherError(f"standard {'input' if way == 'from' else 'output'} is a terminal; pipe {way} a program")
     io.check_outputs((io.STANDARD, None), inputs=(io.STANDARD,))
     options.use_one_core()
+    ends = ends.agreed(encode, decode, given is not None, no_header)
     if encode:
         ends.encode(target_snr)
     elif decode and sends_bits:
@@ -96,7 +104,7 @@ def stream(
     elif decode:
         ends.decode_symbols(snr, noise_variance, csi == "none", not no_mute)
     else:
-        ends.channel(config)
+        ends.channel(replace(config, rate=ends.rate))
 
 
 def _check_bits(encode: bool, channel: str | None, soft: bool, ber: float | None, erasure: float | None) -> None:
@@ -124,6 +132,8 @@ class Filter:
         audio_channel: of the speech to encode, from 1; None for the mean of all.
         soft: soft bits instead of packed ones, at the decoder's side.
         gains: symbols with gains, at the decoder's side.
+        token_frames: frames of 10 ms a token of what comes in or goes out.
+        header: bytes before the first symbols or bits that go out.
     """
 
     codec: Codec
@@ -132,6 +142,36 @@ class Filter:
     audio_channel: int | None
     soft: bool
     gains: bool
+    token_frames: int = 0
+    header: bytes = b""
+
+    def agreed(self, encode: bool, decode: bool, rate_given: bool, no_header: bool) -> Filter:
+        """The filter as the header of the stream that comes in wants it, with the one of the stream that goes out.
+
+        Raises:
+            AetherError: no stream, no header, or one that does not fit.
+        """
+        from aether_lite.container.weights import weights_id
+        from aether_lite.streaming import header as headers
+
+        frames = self.codec.token_frames
+        if no_header:
+            return replace(self, token_frames=frames)
+        bits = self.codec.unit == "bit/s"
+        plain, received = (headers.PACKED_BITS, headers.SOFT_BITS) if bits else headers.KINDS[:2]
+        own = headers.StreamHeader(plain, self.rate, frames, weights_id(self.codec.model.state_dict()))
+        if encode:
+            return replace(self, token_frames=frames, header=own.to_bytes())
+        found = headers.read_header(sys.stdin.buffer)
+        if found is None:
+            raise AetherError(EMPTY)
+        if decode:
+            more = self.soft or self.gains or found.kind == received
+            found.check(replace(own, kind=received if more else plain), rate_given)
+            return replace(self, rate=found.rate, token_frames=frames, soft=bits and more, gains=more and not bits)
+        found.check(replace(own, model_id=found.model_id, token_frames=found.token_frames), rate_given)
+        sent = replace(found, kind=received if self.soft or self.gains else plain)
+        return replace(self, rate=found.rate, token_frames=found.token_frames, header=sent.to_bytes())
 
     def encode(self, target_snr_db: float | None) -> None:
         """Speech in, symbols or packed bits out."""
@@ -139,10 +179,10 @@ class Filter:
         from aether_lite.streaming import Encoder
         from aether_lite.streaming.pipes import packed_bytes, speech_blocks, symbol_bytes
 
-        encoder = Encoder(self.codec, self.rate, target_snr_db)
+        encoder, put = Encoder(self.codec, self.rate, target_snr_db), _Output(self.header)
 
         def write(payload: Any) -> None:
-            _put(packed_bytes(payload) if isinstance(payload, Bits) else symbol_bytes(payload.values))
+            put(packed_bytes(payload) if isinstance(payload, Bits) else symbol_bytes(payload.values))
 
         blocks = speech_blocks(sys.stdin.buffer, self.raw, self.audio_channel)
         _pass_on(blocks, lambda block: write(encoder.push(block)), lambda: write(encoder.flush()))
@@ -197,26 +237,33 @@ class Filter:
             symbol_tokens,
         )
 
-        frames = self.codec.token_frames
+        frames, put = self.token_frames, _Output(self.header)
         link = StreamChannel(config, frames)
         if config.unit == Bits.unit:
             written = soft_bytes if self.soft else packed_bytes
             _pass_on(
                 packed_tokens(sys.stdin.buffer, self.rate, frames),
-                lambda bits: _put(written(link.send(Bits(bits[None, None], self.rate, frames)))),
+                lambda bits: put(written(link.send(Bits(bits[None, None], self.rate, frames)))),
             )
             return
 
         def send(token: SymbolToken) -> None:
-            _put(received_bytes(link.send(Symbols(token.values[None, None], self.rate, frames)), self.gains))
+            put(received_bytes(link.send(Symbols(token.values[None, None], self.rate, frames)), self.gains))
 
         _pass_on(symbol_tokens(sys.stdin.buffer, self.rate, frames), send)
 
 
-def _put(data: bytes) -> None:
-    """Write to standard output at once."""
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+class _Output:
+    """Writes symbols or bits to standard output at once, and the header before the first."""
+
+    def __init__(self, header: bytes) -> None:
+        self._header = header
+
+    def __call__(self, data: bytes) -> None:
+        if data:
+            sys.stdout.buffer.write(self._header + data)
+            sys.stdout.buffer.flush()
+            self._header = b""
 
 
 def _pass_on(pieces: Iterable[T], handle: Callable[[T], None], end: Callable[[], None] = lambda: None) -> None:
@@ -225,7 +272,7 @@ def _pass_on(pieces: Iterable[T], handle: Callable[[T], None], end: Callable[[],
     Raises:
         AetherError: no piece came, or what the pieces or their handling raised.
     """
-    early: AetherError | None = AetherError("standard input: is empty, so nothing is written")
+    early: AetherError | None = AetherError(EMPTY)
     came = False
     try:
         for piece in pieces:

@@ -241,7 +241,7 @@ class TokenReader:
 
     def _open(self) -> BlockReader:
         header = layout.parse_header(self._buffer, self._name)
-        check_model(header, self._model_id, self._name)
+        check_model(header.model_id, self._model_id, self._name)
         del self._buffer[: layout.HEADER_BYTES]
         self.header = header
         if header.prior_id is None:
@@ -372,7 +372,7 @@ def _span(stream: BinaryIO, name: str, first: int, count: int, model_id: bytes |
         raise AetherError(f"{name}: has no valid end mark: it is truncated or goes on after its end")
     if first < 0 or count < 0 or first + count > trailer.tokens:
         raise AetherError(f"{name}: has tokens 0..{trailer.tokens - 1}; {first}..{first + count - 1} were asked for")
-    check_model(header, model_id, name)
+    check_model(header.model_id, model_id, name)
     blocks = range(first // header.block_tokens, -(-(first + count) // header.block_tokens))
     stream.seek(layout.token_offset(header, blocks.start * header.block_tokens))
     runs = [np.zeros((0, header.token_bits), dtype=np.uint8)]

@@ -15,7 +15,7 @@ from importlib.resources import files
 
 import torch
 
-from aether_lite.container.layout import ID_BYTES, Header
+from aether_lite.container.layout import ID_BYTES
 from aether_lite.errors import AetherError
 
 
@@ -59,14 +59,14 @@ def released_weights(model_id: bytes) -> ReleasedWeights | None:
     return _versions().get(model_id)
 
 
-def check_model(header: Header, wanted: bytes | None, name: str) -> None:
+def check_model(model_id: bytes, wanted: bytes | None, name: str) -> None:
     """Refuse a file of other weights than ``wanted`` (None: any); the AetherError says where to find those it needs."""
-    if wanted is None or header.model_id == wanted:
+    if wanted is None or model_id == wanted:
         return
-    needed, given = released_weights(header.model_id), released_weights(wanted)
+    needed, given = released_weights(model_id), released_weights(wanted)
     made, other = (
         ident.hex() if known is None else f"{known.name} ({ident.hex()})"
-        for ident, known in ((header.model_id, needed), (wanted, given))
+        for ident, known in ((model_id, needed), (wanted, given))
     )
     if needed is None:
         where = "give the weights that made it with --model FILE"

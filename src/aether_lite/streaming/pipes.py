@@ -1,4 +1,7 @@
-"""Pipes between programs: speech as wav or raw 16-bit samples, symbols and bits without a header, block by block.
+"""Pipes between programs: speech as wav or raw 16-bit samples, symbols and bits, block by block.
+
+Streams of symbols and bits begin with a header (:mod:`aether_lite.streaming.header`), which is read and written apart
+from what is here.
 
 A wav on a pipe cannot know its length: a data size of 0 or of 0x7FFFF000 and more is read as "until the end", and
 0xFFFFFFFF is written; a regular file gets its true sizes in the end.
@@ -34,6 +37,7 @@ from aether_lite.audio_length import STREAMED_BYTES, TAIL_BYTES, behind_wav, mor
 from aether_lite.container.layout import pack_tokens, token_bits, unpack_tokens
 from aether_lite.errors import AetherError
 from aether_lite.payload import Bits, Received, ReceivedBits, elements_per_token
+from aether_lite.streaming.header import MAGIC
 
 Float32 = NDArray[np.float32]
 
@@ -265,9 +269,16 @@ def whole_pieces(stream: BinaryIO, size: int, expected: str) -> Iterator[bytes]:
     Raises AetherError where it ends within a token (after all whole ones); ``expected`` is what it should be, for the
     message.
     """
-    waiting = b""
+    waiting, begun = b"", False
     while data := available(stream):
         waiting += data
+        if waiting.startswith(MAGIC) and not begun:
+            raise AetherError(f"{NAME}: begins with the header of a stream; leave --no-header out")
+        begun = begun or not MAGIC.startswith(waiting)
+        whole = len(waiting) // size * size if begun else 0
+        yield waiting[:whole]
+        waiting = waiting[whole:]
+    if not begun:
         whole = len(waiting) // size * size
         yield waiting[:whole]
         waiting = waiting[whole:]
