@@ -26,8 +26,9 @@ class Done:
     stderr: bytes
 
 
-def run(data: bytes, *arguments: object) -> Done:
-    """The command in this process, between two pipes."""
+def run(data: bytes, *arguments: object, header: bool = False) -> Done:
+    """The command in this process, between two pipes; symbols and bits without a header unless it is asked for."""
+    arguments = (*arguments, *(() if header else ("--no-header",)))
     streams = [io.TextIOWrapper(io.BytesIO(given)) for given in (data, b"", b"")]
     with mock.patch.multiple(sys, **dict(zip(("stdin", "stdout", "stderr"), streams, strict=True))):
         with pytest.raises(SystemExit) as stopped:
@@ -39,7 +40,7 @@ def run(data: bytes, *arguments: object) -> Done:
 
 
 def start(*arguments: object) -> subprocess.Popen[bytes]:
-    command = [*PROGRAM, *map(str, arguments)]
+    command = [*PROGRAM, *map(str, arguments), "--no-header"]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 

@@ -176,5 +176,5 @@ def test_older_output_survives_an_error(wav, send, monkeypatch):
     kept = wav.with_name("kept.wav")
     kept.write_bytes(b"precious")
     monkeypatch.setattr("aether_lite.audio._write_stream", refuse)
-    assert "disk is full" in send(wav, kept, "--snr", 10).stated
+    assert "disk is full" in send(wav, kept, "--snr", 10, "--force").stated
     assert kept.read_bytes() == b"precious"

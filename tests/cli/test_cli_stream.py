@@ -116,7 +116,7 @@ def test_wav_on_a_pipe_has_no_length_and_readers_take_it(codec_file: Path, wav: 
 def test_wav_into_a_file_gets_its_true_length(codec_file: Path, folder: Path) -> None:
     tokens = np.full(4 * USES, 0.7 + 0.7j, "<c8").tobytes()
     with Path("out.wav").open("wb") as file:
-        command = [*PROGRAM, "--decode", "--model", str(codec_file), "--rate", str(RATE)]
+        command = [*PROGRAM, "--decode", "--no-header", "--model", str(codec_file), "--rate", str(RATE)]
         subprocess.run(command, input=tokens, stdout=file, check=True)
     assert Path("out.wav").read_bytes()[:44] == wav_header(2 * 4 * TOKEN)
     assert len(read_audio("out.wav")) == 4 * TOKEN
@@ -171,7 +171,8 @@ def test_what_came_before_an_early_end_is_passed_on(codec_file: Path) -> None:
 
 @pytest.mark.parametrize("mode", [("--encode", "--raw"), ("--decode",), ("--decode", "--raw"), ("--channel", "clean")])
 def test_empty_input_is_named_and_nothing_written(codec_file: Path, mode: tuple[str, ...]) -> None:
-    done = run(b"", *mode, "--model", codec_file)
+    done = run(b"", *mode, "--model", codec_file, "--rate", RATE)
+    assert run(b"", *mode, "--model", codec_file, header=True) == done
     message = b"aether-lite: standard input: is empty, so nothing is written\n"
     assert (done.returncode, done.stdout, done.stderr) == (1, b"", message)
 

@@ -40,11 +40,6 @@ class StreamHeader:
     token_frames: int
     model_id: bytes
 
-    @property
-    def option(self) -> str:
-        """The rate as an option of the command."""
-        return f"{'--rate' if self.kind in (SYMBOLS, SYMBOLS_WITH_GAINS) else '--bitrate'} {self.rate}"
-
     def to_bytes(self) -> bytes:
         """The header as it is written."""
         place = KINDS.index(self.kind)
@@ -60,7 +55,10 @@ class StreamHeader:
         if self.kind != expected.kind:
             raise AetherError(f"{NAME}: a stream of {self.kind}, not of {expected.kind}; {FITTING[self.kind]}")
         if rate_given and self.rate != expected.rate:
-            raise AetherError(f"{NAME}: a stream of {self.option}, not of {expected.option}; leave that option out")
+            symbols = self.kind in (SYMBOLS, SYMBOLS_WITH_GAINS)
+            option, unit = ("--rate", "uses/s") if symbols else ("--bitrate", "bit/s")
+            found = f"{self.rate} {unit}, not of {expected.rate} {unit}"
+            raise AetherError(f"{NAME}: a stream of {found}; leave {option} out")
         check_model(self.model_id, expected.model_id, NAME)
         if self.token_frames != expected.token_frames:
             own = f"{10 * self.token_frames} ms, not of {10 * expected.token_frames} ms"
