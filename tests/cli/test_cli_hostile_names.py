@@ -22,7 +22,7 @@ WORKING = {
     "other script": "\u97f3\u58f0",
     "line break": "a\nb",
     "escape": "\x1b[31mred",
-    "markup": "[bold]x[/bold] {0} %s",
+    "markup": "[bold]x {0} %s",
     "230 bytes": "x" * 215,
     "255 bytes": "\u00e9" * 120 + "yyyyyyyy",
 }

@@ -100,8 +100,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(str(error))
     except BrokenPipeError:
         _leave_pipe()
-    except OSError as error:  # files are named where they are used; what is left are the standard streams
-        if error.filename is not None or error.errno not in STREAM_ERRORS:
+    except OSError as error:  # of a name that cannot be used at all, or else of the standard streams
+        if error.filename is not None:
+            _fail(f"{os.fsdecode(error.filename)}: cannot be used ({error.strerror})")
+        if error.errno not in STREAM_ERRORS:
             raise
         reason = "the disk is full" if error.errno in DISK_FULL else str(error.strerror)
         _drop_output()

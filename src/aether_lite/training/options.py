@@ -10,6 +10,7 @@ command line wins over both. ``task`` says what the recipe trains and is read by
 from __future__ import annotations
 
 import argparse
+import math
 import reprlib
 import sys
 from collections.abc import Mapping, Sequence
@@ -97,6 +98,10 @@ class DataConfig:
 
     def check(self) -> None:
         """Raise AetherError for an option out of range."""
+        for name, value in self.as_dict().items():
+            numbers = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
+            finite = all(math.isfinite(number) for number in numbers if isinstance(number, float))
+            check_rules((finite, f"{name}: finite numbers"))
         check_rules(
             (len(self.data_weight) in (0, len(self.data_root)), "data_weight: one for each data_root"),
             (0 <= self.augment_share <= 1, "augment_share: shares are 0 to 1"),
