@@ -2,8 +2,9 @@
 
     python examples/onnx_receiver.py DIR SYMBOLS.iq OUT.wav --rate 1000 [--snr 10] [--precision int8]
 
-SYMBOLS.iq holds float32 I, Q, I, Q, ... (little-endian), as ``aether-lite stream --encode --no-header`` writes them. A token with
-a value that is not finite counts as lost. --snr is the receiver's own estimate of Es/N0; without it none is known.
+SYMBOLS.iq holds float32 I, Q, I, Q, ... (little-endian), as ``aether-lite stream --encode --no-header`` writes them. A
+token with a value that is not finite counts as lost. --snr is the receiver's own estimate of Es/N0; without it none is
+known.
 """
 
 import argparse

@@ -85,9 +85,9 @@ def wav(folder: Path, speech: np.ndarray) -> Path:
 
 @pytest.fixture
 def send(run: Callable[..., Result], codec_file: Path) -> Callable[..., Result]:
-    """``aether-lite transmit`` with the untrained codec."""
+    """``aether-lite transmit`` with the untrained codec, whose outputs may be there."""
 
     def call(*arguments: object) -> Result:
-        return run("transmit", *arguments, "--model", codec_file)
+        return run("transmit", *arguments, "--model", codec_file, "--force")
 
     return call

@@ -54,8 +54,8 @@ def read_tokens(stream: io.BufferedReader, size: int, arrivals: list[float]) -> 
 
 
 def wait_for(arrivals: list[float], count: int) -> bool:
-    """Whether ``count`` pieces have come; gives up after a minute without."""
-    end = time.monotonic() + 60
+    """Whether ``count`` pieces have come; gives up after five minutes without."""
+    end = time.monotonic() + 300
     while len(arrivals) < count and time.monotonic() < end:
         time.sleep(0.01)
     return len(arrivals) >= count

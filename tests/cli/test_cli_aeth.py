@@ -45,10 +45,10 @@ def clip(folder: Path, speech: np.ndarray) -> Path:
 
 @pytest.fixture
 def aeth(run: Run, hash_file: Path) -> Run:
-    """A command with the untrained hash codec."""
+    """A command with the untrained hash codec, whose outputs may be there."""
 
     def call(command: str, *arguments: object) -> Any:
-        return run(command, *arguments, "--model", hash_file)
+        return run(command, *arguments, "--model", hash_file, "--force")
 
     return call
 

@@ -19,7 +19,7 @@ def keyed(run: Callable[..., Any], hash_file: Path) -> Callable[..., Any]:
     """``transmit --digital`` with the untrained hash codec."""
 
     def call(*arguments: object) -> Any:
-        return run("transmit", *arguments, "--digital", "--model", hash_file)
+        return run("transmit", *arguments, "--digital", "--model", hash_file, "--force")
 
     return call
 
@@ -140,7 +140,7 @@ def test_codecs_and_options_of_the_other_kind_are_refused(
 def test_the_model_decides_between_symbols_and_bits(wav: Path, run: Callable[..., Any], hash_file: Path) -> None:
     record = record_of(run("transmit", wav, "out.wav", "--ber", 0, "--model", hash_file, "--json", "-"))
     assert (record["channel"], record["rate_bits_per_s"]) == ("bsc", 600)
-    default = record_of(run("transmit", wav, "out.wav", "--bitrate", 1200, "--ber", 0, "--json", "-"))
+    default = record_of(run("transmit", wav, "out.wav", "--bitrate", 1200, "--ber", 0, "--json", "-", "-f"))
     assert (default["rate_bits_per_s"], default["weights"]["codec"]["file"]) == (1200, "hash_small.safetensors")
 
 

@@ -6,6 +6,7 @@ Numbers of a condition are of its clips together: the median of F0 correlation a
 from __future__ import annotations
 
 import math
+import os
 import re
 import time
 from dataclasses import dataclass, replace
@@ -81,9 +82,11 @@ def demo(
     """Send the bundled speech at several rates and SNRs; write sounds, pictures and a table."""
     rates = listed("--rate", rate, int) or (QUICK_RATES if quick else RATES)
     snrs = listed("--snr", snr, float) or (QUICK_SNRS if quick else SNRS)
+    if json is not None:
+        path = Path(os.path.realpath(json))  # does not fail where links lead nowhere
+        if path.parent == Path(os.path.realpath(output)) and is_own(path.name):
+            raise AetherError(f"{json}: two results cannot go to one place; give different names")
     io.check_outputs((json, None), (output, io.FOLDER), inputs=(model, vocoder), force=force)
-    if json is not None and Path(json).resolve().parent == output.resolve() and is_own(Path(json).resolve().name):
-        raise AetherError(f"{json}: two results cannot go to one place; give different names")
     io.check_folder(output, is_own, io.is_record(output / TABLE, "rows", "notes"), force)
     from aether_lite.codec import load
     from aether_lite.link import LinkConfig
