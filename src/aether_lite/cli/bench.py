@@ -97,8 +97,9 @@ def bench(
     from aether_lite.bench.output import FILES, PICTURES_FOLDER
     from aether_lite.bench.run import CACHE_FOLDER
 
-    made = ((path, io.FOLDER) for path in (output, *(output / name for name in FILES)))
-    io.check_outputs(*made, (json, None), inputs=(data, manifest, *listed("--plugin", plugin, str)), force=force)
+    made = ((output / name, io.IN_FOLDER) for name in FILES)
+    read = (data, manifest, *listed("--plugin", plugin, str))
+    io.check_outputs((output, io.FOLDER), *made, (json, None), inputs=read, force=force)
     io.check_folder(output, {*FILES, SPEED_NAME, PICTURES_FOLDER}.__contains__, (output / CACHE_FOLDER).is_dir(), force)
     out = console(quiet)
     if merge:

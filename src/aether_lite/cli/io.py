@@ -29,7 +29,7 @@ SAMPLE_RATE = 16_000  # [Hz]; of the features' layout, whose import takes a seco
 FEATURES = ".f32"
 AUDIO_OUT = (".wav", ".flac", ".ogg", ".pcm")
 PICTURES = (".png", ".pdf", ".svg")
-FOLDER = ("/",)  # instead of suffixes: a folder, or a file in one that is made later
+FOLDER, IN_FOLDER = ("/",), ("/*",)  # instead of suffixes: a folder, or a file in one that is made later
 ANYBODY_WRITES = 0o222
 Place = tuple[int, int] | str  # device and inode, or a path
 
@@ -52,7 +52,7 @@ def check_outputs(
     Args:
         outputs: files to be written later, None for one that is not, each with the suffixes allowed, None for any.
             They are left as they are; ``-`` and devices pass. With :data:`FOLDER` for its suffixes it is a folder,
-            which may be there: :func:`check_folder` judges what it holds.
+            which may be there, and with :data:`IN_FOLDER` a file in one: :func:`check_folder` judges what it holds.
         inputs: files and folders that are read, ``-`` for standard input; what is not there, such as the name of
             released weights, is passed over.
         force: whether files that are there are replaced.
@@ -70,11 +70,14 @@ def check_outputs(
         place, name = _place(path, 1), "standard output" if path == STANDARD else path
         if place in seen:
             raise AetherError(f"{name}: two results cannot go to one place; give different names")
-        if isinstance(place, tuple) and (place in read or (suffixes != FOLDER and _is_below(place, path, sources))):
+        if isinstance(place, tuple) and (
+            place in read or (suffixes not in (FOLDER, IN_FOLDER) and _is_below(place, path, sources))
+        ):
             raise AetherError(f"{name}: is an input too and would be overwritten; give another name for the output")
         seen.add(place)
         if suffixes == FOLDER:
             _check_place_of_folder(Path(path))
+        if suffixes in (FOLDER, IN_FOLDER):
             continue
         if suffixes is not None and suffix_of(path) not in suffixes:
             raise AetherError(f"{path}: unknown suffix {suffix_of(path)!r} for output; give {', '.join(suffixes)}")
