@@ -103,7 +103,9 @@ def test_prepare_keeps_pairs_that_it_has_not_made(call: Callable) -> None:
     assert Path("root/in.f32").read_bytes() == b"precious"
     assert call(words, "--force").code == 0
     assert call(words).code == 0
-    assert "is an input too" in call("prepare root/in.pcm root --jobs 1").stated
+    Path("other").mkdir()
+    Path("root/in.pcm").rename("other/in.pcm")
+    assert "other/in.pcm: is an input too" in call("prepare other/in.pcm other --jobs 1 --force").stated
 
 
 def test_folders_of_results(folder: Path) -> None:
