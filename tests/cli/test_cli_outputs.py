@@ -142,6 +142,8 @@ def test_the_folder_of_a_run(folder: Path) -> None:
                        ("data", "is an input too"), ("x" * 300, "cannot be made a folder")):  # fmt: skip
         with pytest.raises(AetherError, match=words):
             _check_folders([TrainConfig(out=out, data_root=["data"])])
+    _check_folders([TrainConfig(out="runs/of/mine", data_root=["data"])])
+    assert not Path("runs").exists()
     Path("run").mkdir()
     Path("run/config.json").write_text("{}")
     with pytest.raises(AetherError, match=r"run/config\.json: is there already"):

@@ -123,18 +123,21 @@ def is_record(path: Path, *keys: str) -> bool:
 
 def _check_place_of_folder(folder: Path) -> None:
     """Refuse a folder that could not be made or filled."""
+    above = target = Path(os.path.realpath(folder))
+    mode = None
     try:
-        above = Path(os.path.realpath(folder))
-        while not above.exists() and above != above.parent:
-            os.lstat(above.parent)  # a name too long, or no folder: said by its error
-            above = above.parent
-        if not above.is_dir():
-            raise AetherError(f"{folder}: {'is' if above == Path(os.path.realpath(folder)) else f'{above} is'} a file; "
-                              "give the name of a folder")  # fmt: skip
-        if not os.access(above, os.W_OK | os.X_OK):
-            raise AetherError(f"{folder}: cannot be made a folder or written to (no permission in {above})")
-    except OSError as error:
+        while mode is None:
+            try:
+                mode = above.stat().st_mode
+            except FileNotFoundError:
+                above = above.parent
+    except OSError as error:  # a name too long, a loop of links, a file among the folders
         raise AetherError(f"{folder}: cannot be made a folder ({error.strerror})") from error
+    if not stat.S_ISDIR(mode):
+        where = "is" if above == target else f"{above} is"
+        raise AetherError(f"{folder}: {where} a file; give the name of a folder")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise AetherError(f"{folder}: cannot be made a folder or written to (no permission in {above})")
 
 
 def _is_below(place: Place, path: str | Path, sources: Iterable[str | Path]) -> bool:
