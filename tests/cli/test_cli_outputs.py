@@ -14,6 +14,7 @@ from aether_lite.cli import io
 from aether_lite.cli.train import _check_folders
 from aether_lite.errors import AetherError
 from aether_lite.training.codec_config import TrainConfig
+from aether_lite.training.prior import PriorConfig
 
 ROWS = np.zeros((8, 36), "<f4").tobytes()
 COMMANDS = {
@@ -144,6 +145,11 @@ def test_the_folder_of_a_run(folder: Path) -> None:
             _check_folders([TrainConfig(out=out, data_root=["data"])])
     _check_folders([TrainConfig(out="runs/of/mine", data_root=["data"])])
     assert not Path("runs").exists()
+    Path("priors").mkdir()
+    _check_folders([PriorConfig(out="priors", data_root=["data"])])
+    Path("priors/prior_a_300.safetensors").touch()
+    with pytest.raises(AetherError, match=r"prior_a_300\.safetensors: is there already"):
+        _check_folders([PriorConfig(out="priors", data_root=["data"])])
     Path("run").mkdir()
     Path("run/config.json").write_text("{}")
     with pytest.raises(AetherError, match=r"run/config\.json: is there already"):

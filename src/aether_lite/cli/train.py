@@ -60,6 +60,7 @@ def _check_folders(stages: Sequence[DataConfig]) -> None:
     from aether_lite.cli import io
     from aether_lite.training.checkpoint import newest
     from aether_lite.training.loop import OPTIONS
+    from aether_lite.training.options import RunConfig
     from aether_lite.training.run_logger import LOG
 
     for config in stages:
@@ -69,7 +70,11 @@ def _check_folders(stages: Sequence[DataConfig]) -> None:
         io.check_outputs((config.out, io.FOLDER), inputs=inputs)
         folder = Path(config.out)
         earlier = newest(folder) is not None or io.is_record(folder / OPTIONS, "data_root", "seed")
-        io.check_folder(folder, {OPTIONS, LOG, config.exported.name}.__contains__, earlier, config.force)
+        if isinstance(config, RunConfig):
+            own = {OPTIONS, LOG, config.exported.name}
+        else:  # priors, of which there is one for each bit rate
+            own = {path.name for path in folder.glob("prior_*.safetensors")}
+        io.check_folder(folder, own.__contains__, earlier, config.force)
 
 
 def _fit_priors(stages: Sequence[PriorConfig]) -> None:
