@@ -101,6 +101,7 @@ class VocoderConfig(RunConfig):
         shortest = 2 * max([2560, *self.spectrogram_sizes]) // (4 * 160) + 1  # frames; half of the largest transform
         weights = (self.log_weight, self.continuation_weight, self.spectral_weight, self.matching_weight)
         check_rules(
+            (self.vocoder in FORMS, f"vocoder: one of {', '.join(FORMS)}"),
             (self.adversarial_batch >= 1, "adversarial_batch: at least 1"),
             (min(self.frames, self.adversarial_frames) >= shortest, f"frames, adversarial_frames: from {shortest}"),
             (min(self.spectral_steps, self.adversarial_steps, self.discriminator_steps) >= 0, "steps: at least 0"),
