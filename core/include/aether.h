@@ -67,7 +67,8 @@ typedef struct aether_model aether_model;
 
 /* Bytes of memory for the model of a file in memory.
  *
- * file: file_bytes bytes, aligned to 64; checked in full, checksum included, so a file may come from anywhere.
+ * file: file_bytes bytes, aligned to 64. It may come from anywhere: sizes are checked here, and the checksum when the
+ * model is made.
  * kernels: "avx2", "sse2", "neon", "wasm" or "scalar"; NULL for the fastest of this machine.
  *
  * Matrices are used where they lie in the file, which may be mapped or in flash; only machines that cannot read float16
@@ -77,6 +78,23 @@ AETHER_API int aether_model_size(const void *file, size_t file_bytes, const char
 /* Make the model in `memory` of `bytes`. It refers to the file, which must stay as it is for as long. */
 AETHER_API int aether_model_init(void *memory, size_t bytes, const void *file, size_t file_bytes, const char *kernels,
                                  aether_model **model);
+
+/* What a model can do. */
+typedef struct {
+    int has_vocoder;       /* 1 or 0 */
+    int has_codec;         /* 1 or 0; what follows is of the codec */
+    int bits;              /* 1: tokens are of bits; 0: of complex symbols */
+    int token_frames;      /* frames of 10 ms in a token */
+    int lookahead;         /* tokens that the decoder waits for, 0 or 1 */
+    int default_rate;      /* uses/s or bit/s */
+    int rates[16];         /* all that it serves, filled up with zeros */
+    int has_target_powers; /* 1 where symbols can be designed for a target SNR */
+} aether_info;
+
+AETHER_API int aether_model_info(const aether_model *model, aether_info *info);
+
+/* Floats of a token at a rate: I and Q of every symbol, or one for every bit; 0 for a rate that is not served. */
+AETHER_API size_t aether_token_floats(const aether_model *model, int rate);
 
 /* The set of kernels that a model uses. */
 AETHER_API const char *aether_model_kernels(const aether_model *model);
@@ -103,6 +121,71 @@ AETHER_API int aether_features_push(aether_features *features, const float *samp
 /* End the stream: the row held back, if any; samples short of a frame are dropped. The stream is then as new. */
 AETHER_API int aether_features_flush(aether_features *features, float *row, int *ready);
 
+/* ---- Encoder: speech to tokens of symbols (mean power 1 over speech) or bits (+1 and -1). ---- */
+
+typedef struct aether_encoder aether_encoder;
+
+/* Bytes of memory for an encoder; 0 where the model has no codec. */
+AETHER_API size_t aether_encoder_size(const aether_model *model);
+
+/* A new stream at the default rate, for any channel; `condition` as for features (1 unless the speech is filtered). */
+AETHER_API int aether_encoder_init(void *memory, size_t bytes, const aether_model *model, int condition,
+                                   aether_encoder **encoder);
+
+/* The rate [uses/s or bit/s] of the tokens that become ready from now on. */
+AETHER_API int aether_encoder_set_rate(aether_encoder *encoder, int rate);
+
+/* Es/N0 [dB] that symbols from now on are designed for, limited to -10..30; NULL for any channel. */
+AETHER_API int aether_encoder_set_target(aether_encoder *encoder, const float *snr_db);
+
+/* Take up to `count` samples, `*used` of them, until a token is ready (*ready is 1). token: room for
+ * aether_token_floats. Token k is ready when 160 (token_frames (k + 1) + 1) samples have come. */
+AETHER_API int aether_encoder_push(aether_encoder *encoder, const float *samples, size_t count, size_t *used,
+                                   float *token, int *ready);
+
+/* The same from features [token_frames, 20] of a whole token that were made elsewhere. */
+AETHER_API int aether_encoder_push_features(aether_encoder *encoder, const float *features, float *token);
+
+/* End the stream, the speech filled up with silence to a whole token: call until *ready is 0. It is then as new. */
+AETHER_API int aether_encoder_flush(aether_encoder *encoder, float *token, int *ready);
+
+/* ---- Decoder: received tokens to speech. ---- */
+
+typedef struct aether_decoder aether_decoder;
+
+/* A received token. */
+typedef struct {
+    const float *values;  /* y = h x + w as I and Q, within +-1e6; or soft bits tanh(L/2) in -1..1 */
+    const float *gain;    /* estimate of h for every symbol as I and Q; NULL for 1 */
+    float noise_variance; /* estimate of N0; negative where it is unknown */
+    int lost;             /* 1: nothing came, and the rest is not read */
+} aether_received;
+
+/* Bytes of memory for a decoder; 0 where the model has no codec. */
+AETHER_API size_t aether_decoder_size(const aether_model *model);
+
+/* A new stream at the default rate. mute: 1 for silence in long gaps and where nobody sends, 0 for whatever the
+ * networks make of it. */
+AETHER_API int aether_decoder_init(void *memory, size_t bytes, const aether_model *model, int mute,
+                                   aether_decoder **decoder);
+
+/* The rate [uses/s or bit/s] of the tokens that come. */
+AETHER_API int aether_decoder_set_rate(aether_decoder *decoder, int rate);
+
+/* Take a token; get `*count` samples, at most 160 token_frames, and `*rows` rows of 20 features.
+ *
+ * samples: NULL for features alone; features: NULL for samples alone. Without look-ahead a token gives its samples at
+ * once, the first 240 less; with it each gives those of the token before, the first none. */
+AETHER_API int aether_decoder_push(aether_decoder *decoder, const aether_received *token, float *samples,
+                                   size_t *count, float *features, size_t *rows);
+
+/* End the stream: the samples still to come, at most 160 token_frames + 240, and rows. It is then as new. */
+AETHER_API int aether_decoder_flush(aether_decoder *decoder, float *samples, size_t *count, float *features,
+                                    size_t *rows);
+
+/* 1 where the newest token is muted. */
+AETHER_API int aether_decoder_muted(const aether_decoder *decoder);
+
 /* ---- Vocoder: feature rows to speech. ---- */
 
 typedef struct aether_vocoder aether_vocoder;
@@ -122,7 +205,7 @@ AETHER_API int aether_vocoder_push(aether_vocoder *vocoder, const float *row, fl
 /* End the stream: the last samples (room for 240), none if no row came. The vocoder is then as new. */
 AETHER_API int aether_vocoder_flush(aether_vocoder *vocoder, float *samples, size_t *count);
 
-/* ---- State of a stream, to be saved and taken up elsewhere. ---- */
+/* ---- State of a stream, to be saved and taken up elsewhere; alike for every kind. ---- */
 
 /* Bytes of a saved state: the same at every moment, on every machine, for the same weights. */
 AETHER_API size_t aether_vocoder_state_size(const aether_vocoder *vocoder);
@@ -137,6 +220,13 @@ AETHER_API int aether_vocoder_load(aether_vocoder *vocoder, const void *state, s
 AETHER_API size_t aether_features_state_size(const aether_features *features);
 AETHER_API int aether_features_save(const aether_features *features, void *state, size_t bytes);
 AETHER_API int aether_features_load(aether_features *features, const void *state, size_t bytes);
+
+AETHER_API size_t aether_encoder_state_size(const aether_encoder *encoder);
+AETHER_API int aether_encoder_save(const aether_encoder *encoder, void *state, size_t bytes);
+AETHER_API int aether_encoder_load(aether_encoder *encoder, const void *state, size_t bytes);
+AETHER_API size_t aether_decoder_state_size(const aether_decoder *decoder);
+AETHER_API int aether_decoder_save(const aether_decoder *decoder, void *state, size_t bytes);
+AETHER_API int aether_decoder_load(aether_decoder *decoder, const void *state, size_t bytes);
 
 #ifdef __cplusplus
 }

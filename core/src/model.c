@@ -1,3 +1,4 @@
+#include "bottleneck.h"
 #include "model.h"
 
 #if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -46,6 +47,9 @@ static int load(aether_model *model, ae_arena *arena, const void *file, size_t f
     model->has_fargan = ae_find(&opened, "fargan.cond_in", &section);
     if (model->has_fargan)
         ae_fargan_load(&model->fargan, &loader);
+    model->has_codec = ae_find(&opened, "codec.sizes", &section);
+    if (model->has_codec && !loader.error)
+        ae_codec_load(&model->codec, &loader);
     return loader.error;
 }
 
@@ -75,7 +79,12 @@ int aether_model_init(void *memory, size_t bytes, const void *file, size_t file_
         return error;
     ae_arena arena = {memory, 0};
     aether_model *made = ae_take(&arena, sizeof *made);
-    error = load(made, &arena, file, file_bytes, kernels);
+    ae_file opened;
+    error = ae_file_open(&opened, file, file_bytes);
+    if (!error)
+        error = ae_file_check(&opened, file_bytes);
+    if (!error)
+        error = load(made, &arena, file, file_bytes, kernels);
     if (error)
         return error;
     ae_front_tables_make(&made->front);
@@ -86,4 +95,29 @@ int aether_model_init(void *memory, size_t bytes, const void *file, size_t file_
 const char *aether_model_kernels(const aether_model *model)
 {
     return model->kernels->name;
+}
+
+int aether_model_info(const aether_model *model, aether_info *info)
+{
+    if (!model || !info)
+        return AETHER_ERROR_ARGUMENT;
+    const ae_codec *codec = &model->codec;
+    memset(info, 0, sizeof *info);
+    info->has_vocoder = model->has_fargan;
+    info->has_codec = model->has_codec;
+    if (!model->has_codec)
+        return AETHER_OK;
+    info->bits = codec->bits;
+    info->token_frames = codec->frames;
+    info->lookahead = codec->lookahead;
+    info->default_rate = codec->default_rate;
+    for (int32_t i = 0; i < codec->rate_count; i++)
+        info->rates[i] = codec->rates[i];
+    info->has_target_powers = !codec->bits && (codec->target_power || !codec->long_term);
+    return AETHER_OK;
+}
+
+size_t aether_token_floats(const aether_model *model, int rate)
+{
+    return model && model->has_codec ? (size_t)ae_token_floats(&model->codec, rate) : 0;
 }

@@ -2,6 +2,7 @@
 #ifndef AETHER_MODEL_H
 #define AETHER_MODEL_H
 
+#include "codec.h"
 #include "fargan.h"
 #include "front_end.h"
 
@@ -9,8 +10,9 @@ struct aether_model {
     const ae_kernels *kernels;
     uint8_t id[8]; /* first bytes of the file's digest */
     ae_front_tables front;
-    int has_fargan;
+    int has_fargan, has_codec;
     ae_fargan fargan;
+    ae_codec codec;
 };
 
 #endif

@@ -20,9 +20,19 @@ static uint32_t rotated(uint32_t x, int n)
     return x >> n | x << (32 - n);
 }
 
+/* One round; the values change their names and not their places. */
+static inline void take_round(uint32_t a, uint32_t b, uint32_t c, uint32_t *d, uint32_t e, uint32_t f, uint32_t g,
+                              uint32_t *h, uint32_t word)
+{
+    uint32_t choice = (e & f) ^ (~e & g), most = (a & b) ^ (a & c) ^ (b & c);
+    uint32_t sum = *h + (rotated(e, 6) ^ rotated(e, 11) ^ rotated(e, 25)) + choice + word;
+    *d += sum;
+    *h = sum + (rotated(a, 2) ^ rotated(a, 13) ^ rotated(a, 22)) + most;
+}
+
 static void take_block(uint32_t state[8], const uint8_t *block)
 {
-    uint32_t w[64], s[8];
+    uint32_t w[64];
     for (int i = 0; i < 16; i++)
         w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 | (uint32_t)block[4 * i + 2] << 8 |
                block[4 * i + 3];
@@ -31,18 +41,21 @@ static void take_block(uint32_t state[8], const uint8_t *block)
         w[i] = w[i - 16] + (rotated(a, 7) ^ rotated(a, 18) ^ a >> 3) + w[i - 7] +
                (rotated(b, 17) ^ rotated(b, 19) ^ b >> 10);
     }
-    memcpy(s, state, sizeof s);
-    for (int i = 0; i < 64; i++) {
-        uint32_t choice = (s[4] & s[5]) ^ (~s[4] & s[6]), most = (s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]);
-        uint32_t one = s[7] + (rotated(s[4], 6) ^ rotated(s[4], 11) ^ rotated(s[4], 25)) + choice + ROUND[i] + w[i];
-        uint32_t two = (rotated(s[0], 2) ^ rotated(s[0], 13) ^ rotated(s[0], 22)) + most;
-        for (int j = 7; j > 0; j--)
-            s[j] = s[j - 1];
-        s[4] += one;
-        s[0] = one + two;
+    uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+    uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
+    for (int i = 0; i < 64; i += 8) {
+        take_round(a, b, c, &d, e, f, g, &h, ROUND[i] + w[i]);
+        take_round(h, a, b, &c, d, e, f, &g, ROUND[i + 1] + w[i + 1]);
+        take_round(g, h, a, &b, c, d, e, &f, ROUND[i + 2] + w[i + 2]);
+        take_round(f, g, h, &a, b, c, d, &e, ROUND[i + 3] + w[i + 3]);
+        take_round(e, f, g, &h, a, b, c, &d, ROUND[i + 4] + w[i + 4]);
+        take_round(d, e, f, &g, h, a, b, &c, ROUND[i + 5] + w[i + 5]);
+        take_round(c, d, e, &f, g, h, a, &b, ROUND[i + 6] + w[i + 6]);
+        take_round(b, c, d, &e, f, g, h, &a, ROUND[i + 7] + w[i + 7]);
     }
+    const uint32_t after[8] = {a, b, c, d, e, f, g, h};
     for (int i = 0; i < 8; i++)
-        state[i] += s[i];
+        state[i] += after[i];
 }
 
 void ae_sha256(const void *first, size_t first_bytes, const void *second, size_t second_bytes,

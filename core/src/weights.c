@@ -61,10 +61,6 @@ int ae_file_open(ae_file *file, const void *bytes, size_t size)
         return AETHER_ERROR_VERSION;
     if (u64(head + 16) != size || size % AETHER_ALIGNMENT)
         return AETHER_ERROR_DAMAGED;
-    uint8_t digest[AE_DIGEST];
-    ae_sha256(head, AE_HEADER - AE_DIGEST, head + AE_HEADER, size - AE_HEADER, digest);
-    if (memcmp(digest, head + AE_HEADER - AE_DIGEST, AE_DIGEST) != 0)
-        return AETHER_ERROR_DAMAGED;
     uint32_t sections = u32(head + 12);
     uint64_t place = AE_HEADER + (uint64_t)sections * AE_ENTRY;
     if (sections > MOST_SECTIONS || place > size)
@@ -78,8 +74,15 @@ int ae_file_open(ae_file *file, const void *bytes, size_t size)
         return AETHER_ERROR_WEIGHTS;
     file->bytes = head;
     file->sections = sections;
-    memcpy(file->digest, digest, sizeof file->digest);
+    file->digest = head + AE_HEADER - AE_DIGEST;
     return AETHER_OK;
+}
+
+int ae_file_check(const ae_file *file, size_t size)
+{
+    uint8_t digest[AE_DIGEST];
+    ae_sha256(file->bytes, AE_HEADER - AE_DIGEST, file->bytes + AE_HEADER, size - AE_HEADER, digest);
+    return memcmp(digest, file->digest, AE_DIGEST) == 0 ? AETHER_OK : AETHER_ERROR_DAMAGED;
 }
 
 int ae_find(const ae_file *file, const char *name, ae_section *section)

@@ -43,11 +43,14 @@ typedef struct {
 typedef struct {
     const uint8_t *bytes;
     uint32_t sections;
-    uint8_t digest[32];
+    const uint8_t *digest; /* of 32 bytes, as the file says */
 } ae_file;
 
-/* Check a whole file; an error code. Whatever ae_find then returns lies within it. */
+/* Check the head and the table of a file; an error code. Whatever ae_find then returns lies within it. */
 int ae_file_open(ae_file *file, const void *bytes, size_t size);
+
+/* Whether the checksum of a file that is open fits; an error code. */
+int ae_file_check(const ae_file *file, size_t size);
 
 /* Whether there is a section of this name; it is written to *section. */
 int ae_find(const ae_file *file, const char *name, ae_section *section);

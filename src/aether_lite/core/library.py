@@ -93,6 +93,13 @@ class Model:
         self.memory_bytes: int = size[0]
 
     @property
+    def info(self) -> Any:
+        """The C structure ``aether_info``."""
+        info = self.core.ffi.new("aether_info *")
+        self.core.checked(self.core.functions.aether_model_info(self.pointer, info), "info")
+        return info
+
+    @property
     def kernels(self) -> str:
         """Name of the kernels in use."""
         name: bytes = self.core.ffi.string(self.core.functions.aether_model_kernels(self.pointer))
@@ -136,6 +143,129 @@ class Stream:
     def _floats(self, array: Float32) -> Any:
         """Pointer to a contiguous array."""
         return self._core.ffi.from_buffer("float[]", array, require_writable=array.flags.writeable)
+
+
+class Encoder(Stream):
+    """Speech to tokens of symbols or bits; as :class:`aether_lite.streaming.Encoder`, over arrays.
+
+    Args:
+        model: with a codec.
+        condition: remove DC and rumble first.
+    """
+
+    kind = "encoder"
+
+    def __init__(self, model: Model, condition: bool = True) -> None:
+        super().__init__(model, int(condition))
+        self._ready = self._core.ffi.new("int *")
+        self.rate = model.info.default_rate
+
+    @property
+    def rate(self) -> int:
+        """Rate [uses/s or bit/s] of the tokens that become ready from now on."""
+        return self._rate
+
+    @rate.setter
+    def rate(self, rate: int) -> None:
+        self._call("set_rate", self._pointer, rate)
+        self._rate = rate
+
+    def set_target(self, snr_db: float | None) -> None:
+        """Design symbols from now on for an Es/N0 [dB], limited to -10..30; None: for any channel."""
+        given = self._core.ffi.NULL if snr_db is None else self._core.ffi.new("float *", snr_db)
+        self._call("set_target", self._pointer, given)
+
+    def push(self, samples: ArrayLike) -> Float32:
+        """Tokens ``[K, n] float32`` (I and Q in turn, or bits) that samples ``[n]``, full scale 1, make known."""
+        given, done, tokens = np.ascontiguousarray(samples, np.float32), 0, list[Float32]()
+        while done < len(given):
+            rest, token = self._floats(given[done:]), self._token()
+            self._call("push", self._pointer, rest, len(rest), self._count, self._floats(token), self._ready)
+            done += self._count[0]
+            tokens += [token] if self._ready[0] else []
+        return np.array(tokens, np.float32).reshape(-1, len(self._token()))
+
+    def push_features(self, features: ArrayLike) -> Float32:
+        """The token ``[n] float32`` of its features ``[token_frames, 20]``."""
+        given, token = np.ascontiguousarray(features, np.float32), self._token()
+        self._call("push_features", self._pointer, self._floats(given.reshape(-1)), self._floats(token))
+        return token
+
+    def flush(self) -> Float32:
+        """The last tokens, the speech filled up with silence; the next sample begins a new stream."""
+        tokens: list[Float32] = []
+        while True:
+            token = self._token()
+            self._call("flush", self._pointer, self._floats(token), self._ready)
+            if not self._ready[0]:
+                return np.array(tokens, np.float32).reshape(-1, len(token))
+            tokens.append(token)
+
+    def _token(self) -> Float32:
+        return np.empty(self._core.functions.aether_token_floats(self._model.pointer, self._rate), np.float32)
+
+
+class Decoder(Stream):
+    """Received tokens to speech; as :class:`aether_lite.streaming.Decoder`, over arrays.
+
+    Args:
+        model: with a codec and a vocoder.
+        mute: silence in long gaps and where nobody sends.
+    """
+
+    kind = "decoder"
+
+    def __init__(self, model: Model, mute: bool = True) -> None:
+        super().__init__(model, int(mute))
+        frames = model.info.token_frames
+        self._samples, self._features = np.empty(160 * frames + 240, np.float32), np.empty((frames, 20), np.float32)
+        self._rows = self._core.ffi.new("size_t *")
+        self.rate = model.info.default_rate
+
+    @property
+    def rate(self) -> int:
+        """Rate [uses/s or bit/s] of the tokens that come."""
+        return self._rate
+
+    @rate.setter
+    def rate(self, rate: int) -> None:
+        self._call("set_rate", self._pointer, rate)
+        self._rate = rate
+
+    @property
+    def muted(self) -> bool:
+        """Whether the newest token was muted."""
+        return bool(self._function("muted")(self._pointer))
+
+    def push(
+        self, values: ArrayLike | None, gain: ArrayLike | None = None, noise_variance: float | None = None
+    ) -> tuple[Float32, Float32]:
+        """Samples ``[m]`` and features ``[rows, 20]`` that one token makes known.
+
+        Args:
+            values: ``[n] float32``, received symbols as I and Q in turn, or soft bits; None for a lost token.
+            gain: ``[n]``, the receiver's estimate of each symbol's gain as I and Q; None for 1.
+            noise_variance: the receiver's estimate of N0; None if unknown.
+        """
+        token = self._core.ffi.new("aether_received *")
+        kept = [np.ascontiguousarray(part, np.float32) for part in (values, gain) if part is not None]
+        needed = self._core.functions.aether_token_floats(self._model.pointer, self._rate)
+        if any(part.shape != (needed,) for part in kept):
+            raise AetherError(f"a token at rate {self._rate} has {needed} numbers, not {[p.shape for p in kept]}")
+        token.lost = values is None
+        token.noise_variance = -1.0 if noise_variance is None else noise_variance
+        token.values = self._core.ffi.NULL if values is None else self._floats(kept[0])
+        token.gain = self._core.ffi.NULL if gain is None else self._floats(kept[-1])
+        return self._handed("push", self._pointer, token)
+
+    def flush(self) -> tuple[Float32, Float32]:
+        """The last samples and features; the next token begins a new stream."""
+        return self._handed("flush", self._pointer)
+
+    def _handed(self, name: str, *arguments: Any) -> tuple[Float32, Float32]:
+        samples, features = self._floats(self._samples), self._floats(self._features.reshape(-1))
+        self._call(name, *arguments, samples, self._count, features, self._rows)
+        return self._samples[: self._count[0]].copy(), self._features[: self._rows[0]].copy()
 
 
 class Features(Stream):
