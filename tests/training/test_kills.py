@@ -1,0 +1,67 @@
+"""Commands killed at random moments come to the same end, to the bit, and leave nothing half-written."""
+
+from __future__ import annotations
+
+import os
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+import torch
+from kill_runs import FOLDER, run_and_kill
+
+from aether_lite.data.index import read_index
+from aether_lite.training.checkpoint import BEST, load_checkpoint, newest
+from aether_lite.training.run_logger import LOG, read_log
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="starts commands by a fork")
+KILLS = [3, pytest.param(50, marks=pytest.mark.slow)]
+SAMPLES = Path(str(files("aether_lite") / "assets" / "samples"))
+COMMON = ["--batch", "4", "--warmup", "2", "--save_every", "1", "--validate_every", "4", "--no-tensorboard"]
+CODEC = ["--preset", "tiny", "--steps", "10", "--stage_borders", "99", "99", "99", "--frames", "48",
+         "--audio_frames", "24", "--lambda_wave", "0", "--lambda_adv", "0", "--estoi_clips", "0"]  # fmt: skip
+
+
+def content(value: object) -> list[object]:
+    """What a checkpoint or a record of it holds, in order; tensors as their bytes."""
+    if isinstance(value, torch.Tensor):
+        return [value.contiguous().view(torch.uint8).numpy().tobytes() if value.dim() else value.item()]
+    if isinstance(value, dict):
+        return [part for key, one in value.items() if key != "config" for part in (key, *content(one))]
+    if isinstance(value, list | tuple):
+        return [part for one in value for part in content(one)]
+    return [value]
+
+
+def left(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if "partial" in path.name]
+
+
+@pytest.mark.parametrize("kills", KILLS)
+@pytest.mark.parametrize(("command", "options"), [("train", CODEC)])
+def test_training(data_root: Path, tmp_path: Path, command: str, options: list[str], kills: int) -> None:
+    arguments = [command, "--data_root", str(data_root), *COMMON, *options, "--out", FOLDER]
+    whole, *killed = run_and_kill(arguments, tmp_path, kills)
+    last = newest(whole)
+    assert killed
+    assert last is not None
+    for folder in killed:
+        for name in (last.name, BEST):
+            assert content(load_checkpoint(folder / name)) == content(load_checkpoint(whole / name))
+        for weights in whole.glob("*.safetensors"):
+            assert (folder / weights.name).stat().st_size == weights.stat().st_size
+        steps = [[(row["step"], row.get("total"), row.get("valid")) for row in read_log(one / LOG)]
+                 for one in (folder, whole)]  # fmt: skip
+        assert steps[0] == steps[1]
+        assert left(folder) == []
+
+
+@pytest.mark.parametrize("kills", KILLS)
+def test_prepare(tmp_path: Path, kills: int) -> None:
+    whole, *killed = run_and_kill(["prepare", str(SAMPLES), FOLDER, "--jobs", "1", "--quiet"], tmp_path, kills)
+    pairs = {path.relative_to(whole): path.read_bytes() for path in whole.rglob("*.*") if path.suffix != ".jsonl"}
+    assert len(pairs) == 12
+    for folder in killed:
+        found = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*") if path.suffix != ".jsonl"}
+        assert found == pairs
+        assert read_index(folder) == read_index(whole)
