@@ -17,6 +17,7 @@ from aether_lite.training.run_logger import LOG, read_log
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="starts commands by a fork")
 KILLS = [3, pytest.param(50, marks=pytest.mark.slow)]
 SAMPLES = Path(str(files("aether_lite") / "assets" / "samples"))
+OF_THE_START = ("config", "file_metadata")  # name the folder and the commit
 COMMON = ["--batch", "4", "--warmup", "2", "--save_every", "1", "--validate_every", "4", "--no-tensorboard"]
 CODEC = ["--preset", "tiny", "--steps", "10", "--stage_borders", "99", "99", "99", "--frames", "48",
          "--audio_frames", "24", "--lambda_wave", "0", "--lambda_adv", "0", "--estoi_clips", "0"]  # fmt: skip
@@ -27,7 +28,7 @@ def content(value: object) -> list[object]:
     if isinstance(value, torch.Tensor):
         return [value.contiguous().view(torch.uint8).numpy().tobytes() if value.dim() else value.item()]
     if isinstance(value, dict):
-        return [part for key, one in value.items() if key != "config" for part in (key, *content(one))]
+        return [part for key, one in value.items() if key not in OF_THE_START for part in (key, *content(one))]
     if isinstance(value, list | tuple):
         return [part for one in value for part in content(one)]
     return [value]
