@@ -28,12 +28,16 @@ def stated(done: Done) -> str:
 
 @pytest.fixture
 def symbols(codec_file: Path, spoken: bytes) -> bytes:
-    return run(spoken, "--encode", "--raw", "--rate", 600, "--model", codec_file, header=True).stdout
+    done = run(spoken, "--encode", "--raw", "--rate", 600, "--model", codec_file, header=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+    return done.stdout
 
 
 @pytest.fixture
 def bits(hash_file: Path, spoken: bytes) -> bytes:
-    return run(spoken, "--encode", "--raw", "--bitrate", 1200, "--model", hash_file, header=True).stdout
+    done = run(spoken, "--encode", "--raw", "--bitrate", 1200, "--model", hash_file, header=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+    return done.stdout
 
 
 def test_header_and_rest(codec_file: Path, spoken: bytes, symbols: bytes) -> None:
