@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from aether_lite.codec import SpiCodec, preset
+from aether_lite.codec.growth import start
 from aether_lite.codec.loading import codec_path, load_codec
 from aether_lite.core import weights
 from aether_lite.core.library import Decoder, Encoder, Library, Model
@@ -34,7 +35,7 @@ def _untrained(**sizes: object) -> SpiCodec:
     """A codec of unusual sizes, every weight of which matters."""
     torch.manual_seed(1)
     model, speech = SpiCodec(replace(preset("tiny"), **sizes)).eval(), torch.randn(2, 80, 20)
-    model.start(speech)
+    start(model, speech)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
         parameter.copy_((parameter + 0.05 * torch.randn_like(parameter)).half())
@@ -45,7 +46,7 @@ def _untrained(**sizes: object) -> SpiCodec:
 UNTRAINED = {
     "tiny": lambda: _untrained(),
     "20 ms, look-ahead, odd sizes": lambda: _untrained(
-        token_frames=2, lookahead=1, width=37, channels=(3, 5, 9, 11), expansion=1, encoder_blocks=0, decoder_blocks=2
+        token_frames=2, lookahead=1, width=37, channels=(3, 5, 9, 11), expansion=1, encoder_blocks=1, decoder_blocks=2
     ),
     "40 ms, no linear path, power of tokens": lambda: _untrained(token_frames=4, linear=False, power="token"),
     "bits, 80 ms": lambda: _untrained(hash="sign", lookahead=1),

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from aether_lite.codec.model import SpiCodec
 from aether_lite.core.weights import Kind, Section, dense, values
-from aether_lite.jscc.mapping import FiLM
+from aether_lite.jscc import FiLM
 from aether_lite.spi import ResidualConv, SpeechImage, TokenBlock
 from aether_lite.vocoder.fargan import FARGAN, NormedLinear
 
