@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from aether_lite.audio_length import VERIFIED, PatchedFile, check_length
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import LOUDEST, SAMPLE_RATE
+from aether_lite.features.samples import SPEECH, numbers
 from aether_lite.files import DISK_FULL, atomic_path
 
 __all__ = ["SAMPLE_RATE", "audio_blocks", "read_audio", "write_audio"]
@@ -89,8 +90,8 @@ def write_audio(destination: str | Path, samples: ArrayLike, sample_rate: int = 
     Args:
         destination: ``.wav``, ``.flac``, ``.ogg`` (Vorbis) or ``.pcm`` (raw int16); ``"-"`` writes a wav to
             standard output.
-        samples: ``[N]``, or ``[1, N]`` as a codec decodes it; float, full scale 1: scaled by 32768, rounded, and
-            clipped to [-32768, 32767].
+        samples: ``[N]``, or ``[1, N]`` as a codec decodes it; int16, or float of full scale 1: scaled by 32768,
+            rounded, and clipped to [-32768, 32767].
         sample_rate: [Hz].
 
     Raises:
@@ -100,12 +101,15 @@ def write_audio(destination: str | Path, samples: ArrayLike, sample_rate: int = 
     suffix = ".wav" if str(destination) == "-" else Path(name).suffix.lower()
     if suffix not in (".wav", ".pcm", *COMPRESSED):
         raise AetherError(f"{name}: unknown suffix {suffix!r}; give .wav, .flac, .ogg or .pcm")
-    signal = np.asarray(samples)
+    signal = numbers(samples, "samples")
     if signal.ndim == 2 and len(signal) == 1:
         signal = signal[0]
     if signal.ndim != 1:
         raise AetherError(f"samples must be [N], not {signal.shape}; write one clip of a batch, such as samples[0]")
-    _check_finite(signal, 0, sample_rate, name)
+    if signal.dtype != np.int16:
+        if not np.issubdtype(signal.dtype, np.floating):
+            raise AetherError(f"{name}: samples must be {SPEECH}, not {signal.dtype}")
+        _check_finite(signal, 0, sample_rate, name)
     if str(destination) == "-":
         try:
             _write_stream(sys.stdout.buffer, signal, sample_rate, suffix)
@@ -298,5 +302,6 @@ def _write_stream(file: BinaryIO, signal: Floating, rate: int, suffix: str) -> N
 
 def _int16_blocks(signal: Floating) -> Iterator[Int16]:
     for start in range(0, len(signal), BLOCK_FRAMES):
-        scaled = np.rint(signal[start : start + BLOCK_FRAMES].astype(np.float64) * FULL_SCALE)
+        scale = 1 if signal.dtype == np.int16 else FULL_SCALE
+        scaled = np.rint(signal[start : start + BLOCK_FRAMES].astype(np.float64) * scale)
         yield np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype("<i2")

@@ -51,6 +51,7 @@ from torch import Tensor, nn
 
 from aether_lite.errors import AetherError
 from aether_lite.payload import FRAMES_PER_SECOND, Received, Symbols, elements_per_token, widest_token
+from aether_lite.reception import UNKNOWN_NOISE_VARIANCE
 from aether_lite.spi import NUM_ROWS, patches
 
 RATES = (150, 300, 500, 600, 700, 1000, 1200)
@@ -301,9 +302,6 @@ class _MeanOverProcesses(torch.autograd.Function):
 def _mean(value: Tensor, total: Callable[[Tensor], Tensor]) -> Tensor:
     joined = total(torch.cat((value, value.new_ones(1))))
     return joined[:-1] / joined[-1]
-
-
-UNKNOWN_NOISE_VARIANCE = 0.1  # N0 of a receiver without CSI: 10 dB
 
 
 @dataclass(frozen=True)

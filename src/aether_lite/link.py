@@ -17,10 +17,12 @@ from aether_lite.channels.binary import BSC, ERROR_RATE_RANGE, Modulation, bsc, 
 from aether_lite.channels.channel import SNR_RANGE_DB, checked_number
 from aether_lite.codec import Codec
 from aether_lite.errors import AetherError
-from aether_lite.features.layout import FRAME
+from aether_lite.features.layout import FRAME, NUM_FREE
+from aether_lite.features.samples import numbers, speech_array
 from aether_lite.hash import BIT_RATES
 from aether_lite.jscc import RATES, papr_db
 from aether_lite.payload import Bits, Received, ReceivedBits, Symbols, elements_per_token
+from aether_lite.tensors import as_features, own_precision
 
 NOISE_BANDWIDTH_HZ = 3000.0  # of SNR3k
 DEFAULT_ERASURE = 0.1  # share of tokens that the channel `erasure` loses
@@ -184,7 +186,7 @@ class LinkInput:
     def of_speech(cls, codec: Codec, speech: ArrayLike | Tensor) -> LinkInput:
         """Features of conditioned speech ``[N]`` at 16 kHz; F = floor(N / 160), at least 1."""
         start = time.perf_counter()
-        given = torch.as_tensor(speech)
+        given = speech_array(speech, "speech")
         rows, samples = codec.features(given)[0], codec.samples(given)[0, : len(given)]
         return cls(rows, max(1, len(samples) // FRAME), samples, time.perf_counter() - start)
 
@@ -260,6 +262,7 @@ class LinkResult:
         }
 
 
+@own_precision
 def run_link(
     codec: Codec,
     source: LinkInput | ArrayLike | Tensor,
@@ -288,8 +291,9 @@ def run_link(
     if isinstance(source, LinkInput):
         given = source
     else:
-        rows = torch.as_tensor(source)
-        given = LinkInput.of_speech(codec, rows) if rows.ndim == 1 else LinkInput(rows, len(rows))
+        rows = source if isinstance(source, Tensor) else numbers(source, "speech")
+        spoken = rows.ndim != 2 or rows.shape[1] < NUM_FREE
+        given = LinkInput.of_speech(codec, rows) if spoken else LinkInput(as_features(rows), len(rows))
     begin("encoding")
     start = time.perf_counter()
     speech = None if given.speech is None or codec.unit == Bits.unit else given.speech[None]

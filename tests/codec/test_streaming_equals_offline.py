@@ -277,10 +277,8 @@ def test_wrong_input_is_a_stated_error(tiny_codec: Codec) -> None:
         encoder.rate = 400
     with pytest.raises(AetherError, match=r"-30\.\.60"):
         encoder.target_snr_db = 99.0
-    with pytest.raises(AetherError, match="must be finite and not negative"):
-        decoder.push_symbols(torch.zeros(3, dtype=torch.complex64), -1.0)
-    with pytest.raises(AetherError, match="symbols must be finite"):
-        decoder.push_symbols(torch.tensor([complex("inf")]))
+    with pytest.raises(AetherError, match="must be one row"):
+        decoder.push_symbols(torch.zeros(1, 3, dtype=torch.complex64))
     decoder.push_symbols(torch.zeros(3, dtype=torch.complex64))
     with pytest.raises(AetherError, match="3 symbols of a token at 1000 are waiting"):
         decoder.rate = 300

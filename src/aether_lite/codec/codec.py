@@ -25,11 +25,12 @@ from aether_lite.codec.model import BLOCK_TOKENS, Backend, SpiCodec
 from aether_lite.errors import AetherError
 from aether_lite.features import extract_features
 from aether_lite.features.analysis import condition as conditioned
-from aether_lite.features.analysis import int16_scale
-from aether_lite.features.layout import FRAME, INT16_SCALE, NUM_FREE, SAMPLE_RATE
+from aether_lite.features.layout import FRAME, NUM_FREE, SAMPLE_RATE
 from aether_lite.features.pitch import ROW_LOOKAHEAD_SAMPLES
+from aether_lite.features.samples import as_speech
 from aether_lite.payload import Bits, Payload, Received, ReceivedBits, Symbols
 from aether_lite.spi import State
+from aether_lite.tensors import as_features, own_precision
 from aether_lite.vocoder import FrameVocoder, load_vocoder, synthesize, vocoder_delay
 
 if TYPE_CHECKING:
@@ -161,6 +162,7 @@ class Codec:
         with torch.inference_mode(False):  # a refinement wants gradients through it
             return load_asr_loss()
 
+    @own_precision
     def features(self, speech: ArrayLike | Tensor, condition: bool = True) -> Tensor:
         """Features of whole tokens ``[B, F, 20]`` of speech ``[N]`` or ``[B, N]`` in [-1, 1] at 16 kHz.
 
@@ -170,18 +172,15 @@ class Codec:
         rows = [extract_features(clip)[:, :NUM_FREE] for clip in self._whole(speech, condition)]
         return torch.from_numpy(np.stack(rows))
 
+    @own_precision
     def samples(self, speech: ArrayLike | Tensor, condition: bool = True) -> Tensor:
         """Samples of whole tokens ``[B, 160 F] float32`` in [-1, 1], those that :meth:`features` are of."""
-        clips = self._whole(speech, condition)
-        return torch.from_numpy(np.stack([int16_scale(clip) for clip in clips]) / INT16_SCALE).float()
+        return torch.from_numpy(self._whole(speech, condition)).float()
 
     def _whole(self, speech: ArrayLike | Tensor, condition: bool) -> NDArray[Any]:
         """Speech as ``[B, N']`` of whole tokens, conditioned or as it is."""
-        if isinstance(speech, str | Path):
-            name = str(speech)
-            raise AetherError(f"speech must be samples, not a file name: read it with audio.read_audio({name!r})")
-        array = speech.numpy(force=True) if isinstance(speech, Tensor) else np.asarray(speech)
-        if array.ndim not in (1, 2) or array.shape[-1] == 0:
+        array = as_speech(speech, "speech", batch=True)
+        if array.size == 0:
             raise AetherError(f"speech must be [N] or [B, N] with N > 0 samples, not {array.shape}")
         missing = -array.shape[-1] % (self.token_frames * FRAME)
         clips = np.atleast_2d(array)
@@ -192,10 +191,11 @@ class Codec:
     def whole_tokens(self, features: Tensor) -> Tensor:
         """Features ``[B, F', 20] float32`` of whole tokens of ``[B, F, 20 or more]``: the last row fills a part token.
         """
+        features = as_features(features)
         if features.ndim != 3 or features.shape[1] == 0 or features.shape[2] < NUM_FREE:
             raise AetherError(f"features must be [B, F, 20] with F > 0 frames, not {tuple(features.shape)}")
         missing = -features.shape[1] % self.token_frames
-        return torch.cat((features, features[:, -1:].expand(-1, missing, -1)), dim=1)[..., :NUM_FREE].float()
+        return torch.cat((features, features[:, -1:].expand(-1, missing, -1)), dim=1)[..., :NUM_FREE]
 
     def checked_rate(self, rate: int | None) -> int:
         """``rate`` if the codec serves it, its default for None; else AetherError."""
@@ -205,6 +205,7 @@ class Codec:
             raise AetherError(f"rate {rate} {self.unit} is not one of {', '.join(map(str, self.rates))}")
         return int(rate)
 
+    @own_precision
     def encode(
         self,
         speech: ArrayLike | Tensor,
@@ -234,6 +235,7 @@ class Codec:
         samples = self.samples(speech, condition) if steps and self.unit == Symbols.unit else None
         return self.encode_features(self.features(speech, condition), rate, target_snr_db, steps, samples)
 
+    @own_precision
     def encode_features(
         self,
         features: Tensor,
@@ -279,16 +281,16 @@ class Codec:
         """Speech ``[B, 160 F]`` of the features ``[B, F, 20]``, filled up with silence."""
         if speech is None:
             return None
-        missing = FRAME * features.shape[1] - speech.shape[-1]
-        if speech.ndim != 2 or len(speech) != len(features) or missing < 0:
+        samples = torch.from_numpy(as_speech(speech, "speech", batch=True)).to(features)
+        missing = FRAME * features.shape[1] - samples.shape[-1]
+        if samples.ndim != 2 or len(samples) != len(features) or missing < 0:
             raise AetherError(
                 f"speech must be [{len(features)}, N] with at most {FRAME * features.shape[1]} samples, those that the "
-                f"features are of, not {tuple(speech.shape)}"
+                f"features are of, not {tuple(samples.shape)}"
             )
-        if not speech.isfinite().all():
-            raise AetherError("speech has a sample that is not finite")
-        return pad(speech.float(), (0, missing))
+        return pad(samples, (0, missing))
 
+    @own_precision
     def decode(self, received: Received | ReceivedBits | Symbols | Bits) -> Tensor:
         """Speech ``[B, 160 F] float32`` in [-1, 1] of F frames in whole received tokens, aligned with the input.
 
@@ -299,6 +301,7 @@ class Codec:
         """
         return self.speak(self.decode_features(received))
 
+    @own_precision
     def decode_features(self, received: Received | ReceivedBits | Symbols | Bits) -> Tensor:
         """Features ``[B, F, 20]`` of whole received tokens; arguments as :meth:`decode`."""
         if isinstance(received, Symbols | Bits):
@@ -307,11 +310,13 @@ class Codec:
             received = clean(received)
         return self.model.decode_clip(received.tensors() if isinstance(received, Payload) else received)
 
+    @own_precision
     def speak(self, features: Tensor) -> Tensor:
         """Speech ``[B, 160 F] float32`` in [-1, 1] of features ``[B, F, 20]``."""
         return synthesize(features, self.vocoder)
 
 
+@own_precision
 def load(
     model: str | Path = DEFAULT_CODEC, vocoder: str | Path | None = None, *, unit: str | None = None
 ) -> Codec:

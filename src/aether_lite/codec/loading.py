@@ -21,6 +21,7 @@ from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
 from aether_lite.payload import Bits
 from aether_lite.reading import check_weights, fits, from_mapping, parse_json, read_checkpoint, read_tensors, reading
+from aether_lite.tensors import own_precision
 
 FORMAT, KIND = "aether-lite codec 1", "a codec file of this project"
 SUFFIXES = (".safetensors", ".pth")
@@ -58,6 +59,7 @@ def file_metadata(config: CodecConfig, provenance: dict[str, Any]) -> dict[str, 
     }
 
 
+@own_precision
 def load_codec(path: Path, unit: str | None = None, name: str | Path | None = None) -> tuple[SpiCodec, dict[str, Any]]:
     """The model of a codec file, ready for inference, and its provenance.
 

@@ -34,6 +34,7 @@ from aether_lite.jscc import (
 )
 from aether_lite.payload import Arrived, Bits, Payload, Received, ReceivedBits, Symbols, elements_per_token
 from aether_lite.reading import check_types
+from aether_lite.reception import accepted
 from aether_lite.spi import Lookahead, SemanticHead, Semantics, SpeechImage, SpiDecoder, SpiEncoder, State
 
 HASH = "sign"  # the bits of a hash codec are signs of its latents
@@ -226,7 +227,7 @@ class SpiCodec(nn.Module):
         sent = self.bottleneck.send(latents, rate, self.config.token_frames, power if self.long_term else None)
         if self.holds:
             sent = replace(sent, values=held(sent.values, sent.used, self.config.token_frames)[0])
-        received = self.ended(channel(sent))
+        received, _ = accepted(self.ended(channel(sent)))
         inputs = self._decoder_inputs(received, None if power is None else power.detach())
         decoded, refined, _ = self.decode_image(*inputs)
         late = self.config.lookahead
@@ -340,8 +341,19 @@ class SpiCodec(nn.Module):
         """Features ``[B, K * token_frames, 20]`` of whole received tokens, and the decoder's state after them.
 
         Where the decoder looks ahead they are those of the token before; :meth:`decode_clip` aligns a whole clip.
+        Values and units may be any, see :mod:`aether_lite.reception`, whose levels come first in the state.
         Raises AetherError if what was received is not for this codec, or crossed no channel.
         """
+        self.check_received(received)
+        received, levels = accepted(received, None if state is None else state[0])
+        features, after = self.decode_accepted(received, None if state is None else state[1:], backend)
+        return features, (levels, *after)
+
+    @torch.no_grad()
+    def decode_accepted(
+        self, received: Received | ReceivedBits, state: State | None = None, backend: Backend | None = None
+    ) -> tuple[Tensor, State]:
+        """:meth:`decode` of what :func:`aether_lite.reception.accepted` gave, with a state that has no levels."""
         return (backend or self).reconstruct(*self._decoder_inputs(received, self.power), state)
 
     def decode_clip(self, received: Received | ReceivedBits) -> Tensor:

@@ -124,9 +124,10 @@ def decode_clip(
     sent, uses = received.shape
     count = sent + lookahead  # lost ones behind the last
     places = decoder.shapes["received"][0]
-    values, gains = np.zeros((count, places), np.complex64), np.ones((count, places), np.complex64)
+    values, gains = np.zeros((count, places), np.complex64), np.full((count, places), np.nan, np.complex64)
     values[:sent, :uses] = received
-    gains[:sent, :uses] = 1 if gain is None else gain
+    if gain is not None:
+        gains[:sent, :uses] = gain
     noise, lost = np.full(count, np.nan, np.float32), np.ones(count, np.bool_)
     noise[:sent] = np.nan if noise_variance is None else noise_variance
     lost[:sent] = False if erased is None else erased

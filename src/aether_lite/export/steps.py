@@ -27,6 +27,7 @@ from aether_lite.features.layout import FRAME, NUM_FREE
 from aether_lite.jscc import RATES, SymbolBottleneck, held, paired, scaled
 from aether_lite.optional import disable_onnxruntime_telemetry
 from aether_lite.payload import ChannelState, Received, elements_per_token
+from aether_lite.reception import accepted, level_tokens
 from aether_lite.vocoder import FARGAN, SubframeState, deemphasize, periods_from_features
 from aether_lite.vocoder.fargan import SUBFRAME, SUBFRAMES, NormedWeights, gather_indices
 from aether_lite.vocoder.fused import PRIMING_ROWS
@@ -104,8 +105,8 @@ class DecoderStep(Step):
         self.inputs = (
             Port("received", (uses, 2), torch.float32, "I and Q; positions from uses_per_token[rate] on are ignored"),
             _rate_port(),
-            Port("gain", (uses, 2), torch.float32, "estimate of each symbol's complex gain h; (1, 0) where unknown"),
-            Port("noise_variance", (1,), torch.float32, "estimate of N0 at symbol energy 1; NaN where unknown"),
+            Port("gain", (uses, 2), torch.float32, "estimate of each symbol's complex gain h; NaN where unknown"),
+            Port("noise_variance", (1,), torch.float32, "estimate of N0, in units of received energy; NaN if unknown"),
             Port("erased", (1,), torch.bool, "the token was lost; received and gain are then ignored"),
         )
         self.outputs = (
@@ -114,19 +115,28 @@ class DecoderStep(Step):
         with torch.no_grad():
             inputs = torch.zeros(1, 1, self.jscc.linear.in_features)
             *_, states = model.decode_image(inputs, inputs.new_zeros(1, 1, self.jscc.CONDITIONS))
-        self.states = _state_ports(states)
+        levels = Port("levels", (1, level_tokens(self.jscc.token_frames)), torch.float32, "power gains of past tokens")
+        self.states = (levels, *_state_ports(states))
 
     def forward(
-        self, received: Tensor, rate: Tensor, gain: Tensor, noise_variance: Tensor, erased: Tensor, *states: Tensor
+        self,
+        received: Tensor,
+        rate: Tensor,
+        gain: Tensor,
+        noise_variance: Tensor,
+        erased: Tensor,
+        levels: Tensor,
+        *states: Tensor,
     ) -> tuple[Tensor, ...]:
         """``received [96, 2]``, ``rate [1] int64``, channel state -> ``features [8, 20]`` and states."""
         known = ChannelState(torch.view_as_complex(gain[None, None]), noise_variance[None], erased[None])
         everything = Received(torch.view_as_complex(received[None, None]), RATES[-1], known, self.jscc.token_frames)
         used = _used(rate, self.jscc.max_uses, self.jscc.token_frames)
-        estimates = replace(SymbolBottleneck().estimates(everything, self.model.power, used), rates=rate)
+        known_units, new_levels = accepted(everything, levels, used)
+        estimates = replace(SymbolBottleneck().estimates(known_units, self.model.power, used), rates=rate)
         inputs, conditions = self.jscc.decoder_inputs(estimates)
         image, _, new_states = self.model.decode_image(inputs, conditions, states)
-        return self.model.image.to_features(image)[0], *new_states
+        return self.model.image.to_features(image)[0], new_levels, *new_states
 
 
 class VocoderFrame(Step):

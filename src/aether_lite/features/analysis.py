@@ -29,34 +29,9 @@ from aether_lite.features.layout import (
     cepstra_of_windows,
     lpc_from_cepstrum,
 )
+from aether_lite.features.samples import as_speech, numbers, speech_array
 
 BLOCK_FRAMES = 100  # 1 s: bounds the memory of a long clip; its arrays fit the cache
-
-
-def int16_scale(samples: ArrayLike) -> Float64:
-    """Samples as float64 on the int16 scale.
-
-    Args:
-        samples: ``[N]`` int16, or floating point with full scale 1 (multiplied by 32768, not rounded).
-
-    Raises:
-        AetherError: not one-dimensional, another type, or a value that is not finite or beyond 100 times full scale
-            (never scaled to [-1, 1]).
-    """
-    given = np.asarray(samples)
-    if given.ndim != 1:
-        raise AetherError(f"samples must be one channel [N], not {given.shape}")
-    if given.dtype == np.int16:
-        return given.astype(np.float64)
-    if not np.issubdtype(given.dtype, np.floating):
-        raise AetherError(f"samples must be int16 or floating point in [-1, 1], not {given.dtype}")
-    scaled = given.astype(np.float64) * layout.INT16_SCALE
-    good = np.abs(given) <= layout.LOUDEST  # false for NaN
-    if not good.all():
-        place = int(np.argmin(good))
-        what = f"{given[place]:g}, far beyond full scale 1" if np.isfinite(given[place]) else "not finite"
-        raise AetherError(f"sample {place} is {what}; samples must be int16, or floating point in [-1, 1]")
-    return scaled
 
 
 CUTOFF_HZ = 48.0  # -3 dB
@@ -93,7 +68,7 @@ class Conditioner:
         Raises:
             AetherError: not one-dimensional, another type, or a value that is not finite.
         """
-        given, matrix = int16_scale(samples) / layout.INT16_SCALE, _block_matrix()
+        given, matrix = as_speech(samples), _block_matrix()
         filtered, done = np.empty(len(given)), 0
         while done < len(given):
             start, count = self._filled, min(FRAME - self._filled, len(given) - done)
@@ -259,8 +234,8 @@ class StreamingExtractor:
         self._tracker.load({name.removeprefix("tracker."): value for name, value in state.items()})
 
     def push(self, samples: ArrayLike) -> Float32:
-        """Take samples ``[n]`` (as :func:`int16_scale`), return the rows ready now ``[f, 36] float32``."""
-        given = int16_scale(samples)
+        """Take samples ``[n]``, int16 or floating point, return the rows ready now ``[f, 36] float32``."""
+        given = as_speech(samples) * layout.INT16_SCALE
         joined = np.concatenate([self._waiting, given]) if len(self._waiting) else given
         whole = len(joined) // FRAME * FRAME
         self._waiting = joined[whole:].copy()
@@ -325,10 +300,8 @@ def extract_features(samples: ArrayLike) -> Float32:
     Raises:
         AetherError: samples of another shape or type, or not finite.
     """
-    given = np.asarray(samples)
+    given = speech_array(samples)
     extractor = StreamingExtractor()
-    if given.ndim != 1:
-        return extractor.push(given)  # raises
     step = BLOCK_FRAMES * FRAME
     rows = [extractor.push(given[start : start + step]) for start in range(0, len(given), step)]
     return np.concatenate([*rows, extractor.flush()])
@@ -347,7 +320,7 @@ def frame_correlations(samples: ArrayLike, pitch_track: ArrayLike) -> Float32:
     Raises:
         AetherError: unusable samples, or a track of another length.
     """
-    given, track = int16_scale(samples), np.asarray(pitch_track, dtype=np.float64)
+    given, track = as_speech(samples) * layout.INT16_SCALE, numbers(pitch_track, "the pitch track").astype(np.float64)
     frames = len(given) // FRAME
     if track.shape != (frames,):
         raise AetherError(f"the pitch track must be [{frames}], one value per frame, not {track.shape}")

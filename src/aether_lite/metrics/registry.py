@@ -22,6 +22,7 @@ from torch import Tensor
 from aether_lite.errors import AetherError
 from aether_lite.metrics.clips import NAN, flat
 from aether_lite.optional import how_to_install, in_words, missing_packages, require_packages
+from aether_lite.tensors import own_precision
 
 EXTRA = "eval"  # of this package, that installs what metrics need
 P = ParamSpec("P")
@@ -156,7 +157,7 @@ def metric(
             require_packages(title, packages, EXTRA)
             return function(*args, **options)
 
-        measured = checked if packages else function
+        measured = own_precision(checked if packages else function)
         if name in METRICS:
             raise ValueError(f"there is a metric {name} already")
         kinds = {Needs.FEATURES: FEATURE_METRICS, Needs.AUDIO: AUDIO_METRICS}

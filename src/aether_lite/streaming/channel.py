@@ -31,6 +31,8 @@ from aether_lite.payload import (
     elements_per_token,
     joined_tokens,
 )
+from aether_lite.reception import LARGEST
+from aether_lite.tensors import own_precision
 
 STRETCH_S = 60.0  # [s] simulated at a time
 
@@ -46,6 +48,7 @@ class StreamChannel:
         AetherError: an unknown channel, rate or option, a number out of range, or modulated bits.
     """
 
+    @own_precision
     def __init__(self, config: LinkConfig, token_frames: int) -> None:
         if config.modulation is not None:
             raise AetherError("a stream of bits goes over bsc; modulation is for whole clips")
@@ -142,18 +145,19 @@ class PowerEstimate:
     def update(self, values: Tensor, gain: Tensor | None = None) -> float:
         """The estimate after one more token ``[n] complex`` and its gains; a lost one (NaN) leaves it as it was."""
         power = _powers(values)
-        if np.isfinite(power).all():
+        if (power <= LARGEST**2).all() and (gain is None or (_powers(gain) <= LARGEST**2).all()):  # false for NaN
             self._powers.append(power)
             self._gains.append(np.ones_like(power) if gain is None else _powers(gain))
         if not self._powers:
             return LEAST_NOISE_VARIANCE
         mean = np.mean(self._powers, axis=0)
         carried = np.mean(self._gains, axis=0)
+        unit = max(float(carried.mean()), np.finfo(np.float32).tiny)  # known gains may come in any
         if self._profile is None:
-            noise = float(mean.mean() - carried.mean())
+            noise = float(mean.mean() - carried.mean()) / unit
         else:
-            noise = _fitted_noise(mean, self._profile * carried)
-        return max(noise, LEAST_NOISE_VARIANCE)
+            noise = _fitted_noise(mean / unit, self._profile * carried / unit)
+        return max(noise, LEAST_NOISE_VARIANCE) * unit
 
 
 def _powers(values: Tensor) -> Float64:

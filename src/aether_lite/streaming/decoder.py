@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -11,14 +10,17 @@ from torch import Tensor
 from aether_lite.codec import Backend, Codec
 from aether_lite.errors import AetherError, warn_renamed
 from aether_lite.payload import FRAMES_PER_SECOND, Bits, ChannelState, Received, ReceivedBits, elements_per_token
+from aether_lite.reception import accepted
 from aether_lite.spi import State
 from aether_lite.streaming.snapshot import Snapshot, entry, flattened, present, rebuilt
 from aether_lite.streaming.synthesis import DecodedSpeech, Synthesis, joined, judged
+from aether_lite.tensors import own_precision
 from aether_lite.vocoder import FrameVocoder
 
 NAN = float("nan")
-LOST_SYMBOL = torch.tensor([NAN, 1.0, NAN], dtype=torch.complex64)  # symbol, gain, noise variance
-LOST_BIT = torch.tensor(NAN)
+ABSURD = 1e30  # a noise variance that erases its tokens
+LOST_SYMBOL = torch.tensor([NAN, NAN, NAN], dtype=torch.complex64)  # symbol, gain, noise variance
+LOST_BIT = torch.tensor(NAN, dtype=torch.float32)
 
 
 class Decoder:
@@ -53,6 +55,7 @@ class Decoder:
         True
     """
 
+    @own_precision
     def __init__(
         self,
         codec: Codec,
@@ -92,9 +95,11 @@ class Decoder:
     def reset(self) -> None:
         """Forget everything: the next token is the first of a new stream. The rate stays."""
         self._waiting = self._lost_element.expand(0, *self._lost_element.shape)  # elements of a part token
+        self._levels: Tensor | None = None
         self._memory: State | None = None
         self._synthesis.reset()
 
+    @own_precision
     def push(self, received: Received | ReceivedBits) -> DecodedSpeech:
         """Take whole tokens, with the rate and the channel state that belong to them.
 
@@ -102,8 +107,7 @@ class Decoder:
             received: ``[1, K, n]``, K >= 0; its rate becomes the stream's :attr:`rate`.
 
         Raises:
-            AetherError: more than one stream, tokens of another length or payload, values out of range, or part of a
-                token is waiting.
+            AetherError: more than one stream, tokens of another length or payload, or part of a token is waiting.
         """
         self._model.check_received(received)
         if received.values.shape[0] != 1 or received.token_frames != self._frames:
@@ -114,64 +118,60 @@ class Decoder:
         if len(self._waiting):
             raise AetherError(f"{self._count()} of a token are waiting; push the rest of it first")
         received = received.tensors()
-        received.validate()
         self.rate = int(received.rates[0])
-        if isinstance(received, Received):
-            received = _with_csi(received)
         return joined([self._token(received.tokens(slice(k, k + 1))) for k in range(received.values.shape[1])])
 
+    @own_precision
     def push_symbols(
         self, values: Tensor, noise_variance: float | None = None, gain: Tensor | None = None
     ) -> DecodedSpeech:
-        """Take any number of symbols of :attr:`rate`; a token with a NaN among its symbols is lost.
+        """Take any number of symbols of :attr:`rate`; a token with a NaN or another absurd value in it is lost.
 
         Args:
             values: ``[m] complex64``, in sending order from the first symbol of a token on; m may be 0.
-            noise_variance: the receiver's estimate of N0; None if unknown. A token gets the greatest that came with its
-                symbols.
-            gain: ``[m] complex64``, the receiver's estimate of each symbol's gain; None for 1.
+            noise_variance: the receiver's estimate of N0, in the units of ``|values|^2``; None if unknown. A token gets
+                the greatest that came with its symbols.
+            gain: ``[m] complex64``, the receiver's estimate of each symbol's gain; None if unknown: it is then 1 if a
+                noise variance is given, else a constant that the power of the symbols tells.
 
         Raises:
-            AetherError: a codec of bits, another shape, infinite symbols, gains that are not finite, or a negative
-                noise variance.
+            AetherError: a codec of bits, or another shape.
         """
-        known = NAN if noise_variance is None else float(noise_variance)
-        if known < 0 or known == float("inf"):
-            raise AetherError(f"noise_variance must be finite and not negative, not {noise_variance!r}")
+        known = NAN if noise_variance is None else max(min(float(noise_variance), ABSURD), -ABSURD)  # NaN stays NaN
         if values.ndim != 1 or (gain is not None and gain.shape != values.shape):
             shapes = f"{list(values.shape)}" + ("" if gain is None else f" and {list(gain.shape)}")
             raise AetherError(f"symbols, and gains if there are any, must be one row [m], not {shapes}")
-        gains = torch.ones_like(values) if gain is None else gain
-        if bool(torch.isinf(values.abs()).any()) or not bool(torch.isfinite(gains.abs()).all()):
-            raise AetherError("symbols must be finite, or NaN where they are lost; gains must be finite")
+        gains = torch.full_like(values, NAN) if gain is None else gain
         return self._push_elements(
             torch.stack((values, gains, torch.full_like(values, known)), dim=1).to(torch.complex64)
         )
 
+    @own_precision
     def push_bits(self, soft: Tensor) -> DecodedSpeech:
-        """Take any number of soft bits of :attr:`rate`; a token with a NaN among its bits is lost.
+        """Take any number of soft bits of :attr:`rate`; a token with a NaN, or one out of range, among them is lost.
 
         Args:
             soft: ``[m] float32`` in [-1, 1], in sending order from the first bit of a token on; m may be 0.
 
         Raises:
-            AetherError: a codec of symbols, another shape, or a soft bit out of range.
+            AetherError: a codec of symbols, or another shape.
         """
-        if soft.ndim != 1 or bool((soft.abs() > 1).any()):
-            shape = "" if soft.ndim == 1 else f", not {list(soft.shape)}"
-            raise AetherError(f"soft bits must be one row [m] in -1..1, or NaN where they are lost{shape}")
+        if soft.ndim != 1:
+            raise AetherError(f"soft bits must be one row [m], not {list(soft.shape)}")
         return self._push_elements(soft.float())
 
+    @own_precision
     def lose(self, tokens: int = 1) -> DecodedSpeech:
         """Mark the next tokens (of :attr:`rate`) as lost; elements of a part token are dropped."""
         self._waiting = self._waiting[:0]
         return joined([self._token(self._lost(self._rate)) for _ in range(tokens)])
 
+    @own_precision
     def flush(self) -> DecodedSpeech:
         """End the stream: the samples still to come, none if no token came; :meth:`reset`."""
         pieces = []
         if self._model.config.lookahead and self._memory is not None:
-            rows = self._features(self._lost(self._rate))
+            rows = self._features(accepted(self._lost(self._rate))[0])
             pieces.append(self._synthesis.samples_of(rows, self._synthesis.muting))
         pieces.append(self._synthesis.flush())
         self.reset()
@@ -183,10 +183,12 @@ class Decoder:
         return {
             **flattened("waiting", waiting),
             **flattened("rate", self._rate),
+            **flattened("levels", self._levels),
             **flattened("decoder", self._memory),
             **self._synthesis.state_dict(),
         }
 
+    @own_precision
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Go on where the stream stood that gave ``state``, to the bit.
 
@@ -198,16 +200,19 @@ class Decoder:
         else:
             waiting = entry("waiting", state, (None,), lost=True)
         rate, synthesis = self._codec.checked_rate(int(entry("rate", state, ()))), self._synthesis.restored(state)
+        levels: Tensor | None = None
         memory: State | None = None
         if present("decoder", state):
-            _, template = self._model.decode(self._lost(rate))
-            memory = rebuilt("decoder", template, state)
-        self._waiting, self._rate, self._memory, self._synthesis = waiting, rate, memory, synthesis
+            _, (empty, *template) = self._model.decode(self._lost(rate))
+            levels, memory = entry("levels", state, tuple(empty.shape)), rebuilt("decoder", tuple(template), state)
+        self._waiting, self._rate, self._synthesis = waiting, rate, synthesis
+        self._levels, self._memory = levels, memory
 
     def _push_elements(self, elements: Tensor) -> DecodedSpeech:
         """Elements in the form of the waiting ones."""
         if elements.shape[1:] != self._waiting.shape[1:]:
             raise AetherError("push_symbols is for codecs of symbols, push_bits for hash codecs")
+        elements = torch.where(elements.isfinite(), elements, NAN)  # what waits may be stored
         self._waiting = torch.cat((self._waiting, elements))
         n = elements_per_token(self._rate, self._frames)
         whole = len(self._waiting) // n * n
@@ -234,6 +239,7 @@ class Decoder:
 
     def _token(self, received: Received | ReceivedBits) -> DecodedSpeech:
         """What one token ``[1, 1, n]`` makes known."""
+        received, self._levels = accepted(received, self._levels)
         rows = self._features(received)
         muting = judged(self._synthesis.muting, received, self._frames / FRAMES_PER_SECOND)
         return self._synthesis.samples_of(rows, muting)
@@ -241,16 +247,8 @@ class Decoder:
     def _features(self, received: Received | ReceivedBits) -> Tensor:
         """Features ``[1, n, 20]`` that one token ``[1, 1, n]`` makes known."""
         first = self._memory is None
-        rows, self._memory = self._model.decode(received, self._memory, self._backend)
+        rows, self._memory = self._model.decode_accepted(received, self._memory, self._backend)
         return rows[:, :0] if first and self._model.config.lookahead else rows
 
     def _count(self) -> str:
         return f"{len(self._waiting)} {'symbols' if self._waiting.is_complex() else 'bits'}"
-
-
-def _with_csi(received: Received) -> Received:
-    """The same with a gain and a noise variance for every token: 1 and NaN where they are unknown."""
-    state = received.state
-    gain = torch.ones_like(received.values) if state.gain is None else state.gain
-    noise = torch.full(received.values.shape[:2], NAN) if state.noise_variance is None else state.noise_variance
-    return replace(received, state=replace(state, gain=gain, noise_variance=noise))

@@ -15,11 +15,13 @@ from aether_lite.channels.channel import SNR_RANGE_DB, checked_number
 from aether_lite.codec import Backend, Codec
 from aether_lite.errors import AetherError, warn_renamed
 from aether_lite.features import FRAME, NUM_FREE, ROW_LOOKAHEAD_SAMPLES, Conditioner, StreamingExtractor
-from aether_lite.features.analysis import STATE_SHAPES, int16_scale
-from aether_lite.features.layout import INT16_SCALE, Float32
+from aether_lite.features.analysis import STATE_SHAPES
+from aether_lite.features.layout import Float32
+from aether_lite.features.samples import as_speech
 from aether_lite.payload import Bits, Symbols, elements_per_token, joined_tokens
 from aether_lite.spi import State
-from aether_lite.streaming.snapshot import Snapshot, entry, flattened, present, rebuilt
+from aether_lite.streaming.snapshot import LARGEST, LARGEST_SAMPLE, Snapshot, entry, flattened, present, rebuilt
+from aether_lite.tensors import own_precision
 
 LOOKAHEAD = ROW_LOOKAHEAD_SAMPLES - FRAME  # samples beyond a token's own that its last row needs
 UNKNOWN = float("nan")  # target SNR of an encoder for any channel, in a snapshot
@@ -52,6 +54,7 @@ class Encoder:
         Symbols([1, 2, 12], 300 uses/s, token_frames=4)
     """
 
+    @own_precision
     def __init__(
         self,
         codec: Codec,
@@ -107,6 +110,7 @@ class Encoder:
         if self._refinement is not None:
             self._refinement.reset()
 
+    @own_precision
     def push(self, samples: ArrayLike | Tensor) -> Any:
         """Take samples, return the :class:`Symbols` or :class:`Bits` of the tokens that are now complete.
 
@@ -121,6 +125,7 @@ class Encoder:
         """
         return self._encoded(self._speech.push(samples))
 
+    @own_precision
     def flush(self) -> Any:
         """End the stream: the last tokens, the speech filled up with silence to a whole one; then :meth:`reset`."""
         payload = self._encoded(self._speech.flush(), end=True)
@@ -142,6 +147,7 @@ class Encoder:
             **flattened("encoder", self._memory),
         }
 
+    @own_precision
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Go on where the stream stood that gave ``state``, to the bit.
 
@@ -188,8 +194,7 @@ class TokenFeatures:
 
     def push(self, samples: ArrayLike | Tensor) -> list[Tensor]:
         """Features ``[1, frames, 20] float32`` of every token that samples ``[n]``, [-1, 1] or int16, complete."""
-        array = samples.numpy(force=True) if isinstance(samples, Tensor) else np.asarray(samples)
-        given = int16_scale(array) / INT16_SCALE if self._conditioner is None else self._conditioner.push(array)
+        given = as_speech(samples) if self._conditioner is None else self._conditioner.push(samples)
         joined = np.concatenate([self._waiting, given])
         tokens, start = [], 0
         while len(joined) - start >= (needed := self._frames * FRAME + (0 if self._started else LOOKAHEAD)):
@@ -218,14 +223,17 @@ class TokenFeatures:
     @classmethod
     def restored(cls, frames: int, state: Mapping[str, Tensor]) -> TokenFeatures:
         """The object that gave ``state``; AetherError where that is not such a state."""
-        arrays = {name: entry(f"features.{name}", state, shape).numpy() for name, shape in STATE_SHAPES.items()}
+        arrays = {
+            name: entry(f"features.{name}", state, shape, largest=LARGEST_SAMPLE).numpy()
+            for name, shape in STATE_SHAPES.items()
+        }
         speech = cls(frames, present("conditioner", state))
         if speech._conditioner is not None:
-            shapes = Conditioner.shapes.items()
-            own = {name: entry(f"conditioner.{name}", state, shape).numpy() for name, shape in shapes}
+            parts = Conditioner.shapes.items()
+            own = {name: entry(f"conditioner.{name}", state, shape, largest=LARGEST).numpy() for name, shape in parts}
             speech._conditioner.load(own)
         speech._extractor.load(arrays)
-        speech._waiting = entry("waiting", state, (None,)).numpy()
+        speech._waiting = entry("waiting", state, (None,), largest=LARGEST).numpy()
         speech._started = bool(entry("started", state, ()))
         return speech
 

@@ -6,6 +6,7 @@ and None leaves no entry. The way back needs a template of the same form, which 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -47,10 +48,10 @@ def rebuilt(name: str, template: Any, snapshot: Mapping[str, Tensor]) -> Any:
     if template is None:
         return None
     if isinstance(template, Tensor):
-        return entry(name, snapshot, tuple(template.shape)).to(template)
+        return entry(name, snapshot, tuple(template.shape), largest=LARGEST).to(template)
     if isinstance(template, np.ndarray):
-        return entry(name, snapshot, template.shape).numpy().astype(template.dtype)
-    return type(template)(entry(name, snapshot, ()).item())
+        return entry(name, snapshot, template.shape, largest=LARGEST).numpy().astype(template.dtype)
+    return type(template)(entry(name, snapshot, (), largest=LARGEST_SAMPLE).item())
 
 
 def present(name: str, snapshot: Mapping[str, Tensor]) -> bool:
@@ -58,11 +59,23 @@ def present(name: str, snapshot: Mapping[str, Tensor]) -> bool:
     return any(key == name or key.startswith(f"{name}.") for key in snapshot)
 
 
-def entry(name: str, snapshot: Mapping[str, Tensor], shape: tuple[int | None, ...], *, lost: bool = False) -> Tensor:
+LARGEST = 1e3  # magnitude of what networks remember; 20 in loud speech
+LARGEST_SAMPLE = 1e9  # of what the analysis remembers, on the int16 scale and squared
+
+
+def entry(
+    name: str,
+    snapshot: Mapping[str, Tensor],
+    shape: tuple[int | None, ...],
+    *,
+    lost: bool = False,
+    largest: float = math.inf,
+) -> Tensor:
     """A copy of one entry of finite numbers; None in ``shape`` is any length, with ``lost`` NaN may stand for a number.
 
     Raises:
-        AetherError: it is missing, of another shape or not finite: one such number would stay in the stream for ever.
+        AetherError: it is missing, of another shape, not finite or beyond ``largest`` in magnitude: such a number would
+            stay in the stream for ever.
     """
     found = snapshot.get(name)
     if not isinstance(found, Tensor):
@@ -76,6 +89,8 @@ def entry(name: str, snapshot: Mapping[str, Tensor], shape: tuple[int | None, ..
     good = found.isfinite() | found.isnan() if lost else found.isfinite()
     if found.is_complex() or not bool(good.all()):
         raise AetherError(f"stream state: {name!r} holds what is not a finite number; give a state from before that")
+    if not lost and bool((found.abs() > largest).any()):
+        raise AetherError(f"stream state: {name!r} holds a number that no stream has; give a state from before that")
     return found.detach().clone()
 
 

@@ -39,7 +39,7 @@ from aether_lite.channels.channel import PILOT_SPACING
 from aether_lite.features import FRAME, NUM_FREE
 from aether_lite.features.layout import Float64
 from aether_lite.payload import Received, ReceivedBits
-from aether_lite.streaming.snapshot import Snapshot, entry, flattened, present, rebuilt
+from aether_lite.streaming.snapshot import LARGEST, Snapshot, entry, flattened, present, rebuilt
 from aether_lite.vocoder import FrameVocoder, frames_behind
 
 GAP_S = 0.4  # [s] of lost tokens that are concealed; a longer run is muted
@@ -138,7 +138,8 @@ class DecodedSpeech:
     muted: Tensor
 
 
-NOTHING = DecodedSpeech(torch.zeros(0), torch.zeros(0, NUM_FREE), torch.zeros(0, dtype=torch.bool))
+_NO_SAMPLES = torch.zeros(0, dtype=torch.float32)
+NOTHING = DecodedSpeech(_NO_SAMPLES, _NO_SAMPLES.reshape(0, NUM_FREE), _NO_SAMPLES.bool())
 
 
 def joined(pieces: Sequence[DecodedSpeech]) -> DecodedSpeech:
@@ -199,7 +200,7 @@ class Synthesis:
         made = Synthesis(self._vocoder, self._mute)
         made.muting = rebuilt("muting", MuteState(), state)
         made._cut = rebuilt("cut", 0, state)
-        made._last_row = entry("last_row", state, (1, None, NUM_FREE))
+        made._last_row = entry("last_row", state, (1, None, NUM_FREE), largest=LARGEST)
         if present("vocoder", state):
             made._state = rebuilt("vocoder", self._vocoder.prime(torch.zeros(1, NUM_FREE)), state)
         return made

@@ -33,6 +33,7 @@ from aether_lite import zoo
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
 from aether_lite.reading import check_weights, fits, parse_json, read_checkpoint, read_metadata, read_tensors, reading
+from aether_lite.tensors import own_precision
 from aether_lite.vocoder.compiled import fastest_vocoder
 from aether_lite.vocoder.fargan import DELAY, FARGAN
 from aether_lite.vocoder.fused import FusedFargan
@@ -68,6 +69,7 @@ def _kinds() -> dict[str, tuple[Loader, int]]:
     return _loaders
 
 
+@own_precision
 def load_vocoder(name: str | Path | None = None, fastest: bool = False) -> FrameVocoder:
     """Read a vocoder of any registered kind, ready for synthesis on the CPU.
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME, NUM_ALL, NUM_FREE
+from aether_lite.tensors import as_features, own_precision
 
 BLOCK_FRAMES = 100  # frames rendered at a time: bounds memory, costs nothing in speed
 
@@ -86,6 +87,7 @@ class StreamingVocoder:
         self._rows = 0
         self._single = False
 
+    @own_precision
     @torch.inference_mode()
     def push(self, features: Tensor) -> Tensor:
         """Samples ``[m] float32`` or ``[B, m]`` in [-1, 1] that become known with new rows.
@@ -108,6 +110,7 @@ class StreamingVocoder:
         samples = torch.cat(pieces, dim=1)
         return samples[0] if features.ndim == 2 else samples
 
+    @own_precision
     @torch.inference_mode()
     def flush(self) -> Tensor:
         """The last ``delay`` samples (none if no row came); the next :meth:`push` starts anew."""
@@ -136,6 +139,7 @@ def synthesize(features: Tensor, vocoder: Vocoder, progress: Progress | None = N
 def synthesize(
     features: NDArray[np.floating], vocoder: Vocoder, progress: Progress | None = None
 ) -> NDArray[np.float32]: ...
+@own_precision
 def synthesize(
     features: Tensor | NDArray[np.floating], vocoder: Vocoder, progress: Progress | None = None
 ) -> Tensor | NDArray[np.float32]:
@@ -156,7 +160,7 @@ def synthesize(
         AetherError: wrong shape or a value that is not finite.
     """
     if not isinstance(features, Tensor):
-        return synthesize(torch.as_tensor(np.asarray(features)), vocoder, progress).numpy(force=True)
+        return synthesize(as_features(features), vocoder, progress).numpy(force=True)
     frozen = _frozen(vocoder)
     stream = StreamingVocoder(frozen)
     stream.push(features[..., :0, :] if features.ndim >= 2 else features)  # checks the shape, even of no rows
@@ -190,10 +194,5 @@ def _checked(features: Tensor, first_row: int) -> Tensor:
             f"features must have the shape [rows, {NUM_FREE} or {NUM_ALL}] or [batch, rows, ...], "
             f"not {list(features.shape)}"
         )
-    batch = features[..., :NUM_FREE]
-    batch = batch[None] if features.ndim == 2 else batch
-    bad = (~torch.isfinite(batch)).any(dim=2).any(dim=0)
-    if bad.any():
-        row = first_row + int(bad.nonzero()[0])
-        raise AetherError(f"features: row {row} holds a value that is not finite")
-    return batch
+    batch = as_features(features, first_row)[..., :NUM_FREE]
+    return batch[None] if features.ndim == 2 else batch

@@ -1,0 +1,80 @@
+"""Arrays from outside: whatever holds numbers becomes a plain numpy array, and speech is checked once, here.
+
+Speech is int16, or floating point with full scale 1, of one channel; lists, tensors of any device and type, arrays of
+any byte order, stride and flag will do. What cannot be meant is one line that says what would be right.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from aether_lite.errors import AetherError
+from aether_lite.features.layout import FRAME, INT16_SCALE, LOUDEST, Array, Float64
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SPEECH = "int16, or floating point in [-1, 1]"
+
+
+def numbers(values: ArrayLike | Tensor, name: str) -> Array:
+    """Real numbers of any shape as an array of native byte order; AetherError for anything else."""
+    if isinstance(values, str | bytes | Path):
+        raise AetherError(f"{name} must be samples, not a file name: read it with audio.read_audio({str(values)!r})")
+    given: Any = values
+    try:
+        if hasattr(given, "is_floating_point"):  # a tensor; numpy knows no bfloat16
+            narrow = given.is_floating_point() and given.element_size() < 4
+            given = (given.float() if narrow else given).numpy(force=True)
+        array = np.asarray(given)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise AetherError(f"{name} must be an array of numbers, all rows of one length") from error
+    if not (np.issubdtype(array.dtype, np.integer) or np.issubdtype(array.dtype, np.floating)):
+        raise AetherError(f"{name} must be real numbers, not {array.dtype}")
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def speech_array(samples: ArrayLike | Tensor, name: str = "samples", batch: bool = False) -> NDArray[Any]:
+    """Speech ``[N]``, or with ``batch`` ``[B, N]`` too, as int16 or floating point, checked but not scaled.
+
+    Raises:
+        AetherError: not numbers, another type or shape, samples with channels behind them, or a value that is not
+            finite or beyond 100 times full scale (never scaled to [-1, 1]).
+    """
+    array = numbers(samples, name)
+    if array.ndim not in ((1, 2) if batch else (1,)):
+        shape = "[N] or [B, N]" if batch else "one channel [N]"
+        raise AetherError(f"{name} must be {shape}, not {array.shape}{_mixing(array, name)}")
+    if batch and array.ndim == 2 and (mixing := _mixing(array, name)):
+        raise AetherError(f"{name} of the shape {array.shape} are samples by channels, not clips{mixing}")
+    if array.dtype == np.int16:
+        return array
+    if not np.issubdtype(array.dtype, np.floating):
+        scale = f"; divide by their full scale, such as {name} / 2**31" if array.dtype == np.int32 else ""
+        raise AetherError(f"{name} must be {SPEECH}, not {array.dtype}{scale}")
+    good = np.abs(array) <= LOUDEST  # false for NaN
+    if not good.all():
+        place = np.unravel_index(int(np.argmin(good)), good.shape)
+        value = array[place]
+        clip = f" of clip {place[0]}" if array.ndim == 2 else ""
+        what = f"{value:g}, far beyond full scale 1" if np.isfinite(value) else "not finite"
+        raise AetherError(f"sample {place[-1]}{clip} is {what}; {name} must be {SPEECH}")
+    return array
+
+
+def as_speech(samples: ArrayLike | Tensor, name: str = "samples", batch: bool = False) -> Float64:
+    """The same as float64 with full scale 1; int16 is divided by 32768."""
+    array = speech_array(samples, name, batch)
+    scaled: Float64 = array.astype(np.float64)
+    return scaled / INT16_SCALE if array.dtype == np.int16 else scaled
+
+
+def _mixing(array: Array, name: str) -> str:
+    """How to mix channels, where ``[N, channels]`` is what an array looks like: clips of less than a frame."""
+    if array.ndim != 2 or array.shape[1] >= FRAME or len(array) <= array.shape[1]:
+        return ""
+    return f"; mix them by {name}.mean(axis=1)" if array.shape[1] > 1 else f"; take {name}[:, 0]"
