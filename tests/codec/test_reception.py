@@ -40,7 +40,9 @@ def sent(tiny_codec: Codec, speech: np.ndarray) -> Symbols:
 
 
 @pytest.mark.parametrize("csi", ["perfect", "estimated", "none"])
-@pytest.mark.parametrize("name", ["awgn", "mpp", *(pytest.param(n, marks=pytest.mark.slow) for n in ("rayleigh", "rician", "erasure"))])
+@pytest.mark.parametrize(
+    "name", ["awgn", "mpp", *(pytest.param(n, marks=pytest.mark.slow) for n in ("rayleigh", "rician", "erasure"))]
+)
 def test_units_change_nothing(tiny_codec: Codec, sent: Symbols, name: str, csi: str) -> None:
     received = channels.apply_channel(name, sent, 6.0, csi=csi, seed=1)
     expected = tiny_codec.decode_features(received)

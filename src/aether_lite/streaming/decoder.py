@@ -141,7 +141,7 @@ class Decoder:
         if values.ndim != 1 or (gain is not None and gain.shape != values.shape):
             shapes = f"{list(values.shape)}" + ("" if gain is None else f" and {list(gain.shape)}")
             raise AetherError(f"symbols, and gains if there are any, must be one row [m], not {shapes}")
-        gains = torch.full_like(values, NAN) if gain is None else gain
+        gains = torch.full_like(values, NAN if noise_variance is None else 1.0) if gain is None else gain
         return self._push_elements(
             torch.stack((values, gains, torch.full_like(values, known)), dim=1).to(torch.complex64)
         )

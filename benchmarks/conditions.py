@@ -1,0 +1,196 @@
+"""What degraded recordings and unusual voices cost a codec: speech as a telephone, a room or noise leaves it.
+
+    python benchmarks/conditions.py [SPEECH] [--manifest TSV] [--clips 12] [--seconds 5] [--seed 0]
+
+SPEECH is a folder as ``aether-lite bench`` takes it; without it the bundled speech is measured. Every system gets the
+degraded speech and is compared with it: ``vocoder`` with features as they are, bits without errors, symbols over AWGN.
+ESTOI is up to 4 kHz. The second table counts frames whose decoded pitch is off by more than 100 cents, by the F0 that
+was analysed, in the clips as they are and played at :data:`SPEEDS`; both tables are means over all clips or frames.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import soxr
+import torch
+from torch import Tensor
+
+from aether_lite.baselines.codec2 import CODEC2
+from aether_lite.bench.dataset import bundled, load_clip, open_dataset
+from aether_lite.bench.tables import markdown
+from aether_lite.channels import awgn, clean
+from aether_lite.codec import Codec, load
+from aether_lite.errors import AetherError
+from aether_lite.features.layout import PITCH, SAMPLE_RATE, VOICED_ABOVE, VOICING, Float64, f0_from_pitch
+from aether_lite.metrics import clip_feature_loss, estoi_4k, vuv_error
+from aether_lite.optional import MissingToolError
+
+BIT_RATE, RATE, SNR_DB = 600, 1000, 6.0
+SPEEDS = (0.7, 1.0, 1.4, 1.9)
+F0_EDGES_HZ = (62.5, 75, 90, 120, 160, 220, 260, 340, 460, 500.1)
+OFF_OCTAVES = 100 / 1200
+TELEPHONE_HZ = (300.0, 3400.0)
+NARROW_RATE = 8000  # Hz
+MU = 255.0
+
+
+def band_limited(speech: Float64, rng: np.random.Generator) -> Float64:
+    """300 to 3400 Hz, by edges of 50 Hz without phase."""
+    spectrum, hz = np.fft.rfft(speech), np.fft.rfftfreq(len(speech), 1 / SAMPLE_RATE)
+    low, high = TELEPHONE_HZ
+    return np.fft.irfft(spectrum * np.interp(hz, (low - 50, low, high, high + 50), (0, 1, 1, 0)), len(speech))
+
+
+def mu_law(speech: Float64, rng: np.random.Generator) -> Float64:
+    """8 kHz, 8 bits of mu-law, as G.711 companding would leave it, and back to 16 kHz."""
+    narrow = np.clip(soxr.resample(speech, SAMPLE_RATE, NARROW_RATE), -1, 1)
+    curve = np.sign(narrow) * np.log1p(MU * np.abs(narrow)) / np.log1p(MU)
+    levels = np.rint(curve * 127) / 127
+    wide = soxr.resample(np.sign(levels) * np.expm1(np.abs(levels) * np.log1p(MU)) / MU, NARROW_RATE, SAMPLE_RATE)
+    return np.resize(np.pad(wide, (0, max(0, len(speech) - len(wide)))), len(speech))
+
+
+def noisy(snr_db: float) -> Callable[[Float64, np.random.Generator], Float64]:
+    """Noise with the clip's own long-term spectrum added at ``snr_db`` [dB] of mean powers."""
+
+    def degrade(speech: Float64, rng: np.random.Generator) -> Float64:
+        spectrum = np.abs(np.fft.rfft(speech)) * np.exp(2j * np.pi * rng.random(len(speech) // 2 + 1))
+        shaped = np.fft.irfft(spectrum, len(speech))
+        return speech + shaped * np.sqrt(np.mean(speech**2) / np.mean(shaped**2)) * 10 ** (-snr_db / 20)
+
+    return degrade
+
+
+def in_room(decay_s: float, direct_db: float) -> Callable[[Float64, np.random.Generator], Float64]:
+    """An exponential tail of noise that falls by 60 dB in ``decay_s`` [s], the direct sound ``direct_db`` above it."""
+
+    def degrade(speech: Float64, rng: np.random.Generator) -> Float64:
+        time = np.arange(1, round(decay_s * SAMPLE_RATE)) / SAMPLE_RATE
+        tail = rng.standard_normal(len(time)) * 10 ** (-3 * time / decay_s)
+        response = np.concatenate([[1.0], tail / np.sqrt(np.sum(tail**2)) * 10 ** (-direct_db / 20)])
+        size = len(speech) + len(response)
+        heard = np.fft.irfft(np.fft.rfft(speech, size) * np.fft.rfft(response, size), size)[: len(speech)]
+        return heard * np.sqrt(np.mean(speech**2) / np.mean(heard**2))
+
+    return degrade
+
+
+def far_field(speech: Float64, rng: np.random.Generator) -> Float64:
+    """A room of 0.8 s with the direct sound 3 dB below its tail, noise at 20 dB, and 20 dB less level."""
+    return 0.1 * noisy(20.0)(in_room(0.8, -3.0)(speech, rng), rng)
+
+
+def clipped(speech: Float64, rng: np.random.Generator) -> Float64:
+    """Cut off at a quarter of the peak, and as loud as before."""
+    limit = np.abs(speech).max() / 4
+    cut = np.clip(speech, -limit, limit)
+    return cut * np.sqrt(np.mean(speech**2) / np.mean(cut**2))
+
+
+CONDITIONS: dict[str, Callable[[Float64, np.random.Generator], Float64]] = {
+    "as recorded": lambda speech, rng: speech,
+    "300-3400 Hz": band_limited,
+    "8 kHz mu-law": mu_law,
+    "noise at 20 dB": noisy(20.0),
+    "noise at 10 dB": noisy(10.0),
+    "reverberant, 0.5 s": in_room(0.5, 3.0),
+    "far field": far_field,
+    "clipped at 1/4": clipped,
+}
+
+
+def decoded(bits: Codec, symbols: Codec, speech: Tensor, seed: int) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """Every system's features ``[1, F, 20]`` and samples ``[1, N]`` of ``speech [N]``."""
+    own = symbols.features(speech, condition=False)
+    yield "vocoder", own, symbols.speak(own)
+    sent = bits.encode(speech, BIT_RATE)
+    features = bits.decode_features(clean(sent))
+    yield f"bits, {BIT_RATE} bit/s", features, bits.speak(features)
+    features = symbols.decode_features(awgn(symbols.encode(speech, RATE), SNR_DB, seed=seed))
+    yield f"symbols, {RATE} uses/s at {SNR_DB:g} dB", features, symbols.speak(features)
+
+
+def codec2(speech: Tensor) -> Tensor | None:
+    """Speech ``[1, N]`` by Codec2 at 1300 bit/s; None where it is not installed."""
+    system = CODEC2["1300"]
+    try:
+        made = system.decode(system.encode(np.pad(speech.numpy(), (0, system.delay_samples))))
+    except MissingToolError:
+        return None
+    cut = made[system.delay_samples :][: len(speech)]
+    return torch.from_numpy(np.pad(cut, (0, len(speech) - len(cut))).astype(np.float32))[None]
+
+
+def degraded_table(bits: Codec, symbols: Codec, clips: list[Tensor], seed: int) -> str:
+    """Means over the clips by condition and system."""
+    rows = []
+    for name, degrade in CONDITIONS.items():
+        found: dict[str, list[tuple[float, float, float]]] = {}
+        for number, clip in enumerate(clips):
+            given = degrade(clip.double().numpy(), np.random.default_rng((seed, number)))
+            speech = torch.from_numpy(np.clip(given, -1, 1)).float()
+            true = symbols.features(speech, condition=False)
+            for system, features, samples in decoded(bits, symbols, speech, seed + number):
+                frames = min(true.shape[1], features.shape[1])
+                pair = features[:, :frames], true[:, :frames]
+                score = float(estoi_4k(samples[:, : len(speech)], speech[None]))
+                found.setdefault(system, []).append((score, float(clip_feature_loss(*pair)), float(vuv_error(*pair))))
+            if (samples := codec2(speech)) is not None:
+                score = float(estoi_4k(samples, speech[None]))
+                found.setdefault("Codec2, 1300 bit/s", []).append((score, np.nan, np.nan))
+        for system, scores in found.items():
+            estoi, loss, voicing = np.mean(scores, axis=0)
+            rows.append([name, system, *("" if np.isnan(v) else f"{v:.3f}" for v in (estoi, loss, voicing))])
+    return markdown(["input", "system", "ESTOI up to 4 kHz", "feature loss", "V/UV error"], rows)
+
+
+def pitch_table(bits: Codec, clips: list[Tensor]) -> str:
+    """Voiced frames whose pitch is off after :data:`BIT_RATE`, by their F0."""
+    f0, off = [], []
+    for clip in clips:
+        for speed in SPEEDS:
+            played = soxr.resample(clip.numpy(), SAMPLE_RATE * speed, SAMPLE_RATE)
+            true = bits.features(np.clip(played, -1, 1))[0]
+            made = bits.decode_features(clean(bits.encode(np.clip(played, -1, 1), BIT_RATE)))[0]
+            voiced = true[:, VOICING] > VOICED_ABOVE
+            f0.append(f0_from_pitch(true[voiced, PITCH].numpy()))
+            off.append(((made - true)[voiced, PITCH].abs() > OFF_OCTAVES).numpy())
+    hz, wrong = np.concatenate(f0), np.concatenate(off)
+    rows = []
+    for low, high in itertools.pairwise(F0_EDGES_HZ):
+        inside = (hz >= low) & (hz < high)
+        share = f"{100 * wrong[inside].mean():.0f} %" if inside.any() else ""
+        rows.append([f"{low:.0f}-{high:.0f}", str(int(inside.sum())), share])
+    return markdown(["F0 [Hz]", "voiced frames", "off by more than 100 cents"], rows)
+
+
+def main() -> None:
+    """Print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("speech", type=Path, nargs="?", help="folder; by default the bundled speech")
+    parser.add_argument("--manifest", type=Path, help="columns path and language of the clips")
+    parser.add_argument("--clips", type=int, default=12, help="spread evenly; 0 for all")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each clip")
+    parser.add_argument("--seed", type=int, default=0, help="of noise, rooms and channel")
+    parser.add_argument("--bits", default="hash_small", help="hash codec")
+    parser.add_argument("--symbols", default="small", help="codec of symbols")
+    chosen = parser.parse_args()
+    data = bundled() if chosen.speech is None else open_dataset(chosen.speech, chosen.manifest)
+    sources = data.chosen(chosen.clips or None).sources
+    clips = [load_clip(source, chosen.seconds).speech for source in sources]
+    bits, symbols = load(chosen.bits, unit="bit/s"), load(chosen.symbols, unit="uses/s")
+    print(f"{chosen.bits}, {chosen.symbols}, seed {chosen.seed}: {', '.join(source.name for source in sources)}\n")
+    print(degraded_table(bits, symbols, clips, chosen.seed), "\n", pitch_table(bits, clips), sep="\n")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except AetherError as error:
+        sys.exit(f"conditions: {error}")
