@@ -1,11 +1,12 @@
-"""What degraded recordings and unusual voices cost a codec: speech as a telephone, a room or noise leaves it.
+"""What degraded recordings, unusual voices and a wrong SNR at the receiver cost.
 
     python benchmarks/conditions.py [SPEECH] [--manifest TSV] [--clips 12] [--seconds 5] [--seed 0]
 
 SPEECH is a folder as ``aether-lite bench`` takes it; without it the bundled speech is measured. Every system gets the
 degraded speech and is compared with it: ``vocoder`` with features as they are, bits without errors, symbols over AWGN.
 ESTOI is up to 4 kHz. The second table counts frames whose decoded pitch is off by more than 100 cents, by the F0 that
-was analysed, in the clips as they are and played at :data:`SPEEDS`; both tables are means over all clips or frames.
+was analysed, in the clips as they are and played at :data:`SPEEDS`; the third gives the feature loss of symbols over
+AWGN if the SNR given to the receiver is wrong. All are means over all clips or frames.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import itertools
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,8 @@ from aether_lite.metrics import clip_feature_loss, estoi_4k, vuv_error
 from aether_lite.optional import MissingToolError
 
 BIT_RATE, RATE, SNR_DB = 600, 1000, 6.0
+SNRS_DB = (0.0, 6.0, 15.0)
+SNR_ERRORS_DB = (-10, -6, -3, 0, 3, 6, 10)
 SPEEDS = (0.7, 1.0, 1.4, 1.9)
 F0_EDGES_HZ = (62.5, 75, 90, 120, 160, 220, 260, 340, 460, 500.1)
 OFF_OCTAVES = 100 / 1200
@@ -170,8 +174,25 @@ def pitch_table(bits: Codec, clips: list[Tensor]) -> str:
     return markdown(["F0 [Hz]", "voiced frames", "off by more than 100 cents"], rows)
 
 
+def wrong_snr_table(symbols: Codec, clips: list[Tensor], seed: int) -> str:
+    """Feature loss by the true Es/N0 and the error of the one given to the receiver."""
+    rows = []
+    for snr_db in SNRS_DB:
+        losses: list[list[float]] = []
+        for number, clip in enumerate(clips):
+            true = symbols.features(clip)
+            received = awgn(symbols.encode_features(true, RATE), snr_db, seed=seed + number, csi="perfect")
+            noise = received.state.noise_variance
+            assert noise is not None
+            given = [replace(received.state, noise_variance=noise * 10 ** (-error / 10)) for error in SNR_ERRORS_DB]
+            decoded = [symbols.decode_features(replace(received, state=state)) for state in given]
+            losses.append([float(clip_feature_loss(features, true)) for features in decoded])
+        rows.append([f"{snr_db:g} dB", *(f"{loss:.3f}" for loss in np.mean(losses, axis=0))])
+    return markdown(["Es/N0", *(f"{error:+g} dB" if error else "right" for error in SNR_ERRORS_DB)], rows)
+
+
 def main() -> None:
-    """Print both tables."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("speech", type=Path, nargs="?", help="folder; by default the bundled speech")
     parser.add_argument("--manifest", type=Path, help="columns path and language of the clips")
@@ -186,7 +207,9 @@ def main() -> None:
     clips = [load_clip(source, chosen.seconds).speech for source in sources]
     bits, symbols = load(chosen.bits, unit="bit/s"), load(chosen.symbols, unit="uses/s")
     print(f"{chosen.bits}, {chosen.symbols}, seed {chosen.seed}: {', '.join(source.name for source in sources)}\n")
-    print(degraded_table(bits, symbols, clips, chosen.seed), "\n", pitch_table(bits, clips), sep="\n")
+    print(degraded_table(bits, symbols, clips, chosen.seed), "\n")
+    print(pitch_table(bits, clips), "\n")
+    print(wrong_snr_table(symbols, clips, chosen.seed))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,148 @@
+"""Speech as any array that holds numbers, and nothing that a caller sets for other computations changes a result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from aether_lite import audio, channels
+from aether_lite.codec import Codec
+from aether_lite.errors import AetherError
+from aether_lite.features import extract_features
+from aether_lite.link import LinkConfig, run_link
+from aether_lite.metrics import clip_feature_loss, estoi
+from aether_lite.streaming import Decoder, Encoder
+from aether_lite.vocoder import synthesize
+
+SAMPLES = 6400
+
+
+@pytest.fixture(scope="module")
+def pcm(speech: np.ndarray) -> np.ndarray:
+    return np.rint(speech[0, 4000 : 4000 + SAMPLES] * 32768).astype(np.int16)
+
+
+def read_only(values: np.ndarray) -> np.ndarray:
+    frozen = values.copy()
+    frozen.flags.writeable = False
+    return frozen
+
+
+SAME: dict[str, Callable[[np.ndarray, np.ndarray], Any]] = {
+    "int16": lambda pcm, real: pcm,
+    "big-endian int16": lambda pcm, real: pcm.astype(">i2"),
+    "float64": lambda pcm, real: real.astype(np.float64),
+    "big-endian float32": lambda pcm, real: real.astype(">f4"),
+    "negative stride": lambda pcm, real: real[::-1].copy()[::-1],
+    "every other": lambda pcm, real: np.repeat(real, 2)[::2],
+    "read-only": lambda pcm, real: read_only(real),
+    "list": lambda pcm, real: real.tolist(),
+    "tensor": lambda pcm, real: torch.from_numpy(real),
+    "int16 tensor": lambda pcm, real: torch.from_numpy(pcm),
+    "tensor with gradient": lambda pcm, real: torch.from_numpy(real).requires_grad_(),
+    "strided tensor": lambda pcm, real: torch.from_numpy(np.repeat(real, 2))[::2],
+}
+NARROW: dict[str, Callable[[np.ndarray], Any]] = {
+    "float16": lambda real: real.astype(np.float16),
+    "float16 tensor": lambda real: torch.from_numpy(real).half(),
+    "bfloat16": lambda real: torch.from_numpy(real).bfloat16(),
+}
+
+
+@pytest.mark.parametrize("kind", SAME)
+def test_the_same_speech_gives_the_same_symbols(tiny_codec: Codec, pcm: np.ndarray, kind: str) -> None:
+    real = (pcm / 32768).astype(np.float32)
+    given = SAME[kind](pcm, real)
+    assert torch.equal(tiny_codec.encode(given, 600).values, tiny_codec.encode(real, 600).values)
+    assert torch.equal(Encoder(tiny_codec, 600).push(given).values, Encoder(tiny_codec, 600).push(real).values)
+    assert np.array_equal(extract_features(given), extract_features(real))
+    link = LinkConfig("clean", 600)
+    assert torch.equal(run_link(tiny_codec, given, link).decoded, run_link(tiny_codec, real, link).decoded)
+
+
+@pytest.mark.parametrize("kind", NARROW)
+def test_narrow_floats_are_taken(tiny_codec: Codec, pcm: np.ndarray, kind: str) -> None:
+    given = NARROW[kind]((pcm / 32768).astype(np.float32))
+    wide = np.asarray(given.float() if isinstance(given, torch.Tensor) else given, np.float64)
+    assert torch.equal(tiny_codec.encode(given, 600).values, tiny_codec.encode(wide, 600).values)
+
+
+def test_samples_are_written_as_they_are(pcm: np.ndarray, tmp_path: Any) -> None:
+    real = torch.from_numpy((pcm / 32768).astype(np.float32))
+    for given in (pcm, pcm.astype(">i2"), real, real[None], real.double()):
+        audio.write_audio(tmp_path / "a.wav", given)
+        assert np.array_equal(np.rint(audio.read_audio(tmp_path / "a.wav") * 32768), pcm)
+    with pytest.raises(AetherError, match="not int32"):
+        audio.write_audio(tmp_path / "a.wav", pcm.astype(np.int32))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda real: np.stack([real, real], 1), r"mix them by \w+\.mean\(axis=1\)"),
+        (lambda real: torch.from_numpy(np.stack([real] * 6, 1)), r"mix them by \w+\.mean\(axis=1\)"),
+        (lambda real: real[:, None], r"take \w+\[:, 0\]"),
+        (lambda real: real * 32768, "far beyond full scale 1"),
+        (lambda real: np.append(real, np.nan), "is not finite"),
+        (lambda real: (real * 32768).astype(np.int32), r"not int32; divide .* / 2\*\*31"),
+        (lambda real: np.float32(0.5), r"not \(\)"),
+        (lambda real: real[None, None], r"not \(1, 1, "),
+        (lambda real: real + 1j, "real numbers, not complex"),
+        (lambda real: np.array([*real[:3], None], dtype=object), "real numbers, not object"),
+        (lambda real: [[0.0, 0.1], [0.2]], "rows of one length"),
+        (lambda real: real > 0, "real numbers, not bool"),
+        (lambda real: "speech.wav", "not a file name"),
+        (lambda real: None, "real numbers, not object"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_line(
+    tiny_codec: Codec, pcm: np.ndarray, spoil: Callable[[np.ndarray], Any], says: str
+) -> None:
+    given = spoil((pcm / 32768).astype(np.float32))
+    calls: list[Callable[[Any], object]] = [
+        tiny_codec.encode, Encoder(tiny_codec).push, extract_features,
+        lambda speech: run_link(tiny_codec, speech, LinkConfig("clean", 600)),
+    ]  # fmt: skip
+    for call in calls:
+        with pytest.raises(AetherError, match=says) as refused:
+            call(given)
+        assert "\n" not in str(refused.value)
+
+
+def everything(codec: Codec, pcm: np.ndarray) -> list[torch.Tensor]:
+    """What the package makes of speech, by every way."""
+    features = codec.features(pcm)
+    sent = codec.encode(pcm, 600)
+    received = channels.rician(sent, 9.0, seed=1)
+    decoded = codec.decode(received)
+    encoder, decoder = Encoder(codec, 600), Decoder(codec, 600)
+    pushed = [encoder.push(pcm), encoder.flush()]
+    spoken = [decoder.push(channels.awgn(part, 9.0, seed=2)) for part in pushed]
+    raw = decoder.push_symbols(sent.values.flatten(), 0.1)
+    linked = run_link(codec, pcm, LinkConfig("awgn", 600, 6.0))
+    speech = torch.from_numpy(pcm / 32768).float()
+    scores = clip_feature_loss(codec.decode_features(received), features), estoi(decoded[0, :SAMPLES], speech)
+    made = [features, sent.values, received.values, decoded, linked.decoded, synthesize(features, codec.vocoder)]
+    made += [part.values for part in pushed] + [part.samples for part in spoken] + [raw.features, *scores]
+    return made
+
+
+def test_default_dtype_and_autocast_change_nothing(tiny_codec: Codec, pcm: np.ndarray) -> None:
+    expected = everything(tiny_codec, pcm)
+    with torch.autocast("cpu", torch.bfloat16):
+        under_autocast = everything(tiny_codec, pcm)
+        assert torch.is_autocast_enabled("cpu")
+    torch.set_default_dtype(torch.float64)
+    try:
+        under_double = everything(tiny_codec, pcm)
+        assert torch.get_default_dtype() is torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for number, (plain, *others) in enumerate(zip(expected, under_autocast, under_double, strict=True)):
+        for other in others:
+            assert other.dtype == plain.dtype, number
+            assert torch.equal(other, plain), number
