@@ -125,7 +125,8 @@ def everything(codec: Codec, pcm: np.ndarray) -> list[torch.Tensor]:
     raw = decoder.push_symbols(sent.values.flatten(), 0.1)
     linked = run_link(codec, pcm, LinkConfig("awgn", 600, 6.0))
     speech = torch.from_numpy(pcm / 32768).float()
-    scores = clip_feature_loss(codec.decode_features(received), features), estoi(decoded[0, :SAMPLES].repeat(3), speech.repeat(3))
+    rounded = clip_feature_loss(codec.decode_features(received), features)
+    scores = rounded, estoi(decoded[0, :SAMPLES].repeat(3), speech.repeat(3))
     made = [features, sent.values, received.values, decoded, linked.decoded, synthesize(features, codec.vocoder)]
     made += [part.values for part in pushed] + [part.samples for part in spoken] + [raw.features, *scores]
     return made
