@@ -34,7 +34,7 @@ PEAK = 1e4  # |y|^2 / (|h|^2 + N0); symbols of speech stay below 10^2.5
 LEAST_POWER = 1e-3  # |h|^2 + N0 in that ratio is no less: no estimate is that good
 UNKNOWN_NOISE_VARIANCE = 0.1  # N0 of a receiver that does not know it: 10 dB
 
-Arrived = TypeVar("Arrived", Received, ReceivedBits)
+Arrived = TypeVar("Arrived", Received, ReceivedBits, Received | ReceivedBits)
 
 
 def accepted(received: Arrived, levels: Tensor | None = None, used: Tensor | None = None) -> tuple[Arrived, Tensor]:

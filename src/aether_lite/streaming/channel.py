@@ -152,7 +152,7 @@ class PowerEstimate:
             return LEAST_NOISE_VARIANCE
         mean = np.mean(self._powers, axis=0)
         carried = np.mean(self._gains, axis=0)
-        unit = max(float(carried.mean()), np.finfo(np.float32).tiny)  # known gains may come in any
+        unit = max(float(carried.mean()), float(np.finfo(np.float32).tiny))  # known gains may come in any
         if self._profile is None:
             noise = float(mean.mean() - carried.mean()) / unit
         else:
