@@ -74,9 +74,10 @@ def command_stages(model: str) -> dict[str, Calls]:
         source, destination = f"{folder}/in.wav", f"{folder}/out.wav"
         write_audio(source, speech)
         arguments = ["transmit", source, destination, "--snr", str(SNR_DB), "--rate", str(RATE), "--model", model]
+        again = [*arguments, "--force"]  # the first pass has written it
         with redirect_stderr(StringIO()):
             app(arguments, standalone_mode=False)
-            return {"aether-lite transmit": called(lambda: app(arguments, standalone_mode=False))}
+            return {"aether-lite transmit": called(lambda: app(again, standalone_mode=False))}
 
 
 def stream_stages(model: str) -> dict[str, Calls]:

@@ -236,7 +236,7 @@ def test_receiver_example_hears_what_torch_hears(
 
 def test_receiver_example_is_short_and_needs_numpy_and_onnxruntime_only() -> None:
     source = RECEIVER.read_text()
-    assert len(source.splitlines()) <= 62
+    assert len(source.splitlines()) <= 64
     imported = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
