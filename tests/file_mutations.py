@@ -37,7 +37,7 @@ from aether_lite.training.options import parse
 from aether_lite.training.run_logger import read_log
 from aether_lite.training.vocoder_config import VocoderConfig
 from aether_lite.vocoder import FARGAN, load_vocoder
-from aether_lite.vocoder.registry import save_fargan_safetensors, save_public_checkpoint
+from aether_lite.vocoder.registry import save_vocoder, save_public_checkpoint
 from tiny_asr import tiny_encoder, variables, write_model
 
 VECTORS = Path(__file__).parent / "vectors"
@@ -150,7 +150,7 @@ def _add_weights(folder: Path, codec: SpiCodec, add: Any) -> None:
     vocoder = FARGAN()
     save_public_checkpoint(vocoder, folder / "vocoder.pth", epoch=1)
     add("public vocoder", folder / "vocoder.pth", load_vocoder, changed_checkpoint)
-    save_fargan_safetensors(vocoder, folder / "vocoder.safetensors", {"note": "n"}, torch.float16)
+    save_vocoder(vocoder, folder / "vocoder.safetensors", {"note": "n"}, torch.float16)
     add("vocoder", folder / "vocoder.safetensors", load_vocoder, changed_safetensors)
     save_prior(adaptive_prior(24), folder / "prior.safetensors", bytes(8), {"steps": 1})
     add("prior", folder / "prior.safetensors", load_prior, changed_safetensors)
