@@ -37,7 +37,7 @@ from aether_lite.training.options import parse
 from aether_lite.training.run_logger import read_log
 from aether_lite.training.vocoder_config import VocoderConfig
 from aether_lite.vocoder import FARGAN, load_vocoder
-from aether_lite.vocoder.registry import save_vocoder, save_public_checkpoint
+from aether_lite.vocoder.registry import save_public_checkpoint, save_vocoder
 from tiny_asr import tiny_encoder, variables, write_model
 
 VECTORS = Path(__file__).parent / "vectors"

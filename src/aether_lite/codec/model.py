@@ -104,7 +104,7 @@ PRESETS: dict[str, CodecConfig] = {
 def preset(name: str) -> CodecConfig:
     """The named preset; an unknown name is a stated error."""
     if name not in PRESETS:
-        raise AetherError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
+        raise AetherError(f"unknown preset {name!r:.60}: choose one of {', '.join(PRESETS)}")
     return PRESETS[name]
 
 
