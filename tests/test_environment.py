@@ -97,8 +97,8 @@ for arguments in (
     ["stream", "--encode"],
     ["features", {sent!r}, "out.f32"],
     ["prepare", {str(root)!r}, "root", "--jobs", "2"],
-    ["bench", {str(root)!r}, "-o", "bench", "--system", "codec-small", "--rate", "1000", "--snr", "6", "--channel", "awgn",
-     "--seconds", "1", "--audio-clips", "0", "--jobs", "2"],
+    ["bench", {str(root)!r}, "-o", "bench", "--system", "codec-small", "--rate", "1000", "--snr", "6",
+     "--channel", "awgn", "--seconds", "1", "--audio-clips", "0", "--jobs", "2"],
     ["info", "small"],
 ):
     try:
