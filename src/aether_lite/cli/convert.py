@@ -12,6 +12,8 @@ from aether_lite.cli import io, options
 from aether_lite.cli.io import SAMPLE_RATE, console, steps, summary
 from aether_lite.errors import AetherError
 
+NATIVE = ".aether"
+
 
 def features(
     source: Annotated[str, typer.Argument(metavar="IN", help="Audio; - for a wav on stdin.")],
@@ -70,22 +72,34 @@ def vocode(
 
 
 def export(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder; with --force one of an earlier export.")],
+    destination: Annotated[Path, typer.Argument(metavar="DIR|OUT.aether", help="A new folder, with --force one of an "
+                                                "earlier export; with --native a file.")],
     model: options.Model = options.DEFAULT_MODEL,
     vocoder: options.Vocoder = None,
-    int8: Annotated[bool, typer.Option("--int8", help="Also write graphs with 8-bit matrices.")] = False,
+    native: Annotated[bool, typer.Option("--native", help="Write one file of weights for the native core (core/), of "
+                                         "symbols or bits.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Also write graphs with 8-bit matrices; with --native weights "
+                                       "of 8 bits instead of float16.")] = False,
     force: options.Force = False,
     json: options.Json = None,
     quiet: options.Quiet = False,
-) -> None:
-    """Export encoder step, decoder step and vocoder frame as ONNX graphs, with a manifest (extra `onnx`)."""
-    from aether_lite.export import export_folder
-
-    io.check_outputs((json, None), (folder, io.FOLDER), inputs=(model, vocoder), force=force)
+) -> None:  # fmt: skip
+    """Export codec and vocoder as ONNX graphs with a manifest (extra `onnx`), or as weights of the native core."""
+    place = (destination, (NATIVE,) if native else io.FOLDER)
+    io.check_outputs((json, None), place, inputs=(model, vocoder), force=force)
     options.use_one_core()
     out = console(quiet)
+    if native:
+        from aether_lite.export.native import export_native
+
+        record = export_native(destination, model, vocoder, int8=int8)
+        io.write_json(json, record)
+        summary(out, f"Exported to {destination}", [(record["precision"], f"{record['file']['bytes'] / 1e6:.1f} MB")])
+        return
+    from aether_lite.export import export_folder
+
     with steps(out) as progress:
-        manifest = export_folder(folder, model, vocoder, int8=int8, force=force, progress=progress.begin)
+        manifest = export_folder(destination, model, vocoder, int8=int8, force=force, progress=progress.begin)
     rows = []
     for step in manifest["steps"].values():
         for entry in step["files"].values():
@@ -93,4 +107,4 @@ def export(
             checked = "" if difference is None else f", within {difference:.0e} of torch"
             rows.append((entry["name"], f"{entry['bytes'] / 1e6:.1f} MB{checked}"))
     io.write_json(json, manifest)
-    summary(out, f"Exported to {folder}", rows)
+    summary(out, f"Exported to {destination}", rows)

@@ -31,7 +31,8 @@ class Library:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.ffi: Any = cffi.FFI()
+        self.folder, ffi = folder, cffi.FFI()
+        self.ffi: Any = ffi
         try:
             self.ffi.cdef(_declarations((folder / HEADER).read_text(encoding="utf-8")))
             self.functions: Any = self.ffi.dlopen(str(folder / LIBRARY))

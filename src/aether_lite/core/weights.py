@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
 
 MAGIC, VERSION, SUFFIX = b"AETHERNW", 1, ".aether"
@@ -80,6 +81,9 @@ def dense(
         matrix: ``[outputs, inputs]``.
         bias, scale: ``[outputs]``; None for 0 and 1.
         kind: of panels; int8 weights are rounded with a scale for each output.
+
+    Raises:
+        AetherError: weights that are not finite, or beyond the range of float16.
     """
     outputs, inputs = matrix.shape
     if kind == Kind.PANELS_I8:
@@ -87,7 +91,11 @@ def dense(
         scale = steps if scale is None else steps * np.asarray(scale)
         matrix = np.pad(np.rint(matrix / steps[:, None]), ((0, 0), (0, inputs % 2)))
     stored = {Kind.PANELS_F32: "<f4", Kind.PANELS_F16: "<f2", Kind.PANELS_I8: "i1"}[kind]
-    sections = {name: Section(kind, outputs, inputs, _panels(matrix.astype(stored), 2 if stored == "i1" else 1))}
+    with np.errstate(over="ignore", invalid="ignore"):
+        rounded = matrix.astype(stored)
+    if not np.isfinite(matrix).all() or not np.isfinite(rounded).all():
+        raise AetherError(f"{name}: weights that are not finite, or beyond the range of float16, have no native form")
+    sections = {name: Section(kind, outputs, inputs, _panels(rounded, 2 if stored == "i1" else 1))}
     for part, column in (("scale", scale), ("bias", bias)):
         if column is not None:
             sections[f"{name}.{part}"] = values(np.asarray(column, np.float32))

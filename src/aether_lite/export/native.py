@@ -7,19 +7,53 @@ normalisation) is a column beside its matrix. Layers whose results are added are
 from __future__ import annotations
 
 from functools import partial
-from typing import cast
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from aether_lite.codec.loading import DEFAULT_CODEC, codec_path, load_codec
 from aether_lite.codec.model import SpiCodec
-from aether_lite.core.weights import Kind, Section, dense, values
+from aether_lite.core.weights import Kind, Section, dense, values, write
 from aether_lite.jscc import FiLM
 from aether_lite.spi import ResidualConv, SpeechImage, TokenBlock
+from aether_lite.vocoder import load_fargan, vocoder_path
 from aether_lite.vocoder.fargan import FARGAN, NormedLinear
 
 Sections = dict[str, Section]
+
+
+def export_native(
+    path: str | Path, model: str | Path = DEFAULT_CODEC, vocoder: str | Path | None = None, *, int8: bool = False
+) -> dict[str, Any]:
+    """Write a codec and FARGAN as native weights (``.aether``), float16 or int8.
+
+    Args:
+        path: the file to write; whole or not at all.
+        model: name of released weights or a codec file, of symbols or bits.
+        vocoder: file of FARGAN's weights or a released name; None for ``fargan``.
+        int8: large matrices of 8 bits, with a scale for each output.
+
+    Returns:
+        What was written: name, bytes and SHA-256 of the file, and the weights it was made of.
+
+    Raises:
+        AetherError: weights that cannot be read or do not fit float16, or a file that cannot be written.
+    """
+    kind = Kind.PANELS_I8 if int8 else Kind.PANELS_F16
+    codec_file, vocoder_file = codec_path(model), vocoder_path(vocoder)
+    codec, provenance = load_codec(codec_file)
+    write(path, codec_sections(codec, kind) | fargan_sections(load_fargan(vocoder_file), kind))
+    content = Path(path).read_bytes()
+    return {
+        "file": {"name": str(path), "bytes": len(content), "sha256": sha256(content).hexdigest()},
+        "precision": "int8" if int8 else "float16",
+        "codec": {"name": str(model), "provenance": provenance},
+        "vocoder": {"name": vocoder_file.name},
+    }
 
 
 @torch.no_grad()
