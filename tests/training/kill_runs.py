@@ -84,6 +84,8 @@ def _end(number: int, seconds: float = float("inf")) -> bool:
 def _main() -> None:
     arguments, folder, kills, seed = json.loads(sys.argv[1])
     module = import_module(f"aether_lite.{MODULES[arguments[0]]}")
+    if arguments[0].startswith("train"):
+        import_module("torch._dynamo")  # which the first optimiser imports: seconds
     if arguments[0] == "train-vocoder":
         vars(module)["MEASURED"] = ("estoi",)  # networks take long to load
 

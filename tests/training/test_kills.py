@@ -10,17 +10,30 @@ import pytest
 import torch
 from kill_runs import FOLDER, run_and_kill
 
+from aether_lite.bench.cache import CACHE_FILES
 from aether_lite.data.index import read_index
+from aether_lite.lines import read_lines
 from aether_lite.training.checkpoint import BEST, load_checkpoint, newest
 from aether_lite.training.run_logger import LOG, read_log
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="starts commands by a fork")
-KILLS = [3, pytest.param(50, marks=pytest.mark.slow)]
+KILLS = [1, pytest.param(50, marks=pytest.mark.slow)]
 SAMPLES = Path(str(files("aether_lite") / "assets" / "samples"))
 OF_THE_START = ("config", "file_metadata")  # name the folder and the commit
-COMMON = ["--batch", "4", "--warmup", "2", "--save_every", "1", "--validate_every", "4", "--no-tensorboard"]
-CODEC = ["--preset", "tiny", "--steps", "10", "--stage_borders", "99", "99", "99", "--frames", "48",
+COMMON = ["--batch", "4", "--warmup", "2", "--save_every", "1", "--validate_every", "3", "--no-tensorboard"]
+CODEC = ["--preset", "tiny", "--steps", "5", "--stage_borders", "99", "99", "99", "--frames", "48",
          "--audio_frames", "24", "--lambda_wave", "0", "--lambda_adv", "0", "--estoi_clips", "0"]  # fmt: skip
+PLUGIN = """
+import time
+from aether_lite.baselines.registry import SYSTEMS, Facts, Outcome
+class Slow:
+    name, title, fingerprint, facts = "slow", "slow", "1", Facts(1.0, "none")
+    def offers(self, condition): return True
+    def transmit(self, clip, condition, seed, audio):
+        time.sleep(0.05)
+        return Outcome(clip.features + 0.01 * condition.snr_db, None, 1)
+SYSTEMS["slow"] = Slow
+"""
 
 
 def content(value: object) -> list[object]:
@@ -66,3 +79,22 @@ def test_prepare(tmp_path: Path, kills: int) -> None:
         found = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*") if path.suffix != ".jsonl"}
         assert found == pairs
         assert read_index(folder) == read_index(whole)
+
+
+@pytest.mark.parametrize(("kills", "shard"), [(1, "1/2"), pytest.param(50, "", marks=pytest.mark.slow)])
+def test_bench(tmp_path: Path, kills: int, shard: str) -> None:
+    """A shard writes its results alone; the whole draws pictures too, which takes seconds."""
+    (tmp_path / "slow.py").write_text(PLUGIN)
+    grid = ["--rate", "1000,300", "--snr", "0,10", "--channel", "awgn", "--clips", "2", "--audio-clips", "0"]
+    run = ["bench", "--plugin", str(tmp_path / "slow.py"), "--system", "slow", *grid, "--seconds", "1", "--jobs", "1"]
+    shards = ["--shard", shard] if shard else []
+    whole, *killed = run_and_kill([*run, *shards, "--quiet", "--output", FOLDER], tmp_path, kills)
+    for folder in killed:
+        for name in () if shard else ("results.csv", "summary.csv"):
+            assert (folder / name).read_bytes() == (whole / name).read_bytes()
+        ours, theirs = (
+            {line["key"]: line["record"] for path in one.rglob(CACHE_FILES) for line in read_lines(path)}
+            for one in (folder, whole)
+        )
+        assert ours == theirs
+        assert left(folder) == []
