@@ -260,7 +260,7 @@ def test_ctrl_c_keeps_the_results_and_ends_at_once(tmp_path: Path, jobs: int) ->
     os.kill(process.pid, signal.SIGINT)
     begun = time.monotonic()
     _, said = process.communicate(timeout=30)
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 20  # not the minute of a task under way
     assert process.returncode == 130
     assert "the same command continues" in said
     assert cache.read_bytes().count(b"\n") >= 1

@@ -6,7 +6,10 @@ import functools
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -90,6 +93,38 @@ def test_leaving_early_ends_the_workers():
         assert next(batches).item() == 0
     assert list(batches) == []
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX signals")
+@pytest.mark.parametrize("ended", ["trainer", "worker"])
+def test_a_worker_ends_with_its_trainer_and_by_sigterm(tmp_path: Path, ended: str) -> None:
+    """Both hold the pipe of standard output, which closes with the last of them; a batch takes a minute."""
+    script = tmp_path / "trainer.py"
+    script.write_text("""
+import multiprocessing, os, time
+from aether_lite.data.loader import Loader
+
+def make(step):
+    if step:
+        time.sleep(60)
+    return os.getpid()
+
+if __name__ == "__main__":
+    with Loader(make, range(3), workers=1) as batches:
+        print(next(batches), flush=True)
+        next(batches)
+""")
+    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, str(script)], text=True, **quiet) as process:
+        assert process.stdout is not None
+        worker = int(process.stdout.readline())
+        began = time.monotonic()
+        if ended == "trainer":
+            process.kill()
+        else:
+            os.kill(worker, signal.SIGTERM)
+        assert process.stdout.read() == ""
+        assert time.monotonic() - began < 30
 
 
 def test_a_worker_that_dies_while_it_is_ended_harms_nothing(monkeypatch):
