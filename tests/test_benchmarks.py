@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,21 @@ def test_benchmark_prints_a_figure_in_every_row(command: tuple[str, ...], rows: 
     for row in rows:
         (line,) = re.findall(rf"^ *{row}( +\d.*)$", ran.stdout, re.MULTILINE)
         assert all(float(figure) > 0 for figure in line.split())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("c2enc") is None, reason="Debian's package codec2 is not installed")
+def test_conditions_prints_a_figure_of_every_system_for_every_input() -> None:
+    ran = subprocess.run(
+        [sys.executable, str(BENCHMARKS / "conditions.py"), "--clips", "1", "--seconds", "1"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    for name in ("as recorded", "300-3400 Hz", "8 kHz mu-law", "noise at 20 dB", "noise at 10 dB", "reverberant, 0.5 s",
+                 "far field", "clipped at 1/4"):  # fmt: skip
+        estoi, features = re.findall(rf"^\| {name} \| (.*) \|$", ran.stdout, re.MULTILINE)
+        assert all(0 < float(figure) < 1 for figure in estoi.split(" | ")[:4])
+        assert all(float(figure) >= 0 for figure in features.split(" | "))
 
 
 def test_a_wrong_folder_is_one_line(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ column    content
 20..35    linear-prediction coefficients a1..a16; a function of columns 0..17
 ========  ======================================================================================
 
+Column 18 spans F0 from 62.5 to 500 Hz; a higher F0 is analysed an octave low.
+
 Frame ``t`` is centred on input sample ``160 t`` and made from samples ``[160 (t-1), 160 (t+1))``.
 
 Columns 0..17 are the cepstrum of the log energies of Bark bands, with an exact way back. The window is 320 samples long
