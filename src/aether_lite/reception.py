@@ -97,7 +97,7 @@ def _causal_mean(history: Tensor, window: int) -> Tensor:
 
 def _power(values: Tensor) -> Tensor:
     """|x|^2 of complex values, without gradient."""
-    return torch.view_as_real(values.detach()).square().sum(-1)
+    return torch.view_as_real(values).detach().square().sum(-1)  # graphs of ONNX detach real values alone
 
 
 def _mean(power: Tensor, used: Tensor) -> Tensor:

@@ -175,6 +175,7 @@ _MEASURES: dict[str, Callable[[], Iterator[tuple[str, Figures]]]] = {
     "hash_small": lambda: of_bits("hash_small"),
     "fargan": lambda: of_vocoder("fargan"),
     "fargan_adversarial": lambda: of_vocoder("fargan_adversarial"),
+    "hnsf": lambda: of_vocoder("hnsf"),
 }
 NAMES = tuple(_MEASURES)
 

@@ -11,8 +11,7 @@ nothing runs sample by sample::
 Segments of 320 samples (Hann) are filtered with an FFT of 512 and cut to 384 samples with a fading edge before they
 are overlapped. H has a magnitude and a phase at 64 points on the mel scale, N a magnitude and the depth d by which the
 noise follows the pitch phase. The network predicts magnitudes relative to the envelope that the cepstrum states, so
-that it follows any level. Harmonics are faded out by the frame correlation where it says unvoiced: a distance of
-magnitudes alone prefers them to noise, since they do not fluctuate.
+that it follows any level.
 
 The phase is the integral of the pitch feature, interpolated between rows, voiced or not: no segment starts a phase of
 its own. Noise is a hash of the sample's number: the same rows give the same samples, however they are cut into calls.
@@ -45,7 +44,6 @@ from aether_lite.features.layout import (
     PITCH,
     RISING,
     SAMPLE_RATE,
-    VOICING,
     WINDOW,
     WINDOW_LENGTH,
     log_bands,
@@ -72,7 +70,6 @@ FIRST_ROW = 24  # row that the first frame of :meth:`HarmonicNoise.forward` belo
 CONTEXT_ROWS = FIRST_ROW + 3  # rows that it needs beyond the frames it makes
 MOST_CHANNELS = 1024
 DILATIONS = (1, 2, 1, 2, 1, 2)
-GATE, GATE_SLOPE = -0.1, 20.0  # harmonics fall by so many nepers for each unit of frame correlation below
 LARGEST = 3.0  # nepers of a filter above the stated envelope
 _INPUTS = NUM_FREE + 3
 _FLOOR = 1e-4  # of |sin|, below which the pulse has its limit
@@ -228,9 +225,7 @@ class HarmonicNoise(nn.Module):
         values = torch.unflatten(self.head(x.transpose(1, 2)), 2, (2, -1)).flatten(1, 2)
         harmonic, noise, phase, depth = torch.split(values, [POINTS, POINTS, POINTS, 1], dim=2)
         stated = (_half_rows(log_bands(rows)[:, :-1]) * (math.log(10) / 2) + self.level) @ self.envelope
-        voicing = F.softplus(GATE_SLOPE * (GATE - rows[:, :-1, VOICING]))
-        harmonic = harmonic.clamp(max=LARGEST) - _half_rows(voicing[..., None])
-        magnitudes = [(stated + part) @ self.mel_points for part in (harmonic, noise.clamp(max=LARGEST))]
+        magnitudes = [(stated + part.clamp(max=LARGEST)) @ self.mel_points for part in (harmonic, noise)]
         shaped = torch.polar(magnitudes[0].exp(), phase @ self.mel_points)
         return (shaped, magnitudes[1].exp(), torch.tanh(depth)), torch.cat(kept, dim=2)
 
