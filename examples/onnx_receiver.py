@@ -49,7 +49,7 @@ manifest = json.loads((given.folder / "manifest.json").read_text())
 decoder, vocoder = (Step(given.folder, manifest["steps"][name], given.precision) for name in ("decoder", "vocoder"))
 uses = manifest["uses_per_token"][str(given.rate)]
 tokens, ahead = np.fromfile(given.symbols, "<f4").reshape(-1, uses, 2), manifest["lookahead_tokens"]
-flat, rows = [1.0, 0.0] * np.ones((manifest["max_uses"], 2)), []
+flat, rows = np.full((manifest["max_uses"], 2), np.nan), []  # gains are not known
 for token in [*tokens, *np.full((ahead, uses, 2), np.nan)]:  # the decoder gives the features of the token before
     lost, received = not np.isfinite(token).all(), np.zeros_like(flat)
     received[:uses] = 0 if lost else token

@@ -76,7 +76,6 @@ def test_a_decoder_begins_to_look_ahead(speech_features: Tensor, hashed: bool) -
 
 def test_only_blocks_their_units_and_the_look_ahead_grow(small: SpiCodec) -> None:
     for wrong in (
-        replace(LARGE, decoder_blocks=0),
         replace(LARGE, expansion=1),
         replace(LARGE, width=48),
         replace(LARGE, lookahead=0),

@@ -118,7 +118,7 @@ def test_rate_may_change_between_tokens(exported: Path, codec: Codec, rows: np.n
         features, receiving = codec.model.decode(received, receiving)
         flat = np.full_like(found, 9.0)  # what stands beyond the rate's symbols must not matter
         flat[:uses] = torch.view_as_real(received.values)[0, 0].numpy()
-        gain = np.tile(np.float32([1, 0]), (len(flat), 1))
+        gain = np.full((len(flat), 2), np.nan, np.float32)
         (heard,) = decoder(received=flat, rate=[rate], gain=gain, noise_variance=[np.nan], erased=[False])
         assert np.abs(heard - features[0].numpy()).max() < TOLERANCE
 

@@ -276,7 +276,7 @@ def test_speech_that_features_are_not_of_is_refused(analogue: Codec, speech_feat
     for speech in (torch.zeros(2, 12_800), torch.zeros(1, 12_801), torch.zeros(12_800)):
         with pytest.raises(AetherError, match=r"speech must be \[1, N\] with at most 12800 samples"):
             analogue.encode_features(features, 1000, 6.0, 1, speech)
-    with pytest.raises(AetherError, match="speech has a sample that is not finite"):
+    with pytest.raises(AetherError, match="sample 0 of clip 0 is not finite"):
         analogue.encode_features(features, 1000, 6.0, 1, torch.full((1, 12_800), torch.nan))
 
 

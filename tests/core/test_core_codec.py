@@ -20,6 +20,7 @@ from aether_lite.core.weights import PRECISIONS
 from aether_lite.errors import AetherError
 from aether_lite.export.native import codec_sections
 from aether_lite.payload import Bits, ChannelState, Received, ReceivedBits, Symbols
+from aether_lite.reception import accepted
 
 RELEASED = ("small", "base", "hash_small")
 TOKENS = 9
@@ -109,6 +110,7 @@ def _received(sent: Symbols | Bits, csi: str) -> Received | ReceivedBits:
 def _decoded(model: Model, received: Received | ReceivedBits) -> np.ndarray:
     decoder, features = Decoder(model, mute=False), []
     decoder.rate = int(received.rate)
+    received, _ = accepted(received)  # the core's decoder expects reference units
     state = received.state if isinstance(received, Received) else None
     for k, values in enumerate(_numbers(received.values)):
         gain = None if state is None or state.gain is None else _numbers(state.gain[:, k : k + 1])[0]
