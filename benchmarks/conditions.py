@@ -3,7 +3,7 @@
     python benchmarks/conditions.py [SPEECH] [--manifest TSV] [--clips 12] [--seconds 5] [--seed 0]
 
 SPEECH is a folder as ``aether-lite bench`` takes it; without it the bundled speech is measured. It needs Codec2
-(Debian: ``apt install codec2``) and takes some 4 minutes of a core. The tables:
+(Debian: ``apt install codec2``) and takes some 3 minutes of a core. The tables:
 
 1. feature loss of symbols over AWGN if the SNR given to the receiver is wrong;
 2. voiced frames whose pitch is off by more than 100 cents in bits, by their F0, in the clips as they are and played at
@@ -157,8 +157,10 @@ def degraded_tables(bits: Codec, symbols: Codec, clips: list[Tensor], seed: int)
         of = ("symbols, loss", "bits, loss", "symbols, voicing", "bits, voicing")
         feature_rows.append([name, *(f"{np.mean(errors[column]):.3f}" for column in of)])
     sent, coded = f"symbols, {RATE} uses/s at {SNR_DB:g} dB", f"bits, {BIT_RATE} bit/s"
-    yield markdown(["ESTOI up to 4 kHz", "vocoder", sent, coded, "Codec2, 1300 bit/s", "bits - Codec2"], estoi_rows)
-    head = ["", "feature loss, symbols", "feature loss, bits", "V/UV error, symbols", "V/UV error, bits"]
+    yield markdown(
+        ["ESTOI up to 4 kHz: input", "vocoder", sent, coded, "Codec2, 1300 bit/s", "bits - Codec2"], estoi_rows
+    )
+    head = ["input", "feature loss, symbols", "feature loss, bits", "V/UV error, symbols", "V/UV error, bits"]
     yield markdown(head, feature_rows)
 
 
