@@ -79,7 +79,7 @@ def test_speech_is_samples_of_a_stated_scale(tiny_codec: Codec, speech: np.ndarr
         with pytest.raises(AetherError, match=r"read it with audio\.read_audio\('in\.wav'\)"):
             tiny_codec.encode(name)
     whole = np.round(speech[0, :1280] * 32768)
-    with pytest.raises(AetherError, match=r"sample \d+ is -?\d+, far beyond full scale 1; samples must be int16, or"):
+    with pytest.raises(AetherError, match=r"sample \d+ is -?\d+, far beyond full scale 1; speech must be int16, or"):
         tiny_codec.encode(whole)
     symbols = tiny_codec.encode(whole / 32768)
     assert torch.equal(tiny_codec.encode(whole.astype(np.int16)).values, symbols.values)

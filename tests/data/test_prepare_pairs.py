@@ -345,5 +345,5 @@ def test_names_that_lead_outside_the_root_are_refused(tmp_path, sources, name):
 
 def test_a_folder_that_cannot_be_made(tmp_path, sources):
     (tmp_path / "file").touch()
-    with pytest.raises(AetherError, match="cannot be made a data root"):
+    with pytest.raises(AetherError, match="out: cannot be made a folder"):
         list(prepare([Task(source, tmp_path / "file" / "out") for source in find_sources([sources])], 1))

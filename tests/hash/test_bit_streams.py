@@ -156,9 +156,8 @@ def test_the_rate_changes_between_tokens(tiny_hash_codec: Codec, speech: np.ndar
 
 def test_what_cannot_be_pushed_is_a_stated_error(tiny_hash_codec: Codec, speech: np.ndarray) -> None:
     decoder = Decoder(tiny_hash_codec, 300, vocoder=SilentVocoder())
-    for soft in (torch.tensor([1.5]), torch.zeros(2, 24), torch.tensor([float("inf")])):
-        with pytest.raises(AetherError, match="soft bits must be one row"):
-            decoder.push_bits(soft)
+    with pytest.raises(AetherError, match="soft bits must be one row"):
+        decoder.push_bits(torch.zeros(2, 24))
     whole = ReceivedBits(torch.zeros(1, 1, 24), 300, torch.zeros(1, 1, dtype=torch.bool), token_frames=8)
     with pytest.raises(AetherError, match=r"a stream takes \[1, K, n\]"):
         decoder.push(ReceivedBits(torch.zeros(2, 1, 24), 300, torch.zeros(2, 1, dtype=torch.bool), token_frames=8))

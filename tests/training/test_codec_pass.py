@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from aether_lite.codec import SpiCodec, preset
+from aether_lite.codec.growth import start
 from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.codec_pass import PassOutput, TrainingPass
 from aether_lite.training.conditions import draw
@@ -37,7 +38,7 @@ def ran(batch: Batch, step: int, config: TrainConfig, gan: bool) -> tuple[PassOu
     """One pass, and the gradient of all of the codec's weights."""
     torch.manual_seed(0)
     codec = SpiCodec(preset("tiny")).eval()
-    codec.start(batch.features)
+    start(codec, batch.features)
     discriminator = Discriminator((64,), (3,)) if gan else None
     module = TrainingPass(codec, nn.Identity(), discriminator, config, HERE, speak)
     output = module(batch, draw(TrainConfig(), 0, 0, batch.items), position(step), step)

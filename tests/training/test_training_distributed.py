@@ -16,6 +16,7 @@ import torch.multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
 
 from aether_lite.codec import SpiCodec, preset
+from aether_lite.codec.growth import start
 from aether_lite.data.corpus import Corpus
 from aether_lite.errors import AetherError
 from aether_lite.training.checkpoint import load_checkpoint
@@ -39,7 +40,7 @@ def gradients(data_root: Path, here: DistributedContext) -> dict[str, torch.Tens
     torch.manual_seed(0)
     corpus = Corpus([data_root])
     codec = SpiCodec(preset("tiny"))
-    codec.start(corpus.batch(1, 0, range(8), 64))
+    start(codec, corpus.batch(1, 0, range(8), 64))
     if codec.latent_power is not None:
         codec.latent_power.total = here.total
     vocoder, discriminator = load_fargan().double().eval(), Discriminator().double()

@@ -12,6 +12,7 @@ from torch import Tensor
 from vocoder_runs import options
 
 from aether_lite.codec import SpiCodec, preset
+from aether_lite.codec.growth import start
 from aether_lite.data.corpus import Corpus
 from aether_lite.data.loader import Loader
 from aether_lite.metrics import frame_levels
@@ -152,7 +153,7 @@ def test_the_last_token_of_a_crop_is_decoded_with_the_one_behind_it(
     """A decoder that looks ahead must not take the token behind the crop for a lost one."""
     torch.manual_seed(0)
     codec = SpiCodec(replace(preset("tiny"), lookahead=1))
-    codec.start(speech_features)
+    start(codec, speech_features)
     for parameter in codec.parameters():
         torch.nn.init.normal_(parameter, std=0.1)  # the look-ahead begins with zeros
     codec.eval()
