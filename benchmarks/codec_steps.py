@@ -45,7 +45,8 @@ class TimedVocoder:
     """A vocoder that notes how long it takes."""
 
     def __init__(self, vocoder: FrameVocoder, times: list[float]) -> None:
-        self._vocoder, self._times, self.device, self.prime = vocoder, times, vocoder.device, vocoder.prime
+        self._vocoder, self._times = vocoder, times
+        self.device, self.delay, self.prime = vocoder.device, vocoder.delay, vocoder.prime
 
     def render(self, *arguments: Any) -> Any:
         return timed(self._times, lambda: self._vocoder.render(*arguments))
