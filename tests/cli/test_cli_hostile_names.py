@@ -127,7 +127,11 @@ PROGRAM = (sys.executable, "-m", "aether_lite.cli.main")
      "features in.wav out.f32 --json -", "decode in.aeth - --model HASH", "check pairs",
      "stream --encode --model CODEC < in.wav", "stream --decode --rate 300 --no-header --model CODEC < in.f32"],
 )  # fmt: skip
-def test_full_and_closed_output(inputs: None, codec_file: Path, hash_file: Path, words: str, redirected: str) -> None:
+def test_full_and_closed_output(
+    inputs: None, run: Callable, codec_file: Path, hash_file: Path, words: str, redirected: str
+) -> None:
+    if words == "check pairs":
+        assert run("prepare", "in.wav", "pairs", "--jobs", 1).code == 0
     line = words.replace("CODEC", str(codec_file)).replace("HASH", str(hash_file))
     command = f"{' '.join(PROGRAM)} {line} {redirected}"
     done = subprocess.run(command, shell=True, capture_output=True, check=False, text=True)

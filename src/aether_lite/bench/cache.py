@@ -26,7 +26,7 @@ Record = dict[str, float]
 def key_of(**parts: Any) -> str:
     """Hash of everything a result depends on: plain values, any order."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 class ResultCache(AbstractContextManager["ResultCache"]):

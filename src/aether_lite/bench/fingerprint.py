@@ -41,7 +41,7 @@ def load_plugins(paths: Sequence[Path]) -> None:
         AetherError: a file is not there; errors of the file itself pass unchanged.
     """
     for path in paths:
-        name = PLUGIN + hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
+        name = PLUGIN + hashlib.sha256(str(path.resolve()).encode(errors="surrogatepass")).hexdigest()[:12]
         if name in sys.modules:
             continue
         spec = importlib.util.spec_from_file_location(name, path)

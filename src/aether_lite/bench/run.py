@@ -238,7 +238,7 @@ def decoded_features(outcome: Outcome) -> Tensor:
 def channel_seed(seed: int, clip: str, noise: int = 0) -> int:
     """Seed of the channel for a clip: alike for all systems and conditions, which are then compared on equal noise."""
     words = f"{seed}\n{clip}" + (f"\n{noise}" if noise else "")
-    return int.from_bytes(hashlib.sha256(words.encode()).digest()[:4], "little") & 0x7FFFFFFF
+    return int.from_bytes(hashlib.sha256(words.encode(errors="surrogatepass")).digest()[:4], "little") & 0x7FFFFFFF
 
 
 def _jobs(plan: Plan, powers: dict[tuple[str, int], float]) -> list[Job]:

@@ -67,7 +67,7 @@ class Variant:
     @classmethod
     def draw(cls, number: int, scene: str) -> Variant:
         """Variant ``number`` (1 or more) of a scene."""
-        key = int.from_bytes(hashlib.sha256(scene.encode()).digest()[:8])
+        key = int.from_bytes(hashlib.sha256(scene.encode(errors="surrogatepass")).digest()[:8])
         rng = np.random.default_rng((_STREAM, number, key))
         takes = {name: bool(rng.random() < share) for name, share in SHARES.items()}
         speed = float(np.exp(rng.uniform(*np.log(SPEEDS))))

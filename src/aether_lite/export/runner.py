@@ -42,7 +42,7 @@ def session(model: str | Path | bytes) -> Any:
     runtime = importlib.import_module("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return runtime.InferenceSession(model if isinstance(model, bytes) else str(model), options)
+    return runtime.InferenceSession(model if isinstance(model, bytes) else Path(model).read_bytes(), options)
 
 
 class OnnxStep:

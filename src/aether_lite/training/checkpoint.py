@@ -109,7 +109,7 @@ def data_hash(corpus: Corpus) -> str:
     """Hash of the names and lengths of all clips, in sampling order."""
     digest = hashlib.sha256()
     for clip in corpus.clips:
-        digest.update(f"{clip.path.name}\t{clip.frames}\n".encode())
+        digest.update(f"{clip.path.name}\t{clip.frames}\n".encode(errors="surrogatepass"))
     return digest.hexdigest()[:16]
 
 
