@@ -37,7 +37,7 @@ def outcomes(kind: Kind, folder: Path, seeds: range) -> tuple[int, list[str]]:
         except SystemExit as end:
             if end.code != 2:  # an option that has been removed
                 wrong.append(f"{kind.name} {seed}: exit {end.code}")
-        except BaseException as error:
+        except BaseException as error:  # panics of Rust are no Exception, and are what is looked for
             wrong.append(f"{kind.name} {seed}: {type(error).__name__}: {str(error)[:100]}")
     return refused, wrong
 

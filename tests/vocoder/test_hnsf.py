@@ -9,13 +9,22 @@ from safetensors.torch import load_file, save_file
 
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import PITCH, SAMPLE_RATE, pitch_from_f0
-from aether_lite.vocoder import StreamingVocoder, load_vocoder, save_vocoder, synthesize, vocoder_delay
+from aether_lite.vocoder import (
+    StreamingVocoder,
+    load_fargan,
+    load_vocoder,
+    save_vocoder,
+    synthesize,
+    vocoder_delay,
+    vocoder_path,
+)
 from aether_lite.vocoder.hnsf import (
     CONTEXT_ROWS,
     DELAY,
     FIRST_ROW,
     HarmonicNoise,
     excitation,
+    load_hnsf,
     white_noise,
 )
 
@@ -133,6 +142,13 @@ def test_weights_go_to_a_file_and_back(network, features, tmp_path):
     assert isinstance(loaded, HarmonicNoise)
     assert vocoder_delay(path) == DELAY == loaded.delay
     assert torch.equal(synthesize(features[:30], loaded), synthesize(features[:30], network))
+
+
+def test_weights_of_one_kind_are_not_taken_for_those_of_another():
+    with pytest.raises(AetherError, match=r"hnsf\.safetensors: weights of the vocoder hnsf; weights of fargan"):
+        load_fargan("hnsf")  # by export, and as what codecs are trained through
+    with pytest.raises(AetherError, match=r"fargan\.safetensors: weights of the vocoder fargan; weights of hnsf are"):
+        load_hnsf(vocoder_path("fargan"))
 
 
 def test_other_files_are_stated_errors(network, tmp_path):

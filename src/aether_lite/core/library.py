@@ -146,7 +146,25 @@ class Stream:
         return self._core.ffi.from_buffer("float[]", array, require_writable=array.flags.writeable)
 
 
-class Encoder(Stream):
+class TokenStream(Stream):
+    """A stream of tokens, at first of the model's default rate."""
+
+    def __init__(self, model: Model, *arguments: Any) -> None:
+        super().__init__(model, *arguments)
+        self.rate = model.info.default_rate
+
+    @property
+    def rate(self) -> int:
+        """Rate [uses/s or bit/s] of the tokens from now on."""
+        return self._rate
+
+    @rate.setter
+    def rate(self, rate: int) -> None:
+        self._call("set_rate", self._pointer, rate)
+        self._rate = rate
+
+
+class Encoder(TokenStream):
     """Speech to tokens of symbols or bits; as :class:`aether_lite.streaming.Encoder`, over arrays.
 
     Args:
@@ -159,17 +177,6 @@ class Encoder(Stream):
     def __init__(self, model: Model, condition: bool = True) -> None:
         super().__init__(model, int(condition))
         self._ready = self._core.ffi.new("int *")
-        self.rate = model.info.default_rate
-
-    @property
-    def rate(self) -> int:
-        """Rate [uses/s or bit/s] of the tokens that become ready from now on."""
-        return self._rate
-
-    @rate.setter
-    def rate(self, rate: int) -> None:
-        self._call("set_rate", self._pointer, rate)
-        self._rate = rate
 
     def set_target(self, snr_db: float | None) -> None:
         """Design symbols from now on for an Es/N0 [dB], limited to -10..30; None: for any channel."""
@@ -206,7 +213,7 @@ class Encoder(Stream):
         return np.empty(self._core.functions.aether_token_floats(self._model.pointer, self._rate), np.float32)
 
 
-class Decoder(Stream):
+class Decoder(TokenStream):
     """Received tokens to speech; as :class:`aether_lite.streaming.Decoder`, over arrays.
 
     Args:
@@ -221,17 +228,6 @@ class Decoder(Stream):
         frames = model.info.token_frames
         self._samples, self._features = np.empty(160 * frames + 240, np.float32), np.empty((frames, 20), np.float32)
         self._rows = self._core.ffi.new("size_t *")
-        self.rate = model.info.default_rate
-
-    @property
-    def rate(self) -> int:
-        """Rate [uses/s or bit/s] of the tokens that come."""
-        return self._rate
-
-    @rate.setter
-    def rate(self, rate: int) -> None:
-        self._call("set_rate", self._pointer, rate)
-        self._rate = rate
 
     @property
     def muted(self) -> bool:

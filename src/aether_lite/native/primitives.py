@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import pickle
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -70,6 +71,13 @@ class _InOwnFolder(CompileResultCacheImpl):  # type: ignore[misc]
     _locator_classes = (UserProvidedCacheLocator,)
 
 
+UNREADABLE = (
+    OSError, EOFError, pickle.UnpicklingError, ArithmeticError, AttributeError, ImportError, LookupError, MemoryError,
+    TypeError, ValueError,
+)  # fmt: skip
+"""What reading a damaged file of pickled code raises."""
+
+
 class _Cache(FunctionCache):  # type: ignore[misc]
     """numba's cache of compiled code; what cannot be read there (cut) or written (disk full) is compiled again."""
 
@@ -78,11 +86,11 @@ class _Cache(FunctionCache):  # type: ignore[misc]
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
             return super().load_overload(sig, target_context)
-        except Exception:
+        except UNREADABLE:
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        with suppress(Exception):
+        with suppress(*UNREADABLE):  # it reads the index first
             super().save_overload(sig, data)
 
 

@@ -238,7 +238,7 @@ def load_frozen(path: Path, fastest: bool) -> FrameVocoder:
 
 def load_hnsf(path: Path) -> HarmonicNoise:
     """The network of a file, on the CPU and in evaluation mode; AetherError as of ``load_fargan``."""
-    return read_network(path, HarmonicNoise, {"channels": int})
+    return read_network(path, KIND, HarmonicNoise, {"channels": int})
 
 
 def excitation(pitch: Tensor, phase: Tensor) -> tuple[Tensor, Tensor, Tensor]:

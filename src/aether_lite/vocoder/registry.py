@@ -142,20 +142,24 @@ def load_fargan(path: str | Path | None = None) -> FARGAN:
         AetherError: no such file, not a FARGAN checkpoint, or weights that are missing, unexpected, of the
             wrong shape or not finite; the message names the file and the keys.
     """
-    return read_network(vocoder_path(path), FARGAN, ARGUMENTS)
+    return read_network(vocoder_path(path), FARGAN.kind, FARGAN, ARGUMENTS)
 
 
-def read_network(path: Path, make: Callable[..., Network], known: Mapping[str, Any]) -> Network:
+def read_network(path: Path, kind: str, make: Callable[..., Network], known: Mapping[str, Any]) -> Network:
     """A vocoder's network ``make(**model_kwargs)`` with the weights of a file, on the CPU and in evaluation mode.
 
     Args:
         path: a public ``.pth`` checkpoint or a ``.safetensors`` file.
+        kind: of the vocoder; a file that states another is refused.
         make: the network's class.
         known: types of the entries that ``model_kwargs`` may have.
 
     Raises:
         AetherError: the file is not one of such weights; see :func:`load_fargan`.
     """
+    stated = _format(path)
+    if stated != kind and stated in _kinds():
+        raise AetherError(f"{path}: weights of the vocoder {stated}; weights of {kind} are needed here")
     arguments, weights = (_read_safetensors if path.suffix == SAFETENSORS_SUFFIX else _read_public)(path)
     if not isinstance(arguments, dict):
         raise AetherError(f"{path}: model_kwargs must be a dict, not {type(arguments).__name__}")
