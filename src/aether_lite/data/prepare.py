@@ -275,5 +275,5 @@ def _check_kind(task: Task, there: Mapping[str, Entry]) -> None:
 
 
 def _make_folders(root: Path, folders: Iterable[Path]) -> None:
-    for folder in {root, *folders}:
+    for folder in sorted({root, *folders}):  # the root first, which a message then names
         make_folder(folder)
