@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
                  ("NAME.f32", "JSON", "NAME.png")),
     "transmit of": ("transmit NAME.wav out.wav --snr 9 --json - --picture out.svg --model CODEC",
                     ("out.wav", "out.svg")),
+    "onair": ("onair in.wav NAME.wav --channel mpp --json JSON", ("NAME.wav", "JSON")),
     "prepare": ("prepare in.wav NAME.d --json JSON --jobs 1", ("NAME.d/in.f32", "JSON")),
     "prepare of": ("prepare NAME.wav out --json out.json --jobs 1", ("out/prepare.jsonl", "out.json")),
     "check": ("check pairs --json JSON --jobs 1", ("JSON",)),
@@ -49,7 +50,7 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
                  "--audio-clips 1 --audio-conditions 1", ("out/report.html", "out/results.csv")),
     "export": ("export NAME.d --json JSON --model CODEC", ("NAME.d/manifest.json", "JSON")),
 }  # fmt: skip
-QUICK = ("features", "features of", "encode", "info")
+QUICK = ("features", "features of", "encode", "info", "onair")
 
 
 def cased(command: str, kinds: dict[str, str]) -> list[object]:

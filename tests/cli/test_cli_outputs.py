@@ -23,9 +23,10 @@ COMMANDS = {
     "decode": "decode in.aeth out.f32 --json out.json --model HASH",
     "info": "info CODEC --json out.json",
     "vocode": "vocode in.f32 out.wav --json out.json",
+    "onair": "onair in.wav out.wav --snr3k 9 --json out.json",
     "transmit": "transmit in.wav out.f32 --snr 9 --json out.json --picture out.png --model CODEC",
 }
-QUICK = ("features", "info", "encode")
+QUICK = ("features", "info", "encode", "onair")
 CASES = [pytest.param(words, id=name, marks=() if name in QUICK else pytest.mark.slow)
          for name, words in COMMANDS.items()]  # fmt: skip
 

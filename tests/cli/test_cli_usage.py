@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "demo": ("--model", "missing.safetensors"),
     "transmit": ("missing.wav", "out.wav", "--snr", "3"),
     "stream": ("--encode", "--model", "missing.safetensors"),
+    "onair": ("missing.wav", "out.wav"),
     "live": ("--snr", "3", "--model", "missing.safetensors"),
     "bench": ("missing",),
     "encode": ("missing.wav", "out.aeth"),
@@ -34,8 +35,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "train-prior": ("--codec", "missing.safetensors", "--data-root", "missing"),
 }
 """Every command, and arguments that name a file which is not there."""
-QUIET = ("demo", "transmit", "live", "bench", "encode", "decode", "features", "vocode", "info", "export", "prepare",
-         "check")  # fmt: skip
+QUIET = ("demo", "transmit", "live", "bench", "onair", "encode", "decode", "features", "vocode", "info", "export",
+         "prepare", "check")  # fmt: skip
 WITH_JSON = tuple(name for name in QUIET if name != "live")
 
 
