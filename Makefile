@@ -91,6 +91,9 @@ define install
 	    echo "   On Linux that is one for NVIDIA GPUs: several GB to download and store. To avoid it, interrupt and run"; \
 	    echo "   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make $(or $(MAKECMDGOALS),demo)"; \
 	    $(PIP) install -c constraints.txt torch; }
+	@command -v cc >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/null || { \
+	    echo "== No C compiler on this machine: installing the one of the package ziglang"; \
+	    $(PIP) install -c constraints.txt ziglang; }
 	@echo "== Installing $(1) and what it needs"
 	@$(PIP) install -c constraints.txt -e "$(1)"
 endef

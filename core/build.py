@@ -1,6 +1,6 @@
 """Build libaether without CMake: ``python core/build.py FOLDER`` leaves the shared library and ``aether.h`` there.
 
-The compiler is the one of ``CC``, else ``cc``, else the one of the package ``ziglang`` where that is installed.
+The compiler is the one of ``CC``, else the machine's, else the one of the package ``ziglang`` where that is installed.
 """
 
 from __future__ import annotations
@@ -20,16 +20,21 @@ NAME = {"win32": "aether.dll", "darwin": "libaether.dylib"}.get(sys.platform, "l
 # Sums keep their order and products are rounded: the same bits everywhere. The last two let loops become vector code.
 EXACT = ("-std=c11", "-ffp-contract=off", "-fno-trapping-math", "-fno-math-errno")
 OPTIONS = (*EXACT, "-O3", "-fvisibility=hidden", "-DAETHER_BUILD")
+NO_COMPILER = "no C compiler: install one (Debian: apt install gcc), or pip install ziglang"
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
+
+
+def of_system() -> list[str]:
+    """The command of the machine's own C compiler; empty where there is none."""
+    if "CC" in os.environ:
+        return shlex.split(os.environ["CC"])
+    return next(([name] for name in ("cc", "gcc", "clang") if shutil.which(name)), [])
 
 
 def compiler() -> list[str]:
     """The command of a C compiler; empty where there is none."""
-    if "CC" in os.environ:
-        return shlex.split(os.environ["CC"])
-    if shutil.which("cc"):
-        return ["cc"]
-    return [sys.executable, "-m", "ziglang", "cc"] if importlib.util.find_spec("ziglang") else []
+    found = of_system()
+    return found or ([sys.executable, "-m", "ziglang", "cc"] if importlib.util.find_spec("ziglang") else [])
 
 
 def compile_c(command: Sequence[str], arguments: Sequence[str | Path]) -> None:
@@ -46,7 +51,7 @@ def build(folder: Path, *options: str) -> Path:
     """
     command = compiler()
     if not command:
-        raise FileNotFoundError("no C compiler: install one (Debian: apt install gcc), or pip install ziglang")
+        raise FileNotFoundError(NO_COMPILER)
     folder.mkdir(parents=True, exist_ok=True)
     library = folder / NAME
     partial = folder / f".{NAME}.{os.getpid()}"

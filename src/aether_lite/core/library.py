@@ -5,8 +5,10 @@ The declarations are those of ``aether.h``, which lies beside the shared library
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 import re
+import subprocess
 import sys
 from functools import cache
 from pathlib import Path
@@ -55,6 +57,29 @@ class Library:
 def library(folder: Path) -> Library:
     """The library of a folder, loaded once."""
     return Library(folder)
+
+
+@cache
+def default() -> Library:
+    """The library of this package: beside this module, or in a checkout built from its sources where they changed.
+
+    Raises:
+        AetherError: there is none, and none can be built.
+    """
+    here = Path(__file__).parent
+    script = here.parents[2] / "core" / "build.py"
+    if (here / LIBRARY).exists() or not script.exists():
+        return library(here)
+    sources = sorted([*script.parent.glob("src/*"), *script.parent.glob("include/*"), script])
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+    folder = script.parents[1] / "build" / f"core-{digest[:16]}"
+    if not (folder / LIBRARY).exists():
+        print(f"aether-lite: building the native core into {folder}, once", file=sys.stderr, flush=True)
+        done = subprocess.run([sys.executable, script, folder], capture_output=True, text=True, check=False)
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise AetherError(f"{folder}: the native core cannot be built ({reason})")
+    return library(folder)
 
 
 def _declarations(header: str) -> str:
