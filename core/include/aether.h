@@ -31,7 +31,7 @@ extern "C" {
 
 /* Programs made for one version run with every later one of the same major number (below 1: of the same minor). */
 #define AETHER_VERSION_MAJOR 0
-#define AETHER_VERSION_MINOR 1
+#define AETHER_VERSION_MINOR 2
 #define AETHER_VERSION_PATCH 0
 
 enum {
@@ -82,6 +82,7 @@ AETHER_API int aether_model_init(void *memory, size_t bytes, const void *file, s
 /* What a model can do. */
 typedef struct {
     int has_vocoder;       /* 1 or 0 */
+    int vocoder_delay;     /* samples that aether_vocoder_flush and aether_decoder_flush still give: 240 or 432 */
     int has_codec;         /* 1 or 0; what follows is of the codec */
     int bits;              /* 1: tokens are of bits; 0: of complex symbols */
     int token_frames;      /* frames of 10 ms in a token */
@@ -175,11 +176,11 @@ AETHER_API int aether_decoder_set_rate(aether_decoder *decoder, int rate);
 /* Take a token; get `*count` samples, at most 160 token_frames, and `*rows` rows of 20 features.
  *
  * samples: NULL for features alone; features: NULL for samples alone. Without look-ahead a token gives its samples at
- * once, the first 240 less; with it each gives those of the token before, the first none. */
+ * once, at first vocoder_delay less; with it each gives those of the token before, the first none. */
 AETHER_API int aether_decoder_push(aether_decoder *decoder, const aether_received *token, float *samples,
                                    size_t *count, float *features, size_t *rows);
 
-/* End the stream: the samples still to come, at most 160 token_frames + 240, and rows. It is then as new. */
+/* End the stream: the samples still to come, at most 160 token_frames + vocoder_delay, and rows. It is then as new. */
 AETHER_API int aether_decoder_flush(aether_decoder *decoder, float *samples, size_t *count, float *features,
                                     size_t *rows);
 
@@ -196,14 +197,15 @@ AETHER_API size_t aether_vocoder_size(const aether_model *model);
 /* A new stream in `memory` of `bytes`; the model must stay for as long. */
 AETHER_API int aether_vocoder_init(void *memory, size_t bytes, const aether_model *model, aether_vocoder **vocoder);
 
-/* Take the next row of 20 features (finite; more than +-1000 is refused); get `*count` new samples in [-1, 1].
+/* Take the next `count` rows of 20 features (finite; more than +-1000 is refused); get `*made` new samples in [-1, 1].
  *
- * samples: room for 160. The first row gives none, the second 80, each later one 160, and aether_vocoder_flush the last
- * 240: F rows give 160 F samples, in line with the speech of the features. */
-AETHER_API int aether_vocoder_push(aether_vocoder *vocoder, const float *row, float *samples, size_t *count);
+ * samples: room for 160 a row. The first rows give vocoder_delay samples less, and aether_vocoder_flush the last
+ * vocoder_delay: F rows give 160 F samples, in line with the speech of the features, however they are cut into calls. */
+AETHER_API int aether_vocoder_push(aether_vocoder *vocoder, const float *rows, size_t count, float *samples,
+                                   size_t *made);
 
-/* End the stream: the last samples (room for 240), none if no row came. The vocoder is then as new. */
-AETHER_API int aether_vocoder_flush(aether_vocoder *vocoder, float *samples, size_t *count);
+/* End the stream: the last samples (room for vocoder_delay), none if no row came. The vocoder is then as new. */
+AETHER_API int aether_vocoder_flush(aether_vocoder *vocoder, float *samples, size_t *made);
 
 /* ---- State of a stream, to be saved and taken up elsewhere; alike for every kind. ---- */
 

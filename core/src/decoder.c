@@ -6,8 +6,9 @@
 #include "state.h"
 #include "voice.h"
 
-enum { RATE, BEGUN, STARTED, NOISE_ONLY, FADED, MUTE, WHOLE }; /* whole numbers; RATE is a place in codec->rates */
-enum { LOST_S, EVIDENCE, DOUBLES };
+/* Whole numbers behind those of the voice; RATE is a place in codec->rates. */
+enum { RATE = VOICE_WHOLE, BEGUN, NOISE_ONLY, FADED, MUTE, WHOLE };
+enum { PHASE, LOST_S, EVIDENCE, DOUBLES };
 
 struct aether_decoder {
     const aether_model *model;
@@ -28,9 +29,7 @@ static aether_decoder *lay_out(aether_decoder *given, ae_arena *arena, const aet
     decoder->model = model;
     decoder->state = (ae_state){AE_DECODER, model->id, WHOLE, decoder->limits, DOUBLES, floats, NULL};
     ae_state_take(&decoder->state, arena);
-    decoder->voice.model = model;
-    if (model->has_fargan)
-        decoder->voice.work = ae_fargan_take_work(&model->fargan, arena);
+    ae_voice_take(&decoder->voice, model, arena);
     decoder->work = ae_codec_take_work(codec, arena);
     decoder->inputs = ae_take_floats(arena, 3 * (size_t)codec->pairs);
     decoder->features = ae_take_floats(arena, (size_t)(codec->frames * AETHER_FEATURES));
@@ -73,16 +72,13 @@ int aether_decoder_init(void *memory, size_t bytes, const aether_model *model, i
     const ae_codec *codec = &model->codec;
     ae_arena arena = {memory, 0};
     aether_decoder *made = lay_out(NULL, &arena, model);
-    const int32_t limits[WHOLE][2] = {{0, codec->rate_count - 1}, {0, 1},           {VOICE_NO_ROW, VOICE_RUNNING},
-                                      {0, 1},                     {0, MUTING_FADE}, {0, 1}};
-    memcpy(made->limits, limits, sizeof limits);
+    const int32_t own[][2] = {{0, codec->rate_count - 1}, {0, 1}, {0, 1}, {0, MUTING_FADE}, {0, 1}};
+    memcpy(made->limits + VOICE_WHOLE, own, sizeof own);
     ae_state_clear(&made->state);
     int32_t *whole = whole_of(made);
     double *doubles = ae_state_doubles(&made->state);
     made->network = ae_state_floats(&made->state);
-    if (model->has_fargan)
-        made->voice.net = ae_fargan_state_in(&model->fargan, made->network + ae_decoder_floats(codec));
-    made->voice.started = &whole[STARTED];
+    ae_voice_place(&made->voice, made->network + ae_decoder_floats(codec), &doubles[PHASE], whole, made->limits);
     made->muting = (ae_muting){&doubles[LOST_S], &doubles[EVIDENCE], &whole[NOISE_ONLY], &whole[FADED]};
     whole[MUTE] = mute;
     *decoder = made;
@@ -121,10 +117,9 @@ static void hand_out(aether_decoder *decoder, size_t made, float *samples, size_
         memcpy(features, decoder->features, made * AETHER_FEATURES * sizeof *features);
     if (rows)
         *rows = made;
-    if (!samples || !decoder->model->has_fargan)
+    if (!samples || decoder->model->vocoder == AE_NO_VOCODER)
         return;
-    for (size_t row = 0; row < made; row++)
-        *count += ae_voice_push(&decoder->voice, decoder->features + row * AETHER_FEATURES, samples + *count);
+    *count += ae_voice_push(&decoder->voice, decoder->features, made, samples + *count);
     if (made)
         ae_fade(&decoder->muting, samples, *count);
 }
@@ -159,7 +154,7 @@ int aether_decoder_flush(aether_decoder *decoder, float *samples, size_t *count,
         *rows = 0;
     if (decoder->model->codec.lookahead && whole_of(decoder)[BEGUN])
         hand_out(decoder, decode(decoder, &lost), samples, count, features, rows);
-    if (samples && decoder->model->has_fargan) {
+    if (samples && decoder->model->vocoder != AE_NO_VOCODER) {
         size_t last = ae_voice_end(&decoder->voice, samples + *count);
         ae_fade(&decoder->muting, samples + *count, last);
         *count += last;

@@ -223,3 +223,12 @@ void ae_fargan_frame(const ae_fargan *net, const ae_kernels *kernels, const ae_f
     memmove(state->rows, state->rows + AETHER_FEATURES, AETHER_FEATURES * sizeof(float));
     memcpy(state->rows + AETHER_FEATURES, row, AETHER_FEATURES * sizeof(float));
 }
+
+void ae_fargan_prime(const ae_fargan *net, const ae_kernels *kernels, const ae_fargan_state *state,
+                     const ae_fargan_work *work, const float *row)
+{
+    float silence[AETHER_FRAME];
+    for (int i = 0; i < FARGAN_ROWS - 1; i++)
+        memcpy(state->rows + i * AETHER_FEATURES, row, AETHER_FEATURES * sizeof(float));
+    ae_fargan_frame(net, kernels, state, work, row, 0, silence);
+}

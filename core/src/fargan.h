@@ -12,6 +12,7 @@ enum {
     FARGAN_GATHERED = FARGAN_SUBFRAME + 2 * FARGAN_GUARD,
     FARGAN_GRUS = 3,
     FARGAN_ROWS = 3,     /* that the conditioning of a frame sees */
+    FARGAN_DELAY = AETHER_FRAME + AETHER_FRAME / 2,
 };
 
 typedef struct {
@@ -43,6 +44,10 @@ void ae_fargan_load(ae_fargan *net, ae_loader *loader);
 size_t ae_fargan_state_floats(const ae_fargan *net);
 ae_fargan_state ae_fargan_state_in(const ae_fargan *net, float *floats);
 ae_fargan_work ae_fargan_take_work(const ae_fargan *net, ae_arena *arena);
+
+/* The state before the first frame: the network runs once on the first row, with silence for samples. */
+void ae_fargan_prime(const ae_fargan *net, const ae_kernels *kernels, const ae_fargan_state *state,
+                     const ae_fargan_work *work, const float *row);
 
 /* 160 samples after de-emphasis of the row before `row`; silence, through which the network runs, if not audible. */
 void ae_fargan_frame(const ae_fargan *net, const ae_kernels *kernels, const ae_fargan_state *state,

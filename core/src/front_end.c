@@ -59,7 +59,7 @@ static int analyse(const ae_front *front, float *out)
     }
     state->last_sample = state->waiting[AETHER_FRAME - 1];
     memcpy(state->emphasised, window + AETHER_FRAME, sizeof state->emphasised);
-    ae_cepstrum(front->tables, window, row);
+    ae_cepstrum(front->tables, front->kernels, window, row);
     ae_lpc(front->tables, row, row + FRONT_FIRST_LPC);
     memmove(state->residual, state->residual + AETHER_FRAME, FRONT_PIECE * sizeof *state->residual);
     residual(state, window, row + FRONT_FIRST_LPC, state->residual + FRONT_PIECE);

@@ -30,6 +30,8 @@ enum {
     FRONT_SECTIONS = 2, /* of the high-pass */
 };
 
+extern const int32_t AE_BAND_BINS[FRONT_BANDS]; /* centres of the bands, in bins of 50 Hz */
+
 /* Constants; made once for a model. */
 typedef struct {
     ae_fft fft;
@@ -87,7 +89,8 @@ int ae_check_samples(const float *samples, size_t count);
 
 /* Steps of a frame. */
 void ae_condition(const ae_front *front, double *sample);
-void ae_cepstrum(const ae_front_tables *tables, const double window[FRONT_WINDOW], double cepstrum[FRONT_BANDS]);
+void ae_cepstrum(const ae_front_tables *tables, const ae_kernels *kernels, const double window[FRONT_WINDOW],
+                 double cepstrum[FRONT_BANDS]);
 void ae_lpc(const ae_front_tables *tables, const double cepstrum[FRONT_BANDS], double lpc[FRONT_LPC]);
 void ae_lag_scores(const ae_kernels *kernels, const double piece[FRONT_PIECE], double scores[FRONT_LAGS]);
 /* Take a frame's scores; the state of the frame before is returned (of no meaning for the first frame). */

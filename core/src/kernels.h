@@ -37,6 +37,15 @@ typedef struct {
     void (*gate)(float *y, const float *x, const float *g, int n); /* x * sigmoid(g) */
     /* A GRU's state h, its products with the input and with h, each [reset | update | candidate], n of a kind. */
     void (*gru)(float *h, const float *of_input, const float *of_state, int n);
+    void (*exp)(float *x, int n);                                  /* |x| limited to 80 */
+    void (*cosine_f32)(float *x, int n);                           /* cos(2 pi x), |x| below 2^21 */
+    void (*cosine_f64)(double *x, int n);                          /* the same, below 2^50 */
+    /* Fourier transform of `length` complex values in place: sum over n of x[n] e^(-2 pi i k n / length). cosine, sine:
+     * of 2 pi k / count, count a multiple of length. */
+    void (*fft_f32)(const float *cosine, const float *sine, int count, int length, float *re, float *im,
+                    float *spare_re, float *spare_im);
+    void (*fft_f64)(const double *cosine, const double *sine, int count, int length, double *re, double *im,
+                    double *spare_re, double *spare_im);
     /* y[j] = sum over k < taps of x[k] s[j + k], j < n; n is a multiple of 16. */
     void (*correlate)(double *y, const double *x, const double *s, int taps, int n);
 } ae_kernels;

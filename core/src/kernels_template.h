@@ -151,6 +151,35 @@ static void correlate(double *restrict y, const double *restrict x, const double
     }
 }
 
+static void exp_all(float *x, int n)
+{
+    for (int i = 0; i < n; i++)
+        x[i] = ae_exp(x[i]);
+}
+
+static void cosine_f32(float *x, int n)
+{
+    for (int i = 0; i < n; i++)
+        x[i] = ae_cosine(x[i]);
+}
+
+static void cosine_f64(double *x, int n)
+{
+    for (int i = 0; i < n; i++)
+        x[i] = ae_cosine_double(x[i]);
+}
+
+#define REAL float
+#define SUFFIX f32
+#include "fft_template.h"
+#undef REAL
+#undef SUFFIX
+#define REAL double
+#define SUFFIX f64
+#include "fft_template.h"
+#undef REAL
+#undef SUFFIX
+
 static const ae_kernels SET = {
     SET_NAME, HALVES, dense_f32,
 #if HALVES
@@ -158,5 +187,5 @@ static const ae_kernels SET = {
 #else
     NULL,
 #endif
-    dense_i8, affine, tanh_all, sigmoid_all, silu, gate, gru, correlate,
+    dense_i8, affine, tanh_all, sigmoid_all, silu, gate, gru, exp_all, cosine_f32, cosine_f64, fft_f32, fft_f64, correlate,
 };

@@ -1,5 +1,5 @@
 #include "bottleneck.h"
-#include "model.h"
+#include "voice.h"
 
 #if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #if !defined(_MSC_VER)
@@ -44,9 +44,13 @@ static int load(aether_model *model, ae_arena *arena, const void *file, size_t f
         return error;
     memcpy(model->id, opened.digest, sizeof model->id);
     ae_loader loader = {&opened, model->kernels, arena, AETHER_OK};
-    model->has_fargan = ae_find(&opened, "fargan.cond_in", &section);
-    if (model->has_fargan)
+    if (ae_find(&opened, "fargan.cond_in", &section)) {
+        model->vocoder = AE_FARGAN;
         ae_fargan_load(&model->fargan, &loader);
+    } else if (ae_find(&opened, "hnsf.first", &section)) {
+        model->vocoder = AE_HNSF;
+        ae_hnsf_load(&model->hnsf, &loader);
+    }
     model->has_codec = ae_find(&opened, "codec.sizes", &section);
     if (model->has_codec && !loader.error)
         ae_codec_load(&model->codec, &loader);
@@ -88,6 +92,8 @@ int aether_model_init(void *memory, size_t bytes, const void *file, size_t file_
     if (error)
         return error;
     ae_front_tables_make(&made->front);
+    if (made->vocoder == AE_HNSF)
+        ae_hnsf_tables_make(&made->hnsf, &made->front);
     *model = made;
     return AETHER_OK;
 }
@@ -103,7 +109,8 @@ int aether_model_info(const aether_model *model, aether_info *info)
         return AETHER_ERROR_ARGUMENT;
     const ae_codec *codec = &model->codec;
     memset(info, 0, sizeof *info);
-    info->has_vocoder = model->has_fargan;
+    info->has_vocoder = model->vocoder != AE_NO_VOCODER;
+    info->vocoder_delay = ae_voice_delay(model);
     info->has_codec = model->has_codec;
     if (!model->has_codec)
         return AETHER_OK;

@@ -5,13 +5,16 @@
 #include "codec.h"
 #include "fargan.h"
 #include "front_end.h"
+#include "hnsf.h"
 
 struct aether_model {
     const ae_kernels *kernels;
     uint8_t id[8]; /* first bytes of the file's digest */
     ae_front_tables front;
-    int has_fargan, has_codec;
+    enum { AE_NO_VOCODER, AE_FARGAN, AE_HNSF } vocoder;
+    int has_codec;
     ae_fargan fargan;
+    ae_hnsf hnsf;
     ae_codec codec;
 };
 

@@ -3,7 +3,7 @@
 #include "front_end.h"
 #include "maths.h"
 
-static const int BAND_BINS[FRONT_BANDS] = {0, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 136, 160};
+const int32_t AE_BAND_BINS[FRONT_BANDS] = {0, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 136, 160};
 static const double DENSITY[FRONT_BANDS] = {0.8, 1, 1, 1, 1, 1, 1, 1, 2.0 / 3, 0.5, 0.5, 0.5, 1.0 / 3, 0.25, 0.25, 0.2,
                                             1.0 / 6, 4.0 / 23};
 static const double C0_OFFSET = 4.0, ENERGY_FLOOR = 0.01, START_LEVEL = -2.0, MAX_RANGE = 8.0, MAX_FALL = 2.5;
@@ -21,8 +21,8 @@ void ae_spectrum_make(ae_front_tables *tables)
         tables->window[i] = tables->window[FRONT_WINDOW - 1 - i] = s;
     }
     for (int band = 0; band + 1 < FRONT_BANDS; band++)
-        for (int bin = BAND_BINS[band]; bin < BAND_BINS[band + 1]; bin++) {
-            double rising = (double)(bin - BAND_BINS[band]) / (BAND_BINS[band + 1] - BAND_BINS[band]);
+        for (int bin = AE_BAND_BINS[band]; bin < AE_BAND_BINS[band + 1]; bin++) {
+            double rising = (double)(bin - AE_BAND_BINS[band]) / (AE_BAND_BINS[band + 1] - AE_BAND_BINS[band]);
             tables->rising[bin] = rising;
             tables->falling[bin] = 1.0 - rising;
         }
@@ -36,9 +36,9 @@ void ae_spectrum_make(ae_front_tables *tables)
             double sum = 0.0;
             for (int bin = 0; bin < AETHER_FRAME; bin++) {
                 double share = 0.0;
-                if (band + 1 < FRONT_BANDS && bin >= BAND_BINS[band] && bin < BAND_BINS[band + 1])
+                if (band + 1 < FRONT_BANDS && bin >= AE_BAND_BINS[band] && bin < AE_BAND_BINS[band + 1])
                     share = tables->falling[bin];
-                if (band > 0 && bin >= BAND_BINS[band - 1] && bin < BAND_BINS[band])
+                if (band > 0 && bin >= AE_BAND_BINS[band - 1] && bin < AE_BAND_BINS[band])
                     share = tables->rising[bin];
                 ae_turn(bin * lag, FRONT_WINDOW, &c, &s);
                 sum += (bin ? 2.0 : 1.0) * share * c;
@@ -47,16 +47,16 @@ void ae_spectrum_make(ae_front_tables *tables)
         }
 }
 
-static void band_energies(const ae_front_tables *tables, const double *window, double energies[FRONT_BANDS])
+static void band_energies(const ae_front_tables *tables, const ae_kernels *kernels, const double *window, double energies[FRONT_BANDS])
 {
     double weighted[FRONT_WINDOW], re[AETHER_FRAME], im[AETHER_FRAME];
     for (int i = 0; i < FRONT_WINDOW; i++)
         weighted[i] = window[i] * tables->window[i] * (1.0 / FRONT_WINDOW);
-    ae_fft_real(&tables->fft, weighted, re, im);
+    ae_fft_real(&tables->fft, kernels, weighted, re, im);
     memset(energies, 0, FRONT_BANDS * sizeof *energies);
     for (int band = 0; band + 1 < FRONT_BANDS; band++) {
         double below = 0.0, above = 0.0;
-        for (int bin = BAND_BINS[band]; bin < BAND_BINS[band + 1]; bin++) {
+        for (int bin = AE_BAND_BINS[band]; bin < AE_BAND_BINS[band + 1]; bin++) {
             double power = re[bin] * re[bin] + im[bin] * im[bin];
             below += power * tables->falling[bin];
             above += power * tables->rising[bin];
@@ -73,10 +73,11 @@ static double greater(double a, double b)
     return a > b ? a : b;
 }
 
-void ae_cepstrum(const ae_front_tables *tables, const double window[FRONT_WINDOW], double cepstrum[FRONT_BANDS])
+void ae_cepstrum(const ae_front_tables *tables, const ae_kernels *kernels, const double window[FRONT_WINDOW],
+                 double cepstrum[FRONT_BANDS])
 {
     double levels[FRONT_BANDS], largest = START_LEVEL, follower = START_LEVEL;
-    band_energies(tables, window, levels);
+    band_energies(tables, kernels, window, levels);
     for (int band = 0; band < FRONT_BANDS; band++) {
         double level = ae_log10_double(ENERGY_FLOOR + levels[band]);
         level = greater(level, greater(largest - MAX_RANGE, follower - MAX_FALL));

@@ -4,23 +4,22 @@
 #include "state.h"
 #include "voice.h"
 
-enum { STARTED, UNUSED, WHOLE };
+enum { WHOLE = VOICE_WHOLE + 1 };
 
-static const int32_t LIMITS[WHOLE][2] = {{VOICE_NO_ROW, VOICE_RUNNING}, {0, 0}};
 static const float LARGEST_FEATURE = 1000.0f;
 
 struct aether_vocoder {
     ae_state state;
+    int32_t limits[WHOLE][2];
     ae_voice voice;
 };
 
 static aether_vocoder *lay_out(aether_vocoder *given, ae_arena *arena, const aether_model *model)
 {
     aether_vocoder *made = ae_take(arena, sizeof *made), *vocoder = made ? made : given;
-    vocoder->state = (ae_state){AE_VOCODER, model->id, WHOLE, LIMITS, 0, ae_voice_floats(model), NULL};
+    vocoder->state = (ae_state){AE_VOCODER, model->id, WHOLE, vocoder->limits, 1, ae_voice_floats(model), NULL};
     ae_state_take(&vocoder->state, arena);
-    vocoder->voice.model = model;
-    vocoder->voice.work = ae_fargan_take_work(&model->fargan, arena);
+    ae_voice_take(&vocoder->voice, model, arena);
     return vocoder;
 }
 
@@ -28,7 +27,7 @@ size_t aether_vocoder_size(const aether_model *model)
 {
     aether_vocoder counted_only;
     ae_arena counted = {NULL, 0};
-    if (!model || !model->has_fargan)
+    if (!model || model->vocoder == AE_NO_VOCODER)
         return 0;
     lay_out(&counted_only, &counted, model);
     return counted.used;
@@ -38,36 +37,37 @@ int aether_vocoder_init(void *memory, size_t bytes, const aether_model *model, a
 {
     if (!model || !vocoder)
         return AETHER_ERROR_ARGUMENT;
-    if (!model->has_fargan)
+    if (model->vocoder == AE_NO_VOCODER)
         return AETHER_ERROR_MISSING;
     int error = ae_check_memory(memory, bytes, aether_vocoder_size(model));
     if (error)
         return error;
     ae_arena arena = {memory, 0};
     aether_vocoder *made = lay_out(NULL, &arena, model);
-    made->voice.net = ae_fargan_state_in(&model->fargan, ae_state_floats(&made->state));
-    made->voice.started = ae_state_whole(&made->state) + STARTED;
+    memset(made->limits, 0, sizeof made->limits);
+    ae_voice_place(&made->voice, ae_state_floats(&made->state), ae_state_doubles(&made->state),
+                   ae_state_whole(&made->state), made->limits);
     ae_state_clear(&made->state);
     *vocoder = made;
     return AETHER_OK;
 }
 
-int aether_vocoder_push(aether_vocoder *vocoder, const float *row, float *samples, size_t *count)
+int aether_vocoder_push(aether_vocoder *vocoder, const float *rows, size_t count, float *samples, size_t *made)
 {
-    if (!vocoder || !row || !samples || !count)
+    if (!vocoder || (count && (!rows || !samples)) || !made)
         return AETHER_ERROR_ARGUMENT;
-    for (int i = 0; i < AETHER_FEATURES; i++)
-        if (!(fabsf(row[i]) <= LARGEST_FEATURE))
+    for (size_t i = 0; i < count * AETHER_FEATURES; i++)
+        if (!(fabsf(rows[i]) <= LARGEST_FEATURE))
             return AETHER_ERROR_VALUE;
-    *count = ae_voice_push(&vocoder->voice, row, samples);
+    *made = ae_voice_push(&vocoder->voice, rows, count, samples);
     return AETHER_OK;
 }
 
-int aether_vocoder_flush(aether_vocoder *vocoder, float *samples, size_t *count)
+int aether_vocoder_flush(aether_vocoder *vocoder, float *samples, size_t *made)
 {
-    if (!vocoder || !samples || !count)
+    if (!vocoder || !samples || !made)
         return AETHER_ERROR_ARGUMENT;
-    *count = ae_voice_end(&vocoder->voice, samples);
+    *made = ae_voice_end(&vocoder->voice, samples);
     ae_state_clear(&vocoder->state);
     return AETHER_OK;
 }

@@ -108,7 +108,7 @@ static void run_decoder(const aether_model *model)
     expect(aether_decoder_init(memory, bytes, model, (int)drawn(2), &decoder) == AETHER_OK);
     size_t saved = aether_decoder_state_size(decoder), frames = (size_t)info.token_frames;
     uint8_t *state = memory_of(saved);
-    float *samples = memory_of((160 * frames + 240) * sizeof *samples);
+    float *samples = memory_of((160 * frames + (size_t)info.vocoder_delay) * sizeof *samples);
     float *features = memory_of(20 * frames * sizeof *features);
     for (int i = 0; i < 6; i++) {
         int rate = info.rates[drawn(16)];

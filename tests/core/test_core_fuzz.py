@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -11,6 +12,7 @@ import tiny
 
 from aether_lite.codec import SpiCodec
 from aether_lite.core import weights
+from aether_lite.core.weights import Kind, Section
 from aether_lite.export.native import codec_sections
 
 SANITIZERS = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -32,11 +34,17 @@ def fuzzer(build_script: ModuleType, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", weights.PRECISIONS)
 @pytest.mark.parametrize("of_bits", [False, True])
+@pytest.mark.parametrize("vocoder", [tiny.fargan_sections, tiny.hnsf_sections])
 def test_no_file_state_or_token_makes_a_fault(
-    fuzzer: Path, tiny_codec_of: dict[bool, SpiCodec], precision: str, of_bits: bool, tmp_path: Path
+    fuzzer: Path,
+    tiny_codec_of: dict[bool, SpiCodec],
+    vocoder: Callable[[Kind], dict[str, Section]],
+    of_bits: bool,
+    precision: str,
+    tmp_path: Path,
 ) -> None:
     kind, path = weights.PRECISIONS[precision], tmp_path / "tiny.aether"
-    weights.write(path, codec_sections(tiny_codec_of[of_bits], kind) | tiny.fargan_sections(kind))
+    weights.write(path, codec_sections(tiny_codec_of[of_bits], kind) | vocoder(kind))
     done = subprocess.run([fuzzer, path, "1", str(RUNS)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     accepted = int(done.stdout.split()[0])

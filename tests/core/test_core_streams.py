@@ -15,28 +15,34 @@ from aether_lite.codec import Codec
 from aether_lite.core import weights
 from aether_lite.core.library import Decoder, Encoder, Features, Library, Model
 from aether_lite.errors import AetherError
-from aether_lite.export.native import codec_sections, fargan_sections
+from aether_lite.export.native import codec_sections, vocoder_sections
 from aether_lite.features import condition, period_from_pitch
 from aether_lite.streaming import Decoder as PythonDecoder
 from aether_lite.streaming import Encoder as PythonEncoder
-from aether_lite.vocoder import load_fargan
-from aether_lite.vocoder.fused import FusedFargan
+from aether_lite.vocoder import load_vocoder, vocoder_path
 
 TOLERANCE, NOISE = 1e-5, 0.05
 LEAST_SNR_DB = 70.0  # of speech from features that agree within the tolerance
 
 
-@pytest.fixture(scope="module", params=["small", "hash_small"])
-def codec(request: pytest.FixtureRequest) -> Codec:
-    """Of symbols, and of bits."""
-    return aether_lite.load(request.param)
+@pytest.fixture(scope="module", params=[("small", "fargan"), ("hash_small", "hnsf")])
+def pair(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """Codec of symbols, and of bits, and vocoder of either kind."""
+    codec, vocoder = request.param
+    return codec, vocoder
 
 
 @pytest.fixture(scope="module")
-def model(core: Library, codec: Codec, tmp_path_factory: pytest.TempPathFactory) -> Model:
-    """The same as native weights, with the released vocoder."""
+def codec(pair: tuple[str, str]) -> Codec:
+    """The codec."""
+    return aether_lite.load(pair[0])
+
+
+@pytest.fixture(scope="module")
+def model(core: Library, pair: tuple[str, str], codec: Codec, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """The same as native weights, with the vocoder."""
     path = tmp_path_factory.mktemp("stream") / "codec.aether"
-    weights.write(path, codec_sections(codec.model) | fargan_sections(load_fargan("fargan")))
+    weights.write(path, codec_sections(codec.model) | vocoder_sections(vocoder_path(pair[1])))
     return Model(core, path)
 
 
@@ -107,9 +113,11 @@ def _fates(count: int) -> list[str]:
     return fates
 
 
-def _played(codec: Codec, model: Model, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool, list[bool]]:
+def _played(
+    codec: Codec, vocoder: str, model: Model, tokens: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, bool, list[bool]]:
     """Samples of both streams, whether they agree on every integer pitch period, and the tokens that are muted."""
-    theirs, ours = PythonDecoder(codec, vocoder=FusedFargan(load_fargan("fargan")), backend=codec.model), Decoder(model)
+    theirs, ours = PythonDecoder(codec, vocoder=load_vocoder(vocoder), backend=codec.model), Decoder(model)
     ours.rate = theirs.rate = codec.model.bottleneck.default_rate
     bits = model.info.bits
     samples, features, muted = ([], []), ([], []), ([], [])
@@ -139,9 +147,9 @@ def _played(codec: Codec, model: Model, tokens: np.ndarray) -> tuple[np.ndarray,
 
 
 def test_speech_gaps_and_noise_sound_as_the_python_stream_has_them(
-    codec: Codec, model: Model, tokens: np.ndarray
+    codec: Codec, pair: tuple[str, str], model: Model, tokens: np.ndarray
 ) -> None:
-    found, expected, same_periods, muted = _played(codec, model, tokens[:48])
+    found, expected, same_periods, muted = _played(codec, pair[1], model, tokens[:48])
     assert any(muted)
     assert not all(muted)
     assert found.shape == expected.shape == (len(tokens[:48]) * model.info.token_frames * 160,)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tiny import fargan_sections
+from tiny import fargan_sections, hnsf_sections
 
 from aether_lite.core import weights
 from aether_lite.core.library import Library, Model
@@ -44,16 +45,16 @@ def _run(core: Library, model: Any) -> None:
         return
     room = core.memory(size)
     assert core.functions.aether_vocoder_init(room, size, model, made) == 0
-    row, samples, count = core.ffi.new("float[20]"), core.ffi.new("float[240]"), core.ffi.new("size_t *")
+    row, samples, count = core.ffi.new("float[20]"), core.ffi.new("float[160]"), core.ffi.new("size_t *")
     for _ in range(3):
-        assert core.functions.aether_vocoder_push(made[0], row, samples, count) == 0
+        assert core.functions.aether_vocoder_push(made[0], row, 1, samples, count) == 0
 
 
-@pytest.fixture(scope="module", params=weights.PRECISIONS)
+@pytest.fixture(scope="module", params=product((fargan_sections, hnsf_sections), weights.PRECISIONS.values()))
 def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A file of small networks."""
-    path = tmp_path_factory.mktemp("tiny") / "tiny.aether"
-    weights.write(path, fargan_sections(weights.PRECISIONS[request.param]))
+    path, (sections, kind) = tmp_path_factory.mktemp("tiny") / "tiny.aether", request.param
+    weights.write(path, sections(kind))
     return path.read_bytes()
 
 

@@ -33,6 +33,14 @@ _FARGAN = {  # outputs, inputs
 }
 
 
+CHANNELS = 12
+_HNSF = {
+    "first": (CHANNELS, 69),
+    **{f"layer{i}": (2 * CHANNELS, 3 * CHANNELS) for i in range(6)},
+    "head": (386, CHANNELS),
+}
+
+
 def layers(prefix: str, sizes: Iterable[tuple[str, tuple[int, int]]], kind: Kind) -> dict[str, Section]:
     """Random layers with scale and bias."""
     random, sections = np.random.default_rng(5), {}
@@ -47,3 +55,8 @@ def fargan_sections(kind: Kind = Kind.PANELS_F16) -> dict[str, Section]:
     """A vocoder of other sizes than the released one."""
     embedding = np.random.default_rng(6).normal(0, 1, (10, 4))
     return {"fargan.embedding": values(embedding), **layers("fargan", _FARGAN.items(), kind)}
+
+
+def hnsf_sections(kind: Kind = Kind.PANELS_F16) -> dict[str, Section]:
+    """A light vocoder of few channels."""
+    return layers("hnsf", _HNSF.items(), kind)

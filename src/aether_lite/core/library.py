@@ -250,8 +250,8 @@ class Decoder(TokenStream):
 
     def __init__(self, model: Model, mute: bool = True) -> None:
         super().__init__(model, int(mute))
-        frames = model.info.token_frames
-        self._samples, self._features = np.empty(160 * frames + 240, np.float32), np.empty((frames, 20), np.float32)
+        frames, behind = model.info.token_frames, model.info.vocoder_delay
+        self._samples, self._features = np.empty(160 * frames + behind, np.float32), np.empty((frames, 20), np.float32)
         self._rows = self._core.ffi.new("size_t *")
 
     @property
@@ -330,14 +330,13 @@ class Vocoder(Stream):
     def push(self, rows: ArrayLike) -> Float32:
         """Samples ``[m] float32`` that rows ``[n, 20]`` make known."""
         given = np.ascontiguousarray(rows, np.float32)
-        samples, made = np.empty((len(given) + 1) * 160, np.float32), 0
-        for row in given:
-            self._call("push", self._pointer, self._floats(row), self._floats(samples[made:]), self._count)
-            made += self._count[0]
-        return samples[:made]
+        samples = np.empty(len(given) * 160, np.float32)
+        values = self._floats(given.reshape(-1))
+        self._call("push", self._pointer, values, len(given), self._floats(samples), self._count)
+        return samples[: self._count[0]]
 
     def flush(self) -> Float32:
         """The last samples; the next row begins a new stream."""
-        samples = np.empty(240, np.float32)
+        samples = np.empty(self._model.info.vocoder_delay, np.float32)
         self._call("flush", self._pointer, self._floats(samples), self._count)
         return samples[: self._count[0]]

@@ -20,8 +20,9 @@ from aether_lite.codec.model import SpiCodec
 from aether_lite.core.weights import Kind, Section, dense, values, write
 from aether_lite.jscc import FiLM
 from aether_lite.spi import ResidualConv, SpeechImage, TokenBlock
-from aether_lite.vocoder import load_fargan, vocoder_path
+from aether_lite.vocoder import load_fargan, load_vocoder, vocoder_path
 from aether_lite.vocoder.fargan import FARGAN, NormedLinear
+from aether_lite.vocoder.hnsf import HarmonicNoise
 
 Sections = dict[str, Section]
 
@@ -29,12 +30,12 @@ Sections = dict[str, Section]
 def export_native(
     path: str | Path, model: str | Path = DEFAULT_CODEC, vocoder: str | Path | None = None, *, int8: bool = False
 ) -> dict[str, Any]:
-    """Write a codec and FARGAN as native weights (``.aether``), float16 or int8.
+    """Write a codec and a vocoder as native weights (``.aether``), float16 or int8.
 
     Args:
         path: the file to write; whole or not at all.
         model: name of released weights or a codec file, of symbols or bits.
-        vocoder: file of FARGAN's weights or a released name; None for ``fargan``.
+        vocoder: file of a vocoder's weights or a released name; None for ``fargan``.
         int8: large matrices of 8 bits, with a scale for each output.
 
     Returns:
@@ -46,7 +47,7 @@ def export_native(
     kind = Kind.PANELS_I8 if int8 else Kind.PANELS_F16
     codec_file, vocoder_file = codec_path(model), vocoder_path(vocoder)
     codec, provenance = load_codec(codec_file)
-    write(path, codec_sections(codec, kind) | fargan_sections(load_fargan(vocoder_file), kind))
+    write(path, codec_sections(codec, kind) | vocoder_sections(vocoder_file, kind))
     content = Path(path).read_bytes()
     return {
         "file": {"name": str(path), "bytes": len(content), "sha256": sha256(content).hexdigest()},
@@ -54,6 +55,25 @@ def export_native(
         "codec": {"name": str(model), "provenance": provenance},
         "vocoder": {"name": vocoder_file.name},
     }
+
+
+def vocoder_sections(path: Path, kind: Kind = Kind.PANELS_F16) -> Sections:
+    """Sections of a file of a vocoder's weights, the large matrices in panels of this kind."""
+    vocoder = load_vocoder(path)
+    if isinstance(vocoder, HarmonicNoise):
+        return hnsf_sections(vocoder, kind)
+    return fargan_sections(load_fargan(path), kind)
+
+
+@torch.no_grad()
+def hnsf_sections(model: HarmonicNoise, kind: Kind = Kind.PANELS_F16) -> Sections:
+    """Sections ``hnsf.*``, the large matrices in panels of this kind; inputs of a convolution oldest row first."""
+    sections = _layer("hnsf.first", model.first.weight.transpose(1, 2).flatten(1), model.first.bias, kind=kind)
+    for number, layer in enumerate(model.layers):
+        convolution = cast(nn.Conv1d, layer)
+        matrix = convolution.weight.transpose(1, 2).flatten(1)
+        sections |= _layer(f"hnsf.layer{number}", matrix, convolution.bias, kind=kind)
+    return sections | _layer("hnsf.head", model.head.weight, model.head.bias, kind=kind)
 
 
 @torch.no_grad()
