@@ -154,12 +154,14 @@ AETHER_API int aether_encoder_flush(aether_encoder *encoder, float *token, int *
 
 typedef struct aether_decoder aether_decoder;
 
-/* A received token. */
+/* A received token, of any values in any unit: the decoder divides by the root of a causal mean of the power gains over
+ * 5 s. Values that cannot be erase their token: not finite, beyond 1e9, stronger than gain and noise explain, a noise
+ * variance that is negative, infinite or beyond 1e18, soft bits out of range. */
 typedef struct {
-    const float *values;  /* y = h x + w as I and Q, within +-1e6; or soft bits tanh(L/2) in -1..1 */
-    const float *gain;    /* estimate of h for every symbol as I and Q; NULL for 1 */
-    float noise_variance; /* estimate of N0; negative where it is unknown */
-    int lost;             /* 1: nothing came, and the rest is not read */
+    const float *values;  /* y = h x + w as I and Q; or soft bits tanh(L/2) in -1..1 */
+    const float *gain;    /* estimate of h for every symbol as I and Q; NULL, or NAN for all, where it is unknown */
+    float noise_variance; /* estimate of N0; NAN where it is unknown */
+    int lost;             /* 1: no symbols came; of the rest the noise variance alone is read */
 } aether_received;
 
 /* Bytes of memory for a decoder; 0 where the model has no codec. */

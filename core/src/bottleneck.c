@@ -2,10 +2,11 @@
 
 #include "maths.h"
 
-static const float ENERGY_FLOOR = 1e-9f, UNKNOWN_NOISE = 0.1f, LEAST_NOISE = 1e-6f, LARGEST = 1e6f;
+static const float ENERGY_FLOOR = 1e-9f, UNKNOWN_NOISE = 0.1f, LEAST_NOISE = 1e-6f;
 static const float SNR_LEAST_DB = -10.0f, SNR_MOST_DB = 30.0f, TARGET_STEP_DB = 4.0f;
 static const float REFERENCE_RATE = 600.0f; /* uses/s whose logarithm is the zero of the rate's input */
 static const float LN_2 = 0.69314718f;
+static const float HORIZON_FRAMES = 300.0f, HELD_LEAST = 0.562341325f, HELD_MOST = 1.77827941f; /* 3 s, +-2.5 dB */
 
 int32_t ae_token_floats(const ae_codec *codec, int32_t rate)
 {
@@ -27,7 +28,27 @@ static float power_at(const ae_codec *codec, const float *target_snr_db, int32_t
     return (float)power;
 }
 
-void ae_send(const ae_codec *codec, int32_t rate, const float *target_snr_db, const float *latents, float *token)
+static float within(float value, float least, float most)
+{
+    return value > least ? value < most ? value : most : least;
+}
+
+/* Held power: a slow gain that spends or saves what was sent too little or too much. */
+static void hold(const ae_codec *codec, float *token, int32_t count, float *saved)
+{
+    float horizon = HORIZON_FRAMES / (float)codec->frames, least = horizon * (HELD_LEAST - 1.0f);
+    float most = horizon * (HELD_MOST - 1.0f), before = within(*saved, least, most), energy = 0.0f;
+    for (int32_t i = 0; i < count; i++)
+        energy += token[i] * token[i];
+    energy /= (float)(count / 2);
+    float gain = 1.0f + before / horizon, root = sqrtf(gain);
+    *saved = within(before + 1.0f - gain * energy, least, most);
+    for (int32_t i = 0; i < count; i++)
+        token[i] = token[i] * root;
+}
+
+void ae_send(const ae_codec *codec, int32_t rate, const float *target_snr_db, const float *latents, float *token,
+             float *saved)
 {
     int32_t count = ae_token_floats(codec, rate);
     float energy = 0.0f;
@@ -41,6 +62,8 @@ void ae_send(const ae_codec *codec, int32_t rate, const float *target_snr_db, co
     float scale = sqrtf((float)(count / 2) / (energy + ENERGY_FLOOR));
     for (int32_t i = 0; i < count; i++)
         token[i] = latents[i] * scale;
+    if (codec->holds)
+        hold(codec, token, count, saved);
 }
 
 static float decibels(float ratio)
@@ -65,15 +88,10 @@ static void receive_symbols(const ae_codec *codec, int32_t count, const aether_r
     for (int32_t i = 0; codec->power && i < 2 * count; i++)
         energy += codec->power[i];
     for (int32_t i = 0; i < count && !token->lost; i++) {
-        float re = token->values[2 * i], im = token->values[2 * i + 1], reliability = 1.0f / (1.0f + noise);
-        float first = re * reliability, second = im * reliability;
-        if (token->gain) {
-            float h = token->gain[2 * i], g = token->gain[2 * i + 1], power = h * h + g * g;
-            float divisor = power + noise + ENERGY_FLOOR;
-            first = (h * re + g * im) / divisor;
-            second = (h * im - g * re) / divisor;
-            reliability = power / divisor;
-        }
+        float re = token->values[2 * i], im = token->values[2 * i + 1];
+        float h = token->gain[2 * i], g = token->gain[2 * i + 1], power = h * h + g * g;
+        float divisor = power + noise + ENERGY_FLOOR, reliability = power / divisor;
+        float first = (h * re + g * im) / divisor, second = (h * im - g * re) / divisor;
         if (codec->power) { /* posterior means, in units of each latent's own root mean square */
             for (int32_t part = 0; part < 2; part++) {
                 float prior = codec->power[2 * i + part] * ((float)count / energy);
@@ -123,27 +141,4 @@ void ae_receive(const ae_codec *codec, int32_t rate, const aether_received *toke
     float noise = known ? token->noise_variance : UNKNOWN_NOISE;
     receive_symbols(codec, count, token, noise, inputs);
     set_conditions(conditions, known, -decibels(noise > LEAST_NOISE ? noise : LEAST_NOISE), (float)rate, token->lost);
-}
-
-static int all_within(const float *values, int32_t count, float bound)
-{
-    for (int32_t i = 0; i < count; i++)
-        if (!(fabsf(values[i]) <= bound))
-            return 0;
-    return 1;
-}
-
-int ae_check_received(const ae_codec *codec, int32_t rate, const aether_received *token)
-{
-    int32_t count = ae_token_floats(codec, rate);
-    if (token->noise_variance > LARGEST)
-        return AETHER_ERROR_VALUE;
-    if (token->lost)
-        return AETHER_OK;
-    if (!token->values)
-        return AETHER_ERROR_ARGUMENT;
-    int good = all_within(token->values, count, codec->bits ? 1.0f : LARGEST);
-    if (!codec->bits && token->gain)
-        good = good && all_within(token->gain, count, LARGEST);
-    return good ? AETHER_OK : AETHER_ERROR_VALUE;
 }

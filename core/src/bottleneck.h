@@ -8,14 +8,13 @@
 /* Floats of a token: two for a symbol, one for a bit. */
 int32_t ae_token_floats(const ae_codec *codec, int32_t rate);
 
-/* A token of latents [2 pairs]; target_snr_db is NULL for any channel, else in -10..30. */
-void ae_send(const ae_codec *codec, int32_t rate, const float *target_snr_db, const float *latents, float *token);
+/* A token of latents [2 pairs]; target_snr_db is NULL for any channel, else in -10..30. saved: energy that held power
+ * has saved so far [tokens]. */
+void ae_send(const ae_codec *codec, int32_t rate, const float *target_snr_db, const float *latents, float *token,
+             float *saved);
 
-/* Inputs [3 pairs] and conditions of a received token, which holds finite values (bits in -1..1). */
+/* Inputs [3 pairs] and conditions of a token that ae_accept made. */
 void ae_receive(const ae_codec *codec, int32_t rate, const aether_received *token, float *inputs,
                 float conditions[CODEC_CONDITIONS_OUT]);
-
-/* Whether a received token is one; an error code. */
-int ae_check_received(const ae_codec *codec, int32_t rate, const aether_received *token);
 
 #endif

@@ -34,7 +34,7 @@ typedef struct {
 typedef struct {
     int32_t frames; /* of a token */
     int32_t width, hidden, pairs; /* of tokens; of a block's gated layer; complex latents of a token */
-    int32_t lookahead, bits, linear, long_term; /* 0 or 1 */
+    int32_t lookahead, bits, linear, long_term, holds; /* 0 or 1 */
     int32_t encoder_blocks, decoder_blocks, channels[CODEC_LEVELS + 1];
     int32_t strides[CODEC_LEVELS]; /* of frames, encoder's order */
     int32_t rates[CODEC_MOST_RATES], rate_count, default_rate;

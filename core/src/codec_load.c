@@ -4,6 +4,8 @@ const int32_t CODEC_ROWS[CODEC_LEVELS + 1] = {20, 10, 5, 3};
 
 enum { FILM_HIDDEN = 32, SIZES = 15, FRAMES_PER_SECOND = 100, MOST = 1 << 16 };
 
+enum { POWER_TOKEN, POWER_SESSION, POWER_HELD }; /* what a file says of the power of symbols */
+
 static void fail(ae_loader *loader)
 {
     loader->error = AETHER_ERROR_WEIGHTS;
@@ -27,7 +29,8 @@ static int load_sizes(ae_codec *codec, ae_loader *loader)
     codec->lookahead = size[4];
     codec->bits = size[5];
     codec->linear = size[6];
-    codec->long_term = size[7];
+    codec->long_term = size[7] != POWER_TOKEN;
+    codec->holds = size[7] == POWER_HELD;
     codec->encoder_blocks = size[8];
     codec->decoder_blocks = size[9];
     codec->default_rate = size[10];
@@ -36,7 +39,7 @@ static int load_sizes(ae_codec *codec, ae_loader *loader)
         if (!within(codec->channels[i], 1, MOST))
             return 0;
     for (int i = 4; i < 8; i++)
-        if (!within(size[i], 0, 1))
+        if (!within(size[i], 0, i == 7 ? POWER_HELD : 1))
             return 0;
     for (int i = 0, left = codec->frames; i < CODEC_LEVELS; left /= codec->strides[i++])
         codec->strides[i] = left > 1 ? 2 : 1;

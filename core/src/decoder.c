@@ -3,6 +3,7 @@
 #include "bottleneck.h"
 #include "maths.h"
 #include "muting.h"
+#include "reception.h"
 #include "state.h"
 #include "voice.h"
 
@@ -14,10 +15,11 @@ struct aether_decoder {
     const aether_model *model;
     ae_state state;
     int32_t limits[WHOLE][2];
-    float *network; /* part of the state */
+    float *network, *levels; /* parts of the state */
     ae_voice voice;
     ae_muting muting;
     ae_codec_work work;
+    ae_door_work door;
     float *inputs, *features;
 };
 
@@ -25,12 +27,13 @@ static aether_decoder *lay_out(aether_decoder *given, ae_arena *arena, const aet
 {
     const ae_codec *codec = &model->codec;
     aether_decoder *made = ae_take(arena, sizeof *made), *decoder = made ? made : given;
-    size_t floats = ae_decoder_floats(codec) + ae_voice_floats(model);
+    size_t floats = ae_decoder_floats(codec) + ae_voice_floats(model) + ae_levels(codec);
     decoder->model = model;
     decoder->state = (ae_state){AE_DECODER, model->id, WHOLE, decoder->limits, DOUBLES, floats, NULL};
     ae_state_take(&decoder->state, arena);
     ae_voice_take(&decoder->voice, model, arena);
     decoder->work = ae_codec_take_work(codec, arena);
+    decoder->door = ae_take_door_work(codec, arena);
     decoder->inputs = ae_take_floats(arena, 3 * (size_t)codec->pairs);
     decoder->features = ae_take_floats(arena, (size_t)(codec->frames * AETHER_FEATURES));
     return decoder;
@@ -78,7 +81,8 @@ int aether_decoder_init(void *memory, size_t bytes, const aether_model *model, i
     int32_t *whole = whole_of(made);
     double *doubles = ae_state_doubles(&made->state);
     made->network = ae_state_floats(&made->state);
-    ae_voice_place(&made->voice, made->network + ae_decoder_floats(codec), &doubles[PHASE], whole, made->limits);
+    made->levels = made->network + ae_decoder_floats(codec);
+    ae_voice_place(&made->voice, made->levels + ae_levels(codec), &doubles[PHASE], whole, made->limits);
     made->muting = (ae_muting){&doubles[LOST_S], &doubles[EVIDENCE], &whole[NOISE_ONLY], &whole[FADED]};
     whole[MUTE] = mute;
     *decoder = made;
@@ -96,7 +100,7 @@ int aether_decoder_set_rate(aether_decoder *decoder, int rate)
     return AETHER_OK;
 }
 
-/* The features of a token in decoder->features; how many rows they are. */
+/* The features of an accepted token in decoder->features; how many rows they are. */
 static size_t decode(aether_decoder *decoder, const aether_received *token)
 {
     const ae_codec *codec = &decoder->model->codec;
@@ -127,18 +131,16 @@ static void hand_out(aether_decoder *decoder, size_t made, float *samples, size_
 int aether_decoder_push(aether_decoder *decoder, const aether_received *token, float *samples, size_t *count,
                         float *features, size_t *rows)
 {
-    if (!decoder || !token || (samples && !count) || (features && !rows))
+    if (!decoder || !token || (!token->lost && !token->values) || (samples && !count) || (features && !rows))
         return AETHER_ERROR_ARGUMENT;
     const ae_codec *codec = &decoder->model->codec;
     int32_t rate = codec->rates[whole_of(decoder)[RATE]];
-    int error = ae_check_received(codec, rate, token);
-    if (error)
-        return error;
+    const aether_received accepted = ae_accept(codec, &decoder->door, rate, token, decoder->levels);
     if (count)
         *count = 0;
-    size_t made = decode(decoder, token);
+    size_t made = decode(decoder, &accepted);
     if (whole_of(decoder)[MUTE])
-        ae_judge(&decoder->muting, codec, rate, token);
+        ae_judge(&decoder->muting, codec, rate, &accepted);
     hand_out(decoder, made, samples, count, features, rows);
     return AETHER_OK;
 }
@@ -147,7 +149,7 @@ int aether_decoder_flush(aether_decoder *decoder, float *samples, size_t *count,
 {
     if (!decoder || (samples && !count) || (features && !rows))
         return AETHER_ERROR_ARGUMENT;
-    const aether_received lost = {NULL, NULL, -1.0f, 1};
+    const aether_received lost = {NULL, NULL, NAN, 1};
     if (count)
         *count = 0;
     if (rows)

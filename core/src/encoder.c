@@ -12,7 +12,7 @@ struct aether_encoder {
     ae_state state;
     int32_t limits[WHOLE][2];
     ae_front front;
-    float *network, *rows, *target; /* parts of the state */
+    float *network, *rows, *saved, *target; /* parts of the state */
     ae_codec_work work;
     float *latents;
 };
@@ -21,7 +21,7 @@ static aether_encoder *lay_out(aether_encoder *given, ae_arena *arena, const aet
 {
     const ae_codec *codec = &model->codec;
     aether_encoder *made = ae_take(arena, sizeof *made), *encoder = made ? made : given;
-    size_t floats = ae_encoder_floats(codec) + (size_t)(codec->frames * AETHER_FEATURES) + 1;
+    size_t floats = ae_encoder_floats(codec) + (size_t)(codec->frames * AETHER_FEATURES) + 2;
     size_t doubles = sizeof(ae_front_state) / sizeof(double);
     encoder->model = model;
     encoder->state = (ae_state){AE_ENCODER, model->id, WHOLE, encoder->limits, doubles, floats, NULL};
@@ -57,6 +57,7 @@ static void begin(aether_encoder *encoder)
     memset(encoder->network, 0, ae_encoder_floats(&encoder->model->codec) * sizeof(float));
     memset(encoder->rows, 0, (size_t)(encoder->model->codec.frames * AETHER_FEATURES) * sizeof(float));
     whole[ROWS] = 0;
+    *encoder->saved = 0.0f;
 }
 
 int aether_encoder_init(void *memory, size_t bytes, const aether_model *model, int condition, aether_encoder **encoder)
@@ -80,7 +81,8 @@ int aether_encoder_init(void *memory, size_t bytes, const aether_model *model, i
                              (ae_front_state *)(void *)ae_state_doubles(&made->state)};
     made->network = ae_state_floats(&made->state);
     made->rows = made->network + ae_encoder_floats(codec);
-    made->target = made->rows + codec->frames * AETHER_FEATURES;
+    made->saved = made->rows + codec->frames * AETHER_FEATURES;
+    made->target = made->saved + 1;
     whole[RATE] = place_of(codec, codec->default_rate);
     whole[CONDITION] = condition;
     begin(made);
@@ -117,7 +119,7 @@ static void encode(aether_encoder *encoder, const float *features, float *token)
     target = target < -10.0f ? -10.0f : target > 30.0f ? 30.0f : target;
     const float *known = whole[TARGETED] && !codec->bits && (codec->target_power || !codec->long_term) ? &target : NULL;
     ae_codec_encode(codec, encoder->model->kernels, &encoder->work, encoder->network, features, known, encoder->latents);
-    ae_send(codec, codec->rates[whole[RATE]], known, encoder->latents, token);
+    ae_send(codec, codec->rates[whole[RATE]], known, encoder->latents, token, encoder->saved);
 }
 
 /* Take a row of 36; whether it completes a token. */

@@ -14,11 +14,9 @@ int ae_muted(const ae_muting *muting)
     return *muting->noise_only || *muting->lost_s > GAP_S;
 }
 
-/* |z|^2 of complex value i; 1 without values. */
+/* |z|^2 of complex value i. */
 static double power_of(const float *values, int32_t i)
 {
-    if (!values)
-        return 1.0;
     double re = (double)values[2 * i], im = (double)values[2 * i + 1];
     return re * re + im * im;
 }
@@ -68,7 +66,7 @@ static void test_noise(const ae_muting *muting, double evidence)
 void ae_judge(const ae_muting *muting, const ae_codec *codec, int32_t rate, const aether_received *token)
 {
     int32_t count = ae_codec_elements(codec, rate);
-    int known = !codec->bits && token->noise_variance >= 0.0f, lost = token->lost;
+    int known = token->noise_variance >= 0.0f, lost = token->lost;
     if (known && !lost)
         test_noise(muting, speech_evidence(token, count));
     if (!lost)

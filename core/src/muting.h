@@ -15,7 +15,7 @@ typedef struct {
     int32_t *faded;      /* samples of the fade done; 0 is on, MUTING_FADE is silent */
 } ae_muting;
 
-/* Take a token of `rate`. */
+/* Take a token of `rate` that ae_accept made. */
 void ae_judge(const ae_muting *muting, const ae_codec *codec, int32_t rate, const aether_received *token);
 
 /* Whether the newest token is muted. */

@@ -3,7 +3,7 @@
 #include "maths.h"
 #include "sha256.h"
 
-enum { HEAD = 64, VERSION = 1, ID = 8 };
+enum { HEAD = 64, VERSION = 2, ID = 8 };
 
 static const char MAGIC[8] = {'A', 'E', 'T', 'H', 'E', 'R', 'S', 'T'};
 

@@ -3,7 +3,7 @@
  * What is saved has a head of 64 bytes:
  *
  *   0   8  "AETHERST"
- *   8   4  version of the library's states, 1
+ *   8   4  version of the library's states, 2
  *  12   4  kind of stream (ae_stream)
  *  16   8  bytes in all
  *  24   8  first bytes of the digest of the weights

@@ -265,8 +265,9 @@ class Decoder(TokenStream):
         """Samples ``[m]`` and features ``[rows, 20]`` that one token makes known.
 
         Args:
-            values: ``[n] float32``, received symbols as I and Q in turn, or soft bits; None for a lost token.
-            gain: ``[n]``, the receiver's estimate of each symbol's gain as I and Q; None for 1.
+            values: ``[n] float32``, received symbols as I and Q in turn, or soft bits; None for a lost token. They may
+                be any, in any unit, see :mod:`aether_lite.reception`.
+            gain: ``[n]``, the receiver's estimate of each symbol's gain as I and Q; None if unknown.
             noise_variance: the receiver's estimate of N0; None if unknown.
         """
         token = self._core.ffi.new("aether_received *")
@@ -275,7 +276,7 @@ class Decoder(TokenStream):
         if any(part.shape != (needed,) for part in kept):
             raise AetherError(f"a token at rate {self._rate} has {needed} numbers, not {[p.shape for p in kept]}")
         token.lost = values is None
-        token.noise_variance = -1.0 if noise_variance is None else noise_variance
+        token.noise_variance = np.nan if noise_variance is None else noise_variance
         token.values = self._core.ffi.NULL if values is None else self._floats(kept[0])
         token.gain = self._core.ffi.NULL if gain is None else self._floats(kept[-1])
         return self._handed("push", self._pointer, token)
