@@ -91,22 +91,40 @@ def root_stft_loss(
     return _root(sums, reduce)
 
 
-def item_stft_loss(decoded: Tensor, original: Tensor, log_weight: float, reduce: Reduce = alone) -> Tensor:
-    """*root* of each item plus ``log_weight`` times *log*, a scalar >= 0: an item weighs alike at any level.
+def item_stft_loss(made: Tensor, original: Tensor, log_weight: float, reduce: Reduce = alone) -> Tensor:
+    """*root* of each item plus ``log_weight`` times *log*, a scalar: an item weighs alike at any level.
 
-    The sizes are :data:`FFT_SIZES`. Denominators of items quieter than -60 dBFS are those of noise of that level;
-    ``reduce`` runs once.
+    Args:
+        made: ``[D B, N]``, D draws of the same B items (all of one draw, then the next) that differ by their noise.
+        original: ``[B, N]``.
+        log_weight: of *log*.
+        reduce: sum over ranks, runs once.
+
+    With one draw the loss is the distance d(x, y), at least 0. With two it is the energy distance
+    ``(d(x, y) + d(x', y) - d(x, x')) / 2``, which is smallest where both are distributed like the original: with one
+    draw, noise is best replaced by whatever varies least (A. Gritsenko et al., "A spectral energy distance for parallel speech
+    synthesis", NeurIPS 2020).
+
+    The sizes are :data:`FFT_SIZES`. Denominators are those of the original, and of items quieter than -60 dBFS those of
+    noise of that level.
     """
-    _check(decoded, original, max(FFT_SIZES))
+    _check(made[: len(original)], original, max(FFT_SIZES))
+    draws = len(made) // len(original)
     terms = []
     for size in FFT_SIZES:
-        x, y = magnitudes(decoded, size, size // 4), magnitudes(original, size, size // 4)
-        root_x, root_y = ((m + MAGNITUDE_FLOOR).sqrt() for m in (x, y))
+        x, y = magnitudes(made, size, size // 4), magnitudes(original, size, size // 4)
+        roots, real_root = (x + MAGNITUDE_FLOOR).sqrt().chunk(draws), (y + MAGNITUDE_FLOOR).sqrt()
+        logs, real_log = x.clamp_min(LOG_FLOOR).log().chunk(draws), y.clamp_min(LOG_FLOOR).log()
         quiet = (QUIET_TARGET * math.sqrt(_HANN_POWER * size)) ** 0.5
-        root = (root_y - root_x).abs().mean((1, 2)) / root_y.mean((1, 2)).clamp_min(quiet)
-        log = (y.clamp_min(LOG_FLOOR).log() - x.clamp_min(LOG_FLOOR).log()).abs().mean((1, 2))
-        terms.append(root + log_weight * log)
-    return joined_mean(torch.stack(terms).mean(0), reduce=reduce)
+        scale = real_root.mean((1, 2)).clamp_min(quiet)
+        pairs = [(real_root - root, real_log - log, 1 / draws) for root, log in zip(roots, logs, strict=True)]
+        if draws == 2:
+            pairs.append((roots[0] - roots[1], logs[0] - logs[1], -0.5))
+        terms += [
+            share * (root.abs().mean((1, 2)) / scale + log_weight * log.abs().mean((1, 2)))
+            for root, log, share in pairs
+        ]
+    return joined_mean(torch.stack(terms).sum(0) / len(FFT_SIZES), reduce=reduce)
 
 
 def log_mel_loss(decoded: Tensor, original: Tensor, reduce: Reduce = alone) -> Tensor:

@@ -158,7 +158,8 @@ class VocoderTask(Task):
         return self._adversarial if stage.trains else self._judge
 
     def _spectral(self, features: Tensor, target: Tensor) -> dict[str, Tensor]:
-        whole, after = self._speak(features, target), self.config.form.known * FRAME
+        after = self.config.form.known * FRAME
+        whole = self._draws(features, target)
         terms = {"spectral": self._distance(whole, target)}
         if after:
             terms["continuation"] = continuation_loss(whole[:, after:], target[:, after:], self.context.total)
@@ -166,7 +167,8 @@ class VocoderTask(Task):
 
     def _adversarial(self, features: Tensor, target: Tensor) -> dict[str, Tensor]:
         config, reduce = self.config, self.context.total
-        whole = self._speak(features, target)
+        draws = self._draws(features, target)
+        whole = draws[: len(target)]
         made = whole.detach().requires_grad_()
         self.optimisers[DISCRIMINATOR].zero_grad()
         truth, judged = self.discriminator(target), self.discriminator(made)
@@ -175,17 +177,23 @@ class VocoderTask(Task):
         loss = discriminator_update(truth, judged, self.discriminator, self.optimisers[DISCRIMINATOR], self.context)
         # the value is that of both terms; below the audio it is their gradient
         gan = (whole * gradient).sum()
-        terms = {"spectral": self._distance(whole, target), "gan": gan}
+        terms = {"spectral": self._distance(draws, target), "gan": gan}
         parts = self._descend(ADVERSARIAL, terms, {"spectral": config.spectral_weight, "gan": 1.0})
         shown = {"feature_matching": matching.detach(), "adversarial": fooling.detach(), DISCRIMINATOR: loss}
         parts.pop("gan")
         return {**parts, **shown}
 
     def _distance(self, whole: Tensor, target: Tensor) -> Tensor:
-        """Distance of spectra: FARGAN's, or with log spectra and every item alike."""
-        if self.config.log_weight:
+        """Distance of spectra: FARGAN's, or with log spectra and every item alike (needed for draws of noise)."""
+        if self.config.log_weight or len(whole) > len(target):
             return item_stft_loss(whole, target, self.config.log_weight, self.context.total)
         return root_stft_loss(whole, target, reduce=self.context.total)
+
+    def _draws(self, features: Tensor, target: Tensor) -> Tensor:
+        """What the distance of spectra sees: two draws of the noise ``[2 B, N]``; of FARGAN, which has none, ``[B, N]``."""
+        if isinstance(self.vocoder, FARGAN):
+            return self._speak(features, target)
+        return self.vocoder(features, draws=2)
 
     def _speak(self, features: Tensor, target: Tensor) -> Tensor:
         """Known and made samples ``[B, N]``, aligned with ``target [B, N]``, of features ``[B, T, 20]``."""

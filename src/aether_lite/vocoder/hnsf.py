@@ -142,16 +142,18 @@ class HarmonicNoise(nn.Module):
         """For synthesis, with the weights as they are now."""
         return copy.deepcopy(self).eval().requires_grad_(False)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Pre-emphasised frames ``[B, 160 (T - 27)]`` of rows 24 to T - 4 of ``features [B, T, 20]``, for training.
+    def forward(self, features: Tensor, draws: int = 1) -> Tensor:
+        """Pre-emphasised frames ``[draws B, 160 (T - 27)]`` of rows 24 to T - 4 of ``features [B, T, 20]``, to train.
 
-        The frame of row t is ``[160 t - 80, 160 t + 80)``. The noise is drawn by torch.
+        The frame of row t is ``[160 t - 80, 160 t + 80)``. The noise is drawn by torch: one draw for all items, then
+        the next.
         """
         state = self._before(features[:, 0])
-        noise = (2 * torch.rand(len(features), FRAME * (features.shape[1] - 1), device=features.device) - 1) * 3**0.5
+        size = (draws, len(features), FRAME * (features.shape[1] - 1))
+        noise = (2 * torch.rand(size, device=features.device) - 1) * 3**0.5
         signal, _ = self._run(features[:, 1:], state, noise)
         start = DELAY - FRAME + FIRST_ROW * FRAME - HOP
-        return signal[:, start : start + FRAME * (features.shape[1] - CONTEXT_ROWS)]
+        return signal[..., start : start + FRAME * (features.shape[1] - CONTEXT_ROWS)].flatten(0, 1)
 
     @torch.no_grad()
     def prime(self, first_row: Tensor) -> HarmonicNoiseState:
@@ -187,31 +189,35 @@ class HarmonicNoise(nn.Module):
         )
 
     def _run(self, new: Tensor, state: HarmonicNoiseState, noise: Tensor) -> tuple[Tensor, HarmonicNoiseState]:
-        """Pre-emphasised samples ``[B, 160 n]`` of n new rows, with ``noise [B, 160 n]`` of variance 1."""
+        """Pre-emphasised samples ``[..., B, 160 n]`` of n new rows, with ``noise [..., B, 160 n]`` of variance 1.
+
+        The new state is that of the noise ``[B, 160 n]``; with dimensions before it there is none to go on with.
+        """
         rows = torch.cat((state.rows, new), dim=1)
         filters, hidden = self._filters(rows, state.hidden)
         pulses, modulation, phase = excitation(rows[:, 1:, PITCH], state.phase)
-        fresh = torch.stack((pulses.to(noise), noise, noise * modulation.to(noise)), dim=1)
-        source = torch.cat((state.excitation, fresh), dim=2)
-        segments = source.unfold(2, SEGMENT, HOP) * self.window  # [B, 3, 2 n, 320]
-        spectra = torch.fft.rfft(F.pad(segments, (0, FFT - SEGMENT)), dim=3)
-        spectrum = spectra[:, 0] * filters[0] + (spectra[:, 1] + filters[2] * spectra[:, 2]) * filters[1]
-        made = torch.fft.irfft(spectrum, FFT, dim=2).roll((RESPONSE - SEGMENT) // 2, 2)[..., :RESPONSE] * self.taper
-        blocks = torch.unflatten(F.pad(made, (0, OVERLAP * HOP - RESPONSE)), 2, (OVERLAP, HOP))
-        count = blocks.shape[1]
-        total = torch.unflatten(F.pad(state.overlap, (0, count * HOP)), 1, (-1, HOP))
+        fresh = torch.stack((pulses.to(noise).expand_as(noise), noise, noise * modulation.to(noise)), dim=-2)
+        source = torch.cat((state.excitation.expand(*noise.shape[:-2], -1, -1, -1), fresh), dim=-1)
+        segments = source.unfold(-1, SEGMENT, HOP) * self.window  # [..., B, 3, 2 n, 320]
+        spectra = torch.fft.rfft(F.pad(segments, (0, FFT - SEGMENT)))
+        pulse, white, modulated = spectra.unbind(-3)
+        spectrum = pulse * filters[0] + (white + filters[2] * modulated) * filters[1]
+        made = torch.fft.irfft(spectrum, FFT).roll((RESPONSE - SEGMENT) // 2, -1)[..., :RESPONSE] * self.taper
+        blocks = torch.unflatten(F.pad(made, (0, OVERLAP * HOP - RESPONSE)), -1, (OVERLAP, HOP))
+        count = blocks.shape[-3]
+        total = torch.unflatten(F.pad(state.overlap, (0, count * HOP)), -1, (-1, HOP))
         for lag in range(OVERLAP):
-            total = total + F.pad(blocks[:, :, lag], (0, 0, lag, OVERLAP - 1 - lag))
-        signal = total.flatten(1)
+            total = total + F.pad(blocks[..., lag, :], (0, 0, lag, OVERLAP - 1 - lag))
+        signal = total.flatten(-2)
         after = replace(
             state,
             rows=rows[:, -2:],
             hidden=hidden,
-            excitation=source[:, :, -MEMORY:],
-            overlap=signal[:, count * HOP :],
+            excitation=source[..., -MEMORY:],
+            overlap=signal[..., count * HOP :],
             phase=phase,
         )
-        return signal[:, : count * HOP], after
+        return signal[..., : count * HOP], after
 
     def _filters(self, rows: Tensor, hidden: Tensor) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
         """Harmonic filter, noise filter ``[B, 2 n, 257]`` and depth ``[B, 2 n, 1]`` of ``rows [B, n + 2, 20]``."""
