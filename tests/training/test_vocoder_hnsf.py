@@ -49,9 +49,10 @@ def test_one_pass_of_the_discriminators_gives_the_gradients_of_two(trainer, monk
     reference, judge = copy.deepcopy(task.vocoder), copy.deepcopy(task.discriminator)
     torch.manual_seed((config.seed * 2**20 + step) * 2**10)
     features = batch.features  # the smallest run decodes none
-    made, target = reference(features), batch.audio
+    draws, target = reference(features, 2), batch.audio
+    made = draws[: len(target)]
     matching = feature_matching_loss(judge(target), judge(made))
-    loss = config.spectral_weight * item_stft_loss(made, target, 0.15)
+    loss = config.spectral_weight * item_stft_loss(draws, target, 0.15)
     (loss + config.matching_weight * matching + generator_loss(judge(made))).backward()
     judge.zero_grad()
     discriminator_loss(judge(target), judge(made.detach())).backward()
@@ -80,6 +81,24 @@ def test_the_distance_weighs_items_alike_at_any_level() -> None:
     alone = item_stft_loss(decoded[:1], original[:1], 0.0)
     assert single[0] > alone
     torch.testing.assert_close(alone, root_stft_loss(decoded[:1], original[:1]))
+
+
+def test_two_draws_ask_for_noise_like_the_original_and_one_for_less() -> None:
+    generator = torch.Generator().manual_seed(3)
+    first, second, original = torch.randn(3, 8, 12_000, generator=generator) * 0.05
+    pulses = torch.zeros(8, 12_000)
+    pulses[:, ::100] = 0.5  # of the same power
+
+    def distance(draws: int, level: float, share: float) -> float:
+        """Of noise with a share of its power replaced by pulses."""
+        made = [level * ((1 - share) ** 0.5 * noise + share**0.5 * pulses) for noise in (first, second)]
+        return float(item_stft_loss(torch.cat(made[:draws]), original, 0.15))
+
+    levels = torch.linspace(0.7, 1.3, 13).tolist()
+    best = {draws: min(levels, key=lambda level: distance(draws, level, 0.0)) for draws in (1, 2)}
+    assert best[2] == pytest.approx(1.0)
+    assert best[1] <= 0.9
+    assert distance(2, 1.0, 0.0) < distance(2, 1.0, 0.1) - 0.001
 
 
 def test_another_kind_is_a_stated_error(data_root: Path, tmp_path: Path) -> None:
