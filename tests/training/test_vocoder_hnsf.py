@@ -10,6 +10,7 @@ import torch
 from vocoder_runs import new_trainer, options
 
 from aether_lite.errors import AetherError
+from aether_lite.features.layout import voiced_frames
 from aether_lite.losses.adversarial import discriminator_loss, feature_matching_loss, generator_loss
 from aether_lite.losses.spectral import item_stft_loss, root_stft_loss
 from aether_lite.training.vocoder_task import VocoderTask
@@ -52,7 +53,7 @@ def test_one_pass_of_the_discriminators_gives_the_gradients_of_two(trainer, monk
     draws, target = reference(features, 2), batch.audio
     made = draws[: len(target)]
     matching = feature_matching_loss(judge(target), judge(made))
-    loss = config.spectral_weight * item_stft_loss(draws, target, 0.15)
+    loss = config.spectral_weight * item_stft_loss(draws, target, 0.15, (~voiced_frames(features[:, 24:-3])).float())
     (loss + config.matching_weight * matching + generator_loss(judge(made))).backward()
     judge.zero_grad()
     discriminator_loss(judge(target), judge(made.detach())).backward()
@@ -83,22 +84,34 @@ def test_the_distance_weighs_items_alike_at_any_level() -> None:
     torch.testing.assert_close(alone, root_stft_loss(decoded[:1], original[:1]))
 
 
-def test_two_draws_ask_for_noise_like_the_original_and_one_for_less() -> None:
+def test_noisy_frames_ask_for_noise_like_the_original_and_others_for_less() -> None:
     generator = torch.Generator().manual_seed(3)
     first, second, original = torch.randn(3, 8, 12_000, generator=generator) * 0.05
     pulses = torch.zeros(8, 12_000)
     pulses[:, ::100] = 0.5  # of the same power
 
-    def distance(draws: int, level: float, share: float) -> float:
+    def distance(noisy: bool, level: float, share: float) -> float:
         """Of noise with a share of its power replaced by pulses."""
         made = [level * ((1 - share) ** 0.5 * noise + share**0.5 * pulses) for noise in (first, second)]
-        return float(item_stft_loss(torch.cat(made[:draws]), original, 0.15))
+        return float(item_stft_loss(torch.cat(made), original, 0.15, torch.full((8, 75), float(noisy))))
 
     levels = torch.linspace(0.7, 1.3, 13).tolist()
-    best = {draws: min(levels, key=lambda level: distance(draws, level, 0.0)) for draws in (1, 2)}
-    assert best[2] == pytest.approx(1.0)
-    assert best[1] <= 0.9
-    assert distance(2, 1.0, 0.0) < distance(2, 1.0, 0.1) - 0.001
+    best = {noisy: min(levels, key=lambda level: distance(noisy, level, 0.0)) for noisy in (False, True)}
+    assert best[True] == pytest.approx(1.0)
+    assert best[False] <= 0.9
+    assert distance(True, 1.0, 0.0) < distance(True, 1.0, 0.1) - 0.001
+
+
+def test_noisy_frames_are_those_at_their_place() -> None:
+    generator = torch.Generator().manual_seed(5)
+    first, second, original = torch.randn(3, 2, 16_000, generator=generator) * 0.05
+    second[:, :8000] = first[:, :8000]  # so that only the second half gains by being noisy
+    made, halves = torch.cat((first, second)), torch.zeros(2, 100)
+    whole, none = (item_stft_loss(made, original, 0.15, torch.full((2, 100), value)) for value in (1.0, 0.0))
+    torch.testing.assert_close(none, item_stft_loss(made, original.repeat(2, 1), 0.15))
+    halves[:, 50:] = 1
+    late, early = item_stft_loss(made, original, 0.15, halves), item_stft_loss(made, original, 0.15, 1 - halves)
+    assert float(none - late) > 0.95 * float(none - whole) > 19 * float(none - early) > 0
 
 
 def test_another_kind_is_a_stated_error(data_root: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from aether_lite.features.layout import SAMPLE_RATE
+from aether_lite.features.layout import FRAME, SAMPLE_RATE
 from aether_lite.losses.reduction import Reduce, alone, joined_mean, joined_ratio
 from aether_lite.losses.registry import WAVE, WaveInputs
 
@@ -91,40 +91,40 @@ def root_stft_loss(
     return _root(sums, reduce)
 
 
-def item_stft_loss(made: Tensor, original: Tensor, log_weight: float, reduce: Reduce = alone) -> Tensor:
+def item_stft_loss(
+    made: Tensor, original: Tensor, log_weight: float, noisy: Tensor | None = None, reduce: Reduce = alone
+) -> Tensor:
     """*root* of each item plus ``log_weight`` times *log*, a scalar: an item weighs alike at any level.
 
     Args:
-        made: ``[D B, N]``, D draws of the same B items (all of one draw, then the next) that differ by their noise.
+        made: ``[B, N]``, or ``[2 B, N]`` with ``noisy``: two draws of the noise, all items of one, then of the other.
         original: ``[B, N]``.
         log_weight: of *log*.
+        noisy: ``[B, N / 160]``, 1 for frames of 10 ms that are to be distributed like the original, else 0.
         reduce: sum over ranks, runs once.
 
-    With one draw the loss is the distance d(x, y), at least 0. With two it is the energy distance
-    ``(d(x, y) + d(x', y) - d(x, x')) / 2``, which is smallest where both are distributed like the original: with one
-    draw, noise is best replaced by whatever varies least (A. Gritsenko et al., "A spectral energy distance for parallel speech
-    synthesis", NeurIPS 2020).
+    The loss is the distance d(x, y). In noisy frames it is the energy distance ``d(x, y) - d(x, x') / 2`` with two draws
+    x and x', which is smallest where x is distributed like y. By d alone, noise would best be replaced by something
+    quieter that varies less (A. Gritsenko et al., "A spectral energy distance for parallel speech synthesis", NeurIPS
+    2020).
 
     The sizes are :data:`FFT_SIZES`. Denominators are those of the original, and of items quieter than -60 dBFS those of
     noise of that level.
     """
     _check(made[: len(original)], original, max(FFT_SIZES))
-    draws = len(made) // len(original)
     terms = []
     for size in FFT_SIZES:
         x, y = magnitudes(made, size, size // 4), magnitudes(original, size, size // 4)
-        roots, real_root = (x + MAGNITUDE_FLOOR).sqrt().chunk(draws), (y + MAGNITUDE_FLOOR).sqrt()
-        logs, real_log = x.clamp_min(LOG_FLOOR).log().chunk(draws), y.clamp_min(LOG_FLOOR).log()
         quiet = (QUIET_TARGET * math.sqrt(_HANN_POWER * size)) ** 0.5
-        scale = real_root.mean((1, 2)).clamp_min(quiet)
-        pairs = [(real_root - root, real_log - log, 1 / draws) for root, log in zip(roots, logs, strict=True)]
-        if draws == 2:
-            pairs.append((roots[0] - roots[1], logs[0] - logs[1], -0.5))
-        terms += [
-            share * (root.abs().mean((1, 2)) / scale + log_weight * log.abs().mean((1, 2)))
-            for root, log, share in pairs
-        ]
-    return joined_mean(torch.stack(terms).sum(0) / len(FFT_SIZES), reduce=reduce)
+        scale = (y + MAGNITUDE_FLOOR).sqrt().mean((1, 2)).clamp_min(quiet)
+        draws = x.chunk(1 if noisy is None else 2)
+        term = torch.stack([_distance(draw, y, scale, log_weight) for draw in draws]).mean((0, 2, 3))
+        if noisy is not None:
+            centres = torch.arange(x.shape[2], device=x.device) * (size // 4) // FRAME
+            weight = noisy[:, None, centres.clamp_max(noisy.shape[1] - 1)]
+            term = term - (weight * _distance(*draws, scale, log_weight)).mean((1, 2)) / 2
+        terms.append(term)
+    return joined_mean(torch.stack(terms).mean(0), reduce=reduce)
 
 
 def log_mel_loss(decoded: Tensor, original: Tensor, reduce: Reduce = alone) -> Tensor:
@@ -170,6 +170,12 @@ def mel_bank(size: int = MEL_SIZE, bands: int = MEL_BANDS, rate: int = SAMPLE_RA
     low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     triangle = torch.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)).clamp_min(0)
     return triangle * 2 / (high - low)
+
+
+def _distance(x: Tensor, y: Tensor, scale: Tensor, log_weight: float) -> Tensor:
+    """Of magnitudes ``[B, bins, frames]``, the same shape; ``scale [B]`` divides that of the roots."""
+    root = ((x + MAGNITUDE_FLOOR).sqrt() - (y + MAGNITUDE_FLOOR).sqrt()).abs() / scale[:, None, None]
+    return root + log_weight * (x.clamp_min(LOG_FLOOR).log() - y.clamp_min(LOG_FLOOR).log()).abs()
 
 
 def _root_sums(x: Tensor, y: Tensor) -> Tensor:

@@ -15,21 +15,28 @@ from torch import Tensor, nn
 from aether_lite.features.layout import FRAME, LAG_MIN, NUM_FREE
 from aether_lite.vocoder import FARGAN
 from aether_lite.vocoder.fargan import CONTEXT_ROWS
+from aether_lite.vocoder.synthesis import VocoderNetwork
 
 Speak = Callable[..., Tensor]
 """Features ``[A, T, 20]``, periods ``[A, T] int64`` and, if any, M known samples ``[A, M]`` to the pre-emphasised audio
-that follows them, ``[A, 160 (T - 4) - M]``."""
+that follows them, ``[A, 160 (T - C) - M]`` with the vocoder's C context rows."""
 
 
 class Vocode(nn.Module):
-    """A vocoder, in the mode it is in, that makes all frames its rows allow; from silence without known samples."""
+    """A vocoder, in the mode it is in, that makes all frames its rows allow; from silence without known samples.
 
-    def __init__(self, vocoder: FARGAN) -> None:
+    Only FARGAN takes periods and known samples.
+    """
+
+    def __init__(self, vocoder: VocoderNetwork) -> None:
         super().__init__()
         self.vocoder = vocoder
 
     def forward(self, features: Tensor, period: Tensor, *known: Tensor) -> Tensor:
         """See :data:`Speak`."""
+        if not isinstance(self.vocoder, FARGAN):
+            alone: Tensor = self.vocoder(features)
+            return alone
         given = sum(samples.shape[1] // FRAME for samples in known)
         made: Tensor = self.vocoder(features, period, features.shape[1] - CONTEXT_ROWS - given, *known)
         return made

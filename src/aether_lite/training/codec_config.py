@@ -55,7 +55,10 @@ class TrainConfig(RunConfig):
         path=True,
     )
     start_share: float = option(0.0, "share of the weights it started from in those exported, the rest the average's")
-    fargan_ckpt: str = option("", "vocoder weights (.pth, .safetensors) or a released name; default: fargan", path=True)
+    vocoder: str = option(
+        "", "vocoder of the losses of audio: a released name, such as hnsf, or a file; default: fargan", path=True
+    )
+    fargan_ckpt: str = option("", "the same, FARGAN's weights alone (.pth, .safetensors)", path=True)
     # curriculum
     steps: int = option(8000, "length of the run", length=True)
     stage_borders: list[int] = option(
@@ -162,6 +165,7 @@ class TrainConfig(RunConfig):
             (set(self.hash_penalties) <= set(PENALTIES) and min(self.hash_penalties.values(), default=0) >= 0,
              f"hash_penalties: weights from 0 of {_listed(PENALTIES)}"),
             (all(0 <= value <= 1 for value in shares), "shares and probabilities: 0 to 1"),
+            (not (self.vocoder and self.fargan_ckpt), "vocoder, fargan_ckpt: one of them"),
             (self.start_share == 0 or bool(self.codec), "start_share: needs --codec"),
         )  # fmt: skip
         super().check()

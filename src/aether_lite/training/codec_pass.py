@@ -28,8 +28,9 @@ from aether_lite.training.curriculum import Position
 from aether_lite.training.discriminator import Discriminator
 from aether_lite.training.distributed import DistributedContext, shared_items
 from aether_lite.training.loop import Batch
-from aether_lite.vocoder import FARGAN, periods_from_features
-from aether_lite.vocoder.fargan import CONTEXT_ROWS, FIRST_ROW, emphasised_frames
+from aether_lite.vocoder import periods_from_features
+from aether_lite.vocoder.fargan import emphasised_frames
+from aether_lite.vocoder.synthesis import VocoderNetwork
 
 WARM_UP_FRAMES = 6  # frames in which the vocoder starts from silence; no loss counts them
 _CROP_STREAM = 0xB0C5  # separates this random stream from others of the same seed
@@ -63,7 +64,7 @@ class TrainingPass(nn.Module):
     def __init__(
         self,
         codec: SpiCodec,
-        vocoder: FARGAN,
+        vocoder: VocoderNetwork,
         discriminator: Discriminator | None,
         config: TrainConfig,
         context: DistributedContext,
@@ -127,17 +128,18 @@ class TrainingPass(nn.Module):
         """Audio of crops of every n-th item, the original beside it, and the original's feature rows of its frames."""
         config = self.config
         assert batch.audio is not None
-        length = config.audio_frames
+        length, first = config.audio_frames, self.vocoder.first_row
+        frames = length - self.vocoder.context_rows
         made_rows, true_rows, real = [], [], []
         for i in every(config.batch // self.audio_items, batch):
             rng = np.random.default_rng((_CROP_STREAM, config.seed, step, batch.items[i]))
             start = int(rng.integers(config.frames - length + 1))
             made_rows.append(decoded[i, start : start + length])
             true_rows.append(batch.features[i, start : start + length])
-            real.append(emphasised_frames(batch.audio[i], start + FIRST_ROW, length - CONTEXT_ROWS))
+            real.append(emphasised_frames(batch.audio[i], start + first, frames))
         rows = torch.stack(made_rows)
         made = self._speak[0](rows, periods_from_features(rows))
-        true = torch.stack(true_rows)[:, FIRST_ROW : FIRST_ROW + length - CONTEXT_ROWS]
+        true = torch.stack(true_rows)[:, first : first + frames]
         skip = WARM_UP_FRAMES
         return made[:, skip * FRAME :], torch.stack(real)[:, skip * FRAME :], true[:, skip:]
 

@@ -34,12 +34,13 @@ from aether_lite.training.distributed import DistributedContext, check_share, sh
 from aether_lite.training.loop import MODEL, Batch, Task, Validation
 from aether_lite.training.optimiser import ADAMW_BETAS, Muon, descend, muon_groups, rate_factor, set_rates
 from aether_lite.training.run_logger import RunLogger
-from aether_lite.vocoder import load_fargan, save_vocoder
+from aether_lite.vocoder import FARGAN, load_fargan, load_network, save_vocoder
 
 CONSTANTS_STREAM = 1  # crops of this seed offset give the image's normalisation constants
 CONSTANTS_CROPS = 512
 SAME_PRESET = ("width", "token_frames")  # what given weights share with the preset; in GROWING they may have less
 VOCODER = "vocoder.safetensors"
+LEAST_AUDIO_FRAMES = 20  # that the vocoder makes of a crop
 
 
 class CodecTask(Task):
@@ -58,8 +59,12 @@ class CodecTask(Task):
         self.codec = _codec(config, corpus).to(context.device)
         self.start = started_from(config.codec)
         self.begun = copy.deepcopy(self.codec.state_dict()) if config.start_share > 0 else {}
-        self.vocoder = load_fargan(config.fargan_ckpt or None).to(context.device).eval()
-        if config.compiled:
+        given = load_fargan(config.fargan_ckpt) if config.fargan_ckpt else load_network(config.vocoder or None)
+        self.vocoder = given.to(context.device).eval()
+        length, shortest = config.audio_frames, self.vocoder.context_rows + LEAST_AUDIO_FRAMES
+        if length < shortest and config.stage_borders[0] < config.steps:
+            raise AetherError(f"audio_frames: at least {shortest} with the vocoder {self.vocoder.kind}, not {length}")
+        if config.compiled and isinstance(self.vocoder, FARGAN):
             keep_compiled_apart()
             self.vocoder.sig_net.compile(fullgraph=True, dynamic=False)
         self.discriminator = Discriminator().to(context.device) if config.lambda_adv > 0 else None
@@ -107,7 +112,8 @@ class CodecTask(Task):
         self.stage = stage
         self.vocoder.requires_grad_(stage.trains_vocoder)
         config, context, speak = self.config, self.context, None
-        if config.captured and context.device.type == "cuda" and context.size == 1 and stage.makes_audio:
+        alone = context.device.type == "cuda" and context.size == 1
+        if config.captured and alone and stage.makes_audio and isinstance(self.vocoder, FARGAN):
             items = shared_items(context, config.audio_items, config.batch)
             speak = captured_vocoder(self.vocoder, items, config.audio_frames)
         self.wrapped: nn.Module = TrainingPass(

@@ -21,7 +21,8 @@ from aether_lite.plots.transmission import transmission_picture
 from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.loop import Validation
 from aether_lite.training.run_logger import RunLogger, loss_curves
-from aether_lite.vocoder import FARGAN, synthesize
+from aether_lite.vocoder import synthesize
+from aether_lite.vocoder.synthesis import VocoderNetwork
 
 MAX_CLIPS = 64
 MAX_FRAMES = 640
@@ -62,7 +63,7 @@ class CodecValidation:
             frames = min(clip.frames, features.shape[1])
             row[: frames * FRAME] = torch.from_numpy(read_speech(clip, common_kind([clip]), 0, frames))
 
-    def __call__(self, step: int, codec: SpiCodec, vocoder: FARGAN, logger: RunLogger) -> Validation:
+    def __call__(self, step: int, codec: SpiCodec, vocoder: VocoderNetwork, logger: RunLogger) -> Validation:
         """Measure at fixed rates and channels; log figures, pictures and audio."""
         outcomes = {name: measure(codec, self.features, self.mask, link) for name, link in self.links.items()}
         first = next(iter(outcomes.values()))
@@ -79,7 +80,7 @@ class CodecValidation:
             self._show(step, codec, first, audio, logger)
         return Validation(first.numbers["feature_loss"], alarms(first.numbers))
 
-    def _vocoded(self, outcome: Outcome, vocoder: FARGAN) -> Tensor | None:
+    def _vocoded(self, outcome: Outcome, vocoder: VocoderNetwork) -> Tensor | None:
         """Audio ``[n, N]`` of the first clips, or None if none is to be vocoded."""
         count = min(self.config.estoi_clips, len(self.features))
         if count == 0:

@@ -38,7 +38,7 @@ from aether_lite.data.corpus import Corpus, read_frames
 from aether_lite.data.loader import Loader
 from aether_lite.data.pairs import common_kind, read_speech
 from aether_lite.environment import keep_compiled_apart
-from aether_lite.features.layout import FRAME
+from aether_lite.features.layout import FRAME, voiced_frames
 from aether_lite.losses.adversarial import continuation_loss, feature_matching_loss, generator_loss
 from aether_lite.losses.spectral import item_stft_loss, root_stft_loss
 from aether_lite.metrics import METRICS, missing_line
@@ -160,7 +160,7 @@ class VocoderTask(Task):
     def _spectral(self, features: Tensor, target: Tensor) -> dict[str, Tensor]:
         after = self.config.form.known * FRAME
         whole = self._draws(features, target)
-        terms = {"spectral": self._distance(whole, target)}
+        terms = {"spectral": self._distance(whole, features, target)}
         if after:
             terms["continuation"] = continuation_loss(whole[:, after:], target[:, after:], self.context.total)
         return self._descend("spectral", terms, {"spectral": 1.0, "continuation": self.config.continuation_weight})
@@ -177,23 +177,29 @@ class VocoderTask(Task):
         loss = discriminator_update(truth, judged, self.discriminator, self.optimisers[DISCRIMINATOR], self.context)
         # the value is that of both terms; below the audio it is their gradient
         gan = (whole * gradient).sum()
-        terms = {"spectral": self._distance(draws, target), "gan": gan}
+        terms = {"spectral": self._distance(draws, features, target), "gan": gan}
         parts = self._descend(ADVERSARIAL, terms, {"spectral": config.spectral_weight, "gan": 1.0})
         shown = {"feature_matching": matching.detach(), "adversarial": fooling.detach(), DISCRIMINATOR: loss}
         parts.pop("gan")
         return {**parts, **shown}
 
-    def _distance(self, whole: Tensor, target: Tensor) -> Tensor:
-        """Distance of spectra: FARGAN's, or with log spectra and every item alike (needed for draws of noise)."""
-        if self.config.log_weight or len(whole) > len(target):
-            return item_stft_loss(whole, target, self.config.log_weight, self.context.total)
-        return root_stft_loss(whole, target, reduce=self.context.total)
+    def _distance(self, whole: Tensor, features: Tensor, target: Tensor) -> Tensor:
+        """Distance of spectra: FARGAN's, or with log spectra and every item alike; of noise where speech is unvoiced."""
+        weight, reduce = self.config.log_weight, self.context.total
+        if isinstance(self.vocoder, FARGAN):
+            if weight:
+                return item_stft_loss(whole, target, weight, reduce=reduce)
+            return root_stft_loss(whole, target, reduce=reduce)
+        first = self.config.form.first_row
+        voiced = voiced_frames(features[:, first : first + target.shape[1] // FRAME])
+        return item_stft_loss(whole, target, weight, (~voiced).to(target), reduce)
 
     def _draws(self, features: Tensor, target: Tensor) -> Tensor:
-        """What the distance of spectra sees: two draws of the noise ``[2 B, N]``; of FARGAN, which has none, ``[B, N]``."""
+        """What the distance of spectra sees: two draws of the noise ``[2 B, N]``; FARGAN has none and gives ``[B, N]``."""
         if isinstance(self.vocoder, FARGAN):
             return self._speak(features, target)
-        return self.vocoder(features, draws=2)
+        made: Tensor = self.vocoder(features, draws=2)
+        return made
 
     def _speak(self, features: Tensor, target: Tensor) -> Tensor:
         """Known and made samples ``[B, N]``, aligned with ``target [B, N]``, of features ``[B, T, 20]``."""

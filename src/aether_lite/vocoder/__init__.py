@@ -6,6 +6,7 @@ from aether_lite.vocoder.fused import FrameState, FusedFargan
 from aether_lite.vocoder.registry import (
     default_vocoder_path,
     load_fargan,
+    load_network,
     load_vocoder,
     released_vocoders,
     save_public_checkpoint,
@@ -28,6 +29,7 @@ __all__ = [
     "fastest_vocoder",
     "frames_behind",
     "load_fargan",
+    "load_network",
     "load_vocoder",
     "periods_from_features",
     "released_vocoders",

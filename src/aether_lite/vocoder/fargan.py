@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aether_lite.features.layout import FRAME, LAG_MAX, LAG_MIN, NUM_FREE, PERIOD_MAX, PITCH, PREEMPHASIS
+from aether_lite.vocoder.synthesis import VocoderNetwork
 
 if TYPE_CHECKING:
     from aether_lite.vocoder.fused import FusedFargan
@@ -235,7 +236,7 @@ class SubframeNet(nn.Module):
         return samples, SubframeState(memory, conv_input, gru1, gru2, gru3, state.deemphasis)
 
 
-class FARGAN(nn.Module):
+class FARGAN(VocoderNetwork):
     """The vocoder as a differentiable network; :mod:`aether_lite.vocoder.synthesis` synthesises with it.
 
     Args:
@@ -247,6 +248,8 @@ class FARGAN(nn.Module):
     """
 
     kind = "fargan"
+    first_row = FIRST_ROW
+    context_rows = CONTEXT_ROWS
 
     def __init__(self, cond_size: int = 256, gamma: float | None = 0.9, softquant: bool = False) -> None:
         super().__init__()

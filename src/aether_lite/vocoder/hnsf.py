@@ -51,7 +51,7 @@ from aether_lite.features.layout import (
 )
 from aether_lite.vocoder.fargan import deemphasize
 from aether_lite.vocoder.registry import read_network, vocoder
-from aether_lite.vocoder.synthesis import FrameVocoder
+from aether_lite.vocoder.synthesis import FrameVocoder, VocoderNetwork
 
 KIND = "hnsf"
 HOP = FRAME // 2  # samples between segments
@@ -98,7 +98,7 @@ class HarmonicNoiseState:
     deemphasis: Tensor
 
 
-class HarmonicNoise(nn.Module):
+class HarmonicNoise(VocoderNetwork):
     """The vocoder as a differentiable network, and for synthesis; see the head of this file.
 
     Args:
@@ -107,6 +107,8 @@ class HarmonicNoise(nn.Module):
 
     kind = KIND
     delay = DELAY
+    first_row = FIRST_ROW
+    context_rows = CONTEXT_ROWS
     mel_points: Tensor
     envelope: Tensor
     level: Tensor
@@ -117,7 +119,7 @@ class HarmonicNoise(nn.Module):
         super().__init__()
         if not 1 <= channels <= MOST_CHANNELS:
             raise ValueError(f"channels must be 1 to {MOST_CHANNELS}, not {channels}")
-        self.model_kwargs: dict[str, Any] = {"channels": channels}
+        self.model_kwargs = {"channels": channels}
         self.first = nn.Conv1d(_INPUTS, channels, TAPS)
         self.layers = nn.ModuleList(nn.Conv1d(channels, 2 * channels, TAPS, dilation=d) for d in DILATIONS)
         self.head = nn.Linear(channels, 2 * (3 * POINTS + 1))
@@ -236,15 +238,15 @@ class HarmonicNoise(nn.Module):
         return (shaped, magnitudes[1].exp(), torch.tanh(depth)), torch.cat(kept, dim=2)
 
 
-@vocoder(KIND, DELAY)
-def load_frozen(path: Path, fastest: bool) -> FrameVocoder:
-    """For synthesis; ``fastest`` changes nothing."""
-    return load_hnsf(path).requires_grad_(False)
-
-
 def load_hnsf(path: Path) -> HarmonicNoise:
     """The network of a file, on the CPU and in evaluation mode; AetherError as of ``load_fargan``."""
     return read_network(path, KIND, HarmonicNoise, {"channels": int})
+
+
+@vocoder(KIND, DELAY, load_hnsf)
+def load_frozen(path: Path, fastest: bool) -> FrameVocoder:
+    """For synthesis; ``fastest`` changes nothing."""
+    return load_hnsf(path).requires_grad_(False)
 
 
 def excitation(pitch: Tensor, phase: Tensor) -> tuple[Tensor, Tensor, Tensor]:

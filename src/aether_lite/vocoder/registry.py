@@ -3,7 +3,7 @@
 A new vocoder is one module of this package. It defines a class with the methods of
 :class:`~aether_lite.vocoder.synthesis.FrameVocoder` and registers a loader under the name of its kind::
 
-    @vocoder("hnsf", delay=432)
+    @vocoder("hnsf", delay=432, network=load_hnsf)
     def load(path: Path, fastest: bool) -> FrameVocoder: ...
 
 Weights of the kind are ``.safetensors`` files whose metadata say ``format = hnsf``; released ones are listed in
@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from safetensors.torch import save
@@ -45,25 +45,36 @@ KIND = "a FARGAN checkpoint"
 
 Loader = Callable[[Path, bool], FrameVocoder]
 Network = TypeVar("Network", bound=nn.Module)
-_loaders: dict[str, tuple[Loader, int]] = {}
 
 
-def vocoder(kind: str, delay: int) -> Callable[[Loader], Loader]:
+class Kind(NamedTuple):
+    """What is registered of a kind."""
+
+    load: Loader
+    delay: int  # samples
+    network: Callable[[Path], VocoderNetwork]
+
+
+_loaders: dict[str, Kind] = {}
+
+
+def vocoder(kind: str, delay: int, network: Callable[[Path], VocoderNetwork]) -> Callable[[Loader], Loader]:
     """Register ``load(path, fastest)``, which reads a file of weights; ``fastest`` may take seconds to compile.
 
-    ``delay`` [samples] is that of all vocoders of the kind, see :class:`FrameVocoder`.
+    ``delay`` [samples] is that of all vocoders of the kind, see :class:`FrameVocoder`; ``network`` reads a file as a
+    differentiable network.
     """
 
     def register(load: Loader) -> Loader:
-        _loaders[kind] = load, delay
+        _loaders[kind] = Kind(load, delay, network)
         return load
 
     return register
 
 
 @cache
-def _kinds() -> dict[str, tuple[Loader, int]]:
-    """Loaders and delays by kind; imports every module of this package."""
+def _kinds() -> dict[str, Kind]:
+    """All that are registered; imports every module of this package."""
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
         import_module(f"aether_lite.vocoder.{module.name}")
     return _loaders
@@ -81,7 +92,13 @@ def load_vocoder(name: str | Path | None = None, fastest: bool = False) -> Frame
         AetherError: no such vocoder, or a file that is not one.
     """
     path = vocoder_path(name)
-    return _kind(path)[0](path, fastest)
+    return _kind(path).load(path, fastest)
+
+
+def load_network(name: str | Path | None = None) -> VocoderNetwork:
+    """The same vocoder as a differentiable network, on the CPU and in evaluation mode; errors as there."""
+    path = vocoder_path(name)
+    return _kind(path).network(path)
 
 
 def vocoder_delay(name: str | Path | None = None) -> int:
@@ -90,10 +107,10 @@ def vocoder_delay(name: str | Path | None = None) -> int:
     Raises:
         AetherError: no such vocoder.
     """
-    return _kind(vocoder_path(name))[1]
+    return _kind(vocoder_path(name)).delay
 
 
-def _kind(path: Path) -> tuple[Loader, int]:
+def _kind(path: Path) -> Kind:
     return _kinds().get(_format(path), _kinds()[DEFAULT_VOCODER])
 
 
@@ -125,12 +142,6 @@ def _format(path: Path) -> str:
 ARGUMENTS: dict[str, Any] = {"cond_size": int, "gamma": float | None, "softquant": bool}
 
 
-@vocoder(DEFAULT_VOCODER, DELAY)
-def load_frozen(path: Path, fastest: bool) -> FrameVocoder:
-    """FARGAN for synthesis."""
-    return fastest_vocoder(load_fargan(path)) if fastest else FusedFargan(load_fargan(path))
-
-
 def load_fargan(path: str | Path | None = None) -> FARGAN:
     """Read FARGAN as a differentiable network, on the CPU and in evaluation mode.
 
@@ -143,6 +154,12 @@ def load_fargan(path: str | Path | None = None) -> FARGAN:
             wrong shape or not finite; the message names the file and the keys.
     """
     return read_network(vocoder_path(path), FARGAN.kind, FARGAN, ARGUMENTS)
+
+
+@vocoder(DEFAULT_VOCODER, DELAY, load_fargan)
+def load_frozen(path: Path, fastest: bool) -> FrameVocoder:
+    """FARGAN for synthesis."""
+    return fastest_vocoder(load_fargan(path)) if fastest else FusedFargan(load_fargan(path))
 
 
 def read_network(path: Path, kind: str, make: Callable[..., Network], known: Mapping[str, Any]) -> Network:

@@ -8,12 +8,12 @@ both ends is cut, so ``F`` rows give ``160 F`` samples that line up with the ana
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, overload, runtime_checkable
+from typing import Any, ClassVar, Protocol, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME, NUM_ALL, NUM_FREE
@@ -50,22 +50,24 @@ class FrameVocoder(Protocol):
         """
 
 
-class VocoderNetwork(Protocol):
-    """A network whose weights can be saved."""
+class VocoderNetwork(nn.Module):
+    """A vocoder as a differentiable network, which training uses and whose weights can be saved.
 
-    kind: str  # name that files of its weights state
-    model_kwargs: dict[str, Any]  # it is made with
+    Attributes:
+        kind: name that files of its weights state.
+        model_kwargs: it is made with.
+        first_row: feature row that the first frame it makes belongs to.
+        context_rows: rows it needs beyond the frames it makes.
+    """
 
-    def state_dict(self) -> dict[str, Any]:
-        """The weights."""
-
-
-@runtime_checkable
-class TrainableVocoder(Protocol):
-    """A network that can be frozen for synthesis."""
+    kind: ClassVar[str]
+    first_row: ClassVar[int]
+    context_rows: ClassVar[int]
+    model_kwargs: dict[str, Any]
 
     def frozen(self) -> FrameVocoder:
-        """A vocoder with the weights as they are now."""
+        """A vocoder for synthesis with the weights as they are now."""
+        raise NotImplementedError
 
 
 class StreamingVocoder:
@@ -75,7 +77,7 @@ class StreamingVocoder:
     network given for ``vocoder`` is frozen as it is now.
     """
 
-    def __init__(self, vocoder: TrainableVocoder | FrameVocoder) -> None:
+    def __init__(self, vocoder: VocoderNetwork | FrameVocoder) -> None:
         self._vocoder = _frozen(vocoder)
         self.reset()
 
@@ -129,7 +131,7 @@ class StreamingVocoder:
         return samples[:, cut:].clamp(-1.0, 1.0).to(torch.float32)
 
 
-Vocoder = TrainableVocoder | FrameVocoder
+Vocoder = VocoderNetwork | FrameVocoder
 Progress = Callable[[int], None]
 
 
@@ -184,7 +186,7 @@ def frames_behind(vocoder: FrameVocoder) -> int:
 
 
 def _frozen(vocoder: Vocoder) -> FrameVocoder:
-    return vocoder.frozen() if isinstance(vocoder, TrainableVocoder) else vocoder
+    return vocoder.frozen() if isinstance(vocoder, VocoderNetwork) else vocoder
 
 
 def _checked(features: Tensor, first_row: int) -> Tensor:
