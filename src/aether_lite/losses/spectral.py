@@ -103,10 +103,10 @@ def item_stft_loss(
         noisy: ``[B, N / 160]``, 1 for frames of 10 ms that are to be distributed like the original, else 0.
         reduce: sum over ranks, runs once.
 
-    The loss is the distance d(x, y). In noisy frames it is the energy distance ``d(x, y) - d(x, x') / 2`` with two draws
-    x and x', which is smallest where x is distributed like y. By d alone, noise would best be replaced by something
-    quieter that varies less (A. Gritsenko et al., "A spectral energy distance for parallel speech synthesis", NeurIPS
-    2020).
+    The loss is the distance d(x, y). In noisy frames it is the energy distance ``d(x, y) - d(x, x') / 2`` with two
+    draws x and x', which is smallest where x is distributed like y. By d alone, noise would best be replaced by
+    something quieter that varies less (A. Gritsenko et al., "A spectral energy distance for parallel speech synthesis",
+    NeurIPS 2020).
 
     The sizes are :data:`FFT_SIZES`. Denominators are those of the original, and of items quieter than -60 dBFS those of
     noise of that level.

@@ -184,7 +184,7 @@ class VocoderTask(Task):
         return {**parts, **shown}
 
     def _distance(self, whole: Tensor, features: Tensor, target: Tensor) -> Tensor:
-        """Distance of spectra: FARGAN's, or with log spectra and every item alike; of noise where speech is unvoiced."""
+        """Distance of spectra: FARGAN's, or with log spectra, every item alike; of noise where speech is unvoiced."""
         weight, reduce = self.config.log_weight, self.context.total
         if isinstance(self.vocoder, FARGAN):
             if weight:
@@ -195,7 +195,7 @@ class VocoderTask(Task):
         return item_stft_loss(whole, target, weight, (~voiced).to(target), reduce)
 
     def _draws(self, features: Tensor, target: Tensor) -> Tensor:
-        """What the distance of spectra sees: two draws of the noise ``[2 B, N]``; FARGAN has none and gives ``[B, N]``."""
+        """What the distance of spectra sees: two draws of the noise ``[2 B, N]``; of FARGAN one ``[B, N]``."""
         if isinstance(self.vocoder, FARGAN):
             return self._speak(features, target)
         made: Tensor = self.vocoder(features, draws=2)
