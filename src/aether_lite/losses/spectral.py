@@ -122,7 +122,7 @@ def item_stft_loss(
         if noisy is not None:
             centres = torch.arange(x.shape[2], device=x.device) * (size // 4) // FRAME
             weight = noisy[:, None, centres.clamp_max(noisy.shape[1] - 1)]
-            term = term - (weight * _distance(*draws, scale, log_weight)).mean((1, 2)) / 2
+            term = term - (weight * _distance(draws[0], draws[1], scale, log_weight)).mean((1, 2)) / 2
         terms.append(term)
     return joined_mean(torch.stack(terms).mean(0), reduce=reduce)
 
