@@ -15,6 +15,7 @@ from aether_lite.vocoder import (
     CompiledFargan,
     FusedFargan,
     StreamingVocoder,
+    load_network,
     load_vocoder,
     registry,
     released_vocoders,
@@ -65,6 +66,8 @@ def test_a_new_kind_is_known_by_its_format(tone):
     expected = 0.5 * rows[:, 0].repeat_interleave(FRAME)
     samples = synthesize(rows, vocoder)
     torch.testing.assert_close(samples, torch.cat((expected[80:], expected[-80:])))
+    with pytest.raises(AetherError, match=r"tone.safetensors: a vocoder of this kind is for synthesis alone"):
+        load_network(tone)
     stream = StreamingVocoder(vocoder)
     assert torch.equal(torch.cat([*(stream.push(row[None]) for row in rows), stream.flush()]), samples)
 

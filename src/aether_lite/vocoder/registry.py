@@ -52,17 +52,19 @@ class Kind(NamedTuple):
 
     load: Loader
     delay: int  # samples
-    network: Callable[[Path], VocoderNetwork]
+    network: Callable[[Path], VocoderNetwork] | None
 
 
 _loaders: dict[str, Kind] = {}
 
 
-def vocoder(kind: str, delay: int, network: Callable[[Path], VocoderNetwork]) -> Callable[[Loader], Loader]:
+def vocoder(
+    kind: str, delay: int, network: Callable[[Path], VocoderNetwork] | None = None
+) -> Callable[[Loader], Loader]:
     """Register ``load(path, fastest)``, which reads a file of weights; ``fastest`` may take seconds to compile.
 
     ``delay`` [samples] is that of all vocoders of the kind, see :class:`FrameVocoder`; ``network`` reads a file as a
-    differentiable network.
+    differentiable network, None where there is none to train.
     """
 
     def register(load: Loader) -> Loader:
@@ -98,7 +100,10 @@ def load_vocoder(name: str | Path | None = None, fastest: bool = False) -> Frame
 def load_network(name: str | Path | None = None) -> VocoderNetwork:
     """The same vocoder as a differentiable network, on the CPU and in evaluation mode; errors as there."""
     path = vocoder_path(name)
-    return _kind(path).network(path)
+    network = _kind(path).network
+    if network is None:
+        raise AetherError(f"{path}: a vocoder of this kind is for synthesis alone")
+    return network(path)
 
 
 def vocoder_delay(name: str | Path | None = None) -> int:
