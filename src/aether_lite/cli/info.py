@@ -48,9 +48,11 @@ def info(
         return
     from aether_lite import __version__, zoo
     from aether_lite.codec.loading import DEFAULT_CODEC, SUFFIXES
+    from aether_lite.vocoder.blob import is_blob
 
-    if model is not None and zoo.find(model) is None and Path(model).is_file() and io.suffix_of(model) not in SUFFIXES:
-        known = f"{', '.join(SUFFIXES)} (codec) or {aeth.SUFFIX} (bits)"
+    given = None if model is None or zoo.find(model) else Path(model)
+    if given is not None and given.is_file() and io.suffix_of(given) not in SUFFIXES and not is_blob(given):
+        known = f"{', '.join(SUFFIXES)} (codec), {aeth.SUFFIX} (bits) or a binary weights file of Opus (vocoder)"
         raise AetherError(f"{model}: not weights or bits by its name; give {known}, or a released name")
     record: dict[str, Any] = {"version": __version__, "released": released()}
     if model is not None or DEFAULT_CODEC in zoo.names():
@@ -91,8 +93,11 @@ def described(name: str) -> dict[str, Any]:
     from aether_lite import zoo
     from aether_lite.codec import codec_path, load
     from aether_lite.payload import Bits, elements_per_token
+    from aether_lite.vocoder.blob import is_blob
 
     weights = zoo.find(name)
+    if weights is None and is_blob(Path(name)):
+        return of_opus(Path(name))
     if weights is not None and "codec" not in weights.kind:
         return plain(name, weights)
     path = codec_path(name)
@@ -138,6 +143,24 @@ def plain(name: str, weights: Weights) -> dict[str, Any]:
         "config": config,
         "parameters": {"total": sum(sizes)},
         "provenance": notes if provenance is None else provenance,
+    }
+
+
+def of_opus(path: Path) -> dict[str, Any]:
+    """Everything about FARGAN in a binary weights file of Opus."""
+    from aether_lite.vocoder import load_fargan
+    from aether_lite.vocoder.blob import precision
+
+    count = sum(weight.numel() for weight in load_fargan(path).parameters())
+    return {
+        "name": str(path),
+        "file": path.name,
+        "sha256": io.sha256(path),
+        "bytes": path.stat().st_size,
+        "kind": "vocoder",
+        "config": {"format": "fargan"},
+        "parameters": {"total": count},
+        "provenance": {"form": f"FARGAN in the binary weights of Opus (DNNw), {precision(path)}"},
     }
 
 

@@ -1,4 +1,4 @@
-"""Vocoders by name, and FARGAN's weights: public checkpoints (.pth) and safetensors.
+"""Vocoders by name, and FARGAN's weights: public checkpoints (.pth), safetensors and Opus's binary weights.
 
 A new vocoder is one module of this package. It defines a class with the methods of
 :class:`~aether_lite.vocoder.synthesis.FrameVocoder` and registers a loader under the name of its kind::
@@ -34,6 +34,7 @@ from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
 from aether_lite.reading import check_weights, fits, parse_json, read_checkpoint, read_metadata, read_tensors, reading
 from aether_lite.tensors import own_precision
+from aether_lite.vocoder.blob import is_blob, read_fargan
 from aether_lite.vocoder.compiled import fastest_vocoder
 from aether_lite.vocoder.fargan import DELAY, FARGAN
 from aether_lite.vocoder.fused import FusedFargan
@@ -151,14 +152,20 @@ def load_fargan(path: str | Path | None = None) -> FARGAN:
     """Read FARGAN as a differentiable network, on the CPU and in evaluation mode.
 
     Args:
-        path: a public ``.pth`` checkpoint, a ``.safetensors`` file or the name of released weights; None for
-            ``fargan``. Weights stored in half precision become float32.
+        path: a public ``.pth`` checkpoint, a ``.safetensors`` file, a binary weights file of Opus
+            (:mod:`aether_lite.vocoder.blob`) or the name of released weights; None for ``fargan``. Weights stored in
+            half precision become float32.
 
     Raises:
         AetherError: no such file, not a FARGAN checkpoint, or weights that are missing, unexpected, of the
             wrong shape or not finite; the message names the file and the keys.
     """
-    return read_network(vocoder_path(path), FARGAN.kind, FARGAN, ARGUMENTS)
+    file = vocoder_path(path)
+    if not is_blob(file):
+        return read_network(file, FARGAN.kind, FARGAN, ARGUMENTS)
+    model = FARGAN()
+    weights = read_fargan(file, {name: tuple(value.shape) for name, value in model.state_dict().items()})
+    return _filled(model, file, weights)
 
 
 @vocoder(DEFAULT_VOCODER, DELAY, load_fargan)
@@ -193,6 +200,11 @@ def read_network(path: Path, kind: str, make: Callable[..., Network], known: Map
         model = make(**arguments)
     except ValueError as error:
         raise AetherError(f"{path}: {error}") from error
+    return _filled(model, path, weights)
+
+
+def _filled(model: Network, path: Path, weights: dict[str, Tensor]) -> Network:
+    """The network with the weights of a file, in evaluation mode."""
     check_weights(path, f"{type(model).__name__} weights", weights, model.state_dict())
     model.load_state_dict({name: value.to(torch.float32) for name, value in weights.items()})
     model.eval()
