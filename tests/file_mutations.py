@@ -38,6 +38,7 @@ from aether_lite.training.run_logger import read_log
 from aether_lite.training.vocoder_config import VocoderConfig
 from aether_lite.vocoder import FARGAN, load_vocoder
 from aether_lite.vocoder.registry import save_public_checkpoint, save_vocoder
+from opus_blob import blob
 from tiny_asr import tiny_encoder, variables, write_model
 
 VECTORS = Path(__file__).parent / "vectors"
@@ -151,6 +152,8 @@ def _add_weights(folder: Path, codec: SpiCodec, add: Any) -> None:
     save_public_checkpoint(vocoder, folder / "vocoder.pth", epoch=1)
     add("public vocoder", folder / "vocoder.pth", load_vocoder, changed_checkpoint)
     save_vocoder(vocoder, folder / "vocoder.safetensors", {"note": "n"}, torch.float16)
+    (folder / "weights_blob.bin").write_bytes(blob(vocoder, int8=True))
+    add("vocoder of Opus", folder / "weights_blob.bin", load_vocoder)
     add("vocoder", folder / "vocoder.safetensors", load_vocoder, changed_safetensors)
     save_prior(adaptive_prior(24), folder / "prior.safetensors", bytes(8), {"steps": 1})
     add("prior", folder / "prior.safetensors", load_prior, changed_safetensors)

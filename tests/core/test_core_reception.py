@@ -1,4 +1,4 @@
-"""What the native decoder makes of received values in any unit and of any garbage: what the Python decoder makes of it."""
+"""What the native decoder makes of received values in any unit, and of garbage: what the Python decoder makes."""
 
 from __future__ import annotations
 

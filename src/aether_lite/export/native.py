@@ -119,8 +119,8 @@ def codec_sections(model: SpiCodec, kind: Kind = Kind.PANELS_F16) -> Sections:
     config, pairs = model.config, model.jscc_encoder.max_uses
     sizes = [
         config.token_frames, config.width, config.expansion * config.width, pairs, config.lookahead, bool(config.hash),
-        config.linear, model.holds + model.long_term, config.encoder_blocks, config.decoder_blocks, model.bottleneck.default_rate,
-        *config.channels,
+        config.linear, model.holds + model.long_term, config.encoder_blocks, config.decoder_blocks,
+        model.bottleneck.default_rate, *config.channels,
     ]  # fmt: skip
     sections = {"codec.sizes": values(list(map(int, sizes))), "codec.rates": values(list(model.bottleneck.rates))}
     if model.latent_power is not None:
