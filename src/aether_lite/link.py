@@ -18,11 +18,10 @@ from aether_lite.channels.channel import SNR_RANGE_DB, checked_number
 from aether_lite.codec import Codec
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME, NUM_FREE
-from aether_lite.features.samples import numbers, speech_array
+from aether_lite.features.samples import as_features, numbers, own_precision, speech_array
 from aether_lite.hash import BIT_RATES
 from aether_lite.jscc import RATES, papr_db
 from aether_lite.payload import Bits, Received, ReceivedBits, Symbols, elements_per_token
-from aether_lite.tensors import as_features, own_precision
 
 NOISE_BANDWIDTH_HZ = 3000.0  # of SNR3k
 DEFAULT_ERASURE = 0.1  # share of tokens that the channel `erasure` loses

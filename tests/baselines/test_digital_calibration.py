@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import calibration as calibration_module
 import pytest
 import torch
+from calibration import CalibrationRow, binomial_interval, calibration
 
-from aether_lite.baselines.digital import calibration as calibration_module
-from aether_lite.baselines.digital.calibration import CalibrationRow, binomial_interval, calibration
 from aether_lite.baselines.digital.modem import ldpc_code, modulate, soft_bits
 from aether_lite.channels import Symbols, awgn, erase, rayleigh
 from aether_lite.errors import AetherError

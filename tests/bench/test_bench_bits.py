@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from bench_systems import make_noisy
 from matplotlib.image import imread
+from result_tables import table
 
 from aether_lite.baselines import Condition, available_systems, make_system
 from aether_lite.bench.dataset import bundled, load_clip
-from aether_lite.bench.docs import table
 from aether_lite.bench.grid import BIT_AXIS, BITS, QUICK_BITS, STANDARD, default_systems
 from aether_lite.bench.metadata import RunMetadata, describe, read_metadata
 from aether_lite.bench.output import Report, write_all
@@ -88,7 +88,6 @@ def test_kept_results_come_back(written: tuple[Path, RunMetadata, list[Summary]]
     folder, about, summaries = written
     assert read_metadata(folder / "about.json") == about
     assert about.on_bits
-    assert not about.calibration
     assert [s.condition for s in read_summary(folder / "summary.csv")] == [s.condition for s in summaries]
     assert summaries[1].condition == Condition("bsc", None, 300, (), 0.05)
 

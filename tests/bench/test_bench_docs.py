@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from result_tables import MARKED, refreshed
 
-from aether_lite.bench.docs import MARKED, refreshed
 from aether_lite.bench.metadata import METADATA_NAME, read_metadata
 from aether_lite.bench.results import RESULTS_NAME, SUMMARY_NAME, read_summary
 from aether_lite.reading import read_table
@@ -19,7 +19,7 @@ DOCUMENTS = sorted((ROOT / "docs" / "results").glob("*.md"))
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_marked_tables_are_those_of_the_kept_results(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
-    command = f"python -m aether_lite.bench.docs docs/results {document.relative_to(ROOT)}"
+    command = f"python docs/result_tables.py docs/results {document.relative_to(ROOT)}"
     assert refreshed(text, RESULTS) == text, f"tables have drifted: {command}"
 
 

@@ -27,7 +27,6 @@ def planned(*names: str, **changes: object) -> Plan:
 
 def described(plan: Plan, rows: list[Row], commit: str) -> RunMetadata:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(metadata, "calibration_lines", lambda: ())
         patch.setattr(metadata, "commit", lambda: commit)
         return describe(plan, rows, "aether-lite bench", ["noisy-2: needs a program", "other: needs a program"])
 

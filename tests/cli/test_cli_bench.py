@@ -9,16 +9,13 @@ from typing import Any
 
 import pytest
 
-from aether_lite.bench import metadata
-
 pytestmark = pytest.mark.usefixtures("folder")
 AXES = ("--rate", 300, "--snr", 0, "--snr", 10, "--channel", "awgn", "--clips", 1, "--audio-clips", 0, "--seconds", 1)
 
 
 def test_a_small_grid_writes_everything(
-    run: Callable[..., Any], codec_file: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Any], codec_file: Path, folder: Path
 ) -> None:
-    monkeypatch.setattr(metadata, "calibration_lines", lambda: ())
     systems = ("--system", f"codec:{codec_file}", "--system", "uncoded")
     command = ("bench", *AXES, *systems, "--output", "made", "--jobs", 1)
     first = run(*command)
@@ -39,9 +36,8 @@ def test_a_small_grid_writes_everything(
 
 @pytest.mark.slow
 def test_systems_that_are_not_run_are_kept(
-    run: Callable[..., Any], codec_file: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Any], codec_file: Path, folder: Path
 ) -> None:
-    monkeypatch.setattr(metadata, "calibration_lines", lambda: ())
     both = ("--system", f"codec:{codec_file}", "--system", "uncoded")
     assert run("bench", *AXES, *both, "--output", "both", "--jobs", 1).code == 0
     assert run("bench", *AXES, "--system", "uncoded", "--output", "both", "--keep", "both", "--jobs", 1).code == 0

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from places import token_offset
 
-from aether_lite.container.layout import HEADER_BYTES, TRAILER_BYTES, Header, Trailer, crc16, token_offset
+from aether_lite.container.layout import HEADER_BYTES, TRAILER_BYTES, Header, Trailer, crc16
 from aether_lite.container.prior import adaptive_prior
 from aether_lite.container.streams import Recording, TokenWriter, read_aeth, read_stream
 from aether_lite.errors import AetherError

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from places import token_offset
 
 from aether_lite import zoo
 from aether_lite.codec import load
@@ -20,7 +21,6 @@ from aether_lite.container.layout import (
     pack_tokens,
     parse_header,
     token_bits,
-    token_offset,
     unpack_tokens,
 )
 from aether_lite.container.prior import adaptive_prior

@@ -6,10 +6,8 @@ import pytest
 import torch
 
 from aether_lite.vocoder.discriminators import (
-    PERIODS,
     SPECTROGRAM_SIZES,
     NormedConv2d,
-    PeriodDiscriminators,
     SpectrogramDiscriminator,
     SpectrogramDiscriminators,
 )
@@ -62,17 +60,8 @@ def test_receptive_field_is_13_frames(size: int) -> None:
     assert (seen.min(), seen.max()) == (14, 26)
 
 
-def test_period_discriminators_see_any_length() -> None:
-    networks = PeriodDiscriminators()
-    assert sum(p.numel() for p in networks.parameters()) < 1_000_000
-    for samples in (1600, 1601):
-        for period, verdict in zip(PERIODS, networks(torch.randn(2, samples)), strict=True):
-            assert verdict.score.shape[-1] == period
-            assert len(verdict.hidden) == 5
-
-
-@pytest.mark.parametrize("networks", [SpectrogramDiscriminators(SPECTROGRAM_SIZES[:4]), PeriodDiscriminators()])
-def test_items_are_judged_alone(networks: SpectrogramDiscriminators | PeriodDiscriminators) -> None:
+def test_items_are_judged_alone() -> None:
+    networks = SpectrogramDiscriminators(SPECTROGRAM_SIZES[:4])
     audio = torch.randn(3, 1600) * torch.tensor([[1.0], [1e-4], [0.1]])
     for together, alone in zip(networks(audio), networks(audio[1:2]), strict=True):
         assert (together.score[1] - alone.score[0]).abs().max() < 1e-4

@@ -120,9 +120,7 @@ def test_items_without_a_contour_do_not_count() -> None:
     for loss in (f0_correlation_loss, f0_spread_loss):
         assert loss(decoded, batch) == loss(decoded[:1], lively)
         assert loss(decoded[1:], batch[1:]) == 0
-    short = torch.zeros(3, 80)
-    short[:, :9] = 1
-    assert not contour_moments(decoded, batch, short).counted.any()
+    assert not contour_moments(decoded[:, :9], batch[:, :9]).counted.any()
 
 
 def test_a_flat_contour_is_drawn_towards_the_original() -> None:
@@ -228,10 +226,6 @@ def test_silence_loss_of_known_excess(features: Tensor) -> None:
     quieter[..., 0] -= 1
     assert silence_loss(quieter, original) == 0
     assert silence_loss(louder[:, 30:], original[:, 30:]) == 0
-    half = torch.ones(1, 60)
-    half[:, 15:] = 0
-    louder[:, 15:30, 0] += 5
-    assert silence_loss(louder, original, half).item() == pytest.approx(1)
 
 
 def test_silence_loss_reaches_cepstra_of_silent_frames() -> None:

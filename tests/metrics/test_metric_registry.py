@@ -17,9 +17,7 @@ from aether_lite.metrics import (
     AUDIO_METRICS,
     FEATURE_METRICS,
     METRICS,
-    SYMBOL_METRICS,
     Metric,
-    MetricAverage,
     Needs,
     Pooling,
     available,
@@ -37,7 +35,7 @@ def noisy(features: torch.Tensor, seed: int = 0) -> torch.Tensor:
 
 
 def test_names_are_columns_and_every_metric_has_its_source():
-    assert list(METRICS) == [*FEATURE_METRICS, *AUDIO_METRICS, *SYMBOL_METRICS]
+    assert list(METRICS) == [*FEATURE_METRICS, *AUDIO_METRICS]
     for name, known in METRICS.items():
         assert known.name == name
         assert name.isidentifier()
@@ -45,7 +43,7 @@ def test_names_are_columns_and_every_metric_has_its_source():
         assert known.title
         assert known.low < known.high
     assert len({known.title for known in METRICS.values()}) == len(METRICS)
-    assert all(known.source for known in (*AUDIO_METRICS.values(), *SYMBOL_METRICS.values()))
+    assert all(known.source for known in AUDIO_METRICS.values())
     assert METRICS["pesq_wb"].heading() == "PESQ-WB [MOS-LQO] ↑"
     assert METRICS["f0_spread_ratio"].heading() == "F0 spread ratio"
 
@@ -77,49 +75,16 @@ def test_clips_one_by_one_are_the_batch(name, speech_features):
     original = torch.cat((speech_features, speech_features.flip(1)))[:, :400]
     decoded = noisy(original)
     mask = torch.arange(400) < torch.tensor([400, 150, 300, 77])[:, None]
-    whole, single = MetricAverage(metric), MetricAverage(metric)
-    whole.update(decoded, original, mask)
-    for row in range(4):
-        kept = mask[row]
-        single.update(decoded[row][kept], original[row][kept])
     values = metric(decoded, original, mask)
+    single = [metric(decoded[row][mask[row]], original[row][mask[row]]) for row in range(4)]
+    torch.testing.assert_close(values, torch.stack(single), rtol=1e-4, atol=1e-6)
     weights = mask.sum(-1).float()
-    if metric.pooling is Pooling.FRAMES:
-        wanted = (values * weights).sum() / weights.sum()
-    elif metric.pooling is Pooling.MEDIAN:
-        wanted = torch.quantile(values, 0.5)
-    else:
-        wanted = values.mean()
-    assert whole.compute() == pytest.approx(wanted.item(), rel=1e-5)
-    assert single.compute() == pytest.approx(whole.compute(), rel=1e-4)
-    single.reset()
-    assert math.isnan(single.compute())
-
-
-@pytest.mark.parametrize("name", LIGHT_AUDIO)
-def test_padded_audio_is_measured_within_its_mask(name, speech):
-    original = torch.from_numpy(speech)[:, None]
-    decoded = noisy(original)
-    mask = torch.ones_like(original, dtype=torch.bool)
-    mask[1, :, 20_000:] = False
-    average = MetricAverage(METRICS[name])
-    average.update(decoded, original, mask)
-    alone = [
-        METRICS[name](decoded[0, 0], original[0, 0]),
-        METRICS[name](decoded[1, 0, :20_000], original[1, 0, :20_000]),
-    ]
-    assert average.values == pytest.approx([value.item() for value in alone])
-    assert average.weights == [48_000, 20_000]
-
-
-def test_symbols_and_counts_accumulate_too():
-    power, uses = MetricAverage(METRICS["symbol_power"]), MetricAverage(METRICS["uses_per_s"])
-    power.update(torch.tensor([[1 + 1j, 0], [1j, 1]]))
-    power.update(torch.tensor([[0, 4j]]))
-    assert power.values == [1, 1, 8]
-    assert power.compute() == pytest.approx(10 / 3)
-    uses.update(torch.tensor([100, 300]), torch.tensor([0.1, 1.0]))
-    assert uses.compute() == pytest.approx(650)
+    wanted = {
+        Pooling.FRAMES: (values * weights).sum() / weights.sum(),
+        Pooling.MEDIAN: torch.quantile(values, 0.5),
+        Pooling.MEAN: values.mean(),
+    }[metric.pooling]
+    assert metric.over_clips(values.tolist(), weights.tolist()) == pytest.approx(wanted.item(), rel=1e-5)
 
 
 @settings(deadline=None)

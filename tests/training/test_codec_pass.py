@@ -16,10 +16,10 @@ from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.codec_pass import PassOutput, TrainingPass
 from aether_lite.training.conditions import draw
 from aether_lite.training.curriculum import position
-from aether_lite.training.discriminator import Discriminator
 from aether_lite.training.distributed import DistributedContext
 from aether_lite.training.loop import Batch
 from aether_lite.vocoder import load_network
+from aether_lite.vocoder.discriminators import SpectrogramDiscriminators
 from aether_lite.vocoder.synthesis import VocoderNetwork
 
 CONFIG = TrainConfig(preset="tiny", batch=2, audio_items=2, frames=64, audio_frames=28, gan_ratio=0.5)
@@ -49,7 +49,7 @@ def ran(batch: Batch, step: int, config: TrainConfig, gan: bool) -> tuple[PassOu
     torch.manual_seed(0)
     codec = SpiCodec(preset("tiny")).eval()
     start(codec, batch.features)
-    discriminator = Discriminator((64,), (3,)) if gan else None
+    discriminator = SpectrogramDiscriminators((64,)) if gan else None
     module = TrainingPass(codec, Shape(), discriminator, config, HERE, speak)
     output = module(batch, draw(TrainConfig(), 0, 0, batch.items), position(step), step)
     output.total.backward()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import subprocess
@@ -19,15 +20,17 @@ from aether_lite.codec import SpiCodec, preset
 from aether_lite.codec.growth import start
 from aether_lite.data.corpus import Corpus
 from aether_lite.errors import AetherError
+from aether_lite.losses.adversarial import discriminator_loss
 from aether_lite.training.checkpoint import load_checkpoint
 from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.codec_pass import TrainingPass
 from aether_lite.training.conditions import draw
 from aether_lite.training.curriculum import position
-from aether_lite.training.discriminator import Discriminator, discriminator_step
 from aether_lite.training.distributed import DistributedContext, distributed_context
 from aether_lite.training.loop import Batch
+from aether_lite.training.optimiser import descend
 from aether_lite.vocoder import load_fargan
+from aether_lite.vocoder.discriminators import SpectrogramDiscriminators
 
 CONFIG = TrainConfig(
     preset="tiny", batch=4, audio_items=4, frames=64, audio_frames=28, use_stft_loss=True, lambda_adv=1.0, gan_ratio=0.1
@@ -43,7 +46,7 @@ def gradients(data_root: Path, here: DistributedContext) -> dict[str, torch.Tens
     start(codec, corpus.batch(1, 0, range(8), 64))
     if codec.latent_power is not None:
         codec.latent_power.total = here.total
-    vocoder, discriminator = load_fargan().double().eval(), Discriminator().double()
+    vocoder, discriminator = load_fargan().double().eval(), SpectrogramDiscriminators().double()
     for parameter in (*codec.parameters(), *discriminator.parameters()):
         if parameter.ndim > 1:  # leave no zero that would hide a gradient
             torch.nn.init.normal_(parameter, std=0.1)
@@ -59,7 +62,8 @@ def gradients(data_root: Path, here: DistributedContext) -> dict[str, torch.Tens
     found = {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
     before = {name: p.detach().clone() for name, p in discriminator.named_parameters()}
     optimiser = torch.optim.SGD(discriminator.parameters(), lr=1.0)
-    discriminator_step(discriminator, optimiser, output.real, output.made, here)
+    loss = discriminator_loss(discriminator(output.real), discriminator(output.made), reduce=here.total)
+    descend(optimiser, loss, math.inf, here)
     return found | {f"discriminator.{name}": before[name] - p.detach() for name, p in discriminator.named_parameters()}
 
 

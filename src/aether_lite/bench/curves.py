@@ -1,4 +1,4 @@
-"""Pictures of a benchmark: measures against SNR, channel uses, bit rate and bit errors, and against each other."""
+"""Pictures of a benchmark: measures against SNR, channel uses, bit rate and bit errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from aether_lite.baselines.published import better_model, published_points
 from aether_lite.bench.grid import evenly
 from aether_lite.bench.metadata import RunMetadata
-from aether_lite.bench.results import Row, Summary, condition_text
+from aether_lite.bench.results import Summary
 from aether_lite.link import snr_3k_db
 from aether_lite.metrics import AUDIO_METRICS, METRICS
 from aether_lite.plots.canvas import GREY, canvas, legend_below
@@ -29,7 +29,6 @@ SNR_MEASURES = (LOSS, "vuv_error", "lsd_active_db", "estoi", "pesq_wb", "wer")
 BIT_MEASURES = (
     LOSS, "vuv_error", "f0_correlation", "estoi_4k", "pesq_nb", "estoi", "pesq_wb", "dnsmos_ovrl", "wer",
 )  # fmt: skip
-SCATTER_MEASURES = ("estoi", "pesq_wb")
 LOSS_TICKS = (0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0)
 MOST_PANELS = 4
 PANEL_INCHES = (4.6, 4.7)
@@ -99,7 +98,7 @@ class Picture:
     ceilings: Sequence[Summary] = ()
 
 
-def draw_curves(folder: Path, metadata: RunMetadata, summaries: Sequence[Summary], rows: Sequence[Row]) -> Pictures:
+def draw_curves(folder: Path, metadata: RunMetadata, summaries: Sequence[Summary]) -> Pictures:
     """Draw every picture that the results have the points for."""
     drawn: Pictures = []
     pictures = _bit_pictures if metadata.on_bits else _symbol_pictures
@@ -108,11 +107,6 @@ def draw_curves(folder: Path, metadata: RunMetadata, summaries: Sequence[Summary
         if any(len({panel.axis.place(s) for s in points}) > 1 for panel, points in lines):
             drawn.append((picture.heading, folder / f"{picture.name}.png"))
             _draw(drawn[-1][1], metadata, picture)
-    for measure in SCATTER_MEASURES:
-        shown = [row for row in rows if math.isfinite(row.record.get(measure, math.nan)) and row.record[LOSS] > 0]
-        if shown:
-            drawn.append((f"{_title(measure)} against feature loss", folder / f"{measure}_against_feature_loss.png"))
-            _scatter(drawn[-1][1], metadata, drawn[-1][0], shown, [s for s in summaries if s.has_audio], measure)
     return drawn
 
 
@@ -225,11 +219,6 @@ def _plot(
         axes.fill_between(x, low, high, color=style["color"], alpha=0.15, lw=0)
 
 
-def _loss_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
-    ticks = [tick for tick in LOSS_TICKS if low <= tick <= high]
-    return ticks, [f"{tick:g}" for tick in ticks]
-
-
 def _loss_scale(panels: Sequence[Axes], values: Sequence[float]) -> None:
     """Logarithmic scale with readable numbers, and the limit of usable speech."""
     positive = [value for value in values if math.isfinite(value) and value > 0] or [USABLE_LOSS]
@@ -237,28 +226,10 @@ def _loss_scale(panels: Sequence[Axes], values: Sequence[float]) -> None:
     for axes in panels:
         axes.set_yscale("log")
         axes.set_ylim(low, high)
-        axes.set_yticks(*_loss_ticks(low, high))
+        ticks = [tick for tick in LOSS_TICKS if low <= tick <= high]
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.minorticks_off()
         mark_usable_loss(axes, size=7)
-
-
-def _scatter(
-    path: Path, metadata: RunMetadata, title: str, rows: Sequence[Row], own: Sequence[Summary], measure: str
-) -> None:
-    """An audio measure against feature loss: a dot for each clip and condition."""
-    where = "; ".join(dict.fromkeys(condition_text(row.condition) for row in rows))
-    with canvas(path, 8, 5, f"{title}, clip by clip", metadata.foot(own, [f"Conditions: {where}."])) as figure:
-        axes = figure.add_subplot()
-        for name in dict.fromkeys(row.system for row in rows):
-            x, y = ([row.record[m] for row in rows if row.system == name] for m in (LOSS, measure))
-            axes.scatter(x, y, s=14, alpha=0.6, lw=0, label=metadata.system(name).title, **metadata.style(name))
-        losses = [row.record[LOSS] for row in rows]
-        axes.set_xscale("log")
-        axes.set_xticks(*_loss_ticks(min(losses) / 1.3, max(losses) * 1.3))
-        axes.minorticks_off()
-        axes.set(xlabel=_label(LOSS), ylabel=_label(measure))
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
 
 
 def _title(measure: str) -> str:

@@ -31,21 +31,13 @@ STREAM_FRAMES = 8  # joined features are cut at multiples of it: whole tokens of
 
 @dataclass(frozen=True)
 class Source:
-    """Where one clip comes from; small, so that it can be sent to a process.
+    """Where one clip comes from; small, so that it can be sent to a process."""
 
-    Attributes:
-        name: unique in the data set, such as the path below its folder.
-        paths: one audio file; a pair of .f32 and .pcm; or feature files, to be joined.
-        language: code, empty if unknown.
-        part: number and count of the equal parts of joined features.
-        channel: of an audio file, from 1; None for the mean of all.
-    """
-
-    name: str
-    paths: tuple[Path, ...]
-    language: str = ""
-    part: tuple[int, int] = (0, 1)
-    channel: int | None = None
+    name: str  # unique in the data set, such as the path below its folder
+    paths: tuple[Path, ...]  # one audio file; a pair of .f32 and .pcm; or feature files, to be joined
+    language: str = ""  # code, empty if unknown
+    part: tuple[int, int] = (0, 1)  # number and count of the equal parts of joined features
+    channel: int | None = None  # of an audio file, from 1; None for the mean of all
 
 
 @dataclass(frozen=True)

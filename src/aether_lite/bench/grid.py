@@ -37,31 +37,21 @@ class Grid:
     """Axes of a benchmark: channels of symbols with rates and SNRs, or ``bsc`` with bit rates and bit error rates.
 
     Attributes:
-        rates: channel uses per second; on ``bsc`` bit/s.
-        snrs_db: Es/N0 [dB]; empty on ``bsc``.
-        channels: names in :data:`aether_lite.channels.CHANNELS`, or ``bsc`` alone.
-        clips: how many, spread evenly over the data set in name order; None for all.
         audio_clips, audio_conditions: how many clips and conditions get audio metrics.
-        seconds: only so much from the start of each clip [s]; None for all of it.
-        csi: what the receiver knows of the channel; None for the channel's own default.
-        error_rates: of ``bsc``; empty on channels of symbols.
-        without: audio metrics that are not measured.
-        noises: noises of the channel over which every number is a mean.
-        equal_energy: whether N0 counts from the power really sent, not from the nominal Es = 1.
     """
 
-    rates: tuple[int, ...] = (150, 300, 600, 1000)
-    snrs_db: tuple[float, ...] = (-6.0, -3.0, 0.0, 3.0, 6.0, 10.0, 20.0)
-    channels: tuple[str, ...] = ("awgn", "mpp")
-    clips: int | None = 24
+    rates: tuple[int, ...] = (150, 300, 600, 1000)  # channel uses per second; on ``bsc`` bit/s
+    snrs_db: tuple[float, ...] = (-6.0, -3.0, 0.0, 3.0, 6.0, 10.0, 20.0)  # Es/N0 [dB]; empty on ``bsc``
+    channels: tuple[str, ...] = ("awgn", "mpp")  # names in :data:`aether_lite.channels.CHANNELS`, or ``bsc`` alone
+    clips: int | None = 24  # how many, spread evenly over the data set in name order; None for all
     audio_clips: int = 24
     audio_conditions: int = len(STANDARD_AUDIO)
-    seconds: float | None = None
-    csi: str | None = None
-    error_rates: tuple[float, ...] = ()
-    without: tuple[str, ...] = ()
-    noises: int = 1
-    equal_energy: bool = False
+    seconds: float | None = None  # only so much from the start of each clip [s]; None for all of it
+    csi: str | None = None  # what the receiver knows of the channel; None for the channel's own default
+    error_rates: tuple[float, ...] = ()  # of ``bsc``; empty on channels of symbols
+    without: tuple[str, ...] = ()  # audio metrics that are not measured
+    noises: int = 1  # noises of the channel over which every number is a mean
+    equal_energy: bool = False  # whether N0 counts from the power really sent, not from the nominal Es = 1
 
     @property
     def on_bits(self) -> bool:

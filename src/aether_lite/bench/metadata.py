@@ -16,7 +16,6 @@ from aether_lite.bench.run import Plan
 from aether_lite.errors import AetherError
 from aether_lite.files import commit
 from aether_lite.metrics import AUDIO_METRICS, METRICS, missing_line
-from aether_lite.optional import MissingToolError
 from aether_lite.plots.canvas import COLOURS, MARKERS
 from aether_lite.reading import fits, from_mapping, read_json, reading
 
@@ -76,16 +75,12 @@ class RunMetadata:
     """A benchmark, in plain values; further fields as in :class:`aether_lite.bench.grid.Grid`.
 
     Attributes:
-        command: that made it, without folders.
         version, commit: of the package; the commit is empty outside a checkout.
         data, clips, files, seconds: name of the data set, and how much of it was sent [s].
         audio_clips, audio_conditions: clips and conditions (in words) that have audio metrics.
-        state: channel state information that was asked for; empty for each channel's default.
-        missing: lines that say what was not measured, and what to install.
-        calibration: checks of channels and coding against theory, in words, if they were run.
     """
 
-    command: str
+    command: str  # that made it, without folders
     version: str
     commit: str
     seed: int
@@ -95,10 +90,9 @@ class RunMetadata:
     seconds: float
     audio_clips: int
     audio_conditions: tuple[str, ...]
-    state: str
+    state: str  # channel state information that was asked for; empty for each channel's default
     systems: tuple[SystemMetadata, ...]
-    missing: tuple[str, ...] = ()
-    calibration: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()  # lines that say what was not measured, and what to install
     packages: dict[str, str] = field(default_factory=dict)
     on_bits: bool = False
     noises: int = 1
@@ -196,27 +190,10 @@ def describe(plan: Plan, rows: Sequence[Row], command: str, absent: Sequence[str
         state=grid.csi or "",
         systems=tuple(_described(system) for system in plan.instances()),
         missing=tuple(missing),
-        calibration=() if grid.on_bits else calibration_lines(),
         packages=package_versions(),
         on_bits=grid.on_bits,
         noises=grid.noises,
         equal_energy=grid.equal_energy,
-    )
-
-
-def calibration_lines() -> tuple[str, ...]:
-    """Checks of channels and codes against theory, one line each; what is missing where they cannot be run."""
-    from aether_lite.baselines.digital.calibration import calibration
-
-    try:
-        rows = calibration()
-    except MissingToolError as error:
-        return (f"not run: {error}",)
-    return tuple(
-        f"{row.what}, Es/N0 {row.esn0_db:.2f} dB: measured {row.measured:.4g} of {row.trials}, expected "
-        f"{row.expected:.4g} ({row.source}), 99.9 % interval {max(row.low, 0):.4g} to {row.high:.4g}: "
-        f"{'inside' if row.inside else 'OUTSIDE'}"
-        for row in rows
     )
 
 
@@ -227,6 +204,7 @@ def read_metadata(path: Path) -> RunMetadata:
         AetherError: it cannot be read, or lacks a field.
     """
     values = read_json(path, ABOUT)
+    values.pop("calibration", None)  # of version 0.1
     with reading(path, ABOUT):
         if fits(values.get("systems"), list[dict[str, Any]]):
             values["systems"] = [from_mapping(SystemMetadata, system) for system in values["systems"]]

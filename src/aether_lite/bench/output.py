@@ -31,6 +31,7 @@ from aether_lite.files import make_folder, write_text
 from aether_lite.plots.canvas import f0_overlays, spectrogram_strips
 
 TABLES_NAME, REPORT_NAME, PICTURES_FOLDER = "tables.md", "report.html", "pictures"
+SPEED_NAME = "speed.md"
 FILES = (RESULTS_NAME, SUMMARY_NAME, METADATA_NAME, TABLES_NAME, REPORT_NAME)
 EXAMPLE_CLIPS, EXAMPLE_CONDITIONS = 2, 2
 LONGEST_SECONDS = 5.0  # of an example
@@ -83,7 +84,7 @@ def write_all(folder: Path, rows: Sequence[Row], report: Report) -> list[Summary
     write_text(folder / TABLES_NAME, full_document(metadata, summaries, differences))
     pictures = folder / PICTURES_FOLDER
     make_folder(pictures)
-    drawn = draw_curves(pictures, metadata, summaries, rows)
+    drawn = draw_curves(pictures, metadata, summaries)
     for number, example in enumerate(report.examples, 1):
         for order, condition in enumerate(example.conditions(), 1):
             drawn += _draw_example(pictures, f"{number}_{order}", metadata, summaries, example, condition)

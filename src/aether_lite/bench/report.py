@@ -94,9 +94,6 @@ def write_report(
     every = _table(tables.quality_table(metadata, summaries, tables.feature_columns()))
     parts += [f"<details><summary>Feature metrics at every condition</summary>{every}</details>"]
     parts += _pictures(pictures[1:], PAGE_BUDGET - sum(map(len, parts)))
-    if metadata.calibration:
-        items = "".join(f"<li>{_text(line)}</li>" for line in metadata.calibration)
-        parts += [f"<h2>Calibration</h2><ul>{items}</ul>"]
     if speed:
         table, _, said = speed.partition("\n\n")
         parts += ["<h2>Speed</h2>", _table(table), f'<p class="small">{_text(said)}</p>']

@@ -45,22 +45,16 @@ class Plan:
 
     Attributes:
         dataset, grid: clips, already chosen, and conditions.
-        systems: names.
-        seed: of channels.
-        jobs: processes.
-        factory: makes a system of its name.
-        plugins: files that register more systems, channels and metrics.
-        shard: number I, from 1, and count N: only every Nth result is computed; (1, 1) for all.
     """
 
     dataset: DataSet
     grid: Grid
-    systems: tuple[str, ...]
-    seed: int = 0
-    jobs: int = 1
-    factory: Factory = make_system
-    plugins: tuple[Path, ...] = ()
-    shard: tuple[int, int] = (1, 1)
+    systems: tuple[str, ...]  # names
+    seed: int = 0  # of channels
+    jobs: int = 1  # processes
+    factory: Factory = make_system  # makes a system of its name
+    plugins: tuple[Path, ...] = ()  # files that register more systems, channels and metrics
+    shard: tuple[int, int] = (1, 1)  # number I, from 1, and count N: only every Nth result is computed; (1, 1) for all
 
     def instances(self) -> list[System]:
         """The systems, in their order.

@@ -153,6 +153,4 @@ def full_document(metadata: RunMetadata, summaries: Sequence[Summary], differenc
     if audible := [s for s in summaries if s.has_audio]:
         parts += ["## Audio metrics", quality_table(metadata, audible, audio_columns(metadata))]
     parts += ["## Feature metrics", quality_table(metadata, summaries, feature_columns())]
-    if metadata.calibration:
-        parts += ["## Calibration", "\n".join(f"* {line}" for line in metadata.calibration)]
     return "\n\n".join(parts) + "\n"

@@ -93,8 +93,7 @@ def bench(
     """
     options.use_one_core()
     folders = listed("--merge", merge, str)
-    from aether_lite.bench.docs import SPEED_NAME
-    from aether_lite.bench.output import FILES, PICTURES_FOLDER
+    from aether_lite.bench.output import FILES, PICTURES_FOLDER, SPEED_NAME
     from aether_lite.bench.run import CACHE_FOLDER
 
     made = ((output / name, io.IN_FOLDER) for name in FILES)
@@ -188,7 +187,7 @@ def _run(
     if count > 1:
         say.print(f"shard {number} of {count} is in {out}; when all are there: aether-lite bench --merge DIR,...")
         return None
-    say.print("checking channels and codes against theory, writing tables, pictures and the page")
+    say.print("writing tables, pictures and the page")
     command = ["aether-lite bench", *_tokens(context, ("quiet", "force"), _published)]
     metadata = describe(plan, rows, " ".join(command), absent)
     if kept is not None:
@@ -277,7 +276,7 @@ def _systems(names: Sequence[str], grid: Grid, quick: bool, has_audio: bool) -> 
 
 def _measure_speed(folder: Path, model: str, say: Console, out: Console) -> None:
     """Measure, write ``speed.md``, and print it."""
-    from aether_lite.bench.docs import SPEED_NAME
+    from aether_lite.bench.output import SPEED_NAME
     from aether_lite.bench.run import CACHE_FOLDER
     from aether_lite.bench.speed import speed_table
 
@@ -290,7 +289,7 @@ def _measure_speed(folder: Path, model: str, say: Console, out: Console) -> None
 
 def _speed_text(folder: Path) -> str:
     """Markdown of speed figures that were measured into the folder before; empty if there are none."""
-    from aether_lite.bench.docs import SPEED_NAME
+    from aether_lite.bench.output import SPEED_NAME
 
     path = folder / SPEED_NAME
     return path.read_text(encoding="utf-8").rstrip() if path.is_file() else ""

@@ -27,10 +27,9 @@ from aether_lite.features import extract_features
 from aether_lite.features.analysis import condition as conditioned
 from aether_lite.features.layout import FRAME, NUM_FREE, SAMPLE_RATE
 from aether_lite.features.pitch import ROW_LOOKAHEAD_SAMPLES
-from aether_lite.features.samples import as_speech
+from aether_lite.features.samples import as_features, as_speech, own_precision
 from aether_lite.payload import Bits, Payload, Received, ReceivedBits, Symbols
 from aether_lite.spi import State
-from aether_lite.tensors import as_features, own_precision
 from aether_lite.vocoder import FrameVocoder, load_vocoder, synthesize, vocoder_delay
 
 if TYPE_CHECKING:

@@ -18,10 +18,10 @@ from torch import Tensor
 from aether_lite import zoo
 from aether_lite.codec.model import HASH, CodecConfig, SpiCodec
 from aether_lite.errors import AetherError
+from aether_lite.features.samples import own_precision
 from aether_lite.files import atomic_path
 from aether_lite.payload import Bits
 from aether_lite.reading import check_weights, fits, from_mapping, parse_json, read_checkpoint, read_tensors, reading
-from aether_lite.tensors import own_precision
 
 FORMAT, KIND = "aether-lite codec 1", "a codec file of this project"
 SUFFIXES = (".safetensors", ".pth")

@@ -197,14 +197,6 @@ def parse_header(data: bytes | bytearray, name: str) -> Header:
         raise AetherError(f"{name}: {error}") from error
 
 
-def token_offset(header: Header, token: int) -> int:
-    """Byte at which token ``token`` starts in a plain file; AetherError for an entropy-coded one."""
-    if header.prior_id is not None:
-        raise AetherError("an entropy-coded file has no constant bit rate: read it from the start")
-    block, within = divmod(token, header.block_tokens)
-    return HEADER_BYTES + block * header.block_bytes(header.block_tokens) + within * header.token_bytes
-
-
 @dataclass(frozen=True)
 class Trailer:
     """End of a file."""

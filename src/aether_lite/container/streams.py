@@ -6,8 +6,6 @@ Where a file ends is known only from its length, so the reader keeps back the by
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -24,6 +22,7 @@ from aether_lite.container.prior import Prior, prior_of_file
 from aether_lite.container.weights import check_model
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
+from aether_lite.reading import reading
 
 _CHUNK = 1 << 16  # bytes read at a time
 
@@ -313,7 +312,7 @@ def read_aeth(
     Raises:
         AetherError: also for a file that cannot be read.
     """
-    with _opened(path) as stream:
+    with reading(path, "an .aeth file"), Path(path).open("rb") as stream:
         return read_stream(stream, str(path), model_id, prior, tolerant)
 
 
@@ -342,45 +341,21 @@ def read_ends(stream: BinaryIO, name: str) -> tuple[Header, Trailer | None, int]
 
 
 def read_span(path: str | Path, first: int, count: int, model_id: bytes | None = None) -> BitArray:
-    """Tokens ``[count, n] uint8`` of a plain file from ``first`` on, reading only the blocks in which they lie.
+    """Tokens ``[count, n] uint8`` of a plain file from ``first`` on, whatever has become of the others.
 
     Raises:
-        AetherError: an entropy-coded file (it has no constant rate: use ``read_aeth``), a span outside the file, a
-            damaged block in the span, or a file without a valid end.
+        AetherError: an entropy-coded file (one of its blocks needs those before it: use ``read_aeth``), a span outside
+            the file, a damaged block in the span, or a file without a valid end.
     """
-    with _opened(path) as stream:
-        return _span(stream, str(path), first, count, model_id)
-
-
-@contextmanager
-def _opened(path: str | Path) -> Iterator[BinaryIO]:
-    try:
-        with Path(path).open("rb") as stream:
-            yield stream
-    except OSError as error:
-        raise AetherError(f"{path}: cannot be read ({error.strerror})") from error
-
-
-def _span(stream: BinaryIO, name: str, first: int, count: int, model_id: bytes | None) -> BitArray:
-    header, trailer, size = read_ends(stream, name)
+    recording = read_aeth(path, model_id, tolerant=True)
+    header, tokens = recording.header, len(recording.bits)
     if header.prior_id is not None:
-        raise AetherError(f"{name}: is entropy coded, which has no constant bit rate: read it from the start")
-    tokens = 0 if trailer is None else trailer.tokens
-    rest = tokens % header.block_tokens
-    expected = layout.token_offset(header, tokens - rest) + header.block_bytes(rest) + layout.TRAILER_BYTES
-    if trailer is None or size != expected:
-        raise AetherError(f"{name}: has no valid end mark: it is truncated or goes on after its end")
-    if first < 0 or count < 0 or first + count > trailer.tokens:
-        raise AetherError(f"{name}: has tokens 0..{trailer.tokens - 1}; {first}..{first + count - 1} were asked for")
-    check_model(header.model_id, model_id, name)
-    blocks = range(first // header.block_tokens, -(-(first + count) // header.block_tokens))
-    stream.seek(layout.token_offset(header, blocks.start * header.block_tokens))
-    runs = [np.zeros((0, header.token_bits), dtype=np.uint8)]
-    for block in blocks:
-        tokens = min(header.block_tokens, trailer.tokens - block * header.block_tokens)
-        data = stream.read(header.block_bytes(tokens))
-        if layout.block_crc(block, data[: -layout.CRC_BYTES]) != data[-layout.CRC_BYTES :]:
-            raise damaged_block(name, header, block)
-        runs.append(layout.unpack_tokens(data[: -layout.CRC_BYTES], header.token_bits))
-    begin = first - blocks.start * header.block_tokens
-    return np.concatenate(runs)[begin : begin + count]
+        raise AetherError(f"{path}: is entropy coded, which has no constant bit rate: read it from the start")
+    if recording.damage.end_missing or recording.damage.trailing_bytes:
+        raise AetherError(f"{path}: has no valid end mark: it is truncated or goes on after its end")
+    if first < 0 or count < 0 or first + count > tokens:
+        raise AetherError(f"{path}: has tokens 0..{tokens - 1}; {first}..{first + count - 1} were asked for")
+    damaged = np.flatnonzero(recording.erased[first : first + count])
+    if len(damaged):
+        raise damaged_block(str(path), header, int(first + damaged[0]) // header.block_tokens)
+    return recording.bits[first : first + count]

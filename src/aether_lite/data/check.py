@@ -51,25 +51,19 @@ class PairReport:
     """What one pair holds, or why it cannot be used.
 
     Attributes:
-        path: the .f32 (or the file without a partner).
-        error: None if it can be used.
-        kind: of the samples; None if it is silent or too short to tell.
         frames, columns: of the features.
         levels: frames at each whole dB of RMS from -120 to 0 dBFS ``[121]``.
-        peak: largest sample, full scale 1.
-        clipped: samples at the ends of int16.
-        digest: of the samples, or of features without; equal for duplicates.
     """
 
-    path: Path
-    error: str | None = None
-    kind: PcmKind | None = None
+    path: Path  # the .f32 (or the file without a partner)
+    error: str | None = None  # None if it can be used
+    kind: PcmKind | None = None  # of the samples; None if it is silent or too short to tell
     frames: int = 0
     columns: int = 0
     levels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1 - LOWEST_DBFS, np.int64))
-    peak: float = 0.0
-    clipped: int = 0
-    digest: bytes = b""
+    peak: float = 0.0  # largest sample, full scale 1
+    clipped: int = 0  # samples at the ends of int16
+    digest: bytes = b""  # of the samples, or of features without; equal for duplicates
 
 
 class RootReport:

@@ -22,25 +22,18 @@ class Entry:
     """One pair.
 
     Attributes:
-        name: below the data root, without suffix.
-        source: path of the audio file.
         size, mtime_ns: of the audio file when it was read [bytes, ns].
-        max_seconds: longest part that was asked for [s], or None.
-        speaker: who speaks, as far as known.
-        frames: length of the pair.
-        variant: number of a variant, whose name begins with it; None for a pair.
-        channel: number of the recording's channel, from 1, or None for the mean of all.
     """
 
-    name: str
-    source: str
+    name: str  # below the data root, without suffix
+    source: str  # path of the audio file
     size: int
     mtime_ns: int
-    max_seconds: float | None
-    speaker: str
-    frames: int
-    variant: int | None = None
-    channel: int | None = None
+    max_seconds: float | None  # longest part that was asked for [s], or None
+    speaker: str  # who speaks, as far as known
+    frames: int  # length of the pair
+    variant: int | None = None  # number of a variant, whose name begins with it; None for a pair
+    channel: int | None = None  # number of the recording's channel, from 1, or None for the mean of all
 
     @property
     def source_name(self) -> str:

@@ -16,17 +16,11 @@ AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".
 
 @dataclass(frozen=True)
 class Source:
-    """An audio file.
+    """An audio file."""
 
-    Attributes:
-        path: absolute.
-        name: of the pair to make, below the data root, without suffix (``folder/clip``).
-        speaker: the manifest's, else the file's folder, else (for a file at the top) the file.
-    """
-
-    path: Path
-    name: str
-    speaker: str
+    path: Path  # absolute
+    name: str  # of the pair to make, below the data root, without suffix (``folder/clip``)
+    speaker: str  # the manifest's, else the file's folder, else (for a file at the top) the file
 
 
 def find_sources(

@@ -47,22 +47,16 @@ class Variant:
     """What happens to a scene; None where a step is left out.
 
     Attributes:
-        speed: factor of pitch and formants.
-        room: RT60 [s] and level of the direct sound over the rest [dB].
-        noise: its kind and the SNR [dB].
-        band: lowest and highest frequency [Hz].
         codec: container, subtype and bit rate mode of libsndfile, and its compression level.
-        change: colour, gain and faint noise.
-        seed: of the room and the noise.
     """
 
-    speed: float | None
-    room: tuple[float, float] | None
-    noise: tuple[str, float] | None
-    band: tuple[float, float] | None
+    speed: float | None  # factor of pitch and formants
+    room: tuple[float, float] | None  # RT60 [s] and level of the direct sound over the rest [dB]
+    noise: tuple[str, float] | None  # its kind and the SNR [dB]
+    band: tuple[float, float] | None  # lowest and highest frequency [Hz]
     codec: tuple[tuple[str, str, str | None], float] | None
-    change: Change
-    seed: int
+    change: Change  # colour, gain and faint noise
+    seed: int  # of the room and the noise
 
     @classmethod
     def draw(cls, number: int, scene: str) -> Variant:

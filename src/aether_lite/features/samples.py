@@ -1,22 +1,29 @@
-"""Arrays from outside: whatever holds numbers becomes a plain numpy array, and speech is checked once, here.
+"""Numbers from outside: whatever holds them becomes a plain array or tensor, and speech and features are checked once.
 
 Speech is int16, or floating point with full scale 1, of one channel; lists, tensors of any device and type, arrays of
-any byte order, stride and flag will do. What cannot be meant is one line that says what would be right.
+any byte order, stride and flag will do. What cannot be meant is one line that says what would be right. Tensors of this
+package are float32, whatever default dtype or autocast is set around a call.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aether_lite.errors import AetherError
-from aether_lite.features.layout import FRAME, INT16_SCALE, LOUDEST, Array, Float64
+from aether_lite.features.layout import FRAME, INT16_SCALE, LOUDEST, NUM_FREE, Array, Float64
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 SPEECH = "int16, or floating point in [-1, 1]"
 
@@ -78,3 +85,46 @@ def _mixing(array: Array, name: str) -> str:
     if array.ndim != 2 or array.shape[1] >= FRAME or len(array) <= array.shape[1]:
         return ""
     return f"; mix them by {name}.mean(axis=1)" if array.shape[1] > 1 else f"; take {name}[:, 0]"
+
+
+def as_features(rows: ArrayLike | Tensor, first_row: int = 0) -> Tensor:
+    """Features ``[..., F, 20 or more]`` of any real type as float32, on their device.
+
+    Raises:
+        AetherError: not numbers, or not finite; ``first_row`` is the number of row 0 in the message.
+    """
+    import torch
+
+    if not (isinstance(rows, torch.Tensor) and rows.is_floating_point()):
+        rows = torch.from_numpy(np.ascontiguousarray(numbers(rows, "features"), np.float32))
+    bad = ~rows[..., :NUM_FREE].isfinite().all(-1)
+    if rows.ndim >= 2 and bool(bad.any()):
+        row = first_row + int(bad.reshape(-1, bad.shape[-1]).any(0).nonzero()[0])
+        raise AetherError(f"features: row {row} holds a value that is not finite")
+    return rows.float()
+
+
+def own_precision(function: Callable[P, R]) -> Callable[P, R]:
+    """``function`` with float32 as the default dtype and without autocast, whatever is set around the call."""
+
+    @wraps(function)
+    def called(*args: P.args, **kwargs: P.kwargs) -> R:
+        with _plain():
+            return function(*args, **kwargs)
+
+    return called
+
+
+@contextmanager
+def _plain() -> Iterator[None]:
+    import torch
+
+    default = torch.get_default_dtype()
+    with ExitStack() as stack:
+        for device in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(device):
+                stack.enter_context(torch.autocast(device, enabled=False))
+        if default is not torch.float32:
+            stack.callback(torch.set_default_dtype, default)
+            torch.set_default_dtype(torch.float32)
+        yield

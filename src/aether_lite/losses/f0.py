@@ -72,18 +72,10 @@ class ContourMoments:
     counted: Tensor
 
 
-def contour_moments(decoded: Tensor, original: Tensor, mask: Tensor | None = None) -> ContourMoments:
-    """Moments over the frames voiced in the original.
-
-    Args:
-        decoded, original: features ``[B, F, 20]``.
-        mask: ``[B, F]``, false where a frame is padding; None keeps all.
-
-    Raises:
-        ValueError: shapes that do not fit each other.
-    """
+def contour_moments(decoded: Tensor, original: Tensor) -> ContourMoments:
+    """Moments over the frames voiced in the original, of features ``[B, F, 20]``; ValueError for other shapes."""
     check_pair(decoded, original, batch=True)
-    voiced = voiced_frames(original) if mask is None else voiced_frames(original) & (mask > 0)
+    voiced = voiced_frames(original)
     frames = voiced.sum(-1)
     count = frames.clamp_min(1).to(decoded.dtype)
 
@@ -105,43 +97,38 @@ def f0_correlation(moments: ContourMoments) -> Tensor:
 
 @joined_term("f0_contour", 0.02)
 def f0_correlation_loss(
-    decoded: Tensor, original: Tensor, mask: Tensor | None = None, weight: Tensor | None = None, reduce: Reduce = alone
+    decoded: Tensor, original: Tensor, weight: Tensor | None = None, reduce: Reduce = alone
 ) -> Tensor:
     """``1 - r``, mean over the counted items of the joined batch: a scalar, 0 (same contours) .. 2 (mirrored).
 
     Args:
-        decoded, original, mask: as :func:`contour_moments`.
+        decoded, original: features ``[B, F, 20]``.
         weight: of each item ``[B]``.
         reduce: sum over ranks, see :mod:`aether_lite.losses.reduction`.
     """
-    moments = contour_moments(decoded, original, mask)
+    moments = contour_moments(decoded, original)
     return joined_mean(1 - f0_correlation(moments), moments.counted, weight, reduce)
 
 
 @joined_term("f0_spread", 0.05)
 def f0_spread_loss(
-    decoded: Tensor, original: Tensor, mask: Tensor | None = None, weight: Tensor | None = None, reduce: Reduce = alone
+    decoded: Tensor, original: Tensor, weight: Tensor | None = None, reduce: Reduce = alone
 ) -> Tensor:
     """``max(0, 0.9 s_y - s_x)`` [octaves], mean over the counted items: a scalar, 0 where the voice stays lively.
 
     It sees only the spread: a contour that is exactly flat gets no direction from it (the correlation loss gives one).
     Arguments as :func:`f0_correlation_loss`.
     """
-    moments = contour_moments(decoded, original, mask)
+    moments = contour_moments(decoded, original)
     own, wanted = ((moment + _ROUND**2).sqrt() for moment in (moments.decoded, moments.original))
     return joined_mean((SPREAD_KEPT * wanted - own).clamp_min(0), moments.counted, weight, reduce)
 
 
 class SoftF0(NamedTuple):
-    """Estimates of every frame, each ``[B, F]``.
+    """Estimates of every frame, each ``[B, F]``."""
 
-    Attributes:
-        f0: fundamental frequency [Hz], 62.5..500; some value in unvoiced frames too.
-        periodicity: 1 minus the depth of the dip; 0 (noise, silence) .. 1 (periodic).
-    """
-
-    f0: Tensor
-    periodicity: Tensor
+    f0: Tensor  # fundamental frequency [Hz], 62.5..500; some value in unvoiced frames too
+    periodicity: Tensor  # 1 minus the depth of the dip; 0 (noise, silence) .. 1 (periodic).
 
 
 def soft_yin(

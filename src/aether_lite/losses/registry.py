@@ -27,23 +27,14 @@ Inputs = TypeVar("Inputs")
 
 @dataclass(frozen=True)
 class SpiInputs:
-    """One pass through codec and channel.
+    """One pass through codec and channel."""
 
-    Attributes:
-        sent: decoded features and images of both sides.
-        original: features ``[B, F, 20]``.
-        weight: of each item ``[B]``.
-        reduce: sum over ranks, see :mod:`aether_lite.losses.reduction`.
-        asr: the ASR loss; None without that term.
-        asr_items: the items that it is counted on.
-    """
-
-    sent: Transmission
-    original: Tensor
-    weight: Tensor
-    reduce: Reduce = alone
-    asr: AsrLoss | None = None
-    asr_items: Sequence[int] = ()
+    sent: Transmission  # decoded features and images of both sides
+    original: Tensor  # features ``[B, F, 20]``
+    weight: Tensor  # of each item ``[B]``
+    reduce: Reduce = alone  # sum over ranks, see :mod:`aether_lite.losses.reduction`
+    asr: AsrLoss | None = None  # the ASR loss; None without that term
+    asr_items: Sequence[int] = ()  # the items that it is counted on
 
     def mean(self, values: Tensor) -> Tensor:
         """Weighted mean of a loss of each item ``[B]``."""
@@ -71,17 +62,11 @@ class GanInputs:
 
 @dataclass(frozen=True)
 class Term(Generic[Inputs]):
-    """A loss term.
+    """A loss term."""
 
-    Attributes:
-        function: of the inputs of the term's group: a scalar.
-        weight: within the group; a number, or the option of training that holds it.
-        optional: counted only where its weight is above 0; others are always logged.
-    """
-
-    function: Callable[[Inputs], Tensor]
-    weight: float | str
-    optional: bool = False
+    function: Callable[[Inputs], Tensor]  # of the inputs of the term's group: a scalar
+    weight: float | str  # within the group; a number, or the option of training that holds it
+    optional: bool = False  # counted only where its weight is above 0; others are always logged
 
 
 class TermGroup(Generic[Inputs]):

@@ -79,7 +79,7 @@ def frame_level(features: Tensor) -> Tensor:
 
 @joined_term("silence", 0.02)
 def silence_loss(
-    decoded: Tensor, original: Tensor, mask: Tensor | None = None, weight: Tensor | None = None, reduce: Reduce = alone
+    decoded: Tensor, original: Tensor, weight: Tensor | None = None, reduce: Reduce = alone
 ) -> Tensor:
     """``mean_b max(0, L_b decoded - L_b original)^2`` [bel^2], mean over the original's silent frames: a scalar.
 
@@ -87,7 +87,6 @@ def silence_loss(
 
     Args:
         decoded, original: features ``[B, F, 20]``.
-        mask: ``[B, F]``, 0 where a frame is padding.
         weight: of each item ``[B]``.
         reduce: sum over ranks, see :mod:`aether_lite.losses.reduction`.
 
@@ -96,8 +95,6 @@ def silence_loss(
     """
     check_pair(decoded, original, batch=True)
     silent = frame_level(original) < SILENT_BELOW
-    if mask is not None:
-        silent = silent & (mask > 0)
     excess = (log_bands(decoded) - log_bands(original)).clamp_min(0).square().mean(-1)
     return joined_mean(excess, silent, weight, reduce)
 

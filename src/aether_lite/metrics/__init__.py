@@ -2,7 +2,7 @@
 
 Functions are batch first and give one number for each clip, NaN where it is not defined (no voiced frame, say):
 ``[..., F, 20]`` features or ``[..., N]`` audio -> ``[...]``. :data:`METRICS` holds a :class:`Metric` for each, by the
-column name of results tables; :class:`MetricAverage` accumulates any of them over batches.
+column name of results tables.
 
 A new metric is a function under the decorator :func:`~aether_lite.metrics.registry.metric` in a new file here.
 """
@@ -38,9 +38,7 @@ from aether_lite.metrics.registry import (
     AUDIO_METRICS,
     FEATURE_METRICS,
     METRICS,
-    SYMBOL_METRICS,
     Metric,
-    MetricAverage,
     Needs,
     Pooling,
     available,
@@ -49,17 +47,16 @@ from aether_lite.metrics.registry import (
     missing_line,
 )
 from aether_lite.metrics.spectral import log_mel_distance, log_spectral_distance, multi_resolution_stft
-from aether_lite.metrics.symbols import clip_papr_db, per_second, symbol_power
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
 
 __all__ = [
-    "AUDIO_METRICS", "FEATURE_METRICS", "METRICS", "SYMBOL_METRICS", "Metric", "MetricAverage", "Needs", "Pooling",
+    "AUDIO_METRICS", "FEATURE_METRICS", "METRICS", "Metric", "Needs", "Pooling",
     "active_frames", "available", "band_levels", "cepstral_rmse", "character_error_rate", "clip_feature_loss",
-    "clip_papr_db", "dnsmos", "estoi", "estoi_4k", "evaluate_audio", "f0_correlation", "f0_hz", "f0_spread_ratio",
+    "dnsmos", "estoi", "estoi_4k", "evaluate_audio", "f0_correlation", "f0_hz", "f0_spread_ratio",
     "frame_levels", "frame_mean", "frame_quantile", "gross_pitch_error", "log_mel_distance", "log_spectral_distance",
-    "lsd_active", "metric", "missing_line", "multi_resolution_stft", "per_second", "pesq_nb", "pesq_wb",
+    "lsd_active", "metric", "missing_line", "multi_resolution_stft", "pesq_nb", "pesq_wb",
     "phone_change", "pitch_fine_rms_cents", "pitch_median_cents", "pitch_spike", "plain_words", "speaker_similarity",
-    "symbol_power", "vuv_error", "word_error_rate",
+    "vuv_error", "word_error_rate",
 ]  # fmt: skip

@@ -16,41 +16,33 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ParamSpec
 
-import torch
 from torch import Tensor
 
 from aether_lite.errors import AetherError
-from aether_lite.metrics.clips import NAN, flat
+from aether_lite.features.samples import own_precision
+from aether_lite.metrics.clips import NAN
 from aether_lite.optional import how_to_install, in_words, missing_packages, require_packages
-from aether_lite.tensors import own_precision
 
 EXTRA = "eval"  # of this package, that installs what metrics need
 P = ParamSpec("P")
 
 
 class Needs(StrEnum):
-    """Input of a metric: decoded and original features or audio, symbols sent, or a count and the speech's length."""
+    """Input of a metric: decoded and original features or audio."""
 
     FEATURES = "features"  # [..., F, 20] with a mask [..., F]
-    AUDIO = "audio"  # [..., N] at 16 kHz on the scale +-1, aligned; with a mask [..., N]
-    SYMBOLS = "symbols"  # [..., n] complex
-    COUNTS = "counts"  # how many [...], and in how much speech [...] [s]
+    AUDIO = "audio"  # [..., N] at 16 kHz on the scale +-1, aligned
 
 
 class Pooling(StrEnum):
     """Average over clips; those on which a metric is not defined (NaN) do not count."""
 
-    FRAMES = "mean over frames"  # every clip weighs as many frames (or samples) as it holds
+    FRAMES = "mean over frames"  # every clip weighs as many frames as it holds
     MEAN = "mean over clips"
     MEDIAN = "median over clips"
 
 
-REFERENCES = {
-    Needs.FEATURES: "the features that were sent",
-    Needs.AUDIO: "the original audio",
-    Needs.SYMBOLS: "",
-    Needs.COUNTS: "the duration of the speech",
-}
+REFERENCES = {Needs.FEATURES: "the features that were sent", Needs.AUDIO: "the original audio"}
 """What metrics are compared with unless they say otherwise."""
 
 
@@ -91,9 +83,9 @@ class Metric:
         """Measure clips: ``[...]``, one value a clip; NaN where it is not defined.
 
         Args:
-            decoded: see :class:`Needs`; the symbols or the count for those.
-            original: of the same shape; the duration [s] for counts; unused by metrics without a reference.
-            mask: frames ``[..., F] bool`` or samples ``[..., N] bool`` that belong to a clip; None for all.
+            decoded: see :class:`Needs`.
+            original: of the same shape; unused by metrics without a reference.
+            mask: frames of features ``[..., F] bool`` that belong to a clip; None for all.
 
         Raises:
             AetherError: a package is not installed.
@@ -104,11 +96,10 @@ class Metric:
             raise ValueError(f"{self.name} compares with {reference}: give the original too")
         if self.needs is Needs.FEATURES:
             return self.function(decoded, original, mask)
-        signals = (decoded, original) if reference and original is not None else (decoded,)
-        return self.function(*signals) if mask is None else _masked(self.function, signals, mask)
+        return self.function(decoded, original) if reference else self.function(decoded)
 
     def over_clips(self, values: Sequence[float], weights: Sequence[float] | None = None) -> float:
-        """Average over clips, weighed by frames or samples for :attr:`Pooling.FRAMES`; NaN where none is defined."""
+        """Average over clips, weighed by frames for :attr:`Pooling.FRAMES`; NaN where none is defined."""
         weights = [1.0] * len(values) if weights is None else weights
         kept = [(value, weight) for value, weight in zip(values, weights, strict=True) if not math.isnan(value)]
         if not kept:
@@ -135,8 +126,6 @@ FEATURE_METRICS: dict[str, Metric] = {}
 """Metrics of decoded features, called as ``metric(decoded [..., F, 20], original, mask [..., F] or None)``."""
 AUDIO_METRICS: dict[str, Metric] = {}
 """Metrics of decoded audio, called as ``metric(decoded [..., N], original)`` at 16 kHz, the scale +-1, aligned."""
-SYMBOL_METRICS: dict[str, Metric] = {}
-"""Metrics of the payload: ``metric(symbols [..., n] complex)``, or ``metric(count [...], seconds [...])``."""
 METRICS: dict[str, Metric] = {}
 """Column name of a results table -> metric."""
 
@@ -160,42 +149,11 @@ def metric(
         measured = own_precision(checked if packages else function)
         if name in METRICS:
             raise ValueError(f"there is a metric {name} already")
-        kinds = {Needs.FEATURES: FEATURE_METRICS, Needs.AUDIO: AUDIO_METRICS}
-        METRICS[name] = kinds.get(needs, SYMBOL_METRICS)[name] = Metric(name, title, unit, measured, needs, **facts)
+        kind = FEATURE_METRICS if needs is Needs.FEATURES else AUDIO_METRICS
+        METRICS[name] = kind[name] = Metric(name, title, unit, measured, needs, **facts)
         return measured
 
     return register
-
-
-class MetricAverage:
-    """Average of a metric over clips that arrive in batches; any split into batches gives the same.
-
-    Attributes:
-        values, weights: of every clip so far (NaN where not defined), and its frames or samples.
-    """
-
-    def __init__(self, metric: Metric) -> None:
-        self.metric = metric
-        self.reset()
-
-    def update(self, decoded: Tensor, original: Tensor | None = None, mask: Tensor | None = None) -> None:
-        """Measure more clips. Arguments as :meth:`Metric.__call__`."""
-        values = self.metric(decoded, original, mask).detach().cpu().double().reshape(-1)
-        self.values += values.tolist()
-        if mask is not None:
-            self.weights += mask.to(torch.bool).sum(-1).reshape(-1).tolist()
-        elif self.metric.needs is Needs.COUNTS:
-            self.weights += [1.0] * len(values)
-        else:
-            self.weights += [float(decoded.shape[-2 if self.metric.needs is Needs.FEATURES else -1])] * len(values)
-
-    def compute(self) -> float:
-        """Average over all clips since the last reset; NaN without any."""
-        return self.metric.over_clips(self.values, self.weights)
-
-    def reset(self) -> None:
-        self.values: list[float] = []
-        self.weights: list[float] = []
 
 
 def available(name: str) -> bool:
@@ -243,12 +201,3 @@ def evaluate_audio(
         metric.name: float(metric(decoded, original)) if metric.speaks(language) and available(metric.name) else NAN
         for metric in metrics
     }
-
-
-def _masked(function: Callable[..., Tensor], signals: tuple[Tensor, ...], mask: Tensor) -> Tensor:
-    shape = signals[0].shape
-    if any(signal.shape != shape for signal in (*signals, mask)):
-        raise ValueError(f"signals and mask must agree, not {[tuple(s.shape) for s in (*signals, mask)]}")
-    rows, kept = [flat(signal) for signal in signals], flat(mask).to(torch.bool)
-    values = [function(*(signal[row][kept[row]] for signal in rows)) for row in range(len(kept))]
-    return torch.stack(values).reshape(shape[:-1]) if values else signals[0].new_zeros(shape[:-1]).real

@@ -21,6 +21,7 @@ from torch import Tensor
 from aether_lite.channels.channel import NOISE_WINDOW_S
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import Float64
+from aether_lite.features.samples import own_precision
 from aether_lite.link import LinkConfig
 from aether_lite.payload import (
     FRAMES_PER_SECOND,
@@ -32,7 +33,6 @@ from aether_lite.payload import (
     joined_tokens,
 )
 from aether_lite.reception import LARGEST
-from aether_lite.tensors import own_precision
 
 STRETCH_S = 60.0  # [s] simulated at a time
 

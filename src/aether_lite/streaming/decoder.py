@@ -9,12 +9,12 @@ from torch import Tensor
 
 from aether_lite.codec import Backend, Codec
 from aether_lite.errors import AetherError, warn_renamed
+from aether_lite.features.samples import own_precision
 from aether_lite.payload import FRAMES_PER_SECOND, Bits, ChannelState, Received, ReceivedBits, elements_per_token
 from aether_lite.reception import accepted
 from aether_lite.spi import State
 from aether_lite.streaming.snapshot import Snapshot, entry, flattened, present, rebuilt
 from aether_lite.streaming.synthesis import DecodedSpeech, Synthesis, joined, judged
-from aether_lite.tensors import own_precision
 from aether_lite.vocoder import FrameVocoder
 
 NAN = float("nan")

@@ -17,11 +17,10 @@ from aether_lite.errors import AetherError, warn_renamed
 from aether_lite.features import FRAME, NUM_FREE, ROW_LOOKAHEAD_SAMPLES, Conditioner, StreamingExtractor
 from aether_lite.features.analysis import STATE_SHAPES
 from aether_lite.features.layout import Float32
-from aether_lite.features.samples import as_speech
+from aether_lite.features.samples import as_speech, own_precision
 from aether_lite.payload import Bits, Symbols, elements_per_token, joined_tokens
 from aether_lite.spi import State
 from aether_lite.streaming.snapshot import LARGEST, LARGEST_SAMPLE, Snapshot, entry, flattened, present, rebuilt
-from aether_lite.tensors import own_precision
 
 LOOKAHEAD = ROW_LOOKAHEAD_SAMPLES - FRAME  # samples beyond a token's own that its last row needs
 UNKNOWN = float("nan")  # target SNR of an encoder for any channel, in a snapshot

@@ -25,10 +25,10 @@ from aether_lite.training.capture import Speak, Vocode
 from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.conditions import Conditions, balance
 from aether_lite.training.curriculum import Position
-from aether_lite.training.discriminator import Discriminator
 from aether_lite.training.distributed import DistributedContext, shared_items
 from aether_lite.training.loop import Batch
 from aether_lite.vocoder import periods_from_features
+from aether_lite.vocoder.discriminators import SpectrogramDiscriminators
 from aether_lite.vocoder.fargan import emphasised_frames
 from aether_lite.vocoder.synthesis import VocoderNetwork
 
@@ -65,7 +65,7 @@ class TrainingPass(nn.Module):
         self,
         codec: SpiCodec,
         vocoder: VocoderNetwork,
-        discriminator: Discriminator | None,
+        discriminator: SpectrogramDiscriminators | None,
         config: TrainConfig,
         context: DistributedContext,
         speak: Speak | None = None,
@@ -143,7 +143,7 @@ class TrainingPass(nn.Module):
         skip = WARM_UP_FRAMES
         return made[:, skip * FRAME :], torch.stack(real)[:, skip * FRAME :], true[:, skip:]
 
-    def _gan_terms(self, discriminator: Discriminator, made: Tensor, real: Tensor) -> dict[str, Tensor]:
+    def _gan_terms(self, discriminator: SpectrogramDiscriminators, made: Tensor, real: Tensor) -> dict[str, Tensor]:
         """GAN loss and feature matching; only their gradient at ``made`` is used."""
         judged = discriminator(made)
         with torch.no_grad():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from aether_lite.data.loader import Loader
 from aether_lite.environment import keep_compiled_apart
 from aether_lite.errors import AetherError
 from aether_lite.hash import BIT_RATES, HashPenalties
+from aether_lite.losses.adversarial import discriminator_loss
 from aether_lite.losses.asr import load_asr_loss
 from aether_lite.training.capture import captured_vocoder
 from aether_lite.training.checkpoint import origin, started_from
@@ -29,12 +31,12 @@ from aether_lite.training.codec_pass import PassOutput, TrainingPass
 from aether_lite.training.codec_validation import CodecValidation
 from aether_lite.training.conditions import draw
 from aether_lite.training.curriculum import Stage, position
-from aether_lite.training.discriminator import BETAS, Discriminator, discriminator_step
 from aether_lite.training.distributed import DistributedContext, check_share, shared_items
 from aether_lite.training.loop import MODEL, Batch, Task, Validation
-from aether_lite.training.optimiser import ADAMW_BETAS, Muon, descend, muon_groups, rate_factor, set_rates
+from aether_lite.training.optimiser import ADAMW_BETAS, GAN_BETAS, Muon, descend, muon_groups, rate_factor, set_rates
 from aether_lite.training.run_logger import RunLogger
 from aether_lite.vocoder import FARGAN, load_fargan, load_network, save_vocoder
+from aether_lite.vocoder.discriminators import SpectrogramDiscriminators
 
 CONSTANTS_STREAM = 1  # crops of this seed offset give the image's normalisation constants
 CONSTANTS_CROPS = 512
@@ -67,7 +69,7 @@ class CodecTask(Task):
         if config.compiled and isinstance(self.vocoder, FARGAN):
             keep_compiled_apart()
             self.vocoder.sig_net.compile(fullgraph=True, dynamic=False)
-        self.discriminator = Discriminator().to(context.device) if config.lambda_adv > 0 else None
+        self.discriminator = SpectrogramDiscriminators().to(context.device) if config.lambda_adv > 0 else None
         self.asr = load_asr_loss(config.mel_predictor, config.asr_model) if config.lambda_asr > 0 else None
         self.penalties = None
         if self.codec.config.hash:
@@ -81,7 +83,7 @@ class CodecTask(Task):
         if self.discriminator is not None:
             self.networks["discriminator"] = self.discriminator
             self.optimisers["discriminator"] = torch.optim.AdamW(
-                self.discriminator.parameters(), lr=config.discriminator_rate, betas=BETAS, weight_decay=0.0
+                self.discriminator.parameters(), lr=config.discriminator_rate, betas=GAN_BETAS, weight_decay=0.0
             )
         if self.penalties is not None:
             self.networks["penalties"] = self.penalties
@@ -136,9 +138,10 @@ class CodecTask(Task):
         if self.discriminator is not None and place.adv > 0:
             assert output.made is not None
             assert output.real is not None
-            parts["discriminator"] = discriminator_step(
-                self.discriminator, self.optimisers["discriminator"], output.real, output.made, self.context
-            )
+            judged = self.discriminator(output.real), self.discriminator(output.made)
+            loss = discriminator_loss(*judged, reduce=self.context.total)
+            descend(self.optimisers["discriminator"], loss, math.inf, self.context)
+            parts["discriminator"] = loss.detach()
         return parts
 
     def stage_name(self, step: int) -> str:

@@ -36,17 +36,14 @@ class Stage:
     """One stage of the curriculum.
 
     Attributes:
-        name: fixed name.
         spi, wave: factors on ``lambda_spi`` and ``lambda_wave``.
-        adv: factor on ``lambda_adv`` at the stage's first and last step; linear between.
-        trains_vocoder: whether the vocoder learns (otherwise it is frozen, gradients pass through it).
     """
 
-    name: str
+    name: str  # fixed name
     spi: float
     wave: float
-    adv: tuple[float, float]
-    trains_vocoder: bool
+    adv: tuple[float, float]  # factor on ``lambda_adv`` at the stage's first and last step; linear between
+    trains_vocoder: bool  # whether the vocoder learns (otherwise it is frozen, gradients pass through it)
 
     @property
     def makes_audio(self) -> bool:

@@ -61,16 +61,13 @@ class Batch:
     """Crops of one step.
 
     Attributes:
-        items: numbers of the crops within the step, over all processes.
-        features: ``[B, F, 20] float32``.
-        audio: ``[B, N] float32``, speech of the features' frames; None where nothing asks for it.
         history: ``[K, H, 20]``, longer stretches of the first K items that end where their ``features`` end; None
             where no codec has to be warm at the beginning of a crop.
     """
 
-    items: tuple[int, ...]
-    features: Tensor
-    audio: Tensor | None = None
+    items: tuple[int, ...]  # numbers of the crops within the step, over all processes
+    features: Tensor  # ``[B, F, 20] float32``
+    audio: Tensor | None = None  # ``[B, N] float32``, speech of the features' frames; None where nothing asks for it
     history: Tensor | None = None
 
     def pin_memory(self) -> Batch:

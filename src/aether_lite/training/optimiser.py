@@ -26,6 +26,7 @@ _MOMENTUM = 0.95
 _STEP = 0.2  # root mean square of AdamW's steps
 LEAST_SIDE = 9  # smaller matrices have few directions: AdamW
 ADAMW_BETAS = (0.9, 0.98)
+GAN_BETAS = (0.8, 0.99)  # of AdamW over discriminators; Opus, FARGAN stage 2
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:

@@ -40,7 +40,10 @@ class VocoderConfig(RunConfig):
         "discriminators. Ctrl-C saves; the same command continues."
     )
     START: ClassVar[str] = "init"
-    REMOVED: ClassVar[Mapping[str, str]] = {"gan_loss": "the GAN is trained with least squares"}
+    REMOVED: ClassVar[Mapping[str, str]] = {
+        "gan_loss": "the GAN is trained with least squares",
+        "periods": "the discriminators are those of spectrograms, --spectrogram_sizes",
+    }
 
     data_root: list[str] = option(
         [], "folders of NAME.f32/NAME.pcm pairs to train on, as --data_root too", positional=True, path=True, free=True
@@ -67,7 +70,6 @@ class VocoderConfig(RunConfig):
     matching_weight: float = option(1.0, "weight of feature matching in adversarial steps")
     spectrogram_sizes: list[int] = option(list(SPECTROGRAM_SIZES), "FFT sizes of the discriminators [samples]")
     discriminator_channels: int = option(256, "channels of the widest layer of these discriminators")
-    periods: list[int] = option([], "periods of further discriminators on every n-th sample [samples]")
     learning_rate: float = option(1e-3, "peak learning rate of spectral steps")
     adversarial_rate: float = option(1e-4, "learning rate of the vocoder in adversarial steps")
     discriminator_rate: float = option(2e-4, "learning rate of the discriminators", was=("critic_rate",))
@@ -107,8 +109,7 @@ class VocoderConfig(RunConfig):
             (min(self.spectral_steps, self.adversarial_steps, self.discriminator_steps) >= 0, "steps: at least 0"),
             (set(self.spectrogram_sizes) <= set(SPECTROGRAM_SIZES), f"spectrogram_sizes: of {SPECTROGRAM_SIZES}"),
             (self.discriminator_channels >= 1, "discriminator_channels: from 1"),
-            (len(self.spectrogram_sizes) + len(self.periods) > 0, "spectrogram_sizes, periods: at least one"),
-            (all(p >= 2 for p in self.periods), "periods: from 2"),
+            (len(self.spectrogram_sizes) > 0, "spectrogram_sizes: at least one"),
             (min(weights) >= 0, "*_weight: from 0"),
             (min(self.adversarial_rate, self.discriminator_rate) > 0, "*_rate: above 0"),
             (0 <= self.decoded_share <= 1, "decoded_share: shares are 0 to 1"),

@@ -39,7 +39,13 @@ from aether_lite.data.loader import Loader
 from aether_lite.data.pairs import common_kind, read_speech
 from aether_lite.environment import keep_compiled_apart
 from aether_lite.features.layout import FRAME, voiced_frames
-from aether_lite.losses.adversarial import continuation_loss, feature_matching_loss, generator_loss
+from aether_lite.losses.adversarial import (
+    Outputs,
+    continuation_loss,
+    discriminator_loss,
+    feature_matching_loss,
+    generator_loss,
+)
 from aether_lite.losses.spectral import item_stft_loss, root_stft_loss
 from aether_lite.metrics import METRICS, missing_line
 from aether_lite.metrics.spectral import SPECTRAL, reanalysed, resynthesis_measures
@@ -49,13 +55,13 @@ from aether_lite.training.checkpoint import origin
 from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.codec_validation import chosen_clips
 from aether_lite.training.conditions import draw
-from aether_lite.training.discriminator import BETAS, Discriminator, discriminator_step, discriminator_update
 from aether_lite.training.distributed import DistributedContext, check_share
 from aether_lite.training.loop import MODEL, Batch, Task, Validation
-from aether_lite.training.optimiser import descend, rate_factor, set_rates
+from aether_lite.training.optimiser import GAN_BETAS, descend, rate_factor, set_rates
 from aether_lite.training.run_logger import RunLogger, loss_curves
 from aether_lite.training.vocoder_config import KNOWN_FRAMES, VocoderConfig
 from aether_lite.vocoder import FARGAN, load_fargan, periods_from_features, save_vocoder, synthesize, vocoder_path
+from aether_lite.vocoder.discriminators import SpectrogramDiscriminators
 from aether_lite.vocoder.fargan import CONTEXT_ROWS, emphasised_frames
 from aether_lite.vocoder.hnsf import KIND, HarmonicNoise, load_hnsf
 from aether_lite.vocoder.registry import save_public_checkpoint
@@ -112,14 +118,14 @@ class VocoderTask(Task):
             self.vocoder.sig_net.compile(fullgraph=True, dynamic=False)
         self.average: FARGAN | HarmonicNoise = copy.deepcopy(self.vocoder).eval().requires_grad_(False)
         sizes, most = config.spectrogram_sizes, config.discriminator_channels
-        self.discriminator = Discriminator(sizes, config.periods, most).to(context.device)
+        self.discriminator = SpectrogramDiscriminators(sizes, most).to(context.device)
         self.codec = load_codec(codec_path(config.codec or DEFAULT_CODEC), unit="uses/s")[0].to(context.device).eval()
         self.networks = {MODEL: self.vocoder, DISCRIMINATOR: self.discriminator}
         subframe = [p for name, p in self.vocoder.named_parameters() if not name.startswith(FROZEN_IN_ADVERSARIAL)]
         trained: dict[str, tuple[Iterable[nn.Parameter], float, tuple[float, float], float]] = {
             "spectral": (self.vocoder.parameters(), config.learning_rate, SPECTRAL_BETAS, config.weight_decay),
-            ADVERSARIAL: (subframe, config.adversarial_rate, BETAS, 0),
-            DISCRIMINATOR: (self.discriminator.parameters(), config.discriminator_rate, BETAS, 0),
+            ADVERSARIAL: (subframe, config.adversarial_rate, GAN_BETAS, 0),
+            DISCRIMINATOR: (self.discriminator.parameters(), config.discriminator_rate, GAN_BETAS, 0),
         }
         self.optimisers = {
             name: AdamW([{"params": list(parameters), "peak": rate}], rate, betas, weight_decay=decay)
@@ -170,11 +176,10 @@ class VocoderTask(Task):
         draws = self._draws(features, target)
         whole = draws[: len(target)]
         made = whole.detach().requires_grad_()
-        self.optimisers[DISCRIMINATOR].zero_grad()
         truth, judged = self.discriminator(target), self.discriminator(made)
         matching, fooling = feature_matching_loss(truth, judged, reduce), generator_loss(judged, reduce=reduce)
         (gradient,) = torch.autograd.grad(config.matching_weight * matching + fooling, made, retain_graph=True)
-        loss = discriminator_update(truth, judged, self.discriminator, self.optimisers[DISCRIMINATOR], self.context)
+        loss = self._learn_to_judge(truth, judged)
         # the value is that of both terms; below the audio it is their gradient
         gan = (whole * gradient).sum()
         terms = {"spectral": self._distance(draws, features, target), "gan": gan}
@@ -212,11 +217,14 @@ class VocoderTask(Task):
         """Only the discriminators learn."""
         with torch.no_grad():
             made = self._speak(features, target)
-        loss = self._discriminator_step(target, made)
+        loss = self._learn_to_judge(self.discriminator(target), self.discriminator(made))
         return {"total": loss, DISCRIMINATOR: loss}
 
-    def _discriminator_step(self, real: Tensor, made: Tensor) -> Tensor:
-        return discriminator_step(self.discriminator, self.optimisers[DISCRIMINATOR], real, made, self.context)
+    def _learn_to_judge(self, real: Outputs, made: Outputs) -> Tensor:
+        """A step of the discriminators from what they gave; their loss."""
+        loss = discriminator_loss(real, made, reduce=self.context.total)
+        descend(self.optimisers[DISCRIMINATOR], loss, math.inf, self.context)
+        return loss.detach()
 
     def _descend(self, name: str, terms: dict[str, Tensor], weights: dict[str, float]) -> dict[str, Tensor]:
         """One step of an optimiser down the weighted sum; returns the terms, unweighted."""
@@ -294,14 +302,12 @@ class MakeBatch:
     ``lookahead`` tokens behind the first K crops.
 
     Attributes:
-        corpus: clips with their samples.
-        config: options.
         rank, ranks: this process among all.
         token_frames, lookahead: of the codec.
     """
 
-    corpus: Corpus
-    config: VocoderConfig
+    corpus: Corpus  # clips with their samples
+    config: VocoderConfig  # options
     rank: int
     ranks: int
     token_frames: int

@@ -1,22 +1,14 @@
-"""GAN discriminators of the vocoder.
+"""GAN discriminators of the vocoder: two-dimensional networks on decibel spectrograms of 64 to 2048 samples.
 
-Two families, each a list of networks that see the same audio ``[B, N]``:
-
-* :class:`SpectrogramDiscriminators`: six two-dimensional networks on decibel spectrograms of 64 to 2048 samples, those
-  FARGAN was trained with (Opus, ``dnn/torch/osce``; parameters are named as there, so that the discriminators of a
-  public checkpoint load unchanged). 1 210 056 parameters.
-* :class:`PeriodDiscriminators`: networks on every 2nd, 3rd, 5th, 7th and 11th sample (J. Kong et al., "HiFi-GAN",
-  NeurIPS 2020), with fewer channels than there.
-
-Both return one :class:`DiscriminatorOutput` per network.
+They are those FARGAN was trained with (Opus, ``dnn/torch/osce``); parameters are named as there, so that the
+discriminators of a public checkpoint load unchanged. All six have 1 210 056 parameters.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -30,10 +22,6 @@ AMPLITUDE_FLOOR = 1e-5
 DYNAMIC_RANGE = 80.0  # dB below the loudest point of an item
 SPECTROGRAM_LAYERS = 6
 FIRST_CHANNELS, MOST_CHANNELS = 16, 256
-PERIODS = (2, 3, 5, 7, 11)  # samples
-PERIOD_CHANNELS = (16, 32, 64, 128, 128)
-PERIOD_KERNEL, PERIOD_STRIDE = 5, 3
-LEAK = 0.1  # slope of the leaky ReLU
 
 
 @dataclass(frozen=True)
@@ -41,7 +29,7 @@ class DiscriminatorOutput:
     """Output of one network for a batch.
 
     Attributes:
-        score: ``[B, ...]``, one value a patch; high for speech. In 0..1 where the network ends in a sigmoid.
+        score: ``[B, ...]`` in 0..1, one value a patch; high for speech.
         hidden: feature maps ``[B, C, ...]`` of the layers before.
     """
 
@@ -126,53 +114,13 @@ class SpectrogramDiscriminator(nn.Module):
         return DiscriminatorOutput(torch.sigmoid(self.layers[-1](x)), tuple(hidden))
 
 
-class PeriodDiscriminator(nn.Module):
-    """Convolutions over every ``period``-th sample, the phases side by side."""
-
-    def __init__(self, period: int) -> None:
-        super().__init__()
-        self.period = period
-        kernel, stride, padding = (PERIOD_KERNEL, 1), (PERIOD_STRIDE, 1), (PERIOD_KERNEL // 2, 0)
-        channels = (1, *PERIOD_CHANNELS)
-        self.layers = nn.ModuleList(
-            NormedConv2d(inputs, outputs, kernel, stride, padding) for inputs, outputs in pairwise(channels)
-        )
-        self.score = NormedConv2d(channels[-1], 1, (3, 1), (1, 1), (1, 0))
-
-    def forward(self, audio: Tensor) -> DiscriminatorOutput:
-        """Score ``[B, 1, about N / period / 3^5, period]``, unbounded, and five hidden maps of ``audio [B, N]``.
-
-        The end is mirrored up to a multiple of the period.
-        """
-        padded = F.pad(audio[:, None], (0, -audio.shape[1] % self.period), mode="reflect")
-        x, hidden = torch.unflatten(padded, 2, (-1, self.period)), []
-        for layer in self.layers:
-            x = F.leaky_relu(layer(x), LEAK)
-            hidden.append(x)
-        return DiscriminatorOutput(self.score(x), tuple(hidden))
-
-
-class _Discriminators(nn.Module):
-    """Several networks that see the same audio."""
-
-    def __init__(self, networks: Iterable[nn.Module]) -> None:
-        super().__init__()
-        self.discriminators = nn.ModuleList(networks)
-
-    def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
-        """Classify ``audio [B, N]``, scale +-1, pre-emphasised; for spectrograms N is more than 1024."""
-        return [network(audio) for network in self.discriminators]
-
-
-class SpectrogramDiscriminators(_Discriminators):
-    """One :class:`SpectrogramDiscriminator` for each FFT size [samples]; ``most``: see there."""
+class SpectrogramDiscriminators(nn.Module):
+    """One :class:`SpectrogramDiscriminator` for each FFT size [samples], of the same audio; ``most``: see there."""
 
     def __init__(self, sizes: Sequence[int] = SPECTROGRAM_SIZES, most: int = MOST_CHANNELS) -> None:
-        super().__init__(SpectrogramDiscriminator(size, most) for size in sizes)
+        super().__init__()
+        self.discriminators = nn.ModuleList(SpectrogramDiscriminator(size, most) for size in sizes)
 
-
-class PeriodDiscriminators(_Discriminators):
-    """One :class:`PeriodDiscriminator` for each period [samples]."""
-
-    def __init__(self, periods: Sequence[int] = PERIODS) -> None:
-        super().__init__(PeriodDiscriminator(period) for period in periods)
+    def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
+        """Judge ``audio [B, N]``, scale +-1, pre-emphasised; N is more than half of the largest FFT size."""
+        return [network(audio) for network in self.discriminators]

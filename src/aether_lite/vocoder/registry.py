@@ -31,9 +31,9 @@ from torch import Tensor, nn
 
 from aether_lite import zoo
 from aether_lite.errors import AetherError
+from aether_lite.features.samples import own_precision
 from aether_lite.files import atomic_path
 from aether_lite.reading import check_weights, fits, parse_json, read_checkpoint, read_metadata, read_tensors, reading
-from aether_lite.tensors import own_precision
 from aether_lite.vocoder.blob import is_blob, read_fargan
 from aether_lite.vocoder.compiled import fastest_vocoder
 from aether_lite.vocoder.fargan import DELAY, FARGAN

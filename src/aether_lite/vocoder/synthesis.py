@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME, NUM_ALL, NUM_FREE
-from aether_lite.tensors import as_features, own_precision
+from aether_lite.features.samples import as_features, own_precision
 
 BLOCK_FRAMES = 100  # frames rendered at a time: bounds memory, costs nothing in speed
 

@@ -1,6 +1,6 @@
 """Tables of documents, made from kept results between comment marks.
 
-    python -m aether_lite.bench.docs RESULTS DOCUMENT...
+    python docs/result_tables.py RESULTS DOCUMENT...
 
 RESULTS holds folders of ``summary.csv`` and ``about.json``. In a document, what stands between
 
@@ -8,7 +8,7 @@ RESULTS holds folders of ``summary.csv`` and ``about.json``. In a document, what
     <!-- bench: end -->
 
 is replaced. TABLE is ``systems``, ``audio``, ``features``, ``coders`` (coders of speech without bit errors), ``notes``,
-``speed``, ``calibration``, or a measure and a channel such as ``feature_loss awgn``.
+``speed``, or a measure and a channel such as ``feature_loss awgn``.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from pathlib import Path
 
 from aether_lite.bench import tables
 from aether_lite.bench.metadata import METADATA_NAME, read_metadata
+from aether_lite.bench.output import SPEED_NAME
 from aether_lite.bench.results import SUMMARY_NAME, read_summary
 from aether_lite.errors import AetherError
 from aether_lite.files import write_text
 from aether_lite.metrics import METRICS
 
-SPEED_NAME = "speed.md"
 MARKED = re.compile(r"(<!-- bench (\S+) ([^:>]+): begin -->\n).*?(<!-- bench: end -->)", re.DOTALL)
 USAGE_CODE = 2
 
@@ -59,7 +59,6 @@ def table(folder: Path, name: str) -> str:
         "features": lambda: tables.quality_table(metadata, summaries, tables.feature_columns()),
         "coders": lambda: tables.quality_table(metadata, clean, tables.CODER_COLUMNS),
         "notes": lambda: "  \n".join(metadata.notes()),
-        "calibration": lambda: "\n".join(f"* {line}" for line in metadata.calibration),
     }
     measure, _, channel = name.partition(" ")
     if measure in METRICS and channel:
