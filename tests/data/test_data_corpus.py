@@ -64,6 +64,9 @@ def test_weights_choose_the_root(tmp_path, speech, write_pair):
     corpus = Corpus([tmp_path / "a", tmp_path / "b"], [1, 3])
     places = [corpus._places(0, step, 0, 32)[0][0] for step in range(400)]
     assert 0.68 < np.mean(places) < 0.82
+    alone = Corpus([tmp_path / "a", tmp_path / "b"], [0, 3])  # a root of weight 0 is not read
+    assert alone.roots == [tmp_path / "b"]
+    assert {clip.path.parent for clip in alone.clips} == {tmp_path / "b"}
 
 
 @pytest.mark.parametrize("frames", [64, 100])

@@ -43,7 +43,7 @@ class Corpus:
 
     Args:
         roots: folders, each with pairs, or variants (features alone), anywhere below it.
-        weights: relative share of each root in the samples; by default its hours.
+        weights: relative share of each root in the samples; by default its hours. A root of weight 0 is not read.
         augmentation: changes to make to a share of the crops; none by default.
         consecutive: a crop longer than its clip goes on with the clips behind it in name order, instead of random ones.
 
@@ -60,6 +60,9 @@ class Corpus:
         consecutive: bool = False,
     ) -> None:
         _check_weights(roots, weights)
+        if weights is not None:
+            kept = [(root, weight) for root, weight in zip(roots, weights, strict=True) if weight > 0]
+            roots, weights = zip(*kept, strict=True)
         self.roots, self.augmentation, self.consecutive = list(roots), augmentation, consecutive
         self.clips: list[Clip] = []
         self._root: list[int] = []  # index of each clip's root
@@ -210,5 +213,5 @@ def _check_weights(roots: Sequence[Path], weights: Sequence[float] | None) -> No
         raise AetherError("no data: give at least one data root")
     if weights is not None and len(weights) != len(roots):
         raise AetherError(f"{len(weights)} weights for {len(roots)} data roots; give one for each")
-    if weights is not None and not all(np.isfinite(weight) and weight > 0 for weight in weights):
-        raise AetherError(f"weights of data roots must be positive numbers, not {', '.join(map(str, weights))}")
+    if weights is not None and not (all(np.isfinite(weight) and weight >= 0 for weight in weights) and any(weights)):
+        raise AetherError(f"weights of data roots must be 0 or more, one above 0, not {', '.join(map(str, weights))}")
