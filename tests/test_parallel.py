@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
+from multiprocessing import active_children
 
 import pytest
 
@@ -39,6 +43,39 @@ def test_every_task_is_done_once(jobs):
 def test_errors_of_a_task_pass_unchanged(jobs):
     with pytest.raises(AetherError, match=r"^[01] is refused$"):
         list(run_parallel(refuse, range(2), jobs))
+
+
+def refuse_or_wait(number: int) -> None:
+    time.sleep(0 if number else 600)
+    refuse(number)
+
+
+def test_a_task_that_failed_ends_the_others():
+    with pytest.raises(AetherError, match=r"^1 is refused$"):
+        list(run_parallel(refuse_or_wait, range(2), 2))
+    for worker in active_children():
+        worker.join(60)
+        assert worker.exitcode is not None
+
+
+PROGRAM = """
+import atexit, sys, aether_lite.cli.main as program
+class Costly:
+    def __del__(self):
+        print("taken apart")
+sys.costly = Costly()
+atexit.register(print, "cleared up")
+program.program()
+"""
+
+
+@pytest.mark.parametrize(("words", "code"), [(["--version"], 0), (["info", "missing.safetensors"], 1), (["--no"], 2)])
+def test_the_program_ends_without_taking_its_objects_apart(words, code):
+    done = subprocess.run([sys.executable, "-c", PROGRAM, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert done.stdout.endswith("cleared up\n")
+    assert "taken apart" not in done.stdout
+    assert "aether-lite" in done.stdout + done.stderr
 
 
 def test_a_shard_is_a_number_of_a_count():

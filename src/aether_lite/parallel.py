@@ -65,18 +65,16 @@ def run_parallel(function: Callable[[Task], Result], tasks: Sequence[Task], jobs
                     while waiting and len(running) < jobs * _WAITING_TASKS:
                         running.add(pool.submit(function, waiting.pop()))
                 done, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
+                for future in sorted(done, key=lambda each: each.exception() is not None):  # no result is lost
                     yield future.result()
         except BrokenProcessPool as error:
             raise AetherError(
                 "a worker process was killed (out of memory?): run the same command again, with fewer --jobs"
             ) from error
-        except (KeyboardInterrupt, GeneratorExit):
-            for worker in multiprocessing.active_children():
+        finally:
+            for worker in multiprocessing.active_children() if running else ():  # a task failed, or none is wanted more
                 if worker not in before:
                     worker.terminate()  # its task may take minutes
-            raise
-        finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 

@@ -128,7 +128,7 @@ def test_rate_too_slow_for_any_mode_is_a_stated_error() -> None:
 
 def test_conditions_with_options_are_measured_apart() -> None:
     mode = mode_of("codec2-700c-qpsk")
-    exact = block_error_rate(mode, LinkConfig("rayleigh", 1000, 0.0, options={"state": "exact"}))
+    exact = block_error_rate(mode, LinkConfig("rayleigh", 1000, 0.0, options={"csi": "perfect"}))
     assert exact < stored_rates()[mode.name, "rayleigh", 1000, 0.0]
 
 

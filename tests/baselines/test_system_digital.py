@@ -121,7 +121,7 @@ def test_behind_a_code_all_bits_arrive_or_the_token_is_lost(coded: System, hashe
     """Without noise the coded system gives what the bits give on a channel without errors; every uses are counted."""
     outcome = coded.transmit(clip, Condition("clean", None, 1000), 1, audio=False)
     assert (outcome.uses, outcome.measured["bler"], outcome.measured["bit_rate"]) == (38 * 80, 0.0, 2400)
-    condition = Condition("bsc", None, 2400, (("state", "exact"),), 0.0)
+    condition = Condition("bsc", None, 2400, (("csi", "perfect"),), 0.0)
     plain = hashed.transmit(clip, condition, 1, audio=False)
     torch.testing.assert_close(outcome.features, plain.features, atol=1e-4, rtol=0)
     assert coded.facts.latency_ms == 105

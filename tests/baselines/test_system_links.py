@@ -177,7 +177,7 @@ def test_uncoded_loses_little_without_noise_and_less_at_faster_rates(clip: Clip)
 
 def test_uncoded_error_is_that_of_theory(clip: Clip) -> None:
     """Half of each unit coefficient u and half of the noise arrive at 0 dB: error power (u^2 + 1) / 4."""
-    condition = Condition("awgn", 0.0, 1000, (("state", "exact"),))
+    condition = Condition("awgn", 0.0, 1000, (("csi", "perfect"),))
     whole = Clip("whole tokens", clip.speech, clip.features[: len(clip.features) // 8 * 8])
     outcome = made("uncoded").transmit(whole, condition, 3, audio=False)
     assert outcome.features is not None

@@ -60,7 +60,7 @@ def test_wrong_shapes_are_refused() -> None:
 
 
 def rows() -> list[Row]:
-    condition = Condition("mpp", 6.0, 300, (("state", "exact"),))
+    condition = Condition("mpp", 6.0, 300, (("csi", "perfect"),))
     records = [
         {"frames": 100.0, "uses": 300.0, "feature_loss": 1.0, "f0_correlation": 0.1, "vuv_error": 0.2},
         {"frames": 300.0, "uses": 900.0, "feature_loss": 2.0, "f0_correlation": 0.9, "vuv_error": 0.4},

@@ -136,6 +136,8 @@ def test_wav_through_pipes(wav, codec_file):
 
 
 def test_refined_symbols_are_for_the_links_noise_unless_told_another(wav, send):
+    pytest.importorskip("faster_whisper")
+
     def record(*options):
         result = send(wav, "out.f32", *options, "--json", "-", "--quiet")
         assert (result.code, result.err) == (0, "")
@@ -154,6 +156,7 @@ def test_refined_symbols_are_for_the_links_noise_unless_told_another(wav, send):
 
 
 def test_old_names_of_options_are_taken_with_a_note(wav, send):
+    pytest.importorskip("faster_whisper")
     now = send(wav, "now.f32", "--snr", 6, "--csi", "none", "--refine", 1)
     old = send(wav, "old.f32", "--snr", 6, "--state", "withheld", "--search=1")
     assert (now.code, old.code) == (0, 0)
