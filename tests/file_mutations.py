@@ -29,8 +29,8 @@ from aether_lite.data.index import Entry, open_index, read_index
 from aether_lite.data.sources import find_sources
 from aether_lite.export.runner import FORMAT, OnnxStep, read_manifest
 from aether_lite.features import read_f32, read_pcm
-from aether_lite.losses.asr.mel_predictor import MelPredictor, load_mel_predictor, save_mel_predictor
-from aether_lite.losses.asr.whisper import load_encoder
+from aether_lite.losses.asr import MelPredictor, load_mel_predictor, save_mel_predictor
+from aether_lite.losses.whisper import load_encoder
 from aether_lite.training.checkpoint import check_same_run, load_checkpoint, save_checkpoint
 from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.options import parse

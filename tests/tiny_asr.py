@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from aether_lite.losses.asr import AsrLoss, MelPredictor, WhisperEncoder
-from aether_lite.losses.asr.whisper import Sizes
+from aether_lite.losses.asr import AsrLoss, MelPredictor
+from aether_lite.losses.whisper import Sizes, WhisperEncoder
 
 SIZES = Sizes(width=16, hidden=24, heads=2, blocks=2)
 

@@ -28,7 +28,6 @@ the decay sets the memory and not the size of the gradient.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -36,6 +35,7 @@ from torch import Tensor, nn
 
 from aether_lite.errors import AetherError
 from aether_lite.jscc import SNR_RANGE_DB, Estimates
+from aether_lite.losses.reduction import Reduce, alone
 from aether_lite.payload import Bits, ReceivedBits, widest_token
 
 BIT_RATES = (300, 600, 1200, 2400)
@@ -103,12 +103,8 @@ def quality_db(soft: Tensor, used: Tensor) -> Tensor:
     return 10 * torch.log10(ratio.clamp_min(_LEAST_SIGNAL))
 
 
-PENALTIES = ("balance", "decorrelation", "confidence")
+PENALTIES = {"balance": 0.02, "decorrelation": 0.02, "confidence": 0.002}  # weights relative to the feature loss
 DECAY = 0.99  # a memory of 100 steps
-
-
-def _alone(total: Tensor) -> Tensor:
-    return total
 
 
 class HashPenalties(nn.Module):
@@ -123,7 +119,7 @@ class HashPenalties(nn.Module):
     spread: Tensor
     updates: Tensor
 
-    def __init__(self, count: int, decay: float = DECAY, reduce: Callable[[Tensor], Tensor] = _alone) -> None:
+    def __init__(self, count: int, decay: float = DECAY, reduce: Reduce = alone) -> None:
         super().__init__()
         self.decay, self._reduce = decay, reduce
         self.register_buffer("mean", torch.zeros(count))

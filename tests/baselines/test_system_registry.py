@@ -5,15 +5,16 @@ from __future__ import annotations
 import importlib.util
 import shutil
 from importlib.machinery import ModuleSpec
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from aether_lite.baselines import MissingToolError, available_systems, make_system, system, system_names
-from aether_lite.baselines.published import better_model, published_points
+from aether_lite.baselines.published import published_curves
 from aether_lite.codec import Codec, save_codec
 from aether_lite.errors import AetherError
-from aether_lite.metrics import FEATURE_METRICS
+from aether_lite.link import snr_3k_db
 
 
 def test_names_are_keys_of_results() -> None:
@@ -92,33 +93,19 @@ def test_absent_sionna_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_published_rade_is_the_better_model_at_each_snr() -> None:
-    best = {
-        (point.channel, point.esn0_db): point
-        for point in better_model(published_points())
-        if point.system == "rade-v1" and point.metric == "feature_loss"
-    }
-    losses = [best["awgn", snr].value for snr in (-6.0, -3.0, 0.0, 3.0, 6.0, 10.0, 20.0)]
-    assert losses == [0.4626, 0.2639, 0.1674, 0.1290, 0.1103, 0.0927, 0.0812]
-    assert best["awgn", -6.0].model == "model19_check3"
-    assert best["awgn", 0.0].model == "model05"
-    assert len(best) == 17
+    v1, v2 = published_curves("awgn", "feature_loss").items()
+    assert [value for _, value in v1[1]] == [0.4626, 0.2639, 0.1674, 0.1290, 0.1103, 0.0927, 0.0812]
+    assert [snr for snr, _ in v1[1]] == pytest.approx([snr - 4.77 for snr in (-6, -3, 0, 3, 6, 10, 20)], abs=0.01)
+    assert "measured" in v1[0]
+    assert v1[0].endswith("ideal sync), 1000 uses/s")
+    assert "sync included" in v2[0]
+    assert v2[0].endswith(", 700 uses/s")
 
 
-def test_published_points_name_their_convention() -> None:
-    for point in published_points():
-        assert point.metric in FEATURE_METRICS
-        assert ("measured" in point.label) == (point.system == "rade-v1")
-        if point.esn0_db is None:
-            assert "sync included" in point.label
-            assert point.uses_per_s == 700
-        else:
-            assert point.snr3k_db == pytest.approx(point.esn0_db - 4.77, abs=0.01)
-            assert "ideal sync" in point.label
-
-
-def test_better_model_keeps_one_model_and_all_its_metrics() -> None:
-    chosen = [
-        p for p in better_model(published_points()) if (p.system, p.channel, p.esn0_db) == ("rade-v1", "mpp", 6.0)
-    ]
-    assert {point.model for point in chosen} == {"model19_check3"}
-    assert len(chosen) == 6
+def test_other_measures_are_those_of_the_same_model() -> None:
+    (curve,) = published_curves("mpp", "gpe").values()
+    table = (files("aether_lite.baselines.published") / "rade_v1_valid.tsv").read_text()
+    rows = [line.split("\t") for line in table.splitlines() if "\tmpp\t6\t" in line]
+    assert min(rows, key=lambda row: float(row[3]))[0] == "model19_check3"
+    assert dict(curve)[snr_3k_db(6.0, 1000)] == float(min(rows, key=lambda row: float(row[3]))[7])
+    assert published_curves("bsc", "gpe") == {}

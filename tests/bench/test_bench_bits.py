@@ -151,7 +151,7 @@ def test_a_system_that_searches_says_what_it_waits_for_and_what_it_lacks(monkeyp
     def missing(_: str) -> None:
         raise ModuleNotFoundError
 
-    monkeypatch.setattr("aether_lite.losses.asr.whisper.files", missing)
+    monkeypatch.setattr("aether_lite.losses.whisper.files", missing)
     names, lines = available_systems(["hash-small", "hash-small-search"])
     assert names == ["hash-small"]
     assert lines == [

@@ -19,8 +19,8 @@ from bench_systems import NoisySystem, make_noisy
 
 from aether_lite.audio import write_audio
 from aether_lite.baselines import Clip, Condition, Outcome, System, make_system
+from aether_lite.bench.cache import load_plugins
 from aether_lite.bench.dataset import DataSet, Source, bundled, load_clip, open_dataset
-from aether_lite.bench.fingerprint import load_plugins
 from aether_lite.bench.grid import QUICK
 from aether_lite.bench.results import Row, read_results, summarise, write_results
 from aether_lite.bench.run import Plan, run

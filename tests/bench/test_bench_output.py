@@ -135,7 +135,7 @@ def test_published_curves_are_named_as_such() -> None:
     assert [label[-11:] for label, _, _ in curves] == ["1000 uses/s", ", 700 uses/s"[-11:]]
     assert all("published" in label or "measured" in label for label, _, _ in curves)
     assert all(x == sorted(x) and len(x) == len(y) for _, x, y in curves)
-    assert _published("awgn", "wer", 0.0) == []
+    assert _published("awgn", "wer", 0.0) == ()
 
 
 def test_a_markdown_table_has_a_line_below_its_head() -> None:

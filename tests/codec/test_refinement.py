@@ -165,7 +165,7 @@ def test_a_searched_codec_needs_the_recogniser(
     def missing(_: str) -> None:
         raise ModuleNotFoundError
 
-    monkeypatch.setattr("aether_lite.losses.asr.whisper.files", missing)
+    monkeypatch.setattr("aether_lite.losses.whisper.files", missing)
     with pytest.raises(AetherError, match=r"pip install '\.\[listener\]'"):
         Codec(tiny_hash).encode_features(speech_features, 600, refine=1)
     with pytest.raises(AetherError, match="rate 700 bit/s is not one of"):

@@ -14,7 +14,6 @@ from aether_lite.features import (
     TRACKER_LOOKAHEAD_FRAMES,
     StreamingExtractor,
     extract_features,
-    frame_correlations,
 )
 
 SILENCE_C0 = -2 * np.sqrt(18) - 4
@@ -118,8 +117,3 @@ def test_extreme_samples_stay_in_range():
 def test_unusable_samples_are_refused(samples, says):
     with pytest.raises(AetherError, match=says):
         extract_features(samples)
-
-
-def test_given_pitch_must_have_one_value_per_frame():
-    with pytest.raises(AetherError, match=r"\[2\]"):
-        frame_correlations(np.zeros(320, np.int16), np.zeros(3))

@@ -123,7 +123,7 @@ def test_a_checkpoint_from_before_the_hash_options_continues(clips: Path, tmp_pa
     assert path is not None
     content = load_checkpoint(path)
     assert "penalties" not in content
-    late = ("enable_hash", "form", "bit_rates", "bit_error_rate", "bit_channels", "hash_penalties")
+    late = ("enable_hash", "form", "bit_rates", "bit_error_rate", "bit_channels")
     content["config"] = {name: value for name, value in content["config"].items() if name not in late}
     save_checkpoint(path, content)
     assert trainer(config).step == 1
@@ -230,9 +230,8 @@ def test_snr_of_an_error_rate_is_that_of_theory() -> None:
 
 
 def test_options_of_the_command_line() -> None:
-    config = options_of(["--enable_hash", "--bit_rates", "600", "--hash_penalties", "balance=0.1"])
+    config = options_of(["--enable_hash", "--bit_rates", "600"])
     assert (config.enable_hash, config.codec_form.hash, config.bit_rates) == (True, "sign", [600])
-    assert config.hash_penalties == {"balance": 0.1}
     assert not options_of([]).enable_hash
 
 
@@ -243,7 +242,6 @@ def test_options_of_the_command_line() -> None:
         ["--bit-error-rate", "0.1"],
         ["--bit-error-rate", "0", "0.5"],
         ["--bit-channels", "bec=1"],
-        ["--hash-penalties", "entropy=1"],
     ],
 )
 def test_values_out_of_range_are_stated_errors(arguments: list[str]) -> None:

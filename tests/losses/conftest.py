@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from aether_lite.audio import read_audio
 from aether_lite.losses.reduction import Reduce
 from aether_lite.vocoder import FARGAN, load_fargan
 
@@ -95,3 +97,11 @@ def gradient_over_ranks(loss: Loss, inputs: Sequence[Tensor], split: Sequence[in
 @pytest.fixture(scope="session")
 def over_ranks() -> Callable[[Loss, Sequence[Tensor], Sequence[int]], tuple[Tensor, Tensor]]:
     return gradient_over_ranks
+
+
+@pytest.fixture(scope="session")
+def speech_seconds() -> np.ndarray:
+    """30 s of the bundled clips: ``[480000] float32``."""
+    folder = Path(str(files("aether_lite") / "assets" / "samples"))
+    clips = [read_audio(path) for path in sorted(folder.glob("*.flac"))]
+    return np.concatenate(clips)[:480_000].astype(np.float32)

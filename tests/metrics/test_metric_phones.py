@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from aether_lite.metrics import METRICS, available, phone_change
-from aether_lite.metrics import phones as module
+from aether_lite.metrics import recognition as module
 
 
 @pytest.fixture

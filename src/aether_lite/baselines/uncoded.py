@@ -15,7 +15,6 @@ codec) and the mean for what was not sent or got lost.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 
@@ -87,18 +86,6 @@ def from_received(received: Received) -> Tensor:
     features[:, PITCH].clamp_(-PITCH_MAX, PITCH_MAX)
     features[:, VOICING].clamp_(-CORRELATION_MAX, CORRELATION_MAX)
     return features
-
-
-def measured_constants(clips: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of the coefficients over features ``[F, 20]`` of many clips, each ``[8, 20]``.
-
-    Part tokens at the ends are left out. Means of all but the constant over time are 0.
-    """
-    whole = [clip[: len(clip) // TOKEN_FRAMES * TOKEN_FRAMES] for clip in clips]
-    coefficients = _transformed(torch.cat(whole)).double()
-    mean = coefficients.mean(dim=0)
-    mean[1:] = 0
-    return mean.float(), (coefficients - mean).square().mean(dim=0).sqrt().float()
 
 
 @cache

@@ -16,12 +16,12 @@ from aether_lite.audio import read_audio
 from aether_lite.baselines.codec2 import CODEC_RATE, RESAMPLERS_MS
 from aether_lite.baselines.registry import Clip, Condition, Facts, Outcome, fingerprint_of, speak, system
 from aether_lite.codec.codec import latency
+from aether_lite.data.sources import AUDIO_SUFFIXES
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import SAMPLE_RATE
 from aether_lite.vocoder import default_vocoder_path, load_vocoder, synthesize, vocoder_path
 
 FAMILY = "wavs:"
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"})
 TOLERANCE = 640  # samples at 16 kHz (40 ms) by which a decoded file may be longer or shorter
 
 

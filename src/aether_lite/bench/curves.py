@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aether_lite.baselines.published import better_model, published_points
+from aether_lite.baselines.published import published_curves
 from aether_lite.bench.grid import evenly
 from aether_lite.bench.metadata import RunMetadata
 from aether_lite.bench.results import Summary
@@ -130,7 +130,7 @@ def _symbol_pictures(metadata: RunMetadata, sent: list[Summary], ceilings: list[
     for measure in SNR_MEASURES:
         own = [s for s in sent if s.condition.rate == rate and math.isfinite(s.value(measure))]
         panels = [
-            Panel(f"channel {name}", SNR, s, published=tuple(_published(name, measure, snr_3k_db(0.0, rate))))
+            Panel(f"channel {name}", SNR, s, published=_published(name, measure, snr_3k_db(0.0, rate)))
             for name, s in _grouped(own, _channel).items()
         ]
         heading = f"{_title(measure)} against Es/N0 at {rate} uses/s"
@@ -161,14 +161,12 @@ def _channel(summary: Summary) -> str:
     return summary.condition.channel
 
 
-def _published(channel: str, measure: str, offset: float) -> list[Curve]:
+def _published(channel: str, measure: str, offset: float) -> tuple[Curve, ...]:
     """Curves of other systems by their SNR3k, on an axis of Es/N0 that lies ``offset`` [dB] below."""
-    groups: dict[str, list[tuple[float, float]]] = {}
-    for point in better_model(published_points()):
-        if (point.channel, point.metric) == (channel, measure):
-            label = f"{point.label}, {point.uses_per_s} uses/s"
-            groups.setdefault(label, []).append((point.snr3k_db - offset, point.value))
-    return [(label, [x for x, _ in sorted(points)], [y for _, y in sorted(points)]) for label, points in groups.items()]
+    return tuple(
+        (label, [snr - offset for snr, _ in points], [value for _, value in points])
+        for label, points in published_curves(channel, measure).items()
+    )
 
 
 def _draw(path: Path, metadata: RunMetadata, picture: Picture) -> None:

@@ -16,9 +16,9 @@ import torch
 
 from aether_lite.audio import read_audio
 from aether_lite.baselines import Clip
-from aether_lite.baselines.without_channel import AUDIO_SUFFIXES
 from aether_lite.bench.grid import evenly
 from aether_lite.data.pairs import clip_kind, find_clips, open_clip, read_frames, read_speech
+from aether_lite.data.sources import AUDIO_SUFFIXES
 from aether_lite.errors import AetherError
 from aether_lite.features import extract_features, read_f32
 from aether_lite.features.layout import FRAME, NUM_FREE, SAMPLE_RATE

@@ -10,7 +10,7 @@ from typing import Any
 
 import aether_lite
 from aether_lite.baselines import System
-from aether_lite.bench.fingerprint import package_versions
+from aether_lite.bench.cache import package_versions
 from aether_lite.bench.results import RESULTS_NAME, Row, Summary, condition_text, read_results, span
 from aether_lite.bench.run import Plan
 from aether_lite.errors import AetherError

@@ -9,22 +9,12 @@ from pathlib import Path
 from torch import Tensor
 
 from aether_lite.baselines import Clip, Condition
+from aether_lite.bench import results
 from aether_lite.bench.curves import Pictures, draw_curves
 from aether_lite.bench.dataset import load_clip
 from aether_lite.bench.grid import evenly
 from aether_lite.bench.metadata import METADATA_NAME, RunMetadata
 from aether_lite.bench.report import write_report
-from aether_lite.bench.results import (
-    RESULTS_NAME,
-    SUMMARY_NAME,
-    Row,
-    Summary,
-    condition_text,
-    summarise,
-    write_json,
-    write_results,
-    write_summary,
-)
 from aether_lite.bench.run import Plan, channel_seed, conditions_of, decoded_features, send
 from aether_lite.bench.tables import difference_table, full_document
 from aether_lite.files import make_folder, write_text
@@ -32,7 +22,7 @@ from aether_lite.plots.canvas import f0_overlays, spectrogram_strips
 
 TABLES_NAME, REPORT_NAME, PICTURES_FOLDER = "tables.md", "report.html", "pictures"
 SPEED_NAME = "speed.md"
-FILES = (RESULTS_NAME, SUMMARY_NAME, METADATA_NAME, TABLES_NAME, REPORT_NAME)
+FILES = (results.RESULTS_NAME, results.SUMMARY_NAME, METADATA_NAME, TABLES_NAME, REPORT_NAME)
 EXAMPLE_CLIPS, EXAMPLE_CONDITIONS = 2, 2
 LONGEST_SECONDS = 5.0  # of an example
 
@@ -69,17 +59,17 @@ class Report:
     against: str = ""
 
 
-def write_all(folder: Path, rows: Sequence[Row], report: Report) -> list[Summary]:
+def write_all(folder: Path, rows: Sequence[results.Row], report: Report) -> list[results.Summary]:
     """Write ``results.csv``, ``summary.csv``, ``about.json``, ``tables.md``, ``pictures/`` and ``report.html``.
 
     Raises:
         AetherError: a file cannot be written, or there is no such system to compare with.
     """
     metadata = report.metadata
-    summaries = summarise(rows, metadata.seed)
-    write_results(folder / RESULTS_NAME, rows)
-    write_summary(folder / SUMMARY_NAME, summaries)
-    write_json(folder / METADATA_NAME, asdict(metadata))
+    summaries = results.summarise(rows, metadata.seed)
+    results.write_results(folder / results.RESULTS_NAME, rows)
+    results.write_summary(folder / results.SUMMARY_NAME, summaries)
+    results.write_json(folder / METADATA_NAME, asdict(metadata))
     differences = difference_table(metadata, rows, report.against) if report.against else ""
     write_text(folder / TABLES_NAME, full_document(metadata, summaries, differences))
     pictures = folder / PICTURES_FOLDER
@@ -93,10 +83,11 @@ def write_all(folder: Path, rows: Sequence[Row], report: Report) -> list[Summary
 
 
 def _draw_example(
-    folder: Path, end: str, metadata: RunMetadata, summaries: Sequence[Summary], example: Example, condition: Condition
-) -> Pictures:
+    folder: Path, end: str, metadata: RunMetadata, summaries: Sequence[results.Summary],
+    example: Example, condition: Condition,
+) -> Pictures:  # fmt: skip
     """Spectrograms and F0 contours of a clip at one condition, with the systems that have no channel."""
-    words = f"{example.clip.name}: {condition_text(condition)}"
+    words = f"{example.clip.name}: {results.condition_text(condition)}"
     of = [one for one in example.decoded if one.condition in (condition, None)]
     decoded = [(metadata.system(one.system).title, one) for one in of]
     foot = metadata.foot([s for s in summaries if any(s.system == one.system for one in of)])

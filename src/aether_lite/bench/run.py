@@ -19,9 +19,8 @@ import torch
 from torch import Tensor
 
 from aether_lite.baselines import Clip, Condition, Outcome, System, make_system
-from aether_lite.bench.cache import CACHE_NAME, Record, ResultCache, key_of
+from aether_lite.bench.cache import CACHE_NAME, Record, ResultCache, code_hash, key_of, load_plugins, package_versions
 from aether_lite.bench.dataset import DataSet, Source, clip_hash, load_clip
-from aether_lite.bench.fingerprint import code_hash, load_plugins, package_versions
 from aether_lite.bench.grid import CLEAN, Grid, evenly
 from aether_lite.bench.results import Row, condition_text
 from aether_lite.errors import AetherError

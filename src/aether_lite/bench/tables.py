@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from aether_lite.bench.fingerprint import of_plugins
+from aether_lite.bench.cache import of_plugins
 from aether_lite.bench.metadata import RunMetadata
 from aether_lite.bench.results import ABSENT, Estimate, Row, Summary, channel_text, estimate, span
 from aether_lite.errors import AetherError

@@ -109,8 +109,8 @@ def bench(
             raise typer.BadParameter("is for results of systems; --speed writes Markdown", param_hint="'--json'")
         _measure_speed(output, model, out, results(quiet))
         return
+    from aether_lite.bench.cache import load_plugins
     from aether_lite.bench.dataset import bundled, open_dataset
-    from aether_lite.bench.fingerprint import load_plugins
     from aether_lite.bench.grid import basis
     from aether_lite.bench.run import Plan
     from aether_lite.channels.binary import BSC

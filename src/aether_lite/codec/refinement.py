@@ -33,8 +33,8 @@ from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME, NUM_FREE
 from aether_lite.hash import on_sphere, signs
 from aether_lite.losses.asr import AsrLoss, log_mel_spectra, state_distance
-from aether_lite.losses.asr.whisper import FRAMES_PER_STATE
 from aether_lite.losses.feature import SEGMENT, envelope_loss, feature_loss, voicing_loss
+from aether_lite.losses.whisper import FRAMES_PER_STATE
 from aether_lite.payload import Received, ReceivedBits, Symbols, elements_per_token
 from aether_lite.spi import State
 

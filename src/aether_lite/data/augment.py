@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aether_lite.errors import AetherError
 from aether_lite.features.layout import Float32, Float64
 
 _STREAM = 0x5E3D  # separates this random stream from others of the same seed
@@ -31,17 +30,6 @@ class Augmentation:
     coefficient: float = 0.375  # largest size of each of its four coefficients
     noisy: float = 0.25  # share with white noise added
     noise_dbfs: tuple[float, float] = (-85.0, -50.0)  # of its RMS, uniform
-
-    def __post_init__(self) -> None:
-        for name in ("share", "faint", "silent", "inverted", "filtered", "noisy"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise AetherError(f"augmentation: {name} is a share and must lie in [0, 1], not {getattr(self, name)}")
-        for name in ("gain_db", "noise_dbfs"):
-            low, high = getattr(self, name)
-            if not (np.isfinite(low) and np.isfinite(high) and low <= high):
-                raise AetherError(f"augmentation: {name} must be a rising range of dB, not {low}, {high}")
-        if not 0 <= self.coefficient < 0.5:  # from 0.5 on the filter may be unstable
-            raise AetherError(f"augmentation: coefficient must lie in [0, 0.5), not {self.coefficient}")
 
     def draw(self, seed: int, step: int, item: int) -> Change | None:
         """The change of one item, a function of the arguments; None if it stays as it is."""

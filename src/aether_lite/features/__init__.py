@@ -5,7 +5,6 @@ from aether_lite.features.analysis import (
     StreamingExtractor,
     condition,
     extract_features,
-    frame_correlations,
 )
 from aether_lite.features.files import PcmKind, detect_pcm_kind, f32_columns, read_f32, read_pcm, write_f32, write_pcm
 from aether_lite.features.layout import (
@@ -32,6 +31,6 @@ __all__ = [
     "CEPSTRA", "FRAME", "LPC", "NUM_ALL", "NUM_FREE", "PITCH", "ROW_LOOKAHEAD_SAMPLES", "SAMPLE_RATE",
     "TRACKER_LOOKAHEAD_FRAMES", "VOICING", "Conditioner", "PcmKind", "StreamingExtractor", "bands_from_cepstrum",
     "cepstrum_from_bands", "condition", "detect_pcm_kind", "extract_features", "f0_from_pitch", "f32_columns",
-    "frame_correlations", "lpc_from_cepstrum", "period_from_pitch", "pitch_from_f0", "pitch_from_period", "read_f32",
+    "lpc_from_cepstrum", "period_from_pitch", "pitch_from_f0", "pitch_from_period", "read_f32",
     "read_pcm", "write_f32", "write_pcm", "yin",
 ]

@@ -17,7 +17,6 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from aether_lite.errors import AetherError
 from aether_lite.features import layout, pitch
 from aether_lite.features.layout import (
     FRAME,
@@ -29,7 +28,7 @@ from aether_lite.features.layout import (
     cepstra_of_windows,
     lpc_from_cepstrum,
 )
-from aether_lite.features.samples import as_speech, numbers, speech_array
+from aether_lite.features.samples import as_speech, speech_array
 
 BLOCK_FRAMES = 100  # 1 s: bounds the memory of a long clip; its arrays fit the cache
 
@@ -305,29 +304,3 @@ def extract_features(samples: ArrayLike) -> Float32:
     step = BLOCK_FRAMES * FRAME
     rows = [extractor.push(given[start : start + step]) for start in range(0, len(given), step)]
     return np.concatenate([*rows, extractor.flush()])
-
-
-def frame_correlations(samples: ArrayLike, pitch_track: ArrayLike) -> Float32:
-    """Column 19 of a clip for a pitch track that is given, not tracked.
-
-    Args:
-        samples: ``[N]`` as in :func:`extract_features`.
-        pitch_track: ``[floor(N / 160)]`` pitch feature [octaves] of every frame.
-
-    Returns:
-        ``[floor(N / 160)] float32`` frame correlation in [-0.5, 0.5].
-
-    Raises:
-        AetherError: unusable samples, or a track of another length.
-    """
-    given, track = as_speech(samples) * layout.INT16_SCALE, numbers(pitch_track, "the pitch track").astype(np.float64)
-    frames = len(given) // FRAME
-    if track.shape != (frames,):
-        raise AetherError(f"the pitch track must be [{frames}], one value per frame, not {track.shape}")
-    analyser = FrameAnalyser()
-    values = [np.zeros(0)]
-    for start in range(0, frames, BLOCK_FRAMES):
-        end = min(start + BLOCK_FRAMES, frames)
-        _, pieces = analyser.analyse(given[start * FRAME : end * FRAME])
-        values.append(pitch.frame_correlation(pieces, track[start:end]))
-    return np.concatenate(values).astype(np.float32)

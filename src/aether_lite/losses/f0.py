@@ -169,13 +169,7 @@ def soft_yin(
 
 
 def f0_audio_loss(
-    audio: Tensor,
-    label_pitch: Tensor,
-    label_voiced: Tensor,
-    *,
-    centre: int = FRAME // 2,
-    weight: Tensor | None = None,
-    reduce: Reduce = alone,
+    audio: Tensor, label_pitch: Tensor, label_voiced: Tensor, reduce: Reduce = alone
 ) -> Tensor:
     """``|log2 f0(audio) - log2 f0(label)|`` [octaves], weighted mean over frames of the joined batch: a scalar, >= 0.
 
@@ -186,8 +180,6 @@ def f0_audio_loss(
         audio: ``[B, N]`` de-emphasised, 16 kHz, scale +-1.
         label_pitch: pitch feature ``[B, F]`` [octaves] of the original.
         label_voiced: weight of each frame ``[B, F]``, boolean or 0..1.
-        centre: as :func:`soft_yin`; the default is the vocoder's.
-        weight: of each item ``[B]``.
         reduce: sum over ranks, see :mod:`aether_lite.losses.reduction`.
 
     Raises:
@@ -195,12 +187,13 @@ def f0_audio_loss(
     """
     if label_pitch.ndim != 2 or label_pitch.shape != label_voiced.shape:
         raise ValueError(f"labels must be [B, F], not {tuple(label_pitch.shape)} and {tuple(label_voiced.shape)}")
+    centre = FRAME // 2  # of the vocoder's frames
     found = soft_yin(audio, centre=centre, num_frames=label_pitch.shape[1], around=label_pitch)
     middle = centre + FRAME * torch.arange(label_pitch.shape[1], device=audio.device)
     inside = (middle >= FRAME_LENGTH // 2) & (middle <= audio.shape[1] - FRAME_LENGTH // 2)
     lowest = SAMPLE_RATE / LAG_MAX
     error = (torch.log2(found.f0 / lowest) - (label_pitch + 1.5)).abs()
-    return joined_mean(error, label_voiced.to(error.dtype) * inside, weight, reduce)
+    return joined_mean(error, label_voiced.to(error.dtype) * inside, reduce=reduce)
 
 
 def _normalised_difference(audio: Tensor, centre: int, count: int) -> Tensor:

@@ -85,21 +85,12 @@ def feature_loss(decoded: Tensor, original: Tensor, weight: Tensor | None = None
     return feature_loss_parts(decoded, original, weight).total
 
 
-def delta_feature_loss_parts(decoded: Tensor, original: Tensor, weight: Tensor | None = None) -> FeatureLossParts:
-    """Terms of the delta loss of every clip, mean over the F - 1 steps between frames, F at least 2.
-
-    Arguments as :func:`feature_loss_parts`; a step counts where both its frames do, and every clip has such a step.
-    """
+@feature_term("delta", 0.05)
+def delta_feature_loss(decoded: Tensor, original: Tensor) -> Tensor:
+    """Delta loss of every clip ``[...]``, at least 0, mean over the F - 1 steps between frames, F at least 2."""
     check_pair(decoded, original, least=2)
     voicing = original[..., VOICING]
-    steps = None if weight is None else weight[..., 1:] * weight[..., :-1]
-    return _parts((decoded - original).diff(dim=-2), torch.minimum(voicing[..., 1:], voicing[..., :-1]), steps)
-
-
-@feature_term("delta", 0.05)
-def delta_feature_loss(decoded: Tensor, original: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Delta loss of every clip ``[...]``, at least 0. Arguments as :func:`delta_feature_loss_parts`."""
-    return delta_feature_loss_parts(decoded, original, weight).total
+    return _parts((decoded - original).diff(dim=-2), torch.minimum(voicing[..., 1:], voicing[..., :-1]), None).total
 
 
 @feature_term("voicing", "lambda_voicing")
@@ -115,21 +106,14 @@ def voicing_loss(decoded: Tensor, original: Tensor) -> Tensor:
 
 
 @feature_term("loudness", "lambda_loudness")
-def loudness_loss(decoded: Tensor, original: Tensor, slope: float = LEVEL_SLOPE) -> Tensor:
+def loudness_loss(decoded: Tensor, original: Tensor) -> Tensor:
     """Level-weighted mean square error of the band log energies of every clip ``[...]`` [bel^2], at least 0.
 
-    Args:
-        decoded, original: features ``[..., F, 20]``; the weights are the original's and carry no gradient.
-        slope: decades of weight for each decade of energy, at least 0.
-
-    Raises:
-        ValueError: shapes that differ or are not of features, or a negative slope.
+    Of features ``[..., F, 20]``; the weights are the original's and carry no gradient. ValueError for other shapes.
     """
     check_pair(decoded, original)
-    if slope < 0:
-        raise ValueError(f"slope is at least 0, not {slope}")
     levels = log_bands(original)
-    weight = (10 ** (slope * (levels - levels.amax((-1, -2), keepdim=True)))).detach()
+    weight = (10 ** (LEVEL_SLOPE * (levels - levels.amax((-1, -2), keepdim=True)))).detach()
     error = (log_bands(decoded) - levels).square()
     return (weight * error).sum((-1, -2)) / weight.sum((-1, -2))
 

@@ -19,21 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from aether_lite.features.layout import (
-    BAND_BINS,
-    FALLING,
-    INT16_SCALE,
-    NUM_BANDS,
-    NUM_BINS,
-    PITCH,
-    PREEMPHASIS,
-    RISING,
-    VOICING,
-    WINDOW_LENGTH,
-    Float64,
-    log_bands,
-    voiced_frames,
-)
+from aether_lite.features import layout
 from aether_lite.losses.feature import check_pair
 from aether_lite.losses.reduction import Reduce, alone, joined_mean
 from aether_lite.losses.registry import SPI, SpiInputs, joined_term
@@ -45,7 +31,7 @@ _ENERGY_SCALE = 4.0  # mean square of a pre-emphasised frame / sum of its bins
 
 def pitch_weight(features: Tensor) -> Tensor:
     """Weight of the pitch in the public feature loss: (v + 0.5)^2, 0 unvoiced .. 1; ``[..., F]``."""
-    return (features[..., VOICING] + 0.5).clamp_min(0).square()
+    return (features[..., layout.VOICING] + 0.5).clamp_min(0).square()
 
 
 def semantic_loss(read: Semantics, features: Tensor, energy: Tensor) -> Tensor:
@@ -56,15 +42,15 @@ def semantic_loss(read: Semantics, features: Tensor, energy: Tensor) -> Tensor:
         features: true features ``[B, F, 20]``.
         energy: true normalised energy ``[B, F]``.
     """
-    pitch = (read.pitch - features[..., PITCH]).abs() * pitch_weight(features)
-    voiced = voiced_frames(features).to(read.voicing_logit.dtype)
+    pitch = (read.pitch - features[..., layout.PITCH]).abs() * pitch_weight(features)
+    voiced = layout.voiced_frames(features).to(read.voicing_logit.dtype)
     voicing = F.binary_cross_entropy_with_logits(read.voicing_logit, voiced, reduction="none")
     return (pitch + voicing + (read.energy - energy).abs()).mean(-1)
 
 
 def normalised_energy(image: Tensor) -> Tensor:
     """Mean of the 18 band rows of a normalised speech image ``[B, F, 20]``: ``[B, F]``."""
-    return torch.mean(image[..., :NUM_BANDS], dim=-1)
+    return torch.mean(image[..., :layout.NUM_BANDS], dim=-1)
 
 
 def frame_level(features: Tensor) -> Tensor:
@@ -72,8 +58,8 @@ def frame_level(features: Tensor) -> Tensor:
 
     The extractor adds 0.01 to every band, so digital silence has -83 dBFS.
     """
-    gain = torch.as_tensor(_ENERGY_SCALE / INT16_SCALE**2 * _INVERSE_GAIN, dtype=features.dtype, device=features.device)
-    exponents = log_bands(features) * math.log(10) + gain.log()
+    gain = torch.as_tensor(_ENERGY_SCALE / layout.INT16_SCALE**2 * _INVERSE_GAIN).to(features)
+    exponents = layout.log_bands(features) * math.log(10) + gain.log()
     return torch.logsumexp(exponents, dim=-1) * (10 / math.log(10))
 
 
@@ -95,18 +81,18 @@ def silence_loss(
     """
     check_pair(decoded, original, batch=True)
     silent = frame_level(original) < SILENT_BELOW
-    excess = (log_bands(decoded) - log_bands(original)).clamp_min(0).square().mean(-1)
+    excess = (layout.log_bands(decoded) - layout.log_bands(original)).clamp_min(0).square().mean(-1)
     return joined_mean(excess, silent, weight, reduce)
 
 
-def _inverse_gain() -> Float64:
+def _inverse_gain() -> layout.Float64:
     """``[18]``: mean inverse gain of the pre-emphasis in each band; half in the bands that are counted twice."""
-    omega = 2 * np.pi * np.arange(NUM_BINS) / WINDOW_LENGTH
-    inverse = 1 / np.abs(1 - PREEMPHASIS * np.exp(-1j * omega)) ** 2
-    total, width = np.zeros(NUM_BANDS), np.zeros(NUM_BANDS)
-    for values, target in ((inverse, total), (np.ones(NUM_BINS), width)):
-        target[:-1] += np.add.reduceat(values * FALLING, BAND_BINS[:-1])
-        target[1:] += np.add.reduceat(values * RISING, BAND_BINS[:-1])
+    omega = 2 * np.pi * np.arange(layout.NUM_BINS) / layout.WINDOW_LENGTH
+    inverse = 1 / np.abs(1 - layout.PREEMPHASIS * np.exp(-1j * omega)) ** 2
+    total, width = np.zeros(layout.NUM_BANDS), np.zeros(layout.NUM_BANDS)
+    for values, target in ((inverse, total), (np.ones(layout.NUM_BINS), width)):
+        target[:-1] += np.add.reduceat(values * layout.FALLING, layout.BAND_BINS[:-1])
+        target[1:] += np.add.reduceat(values * layout.RISING, layout.BAND_BINS[:-1])
     mean = total / width
     mean[[0, -1]] *= 0.5
     return np.asarray(mean, dtype=np.float64)

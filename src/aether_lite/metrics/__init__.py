@@ -32,8 +32,7 @@ from aether_lite.metrics.features import (
 )
 from aether_lite.metrics.intrusive import estoi, estoi_4k, pesq_nb, pesq_wb
 from aether_lite.metrics.perceptual import dnsmos, speaker_similarity
-from aether_lite.metrics.phones import phone_change
-from aether_lite.metrics.recognition import character_error_rate, plain_words, word_error_rate
+from aether_lite.metrics.recognition import character_error_rate, phone_change, plain_words, word_error_rate
 from aether_lite.metrics.registry import (
     AUDIO_METRICS,
     FEATURE_METRICS,

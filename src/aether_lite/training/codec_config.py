@@ -12,10 +12,10 @@ from typing import Any, ClassVar
 from aether_lite.channels import CHANNELS
 from aether_lite.codec.model import HASH, PRESETS, CodecConfig, preset
 from aether_lite.errors import AetherError
-from aether_lite.hash import BIT_RATES, PENALTIES
+from aether_lite.hash import BIT_RATES
 from aether_lite.jscc import RATES
-from aether_lite.losses.asr.whisper import MAX_FRAMES, TINY
 from aether_lite.losses.feature import SEGMENT
+from aether_lite.losses.whisper import MAX_FRAMES, TINY
 from aether_lite.reading import from_mapping
 from aether_lite.training.conditions import BIT_CHANNELS
 from aether_lite.training.options import ASR_MODEL_HELP, RunConfig, check_rules, option
@@ -43,6 +43,7 @@ class TrainConfig(RunConfig):
         "lambda_words": "no released codec used it; --lambda_asr compares what the recogniser makes of both",
         "listening_target": "the recogniser compares with the true features",
         "gan_loss": "the GAN is trained with least squares",
+        "hash_penalties": "the penalties have one weight each (aether_lite.hash.PENALTIES)",
         "wandb": "log.jsonl and TensorBoard hold every figure",
     }
 
@@ -93,7 +94,6 @@ class TrainConfig(RunConfig):
         {"awgn": 0.6, "rayleigh": 0.15, "rician": 0.05, "mpp": 0.15, "mpd": 0.05}, "share of each channel"
     )
     erasure_share: float = option(0.1, "share of the items that lose tokens too")
-    erasure_probability: float = option(0.3, "greatest token loss probability drawn")
     csi_none_share: float = option(0.03, "share of items whose decoder gets no channel state", was=("withheld",))
     targeted: float = option(0.1, "share of items whose encoder is given the SNR; the others encode blind")
     balance: float = option(
@@ -107,10 +107,6 @@ class TrainConfig(RunConfig):
     bit_error_rate: list[float] = option([0.0, 0.1], "range of the error rate of hard decisions, low ones drawn most")
     bit_channels: dict[str, float] = option(
         {"bsc": 0.5, "bpsk_awgn": 0.25, "bpsk_rayleigh": 0.25}, "share of each binary channel"
-    )
-    hash_penalties: dict[str, float] = option(
-        {"balance": 0.02, "decorrelation": 0.02, "confidence": 0.002},
-        "weights of the bits' penalties, relative to the feature loss",
     )
     # optimiser and run
     vocoder_rate: float = option(0.1, "learning rate of the unfrozen vocoder, relative to the codec's")
@@ -137,7 +133,7 @@ class TrainConfig(RunConfig):
     def check(self) -> None:
         borders, snr = self.stage_borders, self.snr_db
         lambdas = [value for name, value in self.as_dict().items() if name.startswith("lambda_")]
-        shares = (self.erasure_share, self.erasure_probability, self.csi_none_share, self.targeted, self.start_share)
+        shares = (self.erasure_share, self.csi_none_share, self.targeted, self.start_share)
         if set(self.form) <= set(FORM):
             try:
                 _ = self.codec_form
@@ -162,8 +158,6 @@ class TrainConfig(RunConfig):
             (len(self.bit_error_rate) == 2 and 0 <= self.bit_error_rate[0] <= self.bit_error_rate[1] < 0.5,
              "bit_error_rate: lowest and highest value, from 0 to below 0.5"),
             (_are_shares(self.bit_channels, BIT_CHANNELS), f"bit_channels: shares above 0 of {_listed(BIT_CHANNELS)}"),
-            (set(self.hash_penalties) <= set(PENALTIES) and min(self.hash_penalties.values(), default=0) >= 0,
-             f"hash_penalties: weights from 0 of {_listed(PENALTIES)}"),
             (all(0 <= value <= 1 for value in shares), "shares and probabilities: 0 to 1"),
             (not (self.vocoder and self.fargan_ckpt), "vocoder, fargan_ckpt: one of them"),
             (self.start_share == 0 or bool(self.codec), "start_share: needs --codec"),

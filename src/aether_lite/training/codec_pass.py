@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from aether_lite.codec import SpiCodec
 from aether_lite.features.layout import FRAME
-from aether_lite.hash import HashPenalties, hard_bits, on_sphere
+from aether_lite.hash import PENALTIES, HashPenalties, hard_bits, on_sphere
 from aether_lite.losses.adversarial import balanced_gradient
 from aether_lite.losses.asr import AsrLoss
 from aether_lite.losses.registry import GAN, SPI, WAVE, GanInputs, SpiInputs, WaveInputs
@@ -89,7 +89,7 @@ class TrainingPass(nn.Module):
         parts["spi"] = spi.detach()
         for name, value in penalty.items():
             parts[name] = value.detach()
-            spi = spi + config.hash_penalties.get(name, 0.0) * value
+            spi = spi + PENALTIES[name] * value
         if not place.stage.makes_audio or batch.audio is None or max(config.lambda_wave, config.lambda_adv) == 0:
             return PassOutput(spi, parts)
         made, real, rows = self._vocode(decoded, batch, step)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from aether_lite.training.codec_config import TrainConfig
 
 _SYMBOL_STREAM, _BIT_STREAM = 0xC4A2, 0xB175  # separate these random streams from others of the same seed
+MOST_LOST = 0.3  # greatest probability drawn that a token or bit is lost
 SNR_LIMITS_DB = (-20.0, 30.0)  # a link of bits without errors is drawn as one of 30 dB
 
 Sent = TypeVar("Sent", Symbols, Bits)
@@ -107,7 +108,7 @@ def draw(config: TrainConfig, seed: int, step: int, items: Sequence[int]) -> Con
     low, *between, high = config.bit_error_rate if bits else config.snr_db
 
     def lost(rng: np.random.Generator) -> float:
-        return rng.uniform(0, config.erasure_probability) if rng.random() < config.erasure_share else 0.0
+        return rng.uniform(0, MOST_LOST) if rng.random() < config.erasure_share else 0.0
 
     rows = []
     for item in items:

@@ -30,17 +30,7 @@ from aether_lite.data.sources import AUDIO_SUFFIXES
 from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path, remove_partials
 from aether_lite.lines import LineWriter
-from aether_lite.training.checkpoint import (
-    BEST,
-    check_same_run,
-    check_unused,
-    data_hash,
-    load_checkpoint,
-    newest,
-    save_checkpoint,
-    save_step,
-    step_path,
-)
+from aether_lite.training import checkpoint
 from aether_lite.training.distributed import DistributedContext, distributed_context
 from aether_lite.training.optimiser import restore
 from aether_lite.training.options import DataConfig, RunConfig
@@ -151,7 +141,7 @@ class Trainer:
         self.config, self.context, self.out = task.config, task.context, Path(task.config.out)
         self.step, self.best, self.stopping = 0, float("inf"), False
         self.loader: Loader[Batch] | None = None
-        self.data_hash = data_hash(task.corpus)
+        self.data_hash = checkpoint.data_hash(task.corpus)
 
     def train_step(self) -> dict[str, Tensor]:
         """One step; returns the loss terms.
@@ -223,7 +213,7 @@ class Trainer:
                 stop = bool(found.alarms) and getattr(config, "stop_on_collapse", False)
                 if found.score < self.best:
                     self.best = found.score
-                    save_checkpoint(self.out / BEST, self.content())
+                    checkpoint.save_checkpoint(self.out / checkpoint.BEST, self.content())
         if self.context.leads and (last or self.step % config.save_every == 0):
             self.save()
         if validates:
@@ -259,7 +249,7 @@ class Trainer:
 
     def save(self) -> None:
         """Write the checkpoint of this step and delete the oldest beyond ``keep``."""
-        save_step(self.out, self.step, self.content(), self.config.keep)
+        checkpoint.save_step(self.out, self.step, self.content(), self.config.keep)
 
     def resume(self, choice: str) -> Path | None:
         """Continue from ``auto`` (the newest in the run's folder), a checkpoint file, or nothing (``none``).
@@ -267,11 +257,11 @@ class Trainer:
         Raises:
             AetherError: a file that is no checkpoint, one of another run, or a folder that holds another run.
         """
-        path = newest(self.out) if choice == "auto" else None if choice == NOTHING else Path(choice)
+        path = checkpoint.newest(self.out) if choice == "auto" else None if choice == NOTHING else Path(choice)
         if path is None:
             return None
-        content, task = load_checkpoint(path), self.task
-        check_same_run(path, content, self.config, self.data_hash)
+        content, task = checkpoint.load_checkpoint(path), self.task
+        checkpoint.check_same_run(path, content, self.config, self.data_hash)
         try:
             task.average.load_state_dict(content["average"])
             for name, network in task.networks.items():
@@ -284,7 +274,7 @@ class Trainer:
                 f"{path}: was written by a version whose networks had other parameters; export it there and start a "
                 "new run from those weights"
             ) from error
-        check_unused(self.out, path)
+        checkpoint.check_unused(self.out, path)
         return path
 
     @contextmanager
@@ -317,11 +307,11 @@ def run(make: MakeTask[Config], *stages: Config) -> bool:
     first = stages[0]
     for config in stages:
         if config.resume == NOTHING:
-            check_unused(Path(config.out), None)
+            checkpoint.check_unused(Path(config.out), None)
     with distributed_context(first.distributed, first.device, first.threads) as context:
         for config in stages:
             out = Path(config.out)
-            done = config.exported.exists() and newest(out) == step_path(out, config.steps)
+            done = config.exported.exists() and checkpoint.newest(out) == checkpoint.step_path(out, config.steps)
             if not (done and len(stages) > 1) and not _run_stage(make, config, context):
                 return False
     return True

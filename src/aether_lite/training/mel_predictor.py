@@ -17,16 +17,8 @@ from torch import Tensor
 
 from aether_lite.data.corpus import Corpus
 from aether_lite.data.loader import Loader
-from aether_lite.losses.asr import (
-    TINY,
-    AsrLoss,
-    MelPredictor,
-    load_encoder,
-    log_mel_spectra,
-    model_file,
-    save_mel_predictor,
-)
-from aether_lite.losses.asr.whisper import MAX_FRAMES
+from aether_lite.losses.asr import AsrLoss, MelPredictor, log_mel_spectra, save_mel_predictor
+from aether_lite.losses.whisper import MAX_FRAMES, TINY, load_encoder, model_file
 from aether_lite.training.checkpoint import origin
 from aether_lite.training.distributed import DistributedContext, check_share
 from aether_lite.training.loop import MODEL, Batch, Task, Validation

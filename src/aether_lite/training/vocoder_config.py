@@ -64,7 +64,6 @@ class VocoderConfig(RunConfig):
     discriminator_steps: int = option(
         200, "first adversarial steps, in which only the discriminators learn", was=("critic_steps",)
     )
-    continuation_weight: float = option(0.03, "weight of the continuation loss; spectral steps only")
     log_weight: float = option(0.0, "weight of the distance of log spectra beside that of root spectra")
     spectral_weight: float = option(5.0, "weight of the spectral loss in adversarial steps")
     matching_weight: float = option(1.0, "weight of feature matching in adversarial steps")
@@ -101,7 +100,7 @@ class VocoderConfig(RunConfig):
 
     def check(self) -> None:
         shortest = 2 * max([2560, *self.spectrogram_sizes]) // (4 * 160) + 1  # frames; half of the largest transform
-        weights = (self.log_weight, self.continuation_weight, self.spectral_weight, self.matching_weight)
+        weights = (self.log_weight, self.spectral_weight, self.matching_weight)
         check_rules(
             (self.vocoder in FORMS, f"vocoder: one of {', '.join(FORMS)}"),
             (self.adversarial_batch >= 1, "adversarial_batch: at least 1"),

@@ -69,6 +69,7 @@ from aether_lite.vocoder.registry import save_public_checkpoint
 SPECTRAL_BETAS = (0.8, 0.95)  # Opus, FARGAN stage 1
 FROZEN_IN_ADVERSARIAL = ("cond_net.", "sig_net.cond_gain_dense.")
 ADVERSARIAL, DISCRIMINATOR = "adversarial", "discriminator"
+CONTINUATION = 0.03  # weight of the continuation loss
 MEASURED = ("estoi", "pesq_wb", "dnsmos_ovrl")  # of the audio, where the packages are installed
 MAX_FRAMES = 500  # of each validation clip
 KEPT = 2  # clips whose audio is written
@@ -169,7 +170,7 @@ class VocoderTask(Task):
         terms = {"spectral": self._distance(whole, features, target)}
         if after:
             terms["continuation"] = continuation_loss(whole[:, after:], target[:, after:], self.context.total)
-        return self._descend("spectral", terms, {"spectral": 1.0, "continuation": self.config.continuation_weight})
+        return self._descend("spectral", terms, {"spectral": 1.0, "continuation": CONTINUATION})
 
     def _adversarial(self, features: Tensor, target: Tensor) -> dict[str, Tensor]:
         config, reduce = self.config, self.context.total

@@ -93,7 +93,6 @@ def _fitting(coder: str, speech: dict[str, int], block_frames: int) -> tuple[Mod
 
 CODEC2_MODES = _fitting("codec2", {name: round(CODEC2[name].bit_rate) for name in CODEC2_RATES}, CODEC2_BLOCK_FRAMES)
 HASH_MODES = _fitting("hash", {str(rate): rate for rate in BIT_RATES}, HASH_BLOCK_FRAMES)
-MODES = CODEC2_MODES + HASH_MODES
 
 
 @dataclass(frozen=True)
@@ -177,17 +176,3 @@ def failed_blocks(mode: Mode, link: LinkConfig, trials: tuple[int, int] = TRIALS
     """Blocks of random bits that fail on a link, and how many were sent; the link's seed decides."""
     failed = send_blocks(random_bits(link.seed, *trials, mode.info_bits), mode, link).failed
     return int(failed.sum()), failed.numel()
-
-
-def bler_table(conditions: Iterable[tuple[str, str, int, float]]) -> str:
-    """The text of ``mode_bler.tsv``, measured: ``bler_table(stored_rates())`` makes it again.
-
-    Args:
-        conditions: name of a mode, channel, uses/s and Es/N0 [dB] of each line.
-    """
-    modes = {mode.name: mode for mode in MODES}
-    lines = ["mode\tchannel\tuses_per_s\tesn0_db\tblocks\tfailed"]
-    for name, channel, rate, snr_db in conditions:
-        failed, blocks = failed_blocks(modes[name], LinkConfig(channel, rate, snr_db, TRIAL_SEED))
-        lines.append(f"{name}\t{channel}\t{rate}\t{snr_db:g}\t{blocks}\t{failed}")
-    return "\n".join(lines) + "\n"

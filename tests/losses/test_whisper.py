@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from aether_lite.errors import AetherError
-from aether_lite.losses.asr import load_encoder, model_file
-from aether_lite.losses.asr.whisper import MAX_FRAMES
+from aether_lite.losses.whisper import MAX_FRAMES, load_encoder, model_file
 from tiny_asr import SIZES, tiny_encoder, variables, write_model
 
 
