@@ -30,6 +30,7 @@ from typing import Any
 
 import aether_lite
 from aether_lite.errors import AetherError
+from aether_lite.files import make_folder
 from aether_lite.lines import LineWriter, read_lines
 from aether_lite.metrics import Metric
 from aether_lite.reading import fits
@@ -59,15 +60,12 @@ class ResultCache(AbstractContextManager["ResultCache"]):
     def __init__(self, folder: Path, name: str = CACHE_NAME, others: Sequence[Path] = ()) -> None:
         self.path = folder / name
         self._records: dict[str, Record] = {}
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lines = LineWriter(self.path)
-            for place in (*others, folder):
-                for path in sorted(place.glob(CACHE_FILES)):
-                    for line in read_lines(path):
-                        self._take(line)
-        except OSError as error:
-            raise AetherError(f"{error.filename or self.path}: cannot be used as a cache ({error.strerror})") from error
+        make_folder(folder)
+        self._lines = LineWriter(self.path)
+        for place in (*others, folder):
+            for path in sorted(place.glob(CACHE_FILES)):
+                for line in read_lines(path):
+                    self._take(line)
 
     def __exit__(self, *error: object) -> None:
         self._lines.close()

@@ -28,7 +28,7 @@ from aether_lite.data.corpus import Corpus
 from aether_lite.data.loader import DEAD_WORKER, DeadWorkerError, Loader
 from aether_lite.data.sources import AUDIO_SUFFIXES
 from aether_lite.errors import AetherError
-from aether_lite.files import atomic_path, remove_partials
+from aether_lite.files import atomic_path, make_folder, remove_partials
 from aether_lite.lines import LineWriter
 from aether_lite.training import checkpoint
 from aether_lite.training.distributed import DistributedContext, distributed_context
@@ -344,10 +344,7 @@ def _run_stage(make: MakeTask[Config], config: Config, context: DistributedConte
 
 def _open_log(out: Path) -> LineWriter:
     """The log of a run, held by this process alone as long as it is open; what a killed one left half-written goes."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AetherError(f"{out}: cannot be made ({error.strerror})") from error
+    make_folder(out)
     lines = LineWriter(out / LOG)
     remove_partials(out)
     return lines

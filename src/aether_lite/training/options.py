@@ -58,7 +58,7 @@ class DataConfig:
     data_root: list[str] = option(
         [], "folders of pairs NAME.f32, NAME.pcm (or of variants, without audio) to train on", path=True, free=True
     )
-    data_weight: list[float] = option([], "share of each data root in the samples, 0 to leave it out; default: by hours")
+    data_weight: list[float] = option([], "share of each data root in the samples, 0 leaves it out; default: by hours")
     valid_root: list[str] = option(
         [], "folders of pairs to validate on; default: a tenth of the training clips", path=True, free=True
     )
