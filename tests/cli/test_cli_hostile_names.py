@@ -39,6 +39,8 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
                  ("NAME.f32", "JSON", "NAME.png")),
     "transmit of": ("transmit NAME.wav out.wav --snr 9 --json - --picture out.svg --model CODEC",
                     ("out.wav", "out.svg")),
+    "tx": ("tx in.wav NAME.wav --json JSON", ("NAME.wav", "JSON")),
+    "rx": ("rx in.wav NAME.f32 --json JSON --picture NAME.png --rate 700", ("NAME.f32", "JSON", "NAME.png")),
     "onair": ("onair in.wav NAME.wav --channel mpp --json JSON", ("NAME.wav", "JSON")),
     "prepare": ("prepare in.wav NAME.d --json JSON --jobs 1", ("NAME.d/in.f32", "JSON")),
     "prepare of": ("prepare NAME.wav out --json out.json --jobs 1", ("out/prepare.jsonl", "out.json")),

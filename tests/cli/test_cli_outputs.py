@@ -23,6 +23,8 @@ COMMANDS = {
     "decode": "decode in.aeth out.f32 --json out.json --model HASH",
     "info": "info CODEC --json out.json",
     "vocode": "vocode in.f32 out.wav --json out.json",
+    "tx": "tx in.wav out.wav --json out.json",
+    "rx": "rx in.wav out.wav --json out.json --picture out.png --rate 700",
     "onair": "onair in.wav out.wav --snr3k 9 --json out.json",
     "transmit": "transmit in.wav out.f32 --snr 9 --json out.json --picture out.png --model CODEC",
 }

@@ -20,6 +20,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "demo": ("--model", "missing.safetensors"),
     "transmit": ("missing.wav", "out.wav", "--snr", "3"),
     "stream": ("--encode", "--model", "missing.safetensors"),
+    "tx": ("missing.wav", "out.wav"),
+    "rx": ("missing.wav", "out.wav"),
     "onair": ("missing.wav", "out.wav"),
     "live": ("--snr", "3", "--model", "missing.safetensors"),
     "bench": ("missing",),
@@ -37,8 +39,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "train-prior": ("--codec", "missing.safetensors", "--data-root", "missing"),
 }
 """Every command, and arguments that name a file which is not there."""
-QUIET = ("demo", "transmit", "live", "bench", "onair", "encode", "decode", "features", "vocode", "info", "export",
-         "prepare", "check")  # fmt: skip
+QUIET = ("demo", "transmit", "live", "bench", "tx", "rx", "onair", "encode", "decode", "features", "vocode", "info",
+         "export", "prepare", "check")  # fmt: skip
 WITH_JSON = tuple(name for name in QUIET if name != "live")
 
 

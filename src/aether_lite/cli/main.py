@@ -20,7 +20,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from aether_lite.cli import aeth, bench, convert, demo, info, live, onair, prepare, stream, train, transmit
+from aether_lite.cli import aeth, bench, convert, demo, info, live, onair, prepare, radio, stream, train, transmit
 from aether_lite.cli.options import VERBOSE, Command, Group
 from aether_lite.environment import restrict_children
 from aether_lite.errors import AetherError, printable
@@ -34,7 +34,7 @@ PROGRAM = "aether-lite"
 STREAM_ERRORS = DISK_FULL | {errno.EIO, errno.EBADF}  # of writing to standard output
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Speech over a channel": (demo.demo, transmit.transmit, stream.stream, live.live, bench.bench),
-    "Radio": (onair.onair,),
+    "Radio": (radio.tx, radio.rx, onair.onair),
     "Files": (aeth.encode, aeth.decode, convert.features, convert.vocode, info.info, convert.export),
     "Training": (prepare.prepare, prepare.check),
 }

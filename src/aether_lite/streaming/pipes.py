@@ -48,8 +48,10 @@ PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE  # wav format tags
 SAMPLE_TYPES = {(PCM, 16): "<i2", (FLOAT, 32): "<f4"}
 
 
-def speech_blocks(stream: BinaryIO, raw: bool = False, channel: int | None = None) -> Iterator[Float32]:
-    """16 kHz mono ``[n] float32`` of a wav, or of raw int16 little-endian samples, as it arrives.
+def speech_blocks(
+    stream: BinaryIO, raw: bool = False, channel: int | None = None, sample_rate: int = SAMPLE_RATE
+) -> Iterator[Float32]:
+    """16 kHz mono ``[n] float32`` of a wav, or of raw int16 little-endian samples at ``sample_rate``, as it arrives.
 
     The channel of that number (from 1) is taken, or all are averaged; other rates are resampled, which holds back some
     milliseconds.
@@ -58,7 +60,7 @@ def speech_blocks(stream: BinaryIO, raw: bool = False, channel: int | None = Non
         AetherError: not a wav, samples that are neither 16-bit integers nor 32-bit floats, or an early end (after
             everything before it was given).
     """
-    rate, channels, kind, size = (SAMPLE_RATE, 1, "<i2", 0) if raw else _header(stream)
+    rate, channels, kind, size = (sample_rate, 1, "<i2", 0) if raw else _header(stream)
     resampler = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
     frame = channels * np.dtype(kind).itemsize
     known = 0 < size < STREAMED_BYTES
@@ -92,13 +94,12 @@ def pcm16(samples: Tensor | Float32) -> bytes:
 
 
 class SpeechWriter:
-    """Writes 16 kHz mono 16-bit speech to an open stream, maybe a pipe, each piece at once; ``raw`` without a header.
-    """
+    """Writes mono 16-bit speech to an open stream, maybe a pipe, each piece at once; ``raw`` without a header."""
 
-    def __init__(self, stream: BinaryIO, raw: bool = False) -> None:
-        self._stream, self._bytes = stream, 0
+    def __init__(self, stream: BinaryIO, raw: bool = False, sample_rate: int = SAMPLE_RATE) -> None:
+        self._stream, self._bytes, self._rate = stream, 0, sample_rate
         self._start = None if raw else _patchable(stream)
-        self._header = b"" if raw else wav_header(UNKNOWN_SIZE)  # written with the first piece
+        self._header = b"" if raw else wav_header(UNKNOWN_SIZE, sample_rate)  # written with the first piece
 
     def write(self, samples: Tensor | Float32) -> None:
         """Write and flush ``[n]`` samples in [-1, 1]."""
@@ -114,7 +115,7 @@ class SpeechWriter:
             return
         end = self._stream.seek(0, os.SEEK_CUR)
         self._stream.seek(self._start)
-        self._put(wav_header(self._bytes))
+        self._put(wav_header(self._bytes, self._rate))
         self._stream.seek(end)
 
     def _put(self, data: bytes) -> None:
@@ -122,9 +123,9 @@ class SpeechWriter:
         self._stream.flush()
 
 
-def wav_header(data_bytes: int) -> bytes:
-    """Header of 16 kHz mono 16-bit samples (RIFF 1.0, Microsoft and IBM, 1991)."""
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, PCM, 1, SAMPLE_RATE, 2 * SAMPLE_RATE, 2, 16)
+def wav_header(data_bytes: int, sample_rate: int = SAMPLE_RATE) -> bytes:
+    """Header of mono 16-bit samples (RIFF 1.0, Microsoft and IBM, 1991)."""
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, PCM, 1, sample_rate, 2 * sample_rate, 2, 16)
     riff = min(data_bytes + HEADER_BYTES - 8, UNKNOWN_SIZE)
     return struct.pack("<4sI4s", b"RIFF", riff, b"WAVE") + form + struct.pack("<4sI", b"data", data_bytes)
 
