@@ -112,18 +112,14 @@ class Estimates:
 
     Attributes:
         first, second: ``[B, K, n]``, estimates of the two latents of every pair.
-        reliability: ``[B, K, n]``, 0 (nothing known) .. 1 (noise-free).
-        snr_db: ``[B, K]``, quality of the token as Es/N0 [dB]; None (or NaN) where unknown.
-        rates: ``[B]`` [uses/s].
-        erased: ``[B, K] bool``.
     """
 
     first: Tensor
     second: Tensor
-    reliability: Tensor
-    snr_db: Tensor | None
-    rates: Tensor
-    erased: Tensor
+    reliability: Tensor  # ``[B, K, n]``, 0 (nothing known) .. 1 (noise-free).
+    snr_db: Tensor | None  # ``[B, K]``, quality of the token as Es/N0 [dB]; None (or NaN) where unknown
+    rates: Tensor  # ``[B]`` [uses/s]
+    erased: Tensor  # ``[B, K] bool``
 
 
 class MappingDecoder(nn.Module):
@@ -309,13 +305,11 @@ class Equalised:
     """Receiver front-end output.
 
     Attributes:
-        symbols: ``[B, K, n] complex``, MMSE estimates of the sent symbols, zero where nothing was received.
-        reliability: ``[B, K, n]``, 0 (nothing known) .. 1 (noise-free).
         snr_db: ``[B, K]`` mean Es/N0 estimate of the token [dB]; None where unknown, NaN where unknown for a token.
     """
 
-    symbols: Tensor
-    reliability: Tensor
+    symbols: Tensor  # ``[B, K, n] complex``, MMSE estimates of the sent symbols, zero where nothing was received
+    reliability: Tensor  # ``[B, K, n]``, 0 (nothing known) .. 1 (noise-free).
     snr_db: Tensor | None
 
 

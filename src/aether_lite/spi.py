@@ -104,17 +104,11 @@ class SpeechImage(nn.Module):
 
 @dataclass(frozen=True)
 class Semantics:
-    """Semantic features of every frame, each ``[B, F]``.
+    """Semantic features of every frame, each ``[B, F]``."""
 
-    Attributes:
-        pitch: pitch feature [octaves], -1.5..1.5; F0 = 62.5 Hz * 2^(pitch + 1.5).
-        voicing_logit: log-odds that the frame is voiced.
-        energy: mean log10 band energy, normalised like the image's rows.
-    """
-
-    pitch: Tensor
-    voicing_logit: Tensor
-    energy: Tensor
+    pitch: Tensor  # pitch feature [octaves], -1.5..1.5; F0 = 62.5 Hz * 2^(pitch + 1.5)
+    voicing_logit: Tensor  # log-odds that the frame is voiced
+    energy: Tensor  # mean log10 band energy, normalised like the image's rows
 
 
 class SemanticHead(nn.Module):

@@ -15,7 +15,7 @@ from aether_lite.baselines import Condition, available_systems, make_system
 from aether_lite.bench.dataset import bundled, load_clip
 from aether_lite.bench.grid import BIT_AXIS, BITS, QUICK_BITS, STANDARD, default_systems
 from aether_lite.bench.metadata import RunMetadata, describe, read_metadata
-from aether_lite.bench.output import Report, write_all
+from aether_lite.bench.output import write_all
 from aether_lite.bench.results import Summary, condition_text, read_summary
 from aether_lite.bench.run import Plan, run, send
 from aether_lite.errors import AetherError
@@ -35,7 +35,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunMetadata
     rows = run(replace(plan, systems=("turning", "nothing-sent")), folder)
     rows = [replace(r, record={**r.record, "estoi_4k": 0.75}) for r in rows]
     about = describe(replace(plan, systems=("turning", "nothing-sent")), rows, "aether-lite bench --channel bsc")
-    return folder, about, write_all(folder, rows, Report(about))
+    return folder, about, write_all(folder, rows, about)
 
 
 def test_the_grid_is_bit_rates_by_error_rates() -> None:

@@ -12,7 +12,7 @@ from aether_lite.bench import metadata
 from aether_lite.bench.dataset import bundled
 from aether_lite.bench.grid import QUICK
 from aether_lite.bench.metadata import Kept, RunMetadata, describe, read_kept
-from aether_lite.bench.output import Report, write_all
+from aether_lite.bench.output import write_all
 from aether_lite.bench.results import Row
 from aether_lite.bench.run import Plan, run
 from aether_lite.errors import AetherError
@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("kept")
     plan = planned(*ALL)
     rows = run(plan, made)
-    write_all(made, rows, Report(described(plan, rows, "0123456789abcdef")))
+    write_all(made, rows, described(plan, rows, "0123456789abcdef"))
     return made
 
 

@@ -16,7 +16,7 @@ from aether_lite.bench.curves import _published
 from aether_lite.bench.dataset import bundled
 from aether_lite.bench.grid import QUICK
 from aether_lite.bench.metadata import RunMetadata, describe, read_metadata
-from aether_lite.bench.output import Report, examples, write_all
+from aether_lite.bench.output import examples, write_all
 from aether_lite.bench.results import Row, Summary, read_summary
 from aether_lite.bench.run import Plan, run
 from aether_lite.bench.tables import markdown, measure_table
@@ -40,7 +40,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunMetadata
     plan = Plan(bundled().chosen(2), SMALL, ("noisy-1", "noisy-2", "nothing-sent"), 0, 1, make_noisy)
     rows = with_estoi(run(plan, folder))
     about = describe(plan, rows, "aether-lite bench --quick", ["other: needs a program"])
-    return folder, about, write_all(folder, rows, Report(about, tuple(examples(plan, 1)), "| part |\n|---|\n| a |"))
+    return folder, about, write_all(folder, rows, about, examples(plan, 1), "| part |\n|---|\n| a |")
 
 
 def test_every_result_is_a_line(written: tuple[Path, RunMetadata, list[Summary]]) -> None:

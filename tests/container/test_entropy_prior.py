@@ -25,7 +25,7 @@ from aether_lite.container.prior import (
     table_starts,
 )
 from aether_lite.errors import AetherError
-from aether_lite.training.prior import PriorConfig, _Examples, _Mixer, fit_prior
+from aether_lite.training.prior import PriorConfig, _examples, _Mixer, fit_prior
 
 WIDTH = 24
 QUICK = PriorConfig(hidden=12, steps=120, batch=64, learning_rate=2e-2)
@@ -60,7 +60,7 @@ def test_training_finds_what_the_tables_cannot(trained: Prior) -> None:
 def test_integers_follow_the_trained_formula(trained: Prior) -> None:
     """The predictor's first chances, from integers, are those of the formula in floating point."""
     clip = common_cause(3, seed=4)
-    examples = _Examples.of([clip])
+    examples = _examples([clip])
     mixer = _Mixer(WIDTH, PriorConfig(hidden=12), trained.cells)
     unit = 1 / 4096
     with torch.no_grad():
@@ -68,7 +68,7 @@ def test_integers_follow_the_trained_formula(trained: Prior) -> None:
         for name in ("past", "within", "hidden_bias", "out"):
             getattr(mixer, name).copy_(torch.from_numpy(getattr(trained, name) * unit))
         mixer.out_bias.copy_(torch.from_numpy(trained.out_bias / 256))
-        expected = float(mixer(examples)) * clip.size
+        expected = float(mixer(*examples.tensors)) * clip.size
     still = replace(trained, counts=np.full_like(trained.counts, 255))  # cells hardly move
     predictor, found = Predictor(still), 0.0
     for bit in clip.ravel().tolist():

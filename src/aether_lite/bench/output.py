@@ -49,36 +49,30 @@ class Example:
         return list(dict.fromkeys(one.condition for one in self.decoded if one.condition is not None))
 
 
-@dataclass(frozen=True)
-class Report:
-    """What is written beside the rows: metadata, example clips, speed figures (Markdown), differences to a system."""
-
-    metadata: RunMetadata
-    examples: tuple[Example, ...] = ()
-    speed: str = ""
-    against: str = ""
-
-
-def write_all(folder: Path, rows: Sequence[results.Row], report: Report) -> list[results.Summary]:
+def write_all(
+    folder: Path, rows: Sequence[results.Row], metadata: RunMetadata, shown: Sequence[Example] = (), speed: str = "",
+    against: str = "",
+) -> list[results.Summary]:  # fmt: skip
     """Write ``results.csv``, ``summary.csv``, ``about.json``, ``tables.md``, ``pictures/`` and ``report.html``.
+
+    Beside the rows: example clips, speed figures (Markdown), and the system that others are compared with.
 
     Raises:
         AetherError: a file cannot be written, or there is no such system to compare with.
     """
-    metadata = report.metadata
     summaries = results.summarise(rows, metadata.seed)
     results.write_results(folder / results.RESULTS_NAME, rows)
     results.write_summary(folder / results.SUMMARY_NAME, summaries)
     results.write_json(folder / METADATA_NAME, asdict(metadata))
-    differences = difference_table(metadata, rows, report.against) if report.against else ""
+    differences = difference_table(metadata, rows, against) if against else ""
     write_text(folder / TABLES_NAME, full_document(metadata, summaries, differences))
     pictures = folder / PICTURES_FOLDER
     make_folder(pictures)
     drawn = draw_curves(pictures, metadata, summaries)
-    for number, example in enumerate(report.examples, 1):
+    for number, example in enumerate(shown, 1):
         for order, condition in enumerate(example.conditions(), 1):
             drawn += _draw_example(pictures, f"{number}_{order}", metadata, summaries, example, condition)
-    write_report(folder / REPORT_NAME, metadata, summaries, drawn, report.examples, report.speed, differences)
+    write_report(folder / REPORT_NAME, metadata, summaries, drawn, shown, speed, differences)
     return summaries
 
 

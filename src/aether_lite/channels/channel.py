@@ -247,16 +247,13 @@ class Channel:
     """A registered channel.
 
     Attributes:
-        name: that the command line knows.
         send: ``send(payload, quality, **options)``; the quality is Es/N0 [dB], or the error rate of bits.
-        needs_snr: whether the quality may not be None.
-        options: names of its options.
     """
 
-    name: str
+    name: str  # that the command line knows
     send: Callable[..., Any]
-    needs_snr: bool
-    options: tuple[str, ...]
+    needs_snr: bool  # whether the quality may not be None
+    options: tuple[str, ...]  # names of its options
 
     def check(self, options: Mapping[str, object]) -> None:
         """Refuse an option that the channel does not have."""
@@ -302,19 +299,12 @@ def apply_channel(name: str, symbols: Symbols, snr_db: SnrDb | None = None, **op
 
 @dataclass(frozen=True)
 class Gain:
-    """Gain of a fading channel, and what its estimate from pilots is limited by.
+    """Gain of a fading channel, and what its estimate from pilots is limited by."""
 
-    Attributes:
-        values: h, ``[B, K, n] complex``, E|h|^2 = 1.
-        coherence_s: T_c [s].
-        error: draws e of unit variance, ``[B, K, n] complex``.
-        unknowns: U.
-    """
-
-    values: Array
-    coherence_s: float
-    error: Callable[[], Array]
-    unknowns: int = 1
+    values: Array  # h, ``[B, K, n] complex``, E|h|^2 = 1
+    coherence_s: float  # T_c [s]
+    error: Callable[[], Array]  # draws e of unit variance, ``[B, K, n] complex``
+    unknowns: int = 1  # U
 
 
 def transmit(

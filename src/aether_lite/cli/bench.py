@@ -160,7 +160,7 @@ def _run(
     """Compute, write and print where; returns metadata and summary, None for a shard."""
     from aether_lite.baselines import system_names
     from aether_lite.bench.metadata import describe, read_kept
-    from aether_lite.bench.output import REPORT_NAME, TABLES_NAME, Report, examples, write_all
+    from aether_lite.bench.output import REPORT_NAME, TABLES_NAME, examples, write_all
     from aether_lite.bench.run import CACHE_FOLDER, run
 
     kept = None if keep is None else read_kept(keep)
@@ -193,7 +193,7 @@ def _run(
     if kept is not None:
         rows, metadata = kept.beside(rows, metadata, system_names())
     shown = examples(plan) if metadata.audio_clips else []
-    summary = write_all(out, rows, Report(metadata, tuple(shown), _speed_text(out), against))
+    summary = write_all(out, rows, metadata, shown, _speed_text(out), against)
     say.print(f"Open {out / REPORT_NAME}; the tables are in {out / TABLES_NAME}.")
     return {"metadata": asdict(metadata), "summary": [asdict(entry) for entry in summary]}
 

@@ -51,17 +51,14 @@ class Settings:
     """How one kind of payload is refined.
 
     Attributes:
-        steps: where none are asked for.
         learning_rate, betas: of Adam.
-        noisy: the same values are received differently at every step, so that the last count and not the best.
-        every_block: the states behind every block of the recogniser count, or those behind its last alone.
     """
 
-    steps: int
+    steps: int  # where none are asked for
     learning_rate: float
     betas: tuple[float, float]
-    noisy: bool
-    every_block: bool
+    noisy: bool  # the same values are received differently at every step, so that the last count and not the best
+    every_block: bool  # the states behind every block of the recogniser count, or those behind its last alone
 
 
 SETTINGS = {

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar, overload
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 _SYMBOL_STREAM, _BIT_STREAM = 0xC4A2, 0xB175  # separate these random streams from others of the same seed
 MOST_LOST = 0.3  # greatest probability drawn that a token or bit is lost
 SNR_LIMITS_DB = (-20.0, 30.0)  # a link of bits without errors is drawn as one of 30 dB
-
-Sent = TypeVar("Sent", Symbols, Bits)
-Arrived = TypeVar("Arrived", Received, ReceivedBits)
 
 
 @dataclass(frozen=True)
@@ -60,21 +57,13 @@ class Conditions:
         target = None if self.target_snr_db is None else self.target_snr_db.to(device)
         return replace(self, rate=self.rate.to(device), quality=self.quality.to(device), target_snr_db=target)
 
-    @overload
-    def transmit(self, sent: Symbols) -> Received: ...
-    @overload
-    def transmit(self, sent: Bits) -> ReceivedBits: ...
-    def transmit(self, sent: Symbols | Bits) -> Received | ReceivedBits:
-        """Send every item through its own channel; items of one kind go together."""
-        if isinstance(sent, Symbols):
-            return self._together(sent, self._symbols_sent)
-        return self._together(sent, self._bits_sent)
-
-    def _together(self, sent: Sent, send: Callable[[Sent, Tensor, list[int]], Arrived]) -> Arrived:
+    def transmit(self, sent: Any) -> Any:
+        """Send symbols or bits, every item through its own channel; items of one kind go together."""
+        send = self._symbols_sent if isinstance(sent, Symbols) else self._bits_sent
         kinds = list(zip(self.channel, self.csi_none, self.token_loss, self.bit_loss, strict=True))
         groups = [torch.tensor([i for i, other in enumerate(kinds) if other == kind]) for kind in sorted(set(kinds))]
         parts = [send(sent.items(group), group, [self.seeds[int(i)] for i in group]) for group in groups]
-        received = joined_items(parts).items(torch.argsort(torch.cat(groups)))
+        received: Any = joined_items(parts).items(torch.argsort(torch.cat(groups)))
         return replace(received, rate=sent.rate)
 
     def _symbols_sent(self, symbols: Symbols, group: Tensor, seeds: list[int]) -> Received:

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
+from torch.utils.data import TensorDataset
 
 from aether_lite.codec import SpiCodec, load_codec
 from aether_lite.codec.loading import codec_path
@@ -206,7 +207,7 @@ def fit_prior(clips: Sequence[ArrayLike], config: PriorConfig) -> Prior:
     train = [streams[k] for k in order[held:]]
     cells, counts = _count(train, width)
     mixer = _Mixer(width, config, cells)
-    _train(mixer, _Examples.of(train), _Examples.of([streams[k] for k in order[:held]]), config, generator)
+    _train(mixer, _examples(train), _examples([streams[k] for k in order[:held]]), config, generator)
     return mixer.quantised(cells, counts)
 
 
@@ -222,29 +223,15 @@ def _count(clips: Sequence[BitArray], width: int) -> tuple[NDArray[np.int32], ND
     return chances.astype(np.int32), seen.clip(0, TRAINED_COUNT).astype(np.uint8)
 
 
-@dataclass(frozen=True)
-class _Examples:
+def _examples(clips: Sequence[BitArray]) -> TensorDataset:
     """Tokens, and what predicts them: bits ``[N, n]``, signs of the past ``[N, 2 n]``, cells ``[N, n, 4]``."""
-
-    bits: Tensor
-    past: Tensor
-    cells: Tensor
-
-    @staticmethod
-    def of(clips: Sequence[BitArray]) -> _Examples:
-        pasts = []
-        for clip in clips:
-            signs = np.pad(2.0 * clip - 1, ((2, 0), (0, 0)))
-            pasts.append(np.concatenate([signs[1:-1], signs[:-2]], axis=1))
-        parts = (clips, pasts, [context_cells(clip) for clip in clips])
-        bits, past, cells = (torch.from_numpy(np.concatenate(part)) for part in parts)
-        return _Examples(bits.float(), past.float(), cells)
-
-    def __len__(self) -> int:
-        return len(self.bits)
-
-    def take(self, rows: Tensor | slice) -> _Examples:
-        return _Examples(self.bits[rows], self.past[rows], self.cells[rows])
+    pasts = []
+    for clip in clips:
+        signs = np.pad(2.0 * clip - 1, ((2, 0), (0, 0)))
+        pasts.append(np.concatenate([signs[1:-1], signs[:-2]], axis=1))
+    parts = (clips, pasts, [context_cells(clip) for clip in clips])
+    bits, past, cells = (torch.from_numpy(np.concatenate(part)) for part in parts)
+    return TensorDataset(bits.float(), past.float(), cells)
 
 
 class _Mixer(nn.Module):
@@ -267,17 +254,17 @@ class _Mixer(nn.Module):
         stretch = np.array(stretch_table(), dtype=np.float32)[cells >> CELL_TO_STRETCH] / LOGIT_UNIT
         self.register_buffer("stretch", torch.from_numpy(stretch))
 
-    def forward(self, examples: _Examples) -> Tensor:
-        """Mean size of a bit of the examples, in bits."""
+    def forward(self, bits: Tensor, past: Tensor, cells: Tensor) -> Tensor:
+        """Mean size of a bit of examples, in bits."""
         assert isinstance(self.stretch, Tensor)
-        logit = (self.stretch[examples.cells] * self.weights).sum(-1) + self.out_bias
+        logit = (self.stretch[cells] * self.weights).sum(-1) + self.out_bias
         if self.out.shape[1]:
-            steps = (2 * examples.bits - 1)[..., None] * self.within  # [N, n, H]
+            steps = (2 * bits - 1)[..., None] * self.within  # [N, n, H]
             before = steps.cumsum(1) - steps
-            start = examples.past @ self.past.T + self.hidden_bias
+            start = past @ self.past.T + self.hidden_bias
             logit = logit + ((before + start[:, None]).clamp(0, _CLIP) * self.out).sum(-1)
         limit = LOGIT_LIMIT / LOGIT_UNIT
-        return F.binary_cross_entropy_with_logits(logit.clamp(-limit, limit), examples.bits) / math.log(2)
+        return F.binary_cross_entropy_with_logits(logit.clamp(-limit, limit), bits) / math.log(2)
 
     @torch.no_grad()
     def bound(self) -> None:
@@ -303,13 +290,13 @@ class _Mixer(nn.Module):
 
 
 @torch.no_grad()
-def _mean_size(mixer: _Mixer, examples: _Examples, batch: int) -> float:
-    parts = [examples.take(slice(first, first + batch)) for first in range(0, len(examples), batch)]
-    return sum(float(mixer(part)) * len(part) for part in parts) / max(len(examples), 1)
+def _mean_size(mixer: _Mixer, examples: TensorDataset, batch: int) -> float:
+    parts = [examples[first : first + batch] for first in range(0, len(examples), batch)]
+    return sum(float(mixer(*part)) * len(part[0]) for part in parts) / max(len(examples), 1)
 
 
 def _train(
-    mixer: _Mixer, train: _Examples, held: _Examples, config: PriorConfig, generator: np.random.Generator
+    mixer: _Mixer, train: TensorDataset, held: TensorDataset, config: PriorConfig, generator: np.random.Generator
 ) -> None:
     """Leave ``mixer`` with the parameters of the step that codes ``held`` smallest."""
     optimiser = torch.optim.Adam(mixer.parameters(), lr=config.learning_rate)
@@ -318,7 +305,7 @@ def _train(
     for step in range(1, config.steps + 1):
         rows = torch.from_numpy(generator.integers(0, len(train), config.batch))
         optimiser.zero_grad()
-        mixer(train.take(rows)).backward()
+        mixer(*train[rows]).backward()
         optimiser.step()
         schedule.step()
         mixer.bound()

@@ -26,15 +26,10 @@ FIRST_CHANNELS, MOST_CHANNELS = 16, 256
 
 @dataclass(frozen=True)
 class DiscriminatorOutput:
-    """Output of one network for a batch.
+    """Output of one network for a batch."""
 
-    Attributes:
-        score: ``[B, ...]`` in 0..1, one value a patch; high for speech.
-        hidden: feature maps ``[B, C, ...]`` of the layers before.
-    """
-
-    score: Tensor
-    hidden: tuple[Tensor, ...]
+    score: Tensor  # ``[B, ...]`` in 0..1, one value a patch; high for speech
+    hidden: tuple[Tensor, ...]  # feature maps ``[B, C, ...]`` of the layers before
 
 
 class NormedConv2d(nn.Module):
