@@ -50,7 +50,7 @@ def test_cells_come_back_through_audio(profile: Profile) -> None:
     baseband = Baseband().push(np.pad(to_audio(modulate(profile, cells)), (0, 2000)))
     clock, received = Clock(0.0, 0.0), []
     for _ in range(len(cells) - 1):
-        received.append(received_cells(profile, baseband, 0, clock))
+        received.append(received_cells(profile, baseband, 0, clock)[0])
         clock.advance()
     gain = np.vdot(cells[1:-1], received[1:]) / np.square(np.abs(cells[1:-1])).sum()
     error = np.square(np.abs(np.array(received) / gain - cells[:-1]))[1:].mean()

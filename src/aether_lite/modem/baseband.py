@@ -13,7 +13,16 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from aether_lite.modem.profiles import CENTRE_HZ, PREFIX_S, SYMBOL_S, SYMBOLS, USEFUL_S, Complex128, Profile
+from aether_lite.modem.profiles import (
+    CENTRE_HZ,
+    PREFIX_S,
+    SPACING_HZ,
+    SYMBOL_S,
+    SYMBOLS,
+    USEFUL_S,
+    Complex128,
+    Profile,
+)
 from aether_lite.modem.resampling import TAPS, interpolate
 from aether_lite.modem.waveform import SAMPLE_RATE
 
@@ -101,24 +110,30 @@ class Clock:
 
 
 MARGIN = TAPS + 1  # samples beyond a frame that the interpolation needs
+GUARD = np.arange(9, 13)  # carriers beyond the outer ones, where a transmission has nothing and the noise is heard
 
 
-def received_cells(profile: Profile, samples: Complex128, first: int, clock: Clock) -> Complex128:
-    """Cells ``[2 C]`` of the frame at ``clock``; ``samples`` begin with number ``first``, and it lies within."""
+def received_cells(profile: Profile, samples: Complex128, first: int, clock: Clock) -> tuple[Complex128, Complex128]:
+    """Cells ``[2 C]`` of the frame at ``clock``, and ``[2, 8]`` beside the band.
+
+    ``samples`` begin with number ``first``, and the frame lies within.
+    """
     within = (np.arange(SYMBOLS)[:, None] * SYMBOL + WINDOW_START + np.arange(USEFUL)) / (1 + 1e-6 * clock.ppm)
     start = int(np.floor(clock.arrival)) - MARGIN
     piece = samples[max(start - first, 0) : max(start - first + FRAME + 3 * MARGIN, 0)]
     window = interpolate(piece, (clock.arrival - max(start, first) + within).ravel())
     turned = window * np.exp(-1j * (clock.phase + 2 * np.pi * clock.offset_hz * within.ravel() / BASEBAND_RATE))
     made: Complex128 = turned.reshape(SYMBOLS, USEFUL) @ _analysis(profile)
-    return made.ravel()
+    return made[:, : profile.carriers].ravel(), made[:, profile.carriers :]
 
 
 @cache
 def _analysis(profile: Profile) -> Complex128:
-    """``[USEFUL, C]``: window to carriers."""
+    """``[USEFUL, C + 8]``: window to carriers, and to those beside the band."""
     time = (WINDOW_START + np.arange(USEFUL)) / BASEBAND_RATE - PREFIX_S
-    made: Complex128 = np.exp(-2j * np.pi * np.outer(time, profile.frequencies_hz)) * (
+    carriers, beside = profile.frequencies_hz, SPACING_HZ * GUARD
+    frequencies = np.concatenate((carriers, carriers[0] - beside, carriers[-1] + beside))
+    made: Complex128 = np.exp(-2j * np.pi * np.outer(time, frequencies)) * (
         np.sqrt(profile.carriers) / USEFUL
     )
     return made

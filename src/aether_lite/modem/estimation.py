@@ -88,7 +88,7 @@ class FrameEstimate:
         gain: of every cell ``[2 C]``.
         noise: of every cell, the error of its gain included ``[2 C]``.
         evidence: prediction and pilots agree by this many standard deviations of noise alone.
-        snr: G / N0, a mean over 1 s.
+        power, level: G and N0, means over 1 s.
         design: index of the filters that were used.
     """
 
@@ -96,8 +96,14 @@ class FrameEstimate:
     gain: Complex128
     noise: Float64
     evidence: float
-    snr: float
+    power: float
+    level: float
     design: int
+
+    @property
+    def snr(self) -> float:
+        """G / N0."""
+        return self.power / self.level
 
 
 class ChannelEstimator:
@@ -140,7 +146,7 @@ class ChannelEstimator:
         agreement = float((guess.conj() * present).real.sum())
         spread = np.sqrt(0.5 * noise * np.square(np.abs(guess)).sum()) + 1e-30
         return FrameEstimate(
-            present_cells, used.gains @ history, noise + power * used.error, agreement / spread, power / noise,
+            present_cells, used.gains @ history, noise + power * used.error, agreement / spread, power, noise,
             self._design,
         )  # fmt: skip
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aether_lite.modem.baseband import BASEBAND_RATE, FRAME, MARGIN, Clock, received_cells
-from aether_lite.modem.estimation import AHEAD, ChannelEstimator, FrameEstimate
+from aether_lite.modem.estimation import AHEAD, MEAN_FRAMES, ChannelEstimator, FrameEstimate
 from aether_lite.modem.profiles import (
     END,
     FRAME_S,
@@ -31,6 +32,8 @@ LOST_FRAMES = 38  # without a valid one (3 s): the over has ended
 SURE, LIKELY = -18.0, -4.0  # ln P of noise looking like a known frame, at which it is one, or may be
 SNR3K_BAND_HZ = 3000.0
 RATIO_RANGE = (0.25, 4.0)  # of the power of all cells to that of pilots
+DISTORTION = 0.1  # of the signal's power
+WIDEST_WITH_GUARD_HZ = 1700.0  # the noise beside wider profiles is behind the edges of a receiver's filter
 LAG = 4  # carriers between the gains that tell the delay spread
 
 
@@ -103,6 +106,7 @@ class Over:
         self._text: TextReceiver | None = None
         self._number = 0  # of the next frame
         self._sums = np.zeros(3)  # powers of all cells, of pilots, of noise
+        self._beside: deque[Float64] = deque(maxlen=MEAN_FRAMES)
         self._lags = np.zeros(2, np.complex128)
         self.last_valid = clock.arrival  # [baseband samples]
         self.ended = False
@@ -125,7 +129,9 @@ class Over:
     def push(self, samples: Complex128, first: int) -> list[ReceivedFrame]:
         """Take the next frame out of baseband ``samples`` that begin with number ``first``; what can be decoded."""
         clock = self.clock
-        estimate = self._estimator.push(received_cells(self._profile, samples, first, clock))
+        cells, beside = received_cells(self._profile, samples, first, clock)
+        self._beside.append(np.square(np.abs(beside)))
+        estimate = self._estimator.push(cells)
         clock.advance()
         if estimate is None:
             return []
@@ -223,17 +229,28 @@ class Over:
         else:
             self._measure(estimate)
         if int(report.frames * FRAME_S) > int((report.frames - 1) * FRAME_S):
-            ratio = (self._sums[0] - self._sums[2]) / max(self._sums[1] - self._sums[2], 1e-30)
-            snr = estimate.snr * float(np.clip(ratio, *RATIO_RANGE)) * profile.bandwidth_hz / SNR3K_BAND_HZ
-            report.snr3k_db.append(float(10 * np.log10(snr)))
+            report.snr3k_db.append(self._snr3k_db(estimate))
         return frame
+
+    def _snr3k_db(self, estimate: FrameEstimate) -> float:
+        """SNR of the last second; noise is what is heard beside the band, where that can explain the pilots' error.
+
+        The sender's limiter adds to that error, but not beside the band, and at most by :data:`DISTORTION`.
+        """
+        profile = self._profile
+        noise = estimate.level
+        if profile.bandwidth_hz <= WIDEST_WITH_GUARD_HZ:
+            beside = float(np.median(self._beside)) / np.log(2)
+            noise = min(noise, max(beside, noise - DISTORTION * estimate.power))
+        ratio = (self._sums[0] - self._sums[2]) / max(self._sums[1] - self._sums[2], 1e-30)
+        power = (estimate.power + estimate.level - noise) * float(np.clip(ratio, *RATIO_RANGE))
+        return float(10 * np.log10(power / noise * profile.bandwidth_hz / SNR3K_BAND_HZ))
 
     def _measure(self, estimate: FrameEstimate) -> None:
         """Add a valid frame to the sums of which power and delay spread are made."""
         pilots = self._profile.pilot_cells
         power = np.square(np.abs(estimate.cells))
-        noise = power[pilots].mean() / (1 + estimate.snr)
-        self._sums += (power.mean(), power[pilots].mean(), noise)
+        self._sums += (power.mean(), power[pilots].mean(), estimate.level)
         gain = estimate.gain.reshape(SYMBOLS, -1)
         self._lags += (np.square(np.abs(gain)).mean(), (gain[:, LAG:] * gain[:, :-LAG].conj()).mean())
         likeness = min(abs(self._lags[1]) / max(abs(self._lags[0]), 1e-30), 1.0)

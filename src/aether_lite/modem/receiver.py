@@ -143,7 +143,7 @@ class Receiver:
         estimator, trial = ChannelEstimator(profile), Clock(clock.arrival, clock.offset_hz)
         evidence, snr = [], 1.0
         for _ in range(count):
-            estimate = estimator.push(received_cells(profile, self._samples, self._first, trial))
+            estimate = estimator.push(received_cells(profile, self._samples, self._first, trial)[0])
             trial.advance()
             if estimate is not None:
                 evidence.append(estimate.evidence)
@@ -160,7 +160,7 @@ class Receiver:
         clock = Clock(start.arrival, start.offset_hz)
         rows = []
         for _ in range(count):
-            cells = received_cells(profile, self._samples, self._first, clock)
+            cells, _ = received_cells(profile, self._samples, self._first, clock)
             rows.append(cells[profile.pilot_cells] / profile.pilot_symbols)
             clock.advance()
         return np.stack(rows)
