@@ -13,8 +13,8 @@ from aether_lite.errors import AetherError
 from aether_lite.plots.transmission import BAND_HZ, rate_snr_picture, transmission_picture
 
 ROWS = [
-    {"system": system, "rate": rate, "snr_db": snr, "feature_loss": 300 / rate * 10 ** (-snr / 20)}
-    for system, rate in (("ours", 300), ("ours", 1000), ("theirs", 1000))
+    {"rate": rate, "snr_db": snr, "feature_loss": 300 / rate * 10 ** (-snr / 20)}
+    for rate in (1000, 300)
     for snr in (-3, 0, 10)
 ]
 
@@ -128,19 +128,14 @@ def test_names_the_shape_at_fault(tmp_path, name, value, message):
 def test_a_line_for_each_rate_and_dashes_for_others(tmp_path, drawn):
     rate_snr_picture(tmp_path / "a.png", iter(ROWS))
     axes = drawn[0].axes[0]
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
-        "ours 300 uses/s",
-        "ours 1000 uses/s",
-        "theirs 1000 uses/s",
-    ]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["300 uses/s", "1000 uses/s"]
     lines = axes.get_lines()
-    assert lines[0].get_linestyle() == lines[1].get_linestyle() == "-" != lines[2].get_linestyle()
-    assert lines[1].get_color().tolist() == lines[2].get_color().tolist()
+    assert lines[0].get_color().tolist() != lines[1].get_color().tolist()
     np.testing.assert_array_equal(lines[0].get_xdata(), [-3, 0, 10])
     assert axes.get_yscale() == "log"
 
 
-def test_rows_without_a_system_are_one_system(tmp_path, drawn):
+def test_one_row_is_a_picture(tmp_path, drawn):
     rate_snr_picture(tmp_path / "a.svg", [{"rate": 600, "snr_db": 3, "feature_loss": 0.2}])
     assert drawn[0].axes[0].get_legend().get_texts()[0].get_text() == "600 uses/s"
     assert (tmp_path / "a.svg").read_text().startswith("<?xml")

@@ -1,6 +1,6 @@
 """Flat fading: Rayleigh and Rician, by blocks or with Jakes' Doppler spectrum.
 
-Gains, with symbols sent one after another (symbol j of a token at its start + j / rate)::
+Gains are complex functions of time with E|h|^2 = 1::
 
     Rayleigh:  h = g
     Rician:    h = sqrt(K / (K+1)) exp(i (2 pi f_los t + phi)) + sqrt(1 / (K+1)) g
@@ -8,19 +8,13 @@ Gains, with symbols sent one after another (symbol j of a token at its start + j
 g ~ CN(0, 1) is constant over blocks of ``block_ms``, or, with ``doppler_hz`` f_d given, varies with Clarke's
 spectrum (autocorrelation J0(2 pi f_d T)). SNR is the mean Es/N0, the deep fades are on top.
 
-Sources: R. H. Clarke, "A statistical theory of mobile-radio reception", BSTJ 47 (1968); W. C. Jakes,
-"Microwave Mobile Communications" (1974); S. O. Rice, "Mathematical analysis of random noise", BSTJ 24 (1945).
-
-Gains are complex functions of time with E|h|^2 = 1. Symbols are sent one after another, or on a grid of OFDM-like
-slots of 20 ms with ``rate / 50`` subcarriers 50 Hz apart (an ideal cyclic prefix, not counted): symbol ``j`` of a token
-then lies in slot ``j // (rate / 50)`` on subcarrier ``j % (rate / 50)``.
+Symbols are sent one after another (symbol j of a token at its start + j / rate), or on a grid of OFDM-like slots of
+20 ms with ``rate / 50`` subcarriers 50 Hz apart (an ideal cyclic prefix, not counted): symbol ``j`` of a token is then
+in slot ``j // (rate / 50)`` on subcarrier ``j % (rate / 50)``.
 
 Times are given in two parts, ``start [K]`` of the tokens and ``offset [B, n]`` within a token, both float64 [s]; symbol
 (b, k, j) is at ``start[k] + offset[b, j]``. The split keeps sums of sinusoids cheap: with M sinusoids
-e^{i w (start + offset)} = e^{i w start} e^{i w offset}, the whole clip is one product ``[K, M] @ [M, n]``.
-
-Sums of sinusoids (Clarke 1968, "A statistical theory of mobile-radio reception"; Jakes 1974, "Microwave
-Mobile Communications", ch. 1)::
+e^{i w (start + offset)} = e^{i w start} e^{i w offset}, the whole clip is one product ``[K, M] @ [M, n]``::
 
     h(t) = 1/sqrt(M) * sum_m exp(i (2 pi f_m t + phi_m)),    phi_m uniform in [0, 2 pi)
 
@@ -31,6 +25,9 @@ autocorrelation is exactly that of the spectrum; in one realisation the power, a
 Jakes      f = f_d cos(pi u)                E[h(t + T) h*(t)] = J0(2 pi f_d T)
 Gaussian   f ~ N(0, sigma^2)                E[h(t + T) h*(t)] = exp(-2 (pi sigma T)^2)
 =========  ===============================  ==========================================================
+
+Sources: R. H. Clarke, "A statistical theory of mobile-radio reception", BSTJ 47 (1968); W. C. Jakes,
+"Microwave Mobile Communications" (1974), ch. 1; S. O. Rice, "Mathematical analysis of random noise", BSTJ 24 (1945).
 """
 
 from __future__ import annotations
@@ -95,12 +92,7 @@ def _counted(symbols: Symbols, axis: int) -> Array:
 
 
 def block_gain(
-    start: Array,
-    offset: Array,
-    duration_s: float,
-    block_s: float,
-    draws: Draws,
-    dtype: Any,
+    start: Array, offset: Array, duration_s: float, block_s: float, draws: Draws, dtype: Any
 ) -> Array:
     """h ~ CN(0, 1), ``[B, K, n] complex``, constant over blocks of ``block_s`` [s] that are independent, as items are.
 
@@ -115,12 +107,7 @@ def block_gain(
 
 
 def doppler_gain(
-    start: Array,
-    offset: Array,
-    spectrum: Spectrum,
-    width_hz: float,
-    draws: Draws,
-    dtype: Any,
+    start: Array, offset: Array, spectrum: Spectrum, width_hz: float, draws: Draws, dtype: Any
 ) -> Array:
     """A gain ``[B, K, n] complex`` with Jakes' or the Gaussian Doppler spectrum: a sum of sinusoids, E|h|^2 = 1.
 
@@ -147,9 +134,7 @@ def _normal(probability: Array) -> Array:
     return math.sqrt(2) * (2 * probability - 1).erfinv()
 
 
-def line_of_sight(
-    start: Array, offset: Array, shift_hz: float, draws: Draws, dtype: Any
-) -> Array:
+def line_of_sight(start: Array, offset: Array, shift_hz: float, draws: Draws, dtype: Any) -> Array:
     """exp(i (2 pi f t + phi)), phi uniform for each item, f = ``shift_hz`` [Hz]: ``[B, K, n] complex`` of modulus 1."""
     phase = 2 * math.pi * draws.uniform(1)
     by_token = rotation(2 * math.pi * shift_hz * start + phase, dtype)

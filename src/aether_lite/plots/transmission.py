@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,33 +102,24 @@ def rate_snr_picture(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> Non
 
     Args:
         path: to write.
-        rows: each with ``rate`` [uses/s], ``snr_db`` (Es/N0 [dB]) and ``feature_loss`` (> 0); rows with another
-            ``system`` than the first row's, if given, are drawn dashed, for comparison.
+        rows: each with ``rate`` [uses/s], ``snr_db`` (Es/N0 [dB]) and ``feature_loss`` (> 0).
 
     Raises:
         AetherError: there are no rows, or the file cannot be written.
     """
-    lines: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    lines: dict[int, list[tuple[float, float]]] = {}
     for row in rows:
-        line = lines.setdefault((str(row.get("system", "")), int(row["rate"])), [])
-        line.append((float(row["snr_db"]), float(row["feature_loss"])))
+        lines.setdefault(int(row["rate"]), []).append((float(row["snr_db"]), float(row["feature_loss"])))
     if not lines:
         raise AetherError(f"{path}: nothing to draw; give at least one row of rate, snr_db and feature_loss")
-    own = next(iter(lines))[0]
-    rates = sorted({rate for _, rate in lines})
     with canvas(path, 9, 6) as figure:
         from matplotlib import colormaps
         from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
 
         axes = figure.add_subplot()
-        shades = colormaps["viridis"](np.linspace(0.85, 0.0, len(rates)))
-        for index, ((system, rate), points) in enumerate(sorted(lines.items(), key=lambda item: item[0][1])):
-            x, y = np.array(sorted(points)).T
-            style: dict[str, Any] = {"marker": "osD^vP*X"[index % 8], "ls": "-", "lw": 2.0}
-            if system != own:
-                style = {"marker": "x", "ls": (0, (4, 2)), "lw": 1.5}
-            label = f"{system} {rate} uses/s".strip()
-            axes.plot(x, y, color=shades[rates.index(rate)], ms=6, label=label, **style)
+        shades = colormaps["viridis"](np.linspace(0.85, 0.0, len(lines)))
+        for (rate, points), shade, marker in zip(sorted(lines.items()), shades, cycle("osD^vP*X"), strict=False):
+            axes.plot(*np.array(sorted(points)).T, color=shade, marker=marker, ms=6, lw=2.0, label=f"{rate} uses/s")
         losses = [loss for points in lines.values() for _, loss in points]
         axes.set_yscale("log")
         mark_usable_loss(axes)
