@@ -49,19 +49,24 @@ AE_INLINE void PASS_FOUR(TURNS turns, PARTS given, PARTS made, int m, int stride
     }
 }
 
-AE_INLINE void PASS_ANY(TURNS turns, PARTS x, PARTS y, int m, int stride, int step, int radix)
+AE_INLINE void PASS_ANY(TURNS turns, PARTS given, PARTS made, int m, int stride, int step, const int radix)
 {
+    const REAL *restrict xr = given.re, *restrict xi = given.im;
+    int part = turns.count / radix;
     for (int p = 0; p < m; p++) {
-        for (int q = 0; q < stride; q++) {
-            for (int k = 0; k < radix; k++) {
+        for (int k = 0; k < radix; k++) {
+            int to = stride * (radix * p + k);
+            REAL *restrict yr = made.re + to, *restrict yi = made.im + to;
+            PARTS out = {yr, yi};
+            for (int q = 0; q < stride; q++) {
                 REAL re = 0, im = 0;
                 for (int i = 0; i < radix; i++) {
-                    int in = q + stride * (p + i * m), turn = i * k % radix * (turns.count / radix);
+                    int in = q + stride * (p + i * m), turn = i * k % radix * part;
                     REAL c = turns.cosine[turn], s = turns.sine[turn];
-                    re += x.re[in] * c + x.im[in] * s;
-                    im += x.im[in] * c - x.re[in] * s;
+                    re += xr[in] * c + xi[in] * s;
+                    im += xi[in] * c - xr[in] * s;
                 }
-                STORE(turns, y, q + stride * (radix * p + k), re, im, step * p * k);
+                STORE(turns, out, q, re, im, step * p * k);
             }
         }
     }
@@ -75,10 +80,12 @@ static void FFT_NAMED(fft_, SUFFIX)(const REAL *cosine, const REAL *sine, int co
     for (int left = length, stride = 1; left > 1;) {
         int radix = left % 4 == 0 ? 4 : left % 2 == 0 ? 2 : left % 3 == 0 ? 3 : 5;
         int m = left / radix, step = count / left;
-        if (radix == 4)
-            PASS_FOUR(turns, now, next, m, stride, step);
-        else
-            PASS_ANY(turns, now, next, m, stride, step, radix);
+        switch (radix) { /* constants, so that divisions by them are none */
+        case 2: PASS_ANY(turns, now, next, m, stride, step, 2); break;
+        case 3: PASS_ANY(turns, now, next, m, stride, step, 3); break;
+        case 4: PASS_FOUR(turns, now, next, m, stride, step); break;
+        default: PASS_ANY(turns, now, next, m, stride, step, 5); break;
+        }
         PARTS other = now;
         now = next;
         next = other;

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { AE_OCTET = 8, AE_PANEL = 32, AE_CORRELATED = 16 };
+enum { AE_OCTET = 8, AE_PANEL = 32, AE_CORRELATED = 12 };
 
 /* Outputs with their filling. */
 static inline size_t ae_padded(size_t outputs)
@@ -46,7 +46,7 @@ typedef struct {
                     float *spare_re, float *spare_im);
     void (*fft_f64)(const double *cosine, const double *sine, int count, int length, double *re, double *im,
                     double *spare_re, double *spare_im);
-    /* y[j] = sum over k < taps of x[k] s[j + k], j < n; n is a multiple of 16. */
+    /* y[j] = sum over k < taps of x[k] s[j + k], j < n; n is a multiple of 48. */
     void (*correlate)(double *y, const double *x, const double *s, int taps, int n);
 } ae_kernels;
 

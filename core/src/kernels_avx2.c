@@ -33,6 +33,14 @@ static inline __m256i pair_sum(__m256i sum, const int8_t *w, const int16_t *x)
 #define V_SET1(value) _mm256_set1_ps(value)
 #define V_MUL(a, b) _mm256_mul_ps(a, b)
 #define V_ADD(a, b) _mm256_add_ps(a, b)
+#define DLANES 4
+#define DVEC __m256d
+#define D_ZERO() _mm256_setzero_pd()
+#define D_LOAD(place) _mm256_loadu_pd(place)
+#define D_STORE(place, value) _mm256_storeu_pd(place, value)
+#define D_SET1(value) _mm256_set1_pd(value)
+#define D_MUL(a, b) _mm256_mul_pd(a, b)
+#define D_ADD(a, b) _mm256_add_pd(a, b)
 #define IVEC __m256i
 #define I_ZERO() _mm256_setzero_si256()
 #define I_PAIR(sum, w, x) pair_sum(sum, w, x)

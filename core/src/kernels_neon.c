@@ -30,6 +30,14 @@ static inline int32x4_t pair_sum(int32x4_t sum, const int8_t *w, const int16_t *
 #define V_SET1(value) vdupq_n_f32(value)
 #define V_MUL(a, b) vmulq_f32(a, b)
 #define V_ADD(a, b) vaddq_f32(a, b)
+#define DLANES 2
+#define DVEC float64x2_t
+#define D_ZERO() vdupq_n_f64(0.0)
+#define D_LOAD(place) vld1q_f64(place)
+#define D_STORE(place, value) vst1q_f64(place, value)
+#define D_SET1(value) vdupq_n_f64(value)
+#define D_MUL(a, b) vmulq_f64(a, b)
+#define D_ADD(a, b) vaddq_f64(a, b)
 #define IVEC int32x4_t
 #define I_ZERO() vdupq_n_s32(0)
 #define I_PAIR(sum, w, x) pair_sum(sum, w, x)

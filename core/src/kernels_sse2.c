@@ -26,6 +26,14 @@ static inline __m128i pair_sum(__m128i sum, const int8_t *w, const int16_t *x)
 #define V_SET1(value) _mm_set1_ps(value)
 #define V_MUL(a, b) _mm_mul_ps(a, b)
 #define V_ADD(a, b) _mm_add_ps(a, b)
+#define DLANES 2
+#define DVEC __m128d
+#define D_ZERO() _mm_setzero_pd()
+#define D_LOAD(place) _mm_loadu_pd(place)
+#define D_STORE(place, value) _mm_storeu_pd(place, value)
+#define D_SET1(value) _mm_set1_pd(value)
+#define D_MUL(a, b) _mm_mul_pd(a, b)
+#define D_ADD(a, b) _mm_add_pd(a, b)
 #define IVEC __m128i
 #define I_ZERO() _mm_setzero_si128()
 #define I_PAIR(sum, w, x) pair_sum(sum, w, x)

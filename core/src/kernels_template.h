@@ -1,5 +1,6 @@
 /* All kernels of one set, from the vector operations that the including file defines:
- * LANES, VEC, V_ZERO, V_LOAD, V_STORE, V_SET1, V_MUL, V_ADD on floats (LANES divides 8), V_LOAD_HALF from float16 where
+ * LANES, VEC, V_ZERO, V_LOAD, V_STORE, V_SET1, V_MUL, V_ADD on floats (LANES divides 8), the same with DLANES, DVEC and D_
+ * on doubles (DLANES divides 4), V_LOAD_HALF from float16 where
  * HALVES is 1, and IVEC, I_ZERO, I_PAIR (sum, int8 weights of LANES outputs by two inputs, the two inputs), I_STORE. */
 
 #include "kernels.h"
@@ -7,17 +8,19 @@
 
 enum { PER_OCTET = AE_OCTET / LANES, MOST = AE_PANEL / LANES };
 
-/* A panel of `octets` times 8 outputs for `rows` rows at once; the two are constants where it is called. */
+enum { TILE = 4 }; /* rows at once at most, of two octets each then, so that sums stay in registers */
+
+/* `octets` times 8 outputs of a panel of `all` octets, for `rows` rows at once; these are constants where it is called. */
 #define DEFINE_PANEL(NAME, WEIGHT, LOAD)                                                                              \
-    AE_INLINE void NAME(float *y, size_t y_step, const WEIGHT *w, const float *x, size_t x_step, int inputs,          \
-                        const int octets, const int rows)                                                            \
+    AE_INLINE void NAME(float *y, size_t y_step, const WEIGHT *w, const float *x, size_t x_step, int inputs, int all, \
+                        const int octets, const int rows)                                                             \
     {                                                                                                                 \
-        VEC sums[2][MOST];                                                                                            \
+        VEC sums[TILE][MOST];                                                                                         \
         for (int r = 0; r < rows; r++)                                                                                \
             for (int v = 0; v < octets * PER_OCTET; v++)                                                              \
                 sums[r][v] = V_ZERO();                                                                                \
         for (int i = 0; i < inputs; i++) {                                                                            \
-            VEC given[2];                                                                                             \
+            VEC given[TILE];                                                                                          \
             for (int r = 0; r < rows; r++)                                                                            \
                 given[r] = V_SET1(x[(size_t)r * x_step + (size_t)i]);                                                 \
             for (int v = 0; v < octets * PER_OCTET; v++) {                                                            \
@@ -25,7 +28,7 @@ enum { PER_OCTET = AE_OCTET / LANES, MOST = AE_PANEL / LANES };
                 for (int r = 0; r < rows; r++)                                                                        \
                     sums[r][v] = V_ADD(sums[r][v], V_MUL(weights, given[r]));                                         \
             }                                                                                                         \
-            w += octets * AE_OCTET;                                                                                   \
+            w += all * AE_OCTET;                                                                                      \
         }                                                                                                             \
         for (int r = 0; r < rows; r++)                                                                                \
             for (int v = 0; v < octets * PER_OCTET; v++)                                                              \
@@ -36,24 +39,30 @@ enum { PER_OCTET = AE_OCTET / LANES, MOST = AE_PANEL / LANES };
     static void NAME(float *y, size_t y_step, const void *weights, const float *x, size_t x_step, int inputs,         \
                      int outputs, int rows)                                                                           \
     {                                                                                                                 \
-        int padded = (int)ae_padded((size_t)outputs);                                                                 \
-        for (int row = 0; row < rows; row += 2, y += 2 * y_step, x += 2 * x_step) {                                   \
+        int padded = (int)ae_padded((size_t)outputs), together;                                                       \
+        for (; rows > 0; rows -= together, y += (size_t)together * y_step, x += (size_t)together * x_step) {          \
             const WEIGHT *w = weights;                                                                                \
-            int two = row + 1 < rows;                                                                                 \
+            together = rows >= TILE ? TILE : rows >= 2 ? 2 : 1;                                                       \
             for (int first = 0; first < padded; first += AE_PANEL) {                                                  \
-                int octets = padded - first >= AE_PANEL ? 4 : (padded - first) / AE_OCTET;                            \
+                int all = padded - first >= AE_PANEL ? 4 : (padded - first) / AE_OCTET;                               \
                 float *part = y + first;                                                                              \
-                switch (2 * octets + two) {                                                                           \
-                case 2: PANEL(part, y_step, w, x, x_step, inputs, 1, 1); break;                                       \
-                case 3: PANEL(part, y_step, w, x, x_step, inputs, 1, 2); break;                                       \
-                case 4: PANEL(part, y_step, w, x, x_step, inputs, 2, 1); break;                                       \
-                case 5: PANEL(part, y_step, w, x, x_step, inputs, 2, 2); break;                                       \
-                case 6: PANEL(part, y_step, w, x, x_step, inputs, 3, 1); break;                                       \
-                case 7: PANEL(part, y_step, w, x, x_step, inputs, 3, 2); break;                                       \
-                case 8: PANEL(part, y_step, w, x, x_step, inputs, 4, 1); break;                                       \
-                default: PANEL(part, y_step, w, x, x_step, inputs, 4, 2); break;                                      \
+                for (int done = 0, octets; done < all; done += octets, part += octets * AE_OCTET) {                   \
+                    const WEIGHT *from = w + done * AE_OCTET;                                                         \
+                    octets = together == TILE && all - done > 2 ? 2 : all - done;                                     \
+                    switch (8 * together + octets) {                                                                  \
+                    case 9: PANEL(part, y_step, from, x, x_step, inputs, all, 1, 1); break;                           \
+                    case 10: PANEL(part, y_step, from, x, x_step, inputs, all, 2, 1); break;                          \
+                    case 11: PANEL(part, y_step, from, x, x_step, inputs, all, 3, 1); break;                          \
+                    case 12: PANEL(part, y_step, from, x, x_step, inputs, 4, 4, 1); break;                            \
+                    case 17: PANEL(part, y_step, from, x, x_step, inputs, all, 1, 2); break;                          \
+                    case 18: PANEL(part, y_step, from, x, x_step, inputs, all, 2, 2); break;                          \
+                    case 19: PANEL(part, y_step, from, x, x_step, inputs, all, 3, 2); break;                          \
+                    case 20: PANEL(part, y_step, from, x, x_step, inputs, 4, 4, 2); break;                            \
+                    case 33: PANEL(part, y_step, from, x, x_step, inputs, all, 1, TILE); break;                       \
+                    default: PANEL(part, y_step, from, x, x_step, inputs, all, 2, TILE); break;                       \
+                    }                                                                                                 \
                 }                                                                                                     \
-                w += (size_t)inputs * (size_t)(octets * AE_OCTET);                                                    \
+                w += (size_t)inputs * (size_t)(all * AE_OCTET);                                                       \
             }                                                                                                         \
         }                                                                                                             \
     }
@@ -142,12 +151,17 @@ static void gru(float *restrict h, const float *restrict of_input, const float *
 
 static void correlate(double *restrict y, const double *restrict x, const double *restrict s, int taps, int n)
 {
-    for (int first = 0; first < n; first += AE_CORRELATED) {
-        double sums[AE_CORRELATED] = {0};
-        for (int k = 0; k < taps; k++)
+    for (int first = 0; first < n; first += AE_CORRELATED * DLANES) {
+        DVEC sums[AE_CORRELATED];
+        for (int j = 0; j < AE_CORRELATED; j++)
+            sums[j] = D_ZERO();
+        for (int k = 0; k < taps; k++) {
+            DVEC given = D_SET1(x[k]);
             for (int j = 0; j < AE_CORRELATED; j++)
-                sums[j] += x[k] * s[first + j + k];
-        memcpy(y + first, sums, sizeof sums);
+                sums[j] = D_ADD(sums[j], D_MUL(given, D_LOAD(s + first + k + j * DLANES)));
+        }
+        for (int j = 0; j < AE_CORRELATED; j++)
+            D_STORE(y + first + j * DLANES, sums[j]);
     }
 }
 

@@ -24,6 +24,14 @@ static inline v128_t pair_sum(v128_t sum, const int8_t *w, const int16_t *x)
 #define V_SET1(value) wasm_f32x4_splat(value)
 #define V_MUL(a, b) wasm_f32x4_mul(a, b)
 #define V_ADD(a, b) wasm_f32x4_add(a, b)
+#define DLANES 2
+#define DVEC v128_t
+#define D_ZERO() wasm_f64x2_const_splat(0.0)
+#define D_LOAD(place) wasm_v128_load(place)
+#define D_STORE(place, value) wasm_v128_store(place, value)
+#define D_SET1(value) wasm_f64x2_splat(value)
+#define D_MUL(a, b) wasm_f64x2_mul(a, b)
+#define D_ADD(a, b) wasm_f64x2_add(a, b)
 #define IVEC v128_t
 #define I_ZERO() wasm_i32x4_const_splat(0)
 #define I_PAIR(sum, w, x) pair_sum(sum, w, x)

@@ -29,12 +29,14 @@ static void check(int code, const char *what)
 static void *read_file(const char *name, size_t *bytes)
 {
     FILE *file = fopen(name, "rb");
-    if (!file) {
+    if (!file || fseek(file, 0, SEEK_END)) {
         perror(name);
         exit(1);
     }
-    uint8_t *data = memory_of(1 << 24);
-    *bytes = fread(data, 1, 1 << 24, file);
+    long size = ftell(file);
+    uint8_t *data = memory_of((size_t)size);
+    rewind(file);
+    *bytes = fread(data, 1, (size_t)size, file);
     fclose(file);
     return data;
 }
