@@ -2,10 +2,10 @@
 
 Run: ``OMP_NUM_THREADS=1 python benchmarks/core.py [--seconds 10] [--turns 5] [--model small] [--kernels NAME]``.
 
-The encoder's time holds that of the features, the decoder's that of the vocoder. Real-time factor: processor time over playing time, the least of the turns, so that other work on the machine counts
-little. A token's times are wall times through encoder and decoder, of all turns. Memory is that of the process that
-streams, without torch, and that of the library's model and streams in it. The streams of torch and numba stand below as
-long as there are any.
+Real-time factor: processor time over playing time, the least of the turns, so that other work on the machine counts
+little; the encoder's holds that of the features, the decoder's that of the vocoder. A token's times are wall times
+through encoder and decoder, of all turns. Memory is that of the process that streams, without torch, and that of the
+library's model and streams in it. The streams of torch and numba stand below as long as there are any.
 """
 
 from __future__ import annotations

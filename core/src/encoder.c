@@ -77,7 +77,7 @@ int aether_encoder_init(void *memory, size_t bytes, const aether_model *model, i
     memcpy(made->limits + FRONT_WHOLE, own, sizeof own);
     ae_state_clear(&made->state);
     int32_t *whole = ae_state_whole(&made->state);
-    made->front = (ae_front){&model->front, model->kernels, whole,
+    made->front = (ae_front){model->front, model->kernels, whole,
                              (ae_front_state *)(void *)ae_state_doubles(&made->state)};
     made->network = ae_state_floats(&made->state);
     made->rows = made->network + ae_encoder_floats(codec);

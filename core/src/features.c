@@ -49,7 +49,7 @@ int aether_features_init(void *memory, size_t bytes, const aether_model *model, 
         return error;
     ae_arena arena = {memory, 0};
     aether_features *made = lay_out(NULL, &arena, model);
-    made->front.tables = &model->front;
+    made->front.tables = model->front;
     made->front.kernels = model->kernels;
     made->front.whole = ae_state_whole(&made->state);
     made->front.state = (ae_front_state *)(void *)ae_state_doubles(&made->state);

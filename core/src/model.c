@@ -43,6 +43,7 @@ static int load(aether_model *model, ae_arena *arena, const void *file, size_t f
     if (error)
         return error;
     memcpy(model->id, opened.digest, sizeof model->id);
+    model->front = ae_take(arena, sizeof *model->front);
     ae_loader loader = {&opened, model->kernels, arena, AETHER_OK};
     if (ae_find(&opened, "fargan.cond_in", &section)) {
         model->vocoder = AE_FARGAN;
@@ -91,9 +92,9 @@ int aether_model_init(void *memory, size_t bytes, const void *file, size_t file_
         error = load(made, &arena, file, file_bytes, kernels);
     if (error)
         return error;
-    ae_front_tables_make(&made->front);
+    ae_front_tables_make(made->front);
     if (made->vocoder == AE_HNSF)
-        ae_hnsf_tables_make(&made->hnsf, &made->front);
+        ae_hnsf_tables_make(&made->hnsf, made->front);
     *model = made;
     return AETHER_OK;
 }

@@ -10,7 +10,7 @@
 struct aether_model {
     const ae_kernels *kernels;
     uint8_t id[8]; /* first bytes of the file's digest */
-    ae_front_tables front;
+    ae_front_tables *front;
     enum { AE_NO_VOCODER, AE_FARGAN, AE_HNSF } vocoder;
     int has_codec;
     ae_fargan fargan;

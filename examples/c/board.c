@@ -14,6 +14,7 @@ extern const size_t aether_weights_bytes;
 enum { STACK = 1 << 17, MARK = 0xA5, ROOM = 1 << 19, MOST_FLOATS = 512 };
 
 static _Alignas(AETHER_ALIGNMENT) unsigned char memory[3][ROOM]; /* of model, encoder and decoder */
+static aether_model *model;
 static aether_encoder *encoder;
 static aether_decoder *decoder;
 static float token[MOST_FLOATS], samples[8 * AETHER_FRAME + 3 * AETHER_FRAME];
@@ -34,6 +35,12 @@ APART static size_t stack_below(int count)
     while (count && kept < STACK && below[kept] == MARK)
         kept++;
     return count ? STACK - kept : below[STACK / 2];
+}
+
+/* The model, for the first time; main asks whether it can be made. */
+APART static void load(void)
+{
+    aether_model_init(memory[0], ROOM, aether_weights, aether_weights_bytes, NULL, &model);
 }
 
 APART static void encode(void)
@@ -61,8 +68,7 @@ APART static size_t stack_of(void (*work)(void))
 
 int main(void)
 {
-    size_t bytes;
-    aether_model *model;
+    size_t bytes, loading = stack_of(load);
     int error = aether_model_size(aether_weights, aether_weights_bytes, NULL, &bytes);
     if (!error)
         error = aether_model_init(memory[0], ROOM, aether_weights, aether_weights_bytes, NULL, &model);
@@ -78,6 +84,7 @@ int main(void)
     printf("encoder %zu\ndecoder %zu\n", aether_encoder_size(model), aether_decoder_size(model));
     printf("encoder_state %zu\n", aether_encoder_state_size(encoder));
     printf("decoder_state %zu\n", aether_decoder_state_size(decoder));
+    printf("model_stack %zu\n", loading);
     printf("encoder_stack %zu\n", stack_of(encode));
     printf("decoder_stack %zu\n", stack_of(decode));
     return 0;
