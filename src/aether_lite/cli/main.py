@@ -90,7 +90,7 @@ for _command, (_, _text) in train.COMMANDS.items():
 
 
 def program() -> NoReturn:
-    """:func:`main` of a process of its own, which ends at once: taking apart what torch has made takes half a second of CPU time."""
+    """:func:`main` of a process of its own, which ends at once: to take apart what torch has made takes half a second."""
     code = 0
     try:
         main()
