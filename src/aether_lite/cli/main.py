@@ -90,7 +90,7 @@ for _command, (_, _text) in train.COMMANDS.items():
 
 
 def program() -> NoReturn:
-    """:func:`main` of a process of its own, which ends at once: to take apart what torch has made takes half a second."""
+    """:func:`main` of a process of its own, which ends at once: objects of torch take half a second to take apart."""
     code = 0
     try:
         main()
