@@ -18,7 +18,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path, PureWindowsPath
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from aether_lite.errors import AetherError
+from aether_lite.errors import AetherError, printable
 from aether_lite.optional import how_to_install
 
 LONGEST_TEXT = 1 << 26  # bytes of a JSON or CSV file
@@ -165,19 +165,26 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def read_tensors(path: Path, what: str, framework: str = "pt") -> tuple[dict[str, str], dict[str, Any]]:
-    """Metadata and tensors (torch's, or numpy's of ``np``) of a safetensors file; it holds all that it claims."""
+@contextmanager
+def _safetensors(path: Path, what: str, framework: str) -> Iterator[Any]:
+    """An open safetensors file; the library takes names in UTF-8 alone."""
     from safetensors import safe_open
 
-    with reading(path, what), safe_open(path, framework=framework) as file:
+    with reading(path, what), path.open("rb") as file:
+        name = path if printable(str(path)) == str(path) else f"/dev/fd/{file.fileno()}"
+        with safe_open(name, framework=framework) as opened:
+            yield opened
+
+
+def read_tensors(path: Path, what: str, framework: str = "pt") -> tuple[dict[str, str], dict[str, Any]]:
+    """Metadata and tensors (torch's, or numpy's of ``np``) of a safetensors file; it holds all that it claims."""
+    with _safetensors(path, what, framework) as file:
         return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
 def read_metadata(path: Path, what: str) -> dict[str, str]:
     """Metadata of a safetensors file, without its tensors."""
-    from safetensors import safe_open
-
-    with reading(path, what), safe_open(path, framework="np") as file:
+    with _safetensors(path, what, "np") as file:
         return file.metadata() or {}
 
 

@@ -1,12 +1,15 @@
-"""``aether-lite stream`` for the tests: in this process or as one of its own."""
+"""``aether-lite stream`` for the tests: in this process or as one of its own; a sound device for ``live``."""
 
 from __future__ import annotations
 
 import io
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -59,3 +62,40 @@ def wait_for(arrivals: list[float], count: int) -> bool:
     while len(arrivals) < count and time.monotonic() < end:
         time.sleep(0.01)
     return len(arrivals) >= count
+
+
+class FakeStream:
+    """Calls the callback with speech, as fast as the computation keeps up, until the speech ends."""
+
+    played: np.ndarray
+    options: dict[str, Any]
+
+    def __init__(self, recording: np.ndarray, **options: Any) -> None:
+        self.recording, self.active = recording, True
+        FakeStream.options = options
+
+    def __enter__(self) -> FakeStream:
+        self.thread = threading.Thread(target=self.play)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.active = False
+        self.thread.join()
+
+    def play(self) -> None:
+        callback, block = self.options["callback"], self.options["blocksize"]
+        pieces = []
+        for start in range(0, len(self.recording) - block, block):
+            out = np.full((block, 1), np.nan, np.float32)
+            callback(self.recording[start : start + block, None], out, block, None, None)
+            pieces.append(out[:, 0])
+            time.sleep(0.002 if start % 3200 else 0.2)
+            if not self.active:
+                break
+        FakeStream.played = np.concatenate(pieces)
+        self.active = False
+
+
+def fake_device(recording: np.ndarray) -> Any:
+    return SimpleNamespace(PortAudioError=OSError, Stream=lambda **options: FakeStream(recording, **options))

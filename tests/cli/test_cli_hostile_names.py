@@ -6,11 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from stream_runs import fake_device
 
 from aether_lite.audio import write_audio
 from aether_lite.features import write_f32
@@ -50,6 +51,11 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
               "--audio-clips 0", ("NAME.d/report.html", "JSON")),
     "bench of": ("bench NAME.d -o out --json out.json --system uncoded --rate 300 --snr 10 --channel awgn --jobs 1 "
                  "--audio-clips 1 --audio-conditions 1", ("out/report.html", "out/results.csv")),
+    "stream": ("stream --encode --model NAME.safetensors --rate 300", ()),
+    "live": ("live --snr 9 --model NAME.safetensors", ()),
+    "train": ("train --data_root NAME.d --out NAME.run --preset tiny --steps 1 --batch 2 --warmup 0 --frames 48 "
+              "--audio_frames 24 --lambda_wave 0 --lambda_adv 0 --estoi_clips 0",
+              ("NAME.run/log.jsonl", "NAME.run/config.json")),
     "export": ("export NAME.d --json JSON --model CODEC", ("NAME.d/manifest.json", "JSON")),
 }  # fmt: skip
 QUICK = ("features", "features of", "encode", "info", "onair")
@@ -72,13 +78,19 @@ def arguments(command: str, name: str, codec: Path, hashed: Path) -> tuple[list[
 
 
 @pytest.fixture
-def inputs(folder: Path, wav: Path, run: Callable, hash_file: Path) -> None:
-    """What commands read here: ``in.wav``, ``in.f32``, ``in.aeth``, pairs and clips."""
+def inputs(
+    folder: Path, wav: Path, run: Callable, hash_file: Path, speech: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """What commands read here: ``in.wav``, ``in.f32``, ``in.aeth``, pairs and clips, standard input, a microphone."""
+    monkeypatch.setitem(sys.modules, "sounddevice", fake_device(speech[0, :8_000]))
     write_f32("in.f32", np.zeros((8, 36)))
     for name in ("pairs", "clips"):
         Path(name).mkdir()
         (Path(name) / "a.wav").write_bytes(wav.read_bytes())
     assert run("encode", wav, "in.aeth", "--model", hash_file).code == 0
+    with wav.open() as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        yield
 
 
 @pytest.mark.parametrize(("command", "kind"), [case for name in COMMANDS for case in cased(name, WORKING)])
@@ -92,6 +104,12 @@ def test_names_that_work(
         write_audio(f"{name}.wav", speech[0, :16_000])
         Path(f"{name}.d").mkdir()
         write_audio(Path(f"{name}.d") / f"{name}.wav", speech[0, :16_000])
+    if command in ("stream", "live"):
+        Path(f"{name}.safetensors").write_bytes(codec_file.read_bytes())
+    if command == "train":
+        for number, samples in enumerate((*speech, speech[0, ::-1])):
+            write_audio(f"clips/{number}.wav", samples)
+        assert run("prepare", "clips", f"{name}.d", "--jobs", 1).code == 0
     if command == "check":
         assert run("prepare", "in.wav", "pairs", "--jobs", 1).code == 0
     words, outputs = arguments(command, name, codec_file, hash_file)
@@ -111,7 +129,7 @@ def test_names_that_work(
 def test_names_that_lead_nowhere(
     inputs: None, run: Callable, codec_file: Path, hash_file: Path, command: str, kind: str
 ) -> None:
-    for suffix in ("wav", "f32", "aeth", "json", "png", "d"):
+    for suffix in ("wav", "f32", "aeth", "json", "png", "d", "run", "safetensors"):
         Path(f"loop.{suffix}").symlink_to(f"loop.{suffix}")
     words, _ = arguments(command, REFUSED[kind], codec_file, hash_file)
     before = {path: path.read_bytes() for path in Path.cwd().rglob("*") if path.is_file()}

@@ -13,48 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from stream_runs import FakeStream, fake_device
 
 from aether_lite.cli.live import Chain, ReadOut
 from aether_lite.codec import Codec
 from aether_lite.link import LinkConfig
 from aether_lite.streaming.duplex import QUEUE_BLOCKS, RESERVE_SAMPLES, Duplex
-
-
-class FakeStream:
-    """Calls the callback with speech, as fast as the computation keeps up, until the speech ends."""
-
-    played: np.ndarray
-    options: dict[str, Any]
-
-    def __init__(self, recording: np.ndarray, **options: Any) -> None:
-        self.recording, self.active = recording, True
-        FakeStream.options = options
-
-    def __enter__(self) -> FakeStream:
-        self.thread = threading.Thread(target=self.play)
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.active = False
-        self.thread.join()
-
-    def play(self) -> None:
-        callback, block = self.options["callback"], self.options["blocksize"]
-        pieces = []
-        for start in range(0, len(self.recording) - block, block):
-            out = np.full((block, 1), np.nan, np.float32)
-            callback(self.recording[start : start + block, None], out, block, None, None)
-            pieces.append(out[:, 0])
-            time.sleep(0.002 if start % 3200 else 0.2)
-            if not self.active:
-                break
-        FakeStream.played = np.concatenate(pieces)
-        self.active = False
-
-
-def fake_device(recording: np.ndarray) -> Any:
-    return SimpleNamespace(PortAudioError=OSError, Stream=lambda **options: FakeStream(recording, **options))
 
 
 def test_live_plays_what_was_said(

@@ -7,6 +7,7 @@ work rather than the imports.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import random
@@ -26,6 +27,8 @@ MODULES = {
 }
 """What a command imports, to be imported before."""
 LATEST = 0.7  # latest moment of a kill, relative to the time of an undisturbed run
+PR_SET_CHILD_SUBREAPER = 36
+PATIENCE = 120.0  # seconds within which the workers of killed runs end, on a busy machine
 
 
 def run_and_kill(arguments: list[str], folder: Path, kills: int, seed: int = 0) -> list[Path]:
@@ -38,7 +41,8 @@ def run_and_kill(arguments: list[str], folder: Path, kills: int, seed: int = 0) 
         seed: of the moments.
 
     Returns:
-        The folder of the undisturbed run, then those of the killed ones, each of which came to its end at last.
+        The folder of the undisturbed run, then those of the killed ones, each of which came to its end at last and left
+        no process.
     """
     command = [sys.executable, __file__, json.dumps([arguments, str(folder), kills, seed])]
     quiet = {**os.environ, "NO_COLOR": "1", "OMP_NUM_THREADS": "1"}
@@ -81,6 +85,16 @@ def _end(number: int, seconds: float = float("inf")) -> bool:
     return False
 
 
+def _await_workers() -> None:
+    """Wait until no process of any run is left."""
+    until = time.monotonic() + PATIENCE
+    with contextlib.suppress(ChildProcessError):  # no child
+        while time.monotonic() < until:
+            os.waitpid(-1, os.WNOHANG)
+            time.sleep(0.01)
+        raise SystemExit("a killed run left a process behind")
+
+
 def _main() -> None:
     arguments, folder, kills, seed = json.loads(sys.argv[1])
     module = import_module(f"aether_lite.{MODULES[arguments[0]]}")
@@ -88,6 +102,10 @@ def _main() -> None:
         import_module("torch._dynamo")  # which the first optimiser imports: seconds
     if arguments[0] == "train-vocoder":
         vars(module)["MEASURED"] = ("estoi",)  # networks take long to load
+
+    adopts = sys.platform == "linux"  # what a killed run leaves becomes a child of this process
+    if adopts:
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
     def start(name: str) -> int:
         return _start([word.replace(FOLDER, f"{folder}/{name}") for word in arguments])
@@ -100,6 +118,8 @@ def _main() -> None:
         while kills and not _end(start(names[-1]), moments.uniform(0.02, LATEST) * whole):
             kills -= 1
         _end(start(names[-1]))
+    if adopts:
+        _await_workers()
     print(*names)
 
 

@@ -17,12 +17,14 @@ from aether_lite.training.checkpoint import BEST, load_checkpoint, newest
 from aether_lite.training.run_logger import LOG, read_log
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="starts commands by a fork")
-KILLS = [1, pytest.param(10, marks=pytest.mark.slow)]
 SAMPLES = Path(str(files("aether_lite") / "assets" / "samples"))
 OF_THE_START = ("config", "file_metadata", "lr")  # name the folder and the commit; each step sets its rate anew
 COMMON = ["--batch", "4", "--warmup", "2", "--save_every", "1", "--validate_every", "3", "--no-tensorboard"]
 CODEC = ["--preset", "tiny", "--steps", "5", "--stage_borders", "99", "99", "99", "--frames", "48",
          "--audio_frames", "24", "--lambda_wave", "0", "--lambda_adv", "0", "--estoi_clips", "0"]  # fmt: skip
+VOCODER = ["--frames", "9", "--adversarial_batch", "2", "--adversarial_frames", "10", "--spectral_steps", "2",
+           "--adversarial_steps", "2", "--discriminator_steps", "1", "--spectrogram_sizes", "64", "--valid_clips", "1",
+           "--no-captured"]  # fmt: skip
 PLUGIN = """
 import time
 from aether_lite.baselines.registry import SYSTEMS, Facts, Outcome
@@ -34,6 +36,11 @@ class Slow:
         return Outcome(clip.features + 0.01 * condition.snr_db, None, 1)
 SYSTEMS["slow"] = Slow
 """
+
+
+def many(*values: object) -> object:
+    """A case of the slow tests, in which 50 runs are killed in all."""
+    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 def content(value: object) -> list[object]:
@@ -51,8 +58,12 @@ def left(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if "partial" in path.name]
 
 
-@pytest.mark.parametrize("kills", KILLS)
-@pytest.mark.parametrize(("command", "options"), [("train", CODEC)])
+@pytest.mark.parametrize(
+    ("command", "options", "kills"),
+    [("train", CODEC, 1), many("train", CODEC, 15), many("train", [*CODEC, "--workers", "1"], 5),
+     many("train-vocoder", VOCODER, 10)],
+    ids=["train", "train-more", "train-workers", "train-vocoder"],
+)  # fmt: skip
 def test_training(data_root: Path, tmp_path: Path, command: str, options: list[str], kills: int) -> None:
     arguments = [command, "--data_root", str(data_root), *COMMON, *options, "--out", FOLDER]
     whole, *killed = run_and_kill(arguments, tmp_path, kills)
@@ -70,9 +81,9 @@ def test_training(data_root: Path, tmp_path: Path, command: str, options: list[s
         assert left(folder) == []
 
 
-@pytest.mark.parametrize("kills", KILLS)
-def test_prepare(tmp_path: Path, kills: int) -> None:
-    whole, *killed = run_and_kill(["prepare", str(SAMPLES), FOLDER, "--jobs", "1", "--quiet"], tmp_path, kills)
+@pytest.mark.parametrize(("kills", "jobs"), [(1, 1), many(5, 1), many(5, 2)])
+def test_prepare(tmp_path: Path, kills: int, jobs: int) -> None:
+    whole, *killed = run_and_kill(["prepare", str(SAMPLES), FOLDER, "--jobs", str(jobs), "--quiet"], tmp_path, kills)
     pairs = {path.relative_to(whole): path.read_bytes() for path in whole.rglob("*.*") if path.suffix != ".jsonl"}
     assert len(pairs) == 12
     for folder in killed:
@@ -81,13 +92,13 @@ def test_prepare(tmp_path: Path, kills: int) -> None:
         assert read_index(folder) == read_index(whole)
 
 
-@pytest.mark.parametrize(("kills", "shard"), [(1, "1/2"), pytest.param(10, "", marks=pytest.mark.slow)])
-def test_bench(tmp_path: Path, kills: int, shard: str) -> None:
+@pytest.mark.parametrize(("kills", "shard", "jobs"), [(1, "1/2", 1), many(5, "", 1), many(5, "1/2", 2)])
+def test_bench(tmp_path: Path, kills: int, shard: str, jobs: int) -> None:
     """A shard writes its results alone; the whole draws pictures too, which takes seconds."""
     (tmp_path / "slow.py").write_text(PLUGIN)
     grid = ["--rate", "1000,300", "--snr", "0,10", "--channel", "awgn", "--clips", "2", "--audio-clips", "0"]
-    run = ["bench", "--plugin", str(tmp_path / "slow.py"), "--system", "slow", *grid, "--seconds", "1", "--jobs", "1"]
-    shards = ["--shard", shard] if shard else []
+    run = ["bench", "--plugin", str(tmp_path / "slow.py"), "--system", "slow", *grid, "--seconds", "1"]
+    shards = ["--jobs", str(jobs), *(["--shard", shard] if shard else [])]
     whole, *killed = run_and_kill([*run, *shards, "--quiet", "--output", FOLDER], tmp_path, kills)
     for folder in killed:
         for name in () if shard else ("results.csv", "summary.csv"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import math
 from json import loads as json_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -126,11 +125,10 @@ def described(name: str) -> dict[str, Any]:
 
 def plain(name: str, weights: Weights) -> dict[str, Any]:
     """Everything about released weights that are no codec."""
-    from safetensors import safe_open
+    from aether_lite.reading import read_tensors
 
-    with safe_open(weights.path, framework="numpy") as file:
-        notes = {label: _parsed(text) for label, text in (file.metadata() or {}).items()}
-        sizes = [math.prod(file.get_slice(tensor).get_shape()) for tensor in file.keys()]  # noqa: SIM118
+    texts, tensors = read_tensors(weights.path, "released weights", "np")
+    notes = {label: _parsed(text) for label, text in texts.items()}
     provenance = notes.pop("provenance", None)  # a vocoder's stands beside its configuration
     config = {label: notes.pop(label) for label in CONFIGURATION if label in notes}
     return {
@@ -141,7 +139,7 @@ def plain(name: str, weights: Weights) -> dict[str, Any]:
         "kind": weights.kind,
         "version": weights.version,
         "config": config,
-        "parameters": {"total": sum(sizes)},
+        "parameters": {"total": sum(tensor.size for tensor in tensors.values())},
         "provenance": notes if provenance is None else provenance,
     }
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 from tqdm import tqdm
 
+from aether_lite.errors import printable
 from aether_lite.features.layout import SAMPLE_RATE
 from aether_lite.files import make_folder
 from aether_lite.lines import LineWriter, read_lines
@@ -148,7 +149,11 @@ def _tensorboard(out: Path) -> SummaryWriter | None:
     except ImportError:
         tqdm.write(f"no TensorBoard here: {how_to_install('train')} for scalars, audio and pictures")
         return None
-    return SummaryWriter(str(out / "tensorboard"))
+    try:
+        return SummaryWriter(str(out / "tensorboard"))
+    except UnicodeEncodeError:
+        tqdm.write(f"{printable(str(out))}: no TensorBoard here, which takes only names in UTF-8")
+        return None
 
 
 def loss_curves(log: Path, path: Path) -> None:
