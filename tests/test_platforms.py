@@ -126,3 +126,9 @@ def test_the_lowest_versions_are_those_of_the_project() -> None:
     assert lowest.keys() == bounds.keys()
     for name, version in lowest.items():
         assert re.fullmatch(rf"{re.escape(bounds[name])}(\.0)*", version), name
+
+
+def test_archives_leave_out_folders_of_the_root_alone() -> None:
+    """A pattern without the root's slash leaves out packages of the same name too."""
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["scikit-build"]
+    assert [pattern for pattern in build["sdist"]["exclude"] if not pattern.startswith("/")] == []

@@ -160,7 +160,7 @@ def test_info_shows_every_released_weight(run: Callable[..., Any], weights: zoo.
 
 def test_files_and_names_of_another_kind_are_named_as_written(run: Callable[..., Any], folder: Path) -> None:
     (folder / "in.wav").write_bytes(b"RIFF" + bytes(60))
-    expected = "in.wav: not weights or bits by its name; give .safetensors, .pth (codec) or .aeth (bits), or a released"
+    expected = "in.wav: not weights or bits by its name; give .safetensors, .pth (codec), .aeth (bits) or a binary"
     assert expected in run("info", "in.wav").stated
     assert "in.wav: not a codec file of this project (give .safetensors or .pth)" in run(
         "encode", "in.wav", "out.aeth", "--model", "in.wav"
