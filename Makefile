@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
 TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 # Benchmarks of speed and memory; none needs an argument.
-SPEED := core features transmit codec_steps vocoder vocoder_cpu realtime training soft_yin captured_step onnx_export metrics
+SPEED := core features transmit vocoder vocoder_cpu realtime training soft_yin captured_step onnx_export metrics
 # One thread for each process: the products are small, and two processes share the cores.
 ONE_THREAD := OMP_NUM_THREADS=1
 # Neighbours in a file share what is costly to make: each worker gets a half of the files and takes over at the end.
@@ -66,31 +66,44 @@ bench: $(VENV)/.dev ## Measure speed and memory (benchmarks/ has more, which tak
 	done
 
 $(VENV)/.demo: pyproject.toml constraints.txt
+	$(environment)
 	$(call install,.[demo])
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt
+	$(environment)
+	$(torch)
 	$(call install,.[dev])
 	@touch $(VENV)/.demo $@
 
 $(VENV)/.docs: pyproject.toml constraints.txt
+	$(environment)
+	$(torch)
 	$(call install,.[docs])
 	@touch $@
 
-# $(call install,REQUIREMENT): the environment if it is missing, torch, then this package.
-# On Linux PyPI's own torch is a build for NVIDIA GPUs. An index that has the CPU build is preferred, but not needed.
-define install
+# The environment if it is missing.
+define environment
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	    echo "Python 3.11 or newer is needed, but $(PYTHON) is: $$($(PYTHON) --version 2>&1 | head -n 1)." >&2; \
 	    echo "Install one and name it: make $(or $(MAKECMDGOALS),demo) PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(BIN)/python || { echo "== Making the environment $(VENV)"; $(PYTHON) -m venv $(VENV); } || { \
 	    echo "Python's venv module does not work (Debian, Ubuntu: apt install python3-venv)." >&2; exit 1; }
+endef
+
+# Training, bench and export need torch. On Linux PyPI's own is a build for NVIDIA GPUs. An index that has the CPU build is
+# preferred, but not needed.
+define torch
 	@echo "== Installing PyTorch for the CPU (about 200 MB to download the first time)"
 	@$(PIP) install -c constraints.txt "torch==$(TORCH)+cpu" 2>/dev/null || { \
 	    echo "== pip's index has no CPU build of PyTorch $(TORCH). Installing the index's own build."; \
 	    echo "   On Linux that is one for NVIDIA GPUs: several GB to download and store. To avoid it, interrupt and run"; \
 	    echo "   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make $(or $(MAKECMDGOALS),demo)"; \
 	    $(PIP) install -c constraints.txt torch; }
+endef
+
+# $(call install,REQUIREMENT): this package.
+define install
 	@command -v cc >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/null || { \
 	    echo "== No C compiler on this machine: installing the one of the package ziglang"; \
 	    $(PIP) install -c constraints.txt ziglang; }

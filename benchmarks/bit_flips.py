@@ -26,7 +26,7 @@ from aether_lite.bench.tables import markdown
 from aether_lite.channels import Bits, bsc
 from aether_lite.codec import Codec, load
 from aether_lite.errors import AetherError
-from aether_lite.hash import BIT_RATES
+from aether_lite.payload import BIT_RATES
 
 RATE = max(BIT_RATES)
 OLDEST = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_CBWR": "COMPATIBLE"}

@@ -2,10 +2,10 @@
 
 Run: ``OMP_NUM_THREADS=1 python benchmarks/core.py [--seconds 10] [--turns 5] [--model small] [--kernels NAME]``.
 
-Real-time factor: processor time over playing time, the least of the turns, so that other work on the machine counts
-little; the encoder's holds that of the features, the decoder's that of the vocoder. A token's times are wall times
+The encoder's time holds that of the features, the decoder's that of the vocoder. Real-time factor: processor time over
+playing time, the least of the turns, so that other work on the machine counts little. A token's times are wall times
 through encoder and decoder, of all turns. Memory is that of the process that streams, without torch, and that of the
-library's model and streams in it. The streams of torch and numba stand below as long as there are any.
+library's model and streams in it. Below stand the streams of :mod:`aether_lite.streaming`, with a channel between.
 """
 
 from __future__ import annotations
@@ -98,13 +98,13 @@ def measure(path: Path, kernels: str | None, seconds: float, turns: int) -> str:
 
 
 def measure_python(seconds: float, turns: int, name: str) -> str:
-    """The stream of torch and compiled kernels: its columns."""
-    import aether_lite
+    """The stream of :mod:`aether_lite.streaming` over a channel: its columns."""
     from aether_lite.channels import awgn
+    from aether_lite.core.codec import CoreCodec
     from aether_lite.streaming import Decoder as PythonDecoder
     from aether_lite.streaming import Encoder as PythonEncoder
 
-    codec, clip = aether_lite.load(name), read_audio(Path(str(files("aether_lite") / CLIP)))
+    codec, clip = CoreCodec(name), read_audio(Path(str(files("aether_lite") / CLIP)))
     speech, walls = np.resize(clip, round(seconds * SAMPLE_RATE)), list[float]()
     encoder, decoder, block = PythonEncoder(codec), PythonDecoder(codec), 160 * codec.token_frames
 
@@ -152,7 +152,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 command = [sys.executable, __file__, "--row", str(path), *same]
                 done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
                 print(f"{precision:>8} {vocoder:>7} {done.stdout}", end="", flush=True)
-    print(f"{'torch and numba':>16} {'':36}{measure_python(options.seconds, options.turns, options.model)}")
+    print(f"{'Python streams':>16} {'':36}{measure_python(options.seconds, options.turns, options.model)}")
 
 
 if __name__ == "__main__":

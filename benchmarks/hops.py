@@ -19,11 +19,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import torch
-
 import aether_lite
 from aether_lite.audio import SAMPLE_RATE, read_audio, write_audio
 from aether_lite.cli.main import app
+from aether_lite.core.codec import CoreCodec
 
 CLIP = "assets/samples/en_f_queue.flac"
 RATE = 1000  # uses/s
@@ -55,7 +54,7 @@ def called(work: Callable[[], Any]) -> Calls:
 
 def clip_stages(model: str) -> dict[str, Calls]:
     """One second of speech through encoder, channel and decoder."""
-    codec = aether_lite.load(model)
+    codec = CoreCodec(model)
     speech = read_audio(Path(str(files("aether_lite") / CLIP)))[:SAMPLE_RATE]
     symbols = codec.encode(speech, rate=RATE)
     received = aether_lite.channels.awgn(symbols, snr_db=SNR_DB, seed=0)
@@ -82,7 +81,7 @@ def command_stages(model: str) -> dict[str, Calls]:
 
 def stream_stages(model: str) -> dict[str, Calls]:
     """One token of a stream, neither its first nor its last."""
-    codec = aether_lite.load(model)
+    codec = CoreCodec(model)
     encoder, decoder = aether_lite.streaming.Encoder(codec, RATE), aether_lite.streaming.Decoder(codec, RATE)
     speech = read_audio(Path(str(files("aether_lite") / CLIP)))
     token = 160 * codec.token_frames
@@ -109,7 +108,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", default="small", help="released codec or file")
     parser.add_argument("--list", action="store_true", help="name the files too")
     options = parser.parse_args(argv)
-    torch.set_num_threads(1)
     print(f"{'':<28} {'files':>6} {'functions':>10}")
     for title, stages in (
         ("1 s by the library", clip_stages(options.model)),

@@ -20,10 +20,9 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-import torch
 
-import aether_lite
 from aether_lite.audio import SAMPLE_RATE, read_audio
+from aether_lite.core.codec import CoreCodec
 from aether_lite.link import LinkConfig
 from aether_lite.streaming import Decoder, Encoder
 from aether_lite.streaming.channel import StreamChannel
@@ -48,8 +47,7 @@ def resident_mb() -> float:
 
 def measure(threads: int, minutes: float, rate: int, model: str) -> str:
     """One row of the table."""
-    torch.set_num_threads(threads)
-    codec = aether_lite.load(model)
+    codec = CoreCodec(model)
     clip = read_audio(Path(str(files("aether_lite") / CLIP)))
     encoder, decoder = Encoder(codec, rate), Decoder(codec, rate)
     link = StreamChannel(LinkConfig("awgn", rate, SNR_DB), codec.token_frames)
@@ -95,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.row is not None:
         print(measure(options.row, options.minutes, options.rate, options.model))
         return
-    latency = aether_lite.load(options.model).latency
+    latency = CoreCodec(options.model).latency
     print(
         f"{options.minutes:g} min of speech in blocks of 20 ms, {options.rate} uses/s, load {os.getloadavg()[0]:.1f}; "
         f"latency {latency.milliseconds:g} ms ({latency.samples} samples) and the computing time of a token"

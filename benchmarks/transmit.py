@@ -3,7 +3,7 @@
 Run: ``python benchmarks/transmit.py [--seconds 60] [--model NAME|FILE]``
 
 Real-time factor: computing time over playing time; the best of ``--repeats`` runs counts. Peak memory is that of
-``aether-lite transmit`` in a process of its own, interpreter and torch included; so is the time of ``--help``.
+``aether-lite transmit`` in a process of its own, interpreter included; so is the time of ``--help``.
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-import torch
 
 import aether_lite
 from aether_lite.audio import SAMPLE_RATE, read_audio, write_audio
 from aether_lite.bench.speed import best_time
 from aether_lite.codec.loading import DEFAULT_CODEC
-from aether_lite.vocoder import synthesize
+from aether_lite.core.codec import CoreCodec
 
 CLIP = "assets/samples/en_f_queue.flac"
 RATE = 1000  # uses/s
@@ -46,8 +45,7 @@ def speech(seconds: float) -> np.ndarray:
 
 def computing(model: str, seconds: float, repeats: int) -> dict[str, float]:
     """Real-time factors of the parts."""
-    torch.set_num_threads(1)
-    codec = aether_lite.load(model)
+    codec = CoreCodec(model)
     clip = speech(seconds)
     symbols = codec.encode(clip, rate=RATE)
     received = aether_lite.channels.awgn(symbols, snr_db=SNR_DB, seed=0)
@@ -59,7 +57,7 @@ def computing(model: str, seconds: float, repeats: int) -> dict[str, float]:
         "decode without vocoder": lambda: codec.decode_features(received),
     }
     factors = {name: best_time(run, repeats) / seconds for name, run in work.items()}
-    factors["vocoder, one clip"] = best_time(lambda: synthesize(features, codec.vocoder), 1) / seconds
+    factors["vocoder, one clip"] = best_time(lambda: codec.speak(features), 1) / seconds
     return factors
 
 

@@ -19,7 +19,6 @@ BUNDLED = Path(__file__).parents[1] / "src" / "aether_lite" / "assets" / "sample
     ("command", "rows"),
     [
         (("realtime.py", "--minutes", "0.05", "--threads", "1"), ["1"]),
-        (("codec_steps.py", "--seconds", "1"), ["Encoder.push, compiled", "decode, ONNX Runtime"]),
     ],
     ids=lambda value: value[0],
 )

@@ -22,8 +22,8 @@ from aether_lite.baselines import Condition
 from aether_lite.bench.dataset import read_languages
 from aether_lite.bench.results import Row, read_results, write_results
 from aether_lite.codec import SpiCodec, load_codec, save_codec
+from aether_lite.codec.config import CodecConfig
 from aether_lite.codec.loading import file_metadata
-from aether_lite.codec.model import CodecConfig
 from aether_lite.data.sources import find_sources
 from aether_lite.errors import AetherError
 from aether_lite.reading import fits, from_mapping, inside, parse_json, read_checkpoint, read_yaml, tensors_of

@@ -19,7 +19,7 @@ from aether_lite.codec import save_codec
 from aether_lite.codec.loading import load_codec
 from aether_lite.features import read_f32
 from aether_lite.features.layout import NUM_FREE
-from aether_lite.jscc import RATES, papr_db
+from aether_lite.payload import RATES, papr_db
 
 
 def main() -> None:

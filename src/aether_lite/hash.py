@@ -33,25 +33,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aether_lite.errors import AetherError
 from aether_lite.jscc import SNR_RANGE_DB, Estimates
 from aether_lite.losses.reduction import Reduce, alone
-from aether_lite.payload import Bits, ReceivedBits, widest_token
+from aether_lite.payload import BIT_RATES, DEFAULT_BIT_RATE, Bits, ReceivedBits, widest_token
 
-BIT_RATES = (300, 600, 1200, 2400)
-"""Bit rates [bit/s] that one set of weights serves: 24, 48, 96 and 192 bits of a token of 80 ms."""
-DEFAULT_BIT_RATE = 600  # bit/s
 BITS_PER_SYMBOL = 2  # real latents in a complex one
 
 _LEAST_NOISE = 10 ** (-SNR_RANGE_DB[1] / 10)
 _LEAST_SIGNAL = 10 ** (SNR_RANGE_DB[0] / 10)
-
-
-def checked_bit_rate(rate: int) -> int:
-    """``rate`` [bit/s] if a hash codec serves it; else a stated error."""
-    if rate not in BIT_RATES:
-        raise AetherError(f"bit rate {rate} bit/s is not one of {', '.join(map(str, BIT_RATES))}")
-    return int(rate)
 
 
 class BitBottleneck:

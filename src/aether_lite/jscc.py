@@ -50,12 +50,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aether_lite.errors import AetherError
-from aether_lite.payload import FRAMES_PER_SECOND, Received, Symbols, elements_per_token, widest_token
+from aether_lite.payload import (
+    DEFAULT_RATE,
+    FRAMES_PER_SECOND,
+    RATES,
+    TARGET_SNRS_DB,
+    Received,
+    Symbols,
+    elements_per_token,
+    widest_token,
+)
 from aether_lite.reception import UNKNOWN_NOISE_VARIANCE
 from aether_lite.spi import NUM_ROWS, patches
 
-RATES = (150, 300, 500, 600, 700, 1000, 1200)
-"""Payload rates [uses/s] that one set of weights serves."""
 SNR_RANGE_DB = (-10.0, 30.0)  # SNRs outside it are clamped before the networks see them
 FILM_HIDDEN = 32  # units
 REFERENCE_RATE = 600.0  # uses/s whose logarithm is the zero of the rate input
@@ -178,12 +185,9 @@ class LinearPath(nn.Module):
         return made.reshape(inputs.shape[0], -1, NUM_ROWS)
 
 
-POWERS = ("token", "session", "held")  # power constraints a codec may have
 HORIZON_S = 3.0
 HELD_RANGE = (10**-0.25, 10**0.25)  # +-2.5 dB
 ENERGY_FLOOR = 1e-9  # keeps the gradient finite for an all-zero token
-TARGET_SNRS_DB = tuple(range(-10, 31, 4))
-"""Target SNRs [dB] for which mean squares are measured; between them their logarithms are interpolated."""
 _TARGET_STEP_DB = 4.0
 _FOLLOW = 0.98  # decay of the running mean squares while training
 
@@ -276,12 +280,6 @@ def held(values: Tensor, used: Tensor, token_frames: int, saved: Tensor | None =
     return (values * torch.stack(gains, 1).sqrt()[..., None] if gains else values), now
 
 
-def papr_db(values: Tensor) -> float:
-    """Peak-to-average power ratio of complex symbols of any shape [dB]."""
-    power = values.real.square() + values.imag.square()
-    return float(10 * torch.log10(power.max() / power.mean()))
-
-
 class _MeanOverProcesses(torch.autograd.Function):
     """Mean of a tensor over processes, of equal shares; its gradient is the mean of theirs."""
 
@@ -318,7 +316,7 @@ class SymbolBottleneck:
 
     unit = Symbols.unit
     rates = RATES
-    default_rate = 1000
+    default_rate = DEFAULT_RATE
     received = Received
 
     def send(self, latents: Tensor, rate: int | Tensor, token_frames: int, power: Tensor | None = None) -> Symbols:

@@ -6,22 +6,27 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
-import torch
+import numpy as np
 from numpy.typing import ArrayLike
-from torch import Tensor
 
 from aether_lite.channels import BIT_CHANNELS, CHANNELS, apply_channel, erase
 from aether_lite.channels.binary import BSC, ERROR_RATE_RANGE, Modulation, bsc, decided, modulated
 from aether_lite.channels.channel import SNR_RANGE_DB, checked_number
-from aether_lite.codec import Codec
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME, NUM_FREE
-from aether_lite.features.samples import as_features, numbers, own_precision, speech_array
-from aether_lite.hash import BIT_RATES
-from aether_lite.jscc import RATES, papr_db
-from aether_lite.payload import Bits, Received, ReceivedBits, Symbols, elements_per_token
+from aether_lite.features.samples import numbers, own_precision, speech_array
+from aether_lite.payload import BIT_RATES, RATES, Bits, Received, ReceivedBits, Symbols, elements_per_token, papr_db
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from aether_lite.codec import Codec
+    from aether_lite.core.codec import CoreCodec
+
+AnyCodec: TypeAlias = "Codec | CoreCodec"
+"""Over tensors, or over arrays; what a link gives is of the codec's kind."""
 
 NOISE_BANDWIDTH_HZ = 3000.0  # of SNR3k
 DEFAULT_ERASURE = 0.1  # share of tokens that the channel `erasure` loses
@@ -90,11 +95,11 @@ class LinkConfig:
         for name, value in (("SNR", self.snr_db), ("target SNR", self.target_snr_db)):
             if value is not None:
                 checked_number(f"{name} [dB]", value, *SNR_RANGE_DB)
-        ones = torch.ones(1, 1, elements_per_token(self.rate, token_frames))
+        ones: Any = np.ones((1, 1, elements_per_token(self.rate, token_frames)), np.float32)
         if of_bits:
             self.carry(Bits(ones, self.rate, token_frames))
         else:
-            self.send(Symbols(ones.to(torch.complex64), self.rate, token_frames))
+            self.send(Symbols(ones.astype(np.complex64), self.rate, token_frames))
 
     def carry(self, payload: Symbols | Bits) -> tuple[Received | ReceivedBits, ChannelSymbols | None]:
         """What the decoder receives of a payload, and the symbols that carried it; None of these over ``bsc``.
@@ -182,11 +187,12 @@ class LinkInput:
     extraction_s: float = 0.0
 
     @classmethod
-    def of_speech(cls, codec: Codec, speech: ArrayLike | Tensor) -> LinkInput:
+    def of_speech(cls, codec: AnyCodec, speech: ArrayLike | Tensor) -> LinkInput:
         """Features of conditioned speech ``[N]`` at 16 kHz; F = floor(N / 160), at least 1."""
         start = time.perf_counter()
         given = speech_array(speech, "speech")
-        rows, samples = codec.features(given)[0], codec.samples(given)[0, : len(given)]
+        rows: Any = codec.features(given)[0]
+        samples: Any = codec.samples(given)[0, : len(given)]
         return cls(rows, max(1, len(samples) // FRAME), samples, time.perf_counter() - start)
 
 
@@ -225,7 +231,7 @@ class LinkResult:
 
     def feature_metrics(self) -> dict[str, float]:
         """Every feature metric, decoded against sent."""
-        from aether_lite.metrics import FEATURE_METRICS
+        from aether_lite.metrics.features import FEATURE_METRICS
 
         return {name: float(metric(self.decoded, self.features, None)) for name, metric in FEATURE_METRICS.items()}
 
@@ -239,7 +245,7 @@ class LinkResult:
         if isinstance(self.sent, Bits):
             wrong, decided = self.bit_errors()
             numbers |= {
-                "bits": self.sent.values.numel(),
+                "bits": math.prod(self.sent.values.shape),
                 "rate_bits_per_s": self.config.rate,
                 "error_rate": self.config.error_rate,
                 "bits_decided": decided,
@@ -252,18 +258,18 @@ class LinkResult:
     def _symbol_numbers(self, symbols: Symbols) -> dict[str, Any]:
         rate, snr_db = int(symbols.rate), self.config.snr_db
         return {
-            "channel_uses": symbols.values[0].numel(),
+            "channel_uses": math.prod(symbols.values.shape[1:]),
             "rate_uses_per_s": rate,
             "snr_db": snr_db,
             "snr_3k_db": None if snr_db is None else snr_3k_db(snr_db, rate),
-            "symbol_power": float(symbols.values.abs().square().mean()),
+            "symbol_power": float((abs(symbols.values) ** 2).mean()),
             "papr_db": papr_db(symbols.values),
         }
 
 
 @own_precision
 def run_link(
-    codec: Codec,
+    codec: AnyCodec,
     source: LinkInput | ArrayLike | Tensor,
     config: LinkConfig,
     *,
@@ -290,19 +296,21 @@ def run_link(
     if isinstance(source, LinkInput):
         given = source
     else:
-        rows = source if isinstance(source, Tensor) else numbers(source, "speech")
+        rows: Any = source if hasattr(source, "detach") else numbers(source, "speech")
         spoken = rows.ndim != 2 or rows.shape[1] < NUM_FREE
-        given = LinkInput.of_speech(codec, rows) if spoken else LinkInput(as_features(rows), len(rows))
+        features: Any = None if spoken else codec.rows(rows)
+        given = LinkInput.of_speech(codec, rows) if spoken else LinkInput(features, len(rows))
     begin("encoding")
     start = time.perf_counter()
     speech = None if given.speech is None or codec.unit == Bits.unit else given.speech[None]
-    sent = codec.encode_features(given.features[None], config.rate, config.target_snr_db, refine, speech)
+    coder: Any = codec
+    sent = coder.encode_features(given.features[None], config.rate, config.target_snr_db, refine, speech)
     encode_s = given.extraction_s + time.perf_counter() - start
     begin(f"channel {config.channel}")
     received, symbols = config.carry(sent)
     begin("decoding")
     start = time.perf_counter()
-    decoded = codec.decode_features(received)[0]
+    decoded = coder.decode_features(received)[0]
     decode_s = time.perf_counter() - start
     features = given.features[: given.frames, : decoded.shape[1]]
     return LinkResult(config, sent, received, symbols, features, decoded, encode_s, decode_s)

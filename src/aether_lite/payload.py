@@ -22,9 +22,9 @@ its kind. (Type checkers take ``Array`` for a tensor: what is used of it here nu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from math import nan
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, overload
 
 import numpy as np
@@ -35,8 +35,17 @@ if TYPE_CHECKING:
     from torch import Tensor as Array
 
 FRAMES_PER_SECOND = 100
+RATES = (150, 300, 500, 600, 700, 1000, 1200)
+"""Payload rates [uses/s] that one set of weights of a codec of symbols serves."""
+DEFAULT_RATE = 1000  # uses/s
+TARGET_SNRS_DB = tuple(range(-10, 31, 4))
+"""Target SNRs [dB] for which the power of symbols is measured; between them its logarithm is interpolated."""
+BIT_RATES = (300, 600, 1200, 2400)
+"""Bit rates [bit/s] that one set of weights serves: 24, 48, 96 and 192 bits of a token of 80 ms."""
+DEFAULT_BIT_RATE = 600  # bit/s
+LARGEST = 1e9  # of a received symbol or a gain, in any unit; far from overflow when squared
 
-_OF_LOST_TOKEN: dict[str, float] = {"values": 0.0, "gain": 1.0, "noise_variance": nan, "erased": True}
+_OF_LOST_TOKEN: dict[str, float] = {"values": 0.0, "gain": 1.0, "noise_variance": math.nan, "erased": True}
 """Arrays ``[B, K, ...]`` by the name of their field, and what they hold for a lost token."""
 
 Part = TypeVar("Part")
@@ -44,7 +53,7 @@ Part = TypeVar("Part")
 
 def namespace(values: Array) -> Any:
     """The module, numpy or torch, of an array's kind. Only functions that both have alike are taken from it."""
-    if isinstance(values, np.ndarray):
+    if isinstance(values, np.ndarray | np.generic):
         return np
     import torch
 
@@ -53,7 +62,14 @@ def namespace(values: Array) -> Any:
 
 def cast(values: Array, dtype: Any) -> Array:
     """The values in another precision of their kind."""
-    return values.astype(dtype) if isinstance(values, np.ndarray) else values.to(dtype)
+    return values.astype(dtype) if isinstance(values, np.ndarray | np.generic) else values.to(dtype)
+
+
+def checked_bit_rate(rate: int) -> int:
+    """``rate`` [bit/s] if a hash codec serves it; else AetherError."""
+    if rate not in BIT_RATES:
+        raise AetherError(f"bit rate {rate} bit/s is not one of {', '.join(map(str, BIT_RATES))}")
+    return int(rate)
 
 
 @overload
@@ -69,6 +85,12 @@ def widest_token(rate: int | Array, token_frames: int) -> int:
     """Elements in a token of the fastest item at ``rate`` [uses/s or bit/s], an int or ``[B] int64``."""
     fastest = rate if isinstance(rate, int) else int(rate.max())
     return elements_per_token(fastest, token_frames)
+
+
+def papr_db(values: Array) -> float:
+    """Peak-to-average power ratio of complex symbols of any shape [dB]."""
+    power = values.real**2 + values.imag**2
+    return 10 * math.log10(float(power.max()) / float(power.mean()))
 
 
 class Payload:
@@ -135,6 +157,15 @@ class Payload:
         import torch
 
         return _mapped([self], lambda _, values: torch.as_tensor(values[0]))
+
+    def arrays(self) -> Self:
+        """The same in arrays of numpy."""
+
+        def plain(_: str, values: list[Any]) -> Any:
+            given = values[0]
+            return given if isinstance(given, np.ndarray) else given.resolve_conj().numpy(force=True)
+
+        return _mapped([self], plain)
 
     def tokens(self, part: slice) -> Self:
         """Some of the tokens."""

@@ -25,11 +25,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from aether_lite.payload import FRAMES_PER_SECOND, ChannelState, Received, ReceivedBits
+from aether_lite.payload import FRAMES_PER_SECOND, LARGEST, ChannelState, Received, ReceivedBits
 
 LEVEL_S = 5.0  # [s]
 OUTLIER = 4.0  # in block Rayleigh fading this takes 0.3 dB off the mean
-LARGEST = 1e9  # of a symbol or a gain, in any unit; far from overflow when squared
 PEAK = 1e4  # |y|^2 / (|h|^2 + N0); symbols of speech stay below 10^2.5
 LEAST_POWER = 1e-3  # |h|^2 + N0 in that ratio is no less: no estimate is that good
 UNKNOWN_NOISE_VARIANCE = 0.1  # N0 of a receiver that does not know it: 10 dB

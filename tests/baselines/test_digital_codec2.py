@@ -21,9 +21,9 @@ from aether_lite.baselines.digital.modes import (
     stored_rates,
 )
 from aether_lite.errors import AetherError
-from aether_lite.jscc import RATES
 from aether_lite.link import LinkConfig
 from aether_lite.metrics import estoi
+from aether_lite.payload import RATES
 
 with_codec2 = pytest.mark.skipif(shutil.which("c2enc") is None, reason="Debian's package codec2 is not installed")
 

@@ -12,8 +12,8 @@ import torch
 from aether_lite.baselines import Clip, Condition, Outcome, System, available_systems, make_system
 from aether_lite.baselines.uncoded import _transformed, to_symbols
 from aether_lite.features import extract_features
-from aether_lite.jscc import RATES
 from aether_lite.metrics import clip_feature_loss, estoi
+from aether_lite.payload import RATES
 
 
 @cache

@@ -24,7 +24,7 @@ from aether_lite.container.prior import adaptive_prior, read_label, save_prior
 from aether_lite.container.streams import read_aeth
 from aether_lite.container.weights import weights_id
 from aether_lite.features import read_f32
-from aether_lite.hash import BIT_RATES
+from aether_lite.payload import BIT_RATES
 from aether_lite.training.prior import PriorConfig, fit_prior
 
 Run = Callable[..., Any]  # what it returns is the Result of conftest.py

@@ -14,7 +14,7 @@ from stream_runs import pcm, read_tokens, run, start, wait_for
 from aether_lite.channels import ReceivedBits
 from aether_lite.codec import Codec, load
 from aether_lite.container.layout import bit_array, received_bits, unpack_tokens
-from aether_lite.hash import BIT_RATES
+from aether_lite.payload import BIT_RATES
 
 TOKEN = 1280
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from aether_lite.channels import awgn
 from aether_lite.codec import SpiCodec, preset
-from aether_lite.codec.codec import latency
+from aether_lite.codec.base import latency
 from aether_lite.codec.growth import start
 from aether_lite.losses.feature import feature_loss
 from aether_lite.training.codec_config import TrainConfig

@@ -18,9 +18,8 @@ from aether_lite.channels import awgn, mpp
 from aether_lite.codec import Codec, load
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import NUM_ALL, NUM_FREE
-from aether_lite.jscc import RATES
 from aether_lite.metrics import clip_feature_loss
-from aether_lite.payload import ChannelState, Received, Symbols, elements_per_token
+from aether_lite.payload import RATES, ChannelState, Received, Symbols, elements_per_token
 from aether_lite.vocoder import load_fargan, synthesize
 
 pytest.importorskip("onnx")

@@ -12,8 +12,8 @@ import pytest
 
 from aether_lite.core import weights
 from aether_lite.core.library import Library, Model, library
-from aether_lite.export.native import fargan_sections
-from aether_lite.vocoder import load_fargan
+from aether_lite.export.native import vocoder_sections
+from aether_lite.vocoder import vocoder_path
 
 CORE = Path(__file__).parents[2] / "core"
 
@@ -60,7 +60,7 @@ def kernel_sets(core: Library, vocoder_file: Path) -> list[str]:
 def vocoder_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The released vocoder as native weights, float16."""
     path = tmp_path_factory.mktemp("weights") / "fargan.aether"
-    weights.write(path, fargan_sections(load_fargan("fargan")))
+    weights.write(path, vocoder_sections(vocoder_path("fargan")))
     return path
 
 

@@ -14,8 +14,7 @@ from torch import Tensor
 from aether_lite.channels import bsc, lose_tokens
 from aether_lite.codec import Codec, SpiCodec, is_hash_codec, load, load_codec, preset, save_codec, start_hash_codec
 from aether_lite.errors import AetherError
-from aether_lite.hash import BIT_RATES
-from aether_lite.payload import Bits, ReceivedBits
+from aether_lite.payload import BIT_RATES, Bits, ReceivedBits
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from aether_lite.container.layout import Header, bit_array, token_bits
 from aether_lite.container.prior import prior_for_model
 from aether_lite.container.streams import TokenWriter, read_stream
 from aether_lite.container.weights import weights_id
-from aether_lite.hash import BIT_RATES
 from aether_lite.losses.feature import feature_loss
+from aether_lite.payload import BIT_RATES
 
 CLIP = Path(str(resources.files("aether_lite"))) / "assets" / "samples" / "en_f_intro.flac"
 

@@ -12,7 +12,8 @@ import torch
 from aether_lite.codec import Codec, SpiCodec, save_codec
 from aether_lite.codec.loading import load_codec
 from aether_lite.export.steps import EncoderStep
-from aether_lite.jscc import HELD_RANGE, RATES, held
+from aether_lite.jscc import HELD_RANGE, held
+from aether_lite.payload import RATES
 from aether_lite.streaming import Encoder
 from aether_lite.training.codec_task import constrained
 

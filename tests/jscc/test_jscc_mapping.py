@@ -14,8 +14,8 @@ from aether_lite.channels import awgn, clean, erase, rayleigh
 from aether_lite.codec import SpiCodec, load_codec, preset, save_codec
 from aether_lite.codec.growth import start
 from aether_lite.errors import AetherError
-from aether_lite.jscc import RATES, TARGET_SNRS_DB, LatentPower, equalise, latent_estimates, papr_db, scaled
-from aether_lite.payload import ChannelState, Received, Symbols
+from aether_lite.jscc import LatentPower, equalise, latent_estimates, scaled
+from aether_lite.payload import RATES, TARGET_SNRS_DB, ChannelState, Received, Symbols, papr_db
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from aether_lite.jscc import papr_db
 from aether_lite.losses.spectral import log_mel_loss, stft_losses
 from aether_lite.metrics import log_mel_distance, log_spectral_distance, multi_resolution_stft
+from aether_lite.payload import papr_db
 
 DISTANCES = (log_mel_distance, multi_resolution_stft, log_spectral_distance)
 

@@ -16,12 +16,11 @@ from aether_lite.codec import is_hash_codec, load
 from aether_lite.codec.loading import DEFAULT_CODEC, codec_path
 from aether_lite.codec.refinement import SETTINGS
 from aether_lite.errors import AetherError
-from aether_lite.hash import BIT_RATES
-from aether_lite.jscc import RATES
 from aether_lite.link import LinkConfig, LinkInput, run_link
 from aether_lite.losses.asr import DEFAULT_MEL_PREDICTOR
 from aether_lite.losses.whisper import model_file
 from aether_lite.optional import MissingToolError
+from aether_lite.payload import BIT_RATES, RATES
 from aether_lite.vocoder import default_vocoder_path
 
 REFINED = "-search"  # suffix of a system's name

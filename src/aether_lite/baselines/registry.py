@@ -24,10 +24,9 @@ from torch import Tensor
 from aether_lite import __version__
 from aether_lite.channels.binary import BITS_PER_USE, BSC, Modulation
 from aether_lite.errors import AetherError
-from aether_lite.jscc import papr_db
 from aether_lite.link import LinkConfig
 from aether_lite.optional import MissingToolError
-from aether_lite.payload import Symbols
+from aether_lite.payload import Symbols, papr_db
 from aether_lite.vocoder import FrameVocoder, load_vocoder, synthesize
 
 STATE_IN_WORDS = "as the condition says (default: gain and noise estimated from one pilot in ten, pilots not counted)"

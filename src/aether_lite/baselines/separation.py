@@ -21,7 +21,7 @@ from aether_lite.baselines.digital.modem import require_sionna
 from aether_lite.baselines.digital.modes import Mode
 from aether_lite.baselines.registry import IDEAL_SYNC, STATE_IN_WORDS, Clip, Condition, Facts, Outcome, system
 from aether_lite.codec import load
-from aether_lite.codec.codec import latency
+from aether_lite.codec.base import latency
 from aether_lite.codec.loading import codec_path
 from aether_lite.features.layout import FRAME, SAMPLE_RATE
 from aether_lite.payload import ReceivedBits

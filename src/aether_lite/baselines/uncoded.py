@@ -24,7 +24,7 @@ from torch import Tensor
 
 from aether_lite.baselines import registry
 from aether_lite.baselines.registry import IDEAL_SYNC, STATE_IN_WORDS, Clip, Condition, Facts, Outcome, system
-from aether_lite.codec.codec import latency
+from aether_lite.codec.base import latency
 from aether_lite.features.layout import CORRELATION_MAX, NUM_FREE, PITCH, PITCH_MAX, VOICING
 from aether_lite.jscc import equalise
 from aether_lite.payload import Received, Symbols, elements_per_token

@@ -15,7 +15,7 @@ import torch
 from aether_lite.audio import read_audio
 from aether_lite.baselines.codec2 import CODEC_RATE, RESAMPLERS_MS
 from aether_lite.baselines.registry import Clip, Condition, Facts, Outcome, fingerprint_of, speak, system
-from aether_lite.codec.codec import latency
+from aether_lite.codec.base import latency
 from aether_lite.data.sources import AUDIO_SUFFIXES
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import SAMPLE_RATE

@@ -13,9 +13,8 @@ from aether_lite.channels import CHANNELS
 from aether_lite.channels.binary import BSC, ERROR_RATE_RANGE
 from aether_lite.channels.channel import SNR_RANGE_DB
 from aether_lite.errors import AetherError
-from aether_lite.hash import BIT_RATES
-from aether_lite.jscc import RATES
 from aether_lite.metrics import AUDIO_METRICS
+from aether_lite.payload import BIT_RATES, RATES
 
 Item = TypeVar("Item")
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from aether_lite.codec import Codec
     from aether_lite.container.layout import BitArray, Header
     from aether_lite.container.prior import Prior
+    from aether_lite.core.codec import CoreCodec
 
 SUFFIX = ".aeth"
 
@@ -59,7 +59,6 @@ def encode(
         raise AetherError("standard output is a terminal; give OUT.aeth, or pipe into a program")
     suffixes = None if destination == io.STANDARD else (SUFFIX,)
     io.check_outputs((destination, suffixes), (json, None), inputs=(source, prior, model), force=force)
-    options.use_cores(refine)
     out = console(quiet)
     codec, header = _opened(model, bitrate)
     if refine:
@@ -73,8 +72,8 @@ def encode(
 
 
 def _encode(
-    speech: tuple[str, int | None], destination: str, codec: Codec, header: Header, prior: Prior | None, refine: int,
-    progress: Steps,
+    speech: tuple[str, int | None], destination: str, codec: CoreCodec, header: Header, prior: Prior | None,
+    refine: int, progress: Steps,
 ) -> dict[str, Any]:  # fmt: skip
     """Read a file (and the channel of it), encode, write; returns the numbers."""
     from aether_lite.container.streams import TokenWriter
@@ -96,18 +95,16 @@ def _encode(
 
 
 def _tokens(
-    source: str, audio_channel: int | None, codec: Codec, bit_rate: int, refine: int
+    source: str, audio_channel: int | None, codec: CoreCodec, bit_rate: int, refine: int
 ) -> Iterator[tuple[int, BitArray]]:
     """Audio samples that were read, and the bits ``[K, n]`` that are ready with them."""
-    import torch
-
     from aether_lite.audio import audio_blocks
     from aether_lite.container.layout import bit_array
     from aether_lite.features import FRAME
     from aether_lite.streaming import Encoder
 
     if io.suffix_of(source) == io.FEATURES:
-        rows = torch.from_numpy(io.read_features(source))
+        rows = io.read_features(source)
         yield FRAME * len(rows), bit_array(codec.encode_features(rows[None], bit_rate, refine=refine))[0]
         return
     encoder = Encoder(codec, bit_rate, refine=refine)
@@ -134,12 +131,11 @@ def decode(
 
     suffixes = (*io.AUDIO_OUT, io.FEATURES)
     io.check_outputs((destination, suffixes), (json, None), inputs=(source, prior, model, vocoder), force=force)
-    options.use_one_core()
     out = console(quiet)
     codec, header = _opened(model, vocoder=vocoder)
     given = None if prior in (None, ADAPTIVE) else load_prior(prior)
     if io.suffix_of(destination) != io.FEATURES:
-        _ = codec.vocoder  # its errors before the work
+        _ = codec.core  # its errors before the work
     with steps(out) as progress:
         record = _decode(source, destination, codec, header.model_id, given, tolerant, progress)
     damage = described_damage(record["damage"], record["tokens"])
@@ -147,14 +143,14 @@ def decode(
 
 
 def _decode(
-    source: str, destination: str, codec: Codec, model_id: bytes, prior: Prior | None, tolerant: bool, progress: Steps
-) -> dict[str, Any]:
+    source: str, destination: str, codec: CoreCodec, model_id: bytes, prior: Prior | None, tolerant: bool,
+    progress: Steps,
+) -> dict[str, Any]:  # fmt: skip
     """Read, decode (damaged tokens as lost ones), synthesise, write; returns the numbers."""
     from aether_lite.audio import write_audio
     from aether_lite.container.layout import received_bits
     from aether_lite.container.streams import read_stream
     from aether_lite.features import FRAME
-    from aether_lite.vocoder import synthesize
 
     progress.begin("reading")
     start = time.perf_counter()
@@ -170,12 +166,12 @@ def _decode(
     decoded = time.perf_counter()
     times = {"read": read - start, "decode": decoded - read}
     if io.suffix_of(destination) == io.FEATURES:
-        io.write_features(destination, features[: max(1, samples // FRAME)].numpy())
+        io.write_features(destination, features[: max(1, samples // FRAME)])
     else:
         progress.begin("vocoder")
-        speech = synthesize(features, codec.vocoder, lambda done: progress.advance(done, len(features)))
+        speech = codec.speak(features, lambda done: progress.advance(done, len(features)))
         times["vocoder"] = time.perf_counter() - decoded
-        write_audio(destination, speech.numpy()[:samples])
+        write_audio(destination, speech[:samples])
     return {
         **_numbers(source, destination, header, samples, tokens, recording.size),
         "damage": asdict(recording.damage),
@@ -183,18 +179,17 @@ def _decode(
     }
 
 
-def _opened(model: str, bitrate: int = 300, vocoder: str | None = None) -> tuple[Codec, Header]:
+def _opened(model: str, bitrate: int = 300, vocoder: str | None = None) -> tuple[CoreCodec, Header]:
     """The codec of bits by name or file, and the header of plain files that it makes.
 
     Raises:
         AetherError: a codec, vocoder or rate that cannot be used.
     """
-    from aether_lite.codec import load
     from aether_lite.container.layout import Header
-    from aether_lite.container.weights import weights_id
+    from aether_lite.core.codec import CoreCodec
 
-    codec = load(model, vocoder, unit="bit/s")
-    return codec, Header(bitrate, weights_id(codec.model.state_dict()), codec.token_frames)
+    codec = CoreCodec(model, vocoder, unit="bit/s")
+    return codec, Header(bitrate, codec.weights_id, codec.token_frames)
 
 
 @contextmanager

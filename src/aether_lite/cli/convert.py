@@ -29,10 +29,10 @@ def features(
         raise typer.BadParameter("36 or 20", param_hint="'--columns'")
     io.check_outputs((destination, (io.FEATURES,)), (json, None), inputs=(source,), force=force)
     from aether_lite.audio import read_audio
-    from aether_lite.features import extract_features
+    from aether_lite.core.codec import extracted
 
     samples = read_audio(source, audio_channel)
-    rows = extract_features(samples)  # the specification: samples as they are, never conditioned
+    rows = extracted(samples)  # the specification: samples as they are, never conditioned
     io.write_features(destination, rows, columns)
     io.write_json(json, {"input": source, "output": destination, "frames": len(rows), "columns": columns})
     console(quiet).print(f"{destination}: {len(rows)} frames of 10 ms, {columns} values each")
@@ -52,21 +52,22 @@ def vocode(
         raise AetherError(f"{source}: not a feature file by its name; give a .f32")
     io.check_outputs((destination, io.AUDIO_OUT), (json, None), inputs=(source, vocoder), force=force)
     from aether_lite.audio import write_audio
-    from aether_lite.vocoder import load_vocoder, synthesize, vocoder_path
+    from aether_lite.core.codec import synthesised
+    from aether_lite.core.files import model_of, vocoder_file
 
-    options.use_one_core()
-    path, model = vocoder_path(vocoder), load_vocoder(vocoder)
+    file = vocoder_file(vocoder)
+    model = model_of(file)
     rows = io.read_features(source)
     out = console(quiet)
     with steps(out) as progress:
         progress.begin("vocoder")
         start = time.perf_counter()
-        speech = synthesize(rows, model, lambda done: progress.advance(done, len(rows)))
+        speech = synthesised(rows, model, lambda done: progress.advance(done, len(rows)))
         spent = time.perf_counter() - start
     write_audio(destination, speech)
     seconds = len(speech) / SAMPLE_RATE
     record = {"input": source, "output": destination, "frames": len(rows), "seconds": seconds}
-    weights = {"vocoder": {"file": path.name, "sha256": io.sha256(path)}}
+    weights = {"vocoder": {"file": file.path.name, "sha256": io.sha256(file.path)}}
     io.write_json(json, {**record, "real_time_factor": {"vocoder": spent / seconds}, "weights": weights})
     out.print(f"{destination}: {seconds:.2f} s of speech")
 
@@ -87,10 +88,9 @@ def export(
     """Export codec and vocoder as ONNX graphs with a manifest (extra `onnx`), or as weights of the native core."""
     place = (destination, (NATIVE,) if native else io.FOLDER)
     io.check_outputs((json, None), place, inputs=(model, vocoder), force=force)
-    options.use_one_core()
     out = console(quiet)
     if native:
-        from aether_lite.export.native import export_native
+        from aether_lite.core.files import export_native
 
         record = export_native(destination, model, vocoder, int8=int8)
         io.write_json(json, record)
@@ -98,6 +98,7 @@ def export(
         return
     from aether_lite.export import export_folder
 
+    options.use_one_core()
     with steps(out) as progress:
         manifest = export_folder(destination, model, vocoder, int8=int8, force=force, progress=progress.begin)
     rows = []

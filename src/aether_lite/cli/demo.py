@@ -21,7 +21,7 @@ from aether_lite.cli.io import SAMPLE_RATE, number, results, steps
 from aether_lite.cli.options import LINK, RESULTS, listed
 from aether_lite.errors import AetherError
 from aether_lite.files import make_folder, write_text
-from aether_lite.optional import how_to_install
+from aether_lite.optional import how_to_install, require_packages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,9 +29,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from rich.console import Console
-    from torch import Tensor
 
-    from aether_lite.codec import Codec
+    from aether_lite.core.codec import CoreCodec
     from aether_lite.link import LinkConfig, LinkInput, LinkResult
 
 RATES, QUICK_RATES = (150, 300, 600, 1000), (300, 1000)  # [uses/s]
@@ -44,7 +43,6 @@ TABLE = "table.json"  # the mark of a demo, there from its beginning
 TABLES = ("table.md", TABLE, "rate_snr.png")
 UNFINISHED = "The demo was stopped before its end."
 AFTER_CLIP = re.compile(r"_(original|vocoder_only|\d+uses(_[\d.e+-]+dB)?(_[a-z]+)?)\.(wav|png)")  # in a file's name
-VOCODER_BATCH = 48  # clips synthesised at once: bounds memory, faster than one by one
 COLUMNS: tuple[tuple[str, str, str, float, int], ...] = (
     # heading, its short form, key, factor, digits
     ("rate [uses/s]", "rate\nuses/s", "rate", 1, 0),
@@ -88,16 +86,16 @@ def demo(
             raise AetherError(f"{json}: two results cannot go to one place; give different names")
     io.check_outputs((json, None), (output, io.FOLDER), inputs=(model, vocoder), force=force)
     io.check_folder(output, is_own, io.is_record(output / TABLE, "rows", "notes"), force)
-    from aether_lite.codec import load
+    require_packages("demo", ("matplotlib",), "demo")
+    from aether_lite.core.codec import CoreCodec
     from aether_lite.link import LinkConfig
 
-    options.use_one_core()
     links = [LinkConfig(channel, rate, snr_db, seed) for rate in rates
              for snr_db in ([None] if channel == "clean" else snrs)]  # fmt: skip
     for link in links:
         link.check()
-    codec = load(model, vocoder, unit="uses/s")
-    _ = codec.vocoder  # its errors before the work
+    codec = CoreCodec(model, vocoder, unit="uses/s")
+    _ = codec.core  # its errors before the work
     make_folder(output)
     for file in output.iterdir():
         if is_own(file.name) and file.is_file():
@@ -141,7 +139,7 @@ class Demonstration:
         out: for the table.
     """
 
-    def __init__(self, codec: Codec, links: Sequence[LinkConfig], folder: Path, quick: bool, out: Console) -> None:
+    def __init__(self, codec: CoreCodec, links: Sequence[LinkConfig], folder: Path, quick: bool, out: Console) -> None:
         self.codec, self.links, self.folder, self.out = codec, links, folder, out
         self.count = QUICK_CLIPS if quick else None
         self.seconds = QUICK_SECONDS if quick else None
@@ -199,36 +197,23 @@ class Demonstration:
         """Every clip over every link; clip i gets the seed ``link.seed + i``."""
         from aether_lite.link import run_link
 
-        group = max(1, VOCODER_BATCH // len(clips))
-        for first in range(0, len(self.links), group):
-            links = self.links[first : first + group]
-            sent = [
-                run_link(self.codec, clip.given, replace(link, seed=link.seed + i))
-                for link in links
-                for i, clip in enumerate(clips)
+        for link in self.links:
+            config = [replace(link, seed=link.seed + i) for i in range(len(clips))]
+            sent = [run_link(self.codec, clip.given, own) for clip, own in zip(clips, config, strict=True)]
+            speech, factor = self._synthesis(clips, [result.decoded_tokens for result in sent])
+            yield link, [
+                Received(result, samples, factor * clip.seconds)
+                for clip, result, samples in zip(clips, sent, speech, strict=True)
             ]
-            speech, factor = self._synthesis([*clips] * len(links), [result.decoded_tokens for result in sent])
-            for index, link in enumerate(links):
-                own = slice(index * len(clips), (index + 1) * len(clips))
-                yield link, [
-                    Received(result, samples, factor * clip.seconds)
-                    for clip, result, samples in zip(clips, sent[own], speech[own], strict=True)
-                ]
 
     def _synthesis(
-        self, clips: Sequence[Clip], features: Sequence[Tensor]
+        self, clips: Sequence[Clip], features: Sequence[Any]
     ) -> tuple[list[NDArray[np.float32]], float]:
-        """Speech of features ``[F_i, 20]``, as long as the clips and all in one batch, and its real-time factor."""
-        import torch
-
-        from aether_lite.vocoder import synthesize
-
-        longest = max(len(rows) for rows in features)
-        padded = torch.stack([torch.cat((rows, rows[-1:].expand(longest - len(rows), -1))) for rows in features])
+        """Speech of features ``[F_i, 20]``, as long as the clips, and its real-time factor."""
         start = time.perf_counter()
-        samples = synthesize(padded, self.codec.vocoder)
+        speech = [self.codec.speak(rows)[: len(clip.speech)] for rows, clip in zip(features, clips, strict=True)]
         factor = (time.perf_counter() - start) * SAMPLE_RATE / sum(160 * len(rows) for rows in features)
-        return [one[: len(clip.speech)].numpy() for one, clip in zip(samples, clips, strict=True)], factor
+        return speech, factor
 
     def _write(self, clips: Sequence[Clip], label: str, speech: Sequence[Any]) -> None:
         from aether_lite.audio import write_audio
@@ -240,7 +225,7 @@ class Demonstration:
         from aether_lite.cli.transmit import draw
 
         path = self.folder / f"{clip.name}_{label(link)}.png"
-        draw(path, self.codec, received.result, clip.speech, received.speech, f"{clip.name}: {link.describe()}")
+        draw(path, received.result, clip.speech, received.speech, f"{clip.name}: {link.describe()}")
 
 
 def is_own(name: str) -> bool:
@@ -258,7 +243,7 @@ def label(link: LinkConfig) -> str:
     return f"{link.rate}uses{noise}{'' if link.channel == 'awgn' else f'_{link.channel}'}"
 
 
-def table_row(codec: Codec, clips: Sequence[Clip], received: Sequence[Received]) -> dict[str, Any]:
+def table_row(codec: CoreCodec, clips: Sequence[Clip], received: Sequence[Received]) -> dict[str, Any]:
     """Numbers of one condition over its clips."""
     sent = [item.result for item in received]
     links = [result.link_metrics() for result in sent]
@@ -288,21 +273,19 @@ def over_clips(name: str, values: Sequence[float]) -> float:
 
 def mean_estoi(speech: Sequence[Any], clips: Sequence[Clip]) -> float | None:
     """Mean ESTOI of speech ``[N]`` against the original; None where it cannot be computed."""
-    import torch
-
-    from aether_lite.metrics import available, estoi
+    from aether_lite.metrics.intrusive import available, estoi
 
     if not available("estoi"):
         return None
-    pairs = zip(speech, clips, strict=True)
-    scores = [float(estoi(torch.from_numpy(samples), torch.from_numpy(clip.speech))) for samples, clip in pairs]
+    pairs: Any = zip(speech, (clip.speech for clip in clips), strict=True)
+    scores = [float(estoi(samples, original)) for samples, original in pairs]
     return over_clips("estoi", scores)
 
 
-def notes(codec: Codec, clips: Sequence[Clip], channel: str, seconds: float | None) -> list[str]:
+def notes(codec: CoreCodec, clips: Sequence[Clip], channel: str, seconds: float | None) -> list[str]:
     """What has to be known to read the table."""
     from aether_lite import __version__
-    from aether_lite.metrics import available
+    from aether_lite.metrics.intrusive import available
 
     length = f"the first {seconds:g} s of each" if seconds else "whole"
     lines = [
@@ -310,9 +293,8 @@ def notes(codec: Codec, clips: Sequence[Clip], channel: str, seconds: float | No
         "Median over clips of F0 correlation, mean of the others.",
         "One use is one complex symbol; SNR3k = Es/N0 + 10 log10(uses/s / 3000). Latency is algorithmic. ESTOI is "
         "against the original; 'vocoder only' is its ceiling: the features as they were sent.",
-        "Real-time factor (RTF): computing time of features, codec and vocoder over playing time; the vocoder "
-        "synthesises several clips at once, which is faster than one alone.",
-        f"aether-lite {__version__}, codec of {sum(p.numel() for p in codec.model.parameters()):,} parameters.",
+        "Real-time factor (RTF): computing time of features, codec and vocoder over playing time, on one core.",
+        f"aether-lite {__version__}, codec of {sum(codec.parameters.values()):,} parameters.",
     ]
     return lines if available("estoi") else [*lines, NO_ESTOI]
 

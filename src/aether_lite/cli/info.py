@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from aether_lite.codec import Codec
     from aether_lite.zoo import Weights
 
 CONFIGURATION = ("format", "model_kwargs", "sizes", "model", "identity", "token_bits")  # notes that are no provenance
@@ -90,7 +89,7 @@ def described(name: str) -> dict[str, Any]:
     from dataclasses import asdict
 
     from aether_lite import zoo
-    from aether_lite.codec import codec_path, load
+    from aether_lite.core.codec import CoreCodec
     from aether_lite.payload import Bits, elements_per_token
     from aether_lite.vocoder.blob import is_blob
 
@@ -99,10 +98,10 @@ def described(name: str) -> dict[str, Any]:
         return of_opus(Path(name))
     if weights is not None and "codec" not in weights.kind:
         return plain(name, weights)
-    path = codec_path(name)
-    codec = load(path)
+    codec = CoreCodec(name)
+    path = codec.file.path
     bits = codec.unit == Bits.unit
-    latency, counts = codec.latency, parameters(codec)
+    latency, counts = codec.latency, codec.parameters
     return {
         "name": name,
         "file": path.name,
@@ -110,7 +109,7 @@ def described(name: str) -> dict[str, Any]:
         "bytes": path.stat().st_size,
         "kind": "hash codec (bits)" if bits else "codec of symbols",
         **({} if weights is None else {"version": weights.version}),
-        "config": asdict(codec.model.config),
+        "config": asdict(codec.config),
         "parameters": {**counts, "total": sum(counts.values())},
         "token_ms": 10 * codec.token_frames,
         "bits_per_token" if bits else "uses_per_token": {
@@ -118,7 +117,7 @@ def described(name: str) -> dict[str, Any]:
         },
         "latency_samples": {**asdict(latency), "total": latency.samples},
         "latency_ms": latency.milliseconds,
-        **({} if bits else {"power_constraint": POWER[codec.model.config.power]}),
+        **({} if bits else {"power_constraint": POWER[codec.config.power]}),
         "provenance": codec.provenance,
     }
 
@@ -172,12 +171,6 @@ def _parsed(text: str) -> Any:
         if isinstance(value, dict | list):
             return value
     return text
-
-
-def parameters(codec: Codec) -> dict[str, int]:
-    """Number of parameters of each part of the learned codec."""
-    counts = {name: sum(weight.numel() for weight in part.parameters()) for name, part in codec.model.named_children()}
-    return {name: count for name, count in counts.items() if count}
 
 
 def origin(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from aether_lite.codec import Codec
-    from aether_lite.link import LinkConfig
+    from aether_lite.link import AnyCodec, LinkConfig
     from aether_lite.streaming.duplex import Duplex
 
 REFRESH_HZ = 8.0  # of the read-out
@@ -73,7 +72,7 @@ class Chain:
         mute: as :class:`~aether_lite.streaming.Decoder` has it.
     """
 
-    def __init__(self, codec: Codec, config: LinkConfig, mute: bool = True) -> None:
+    def __init__(self, codec: AnyCodec, config: LinkConfig, mute: bool = True) -> None:
         from aether_lite.streaming import Decoder, Encoder
         from aether_lite.streaming.channel import StreamChannel
 
@@ -83,7 +82,7 @@ class Chain:
 
     def process(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
         """Recorded samples ``[n]`` to decoded ones ``[m]``."""
-        import torch
+        import numpy as np
 
         from aether_lite.features.layout import PITCH, f0_from_pitch, voiced_frames
 
@@ -97,14 +96,14 @@ class Chain:
             noise = received.state.noise_variance
             n0 = math.nan if noise is None else float(noise[0, -1])
             out.snr_db = -10 * math.log10(n0) if n0 > 0 else math.nan
-            voiced = voiced_frames(decoded.features)
-            out.voiced = float(voiced.float().mean())
-            pitch = decoded.features[voiced, PITCH]
-            out.f0_hz = float(f0_from_pitch(torch.median(pitch))) if voiced.any() else math.nan
+            features: Any = np.asarray(decoded.features)
+            voiced = np.asarray(voiced_frames(features))
+            out.voiced = float(voiced.mean()) if len(voiced) else 0.0
+            out.f0_hz = float(f0_from_pitch(np.median(features[voiced, PITCH]))) if voiced.any() else math.nan
             out.muted, out.tokens = self.decoder.muted, out.tokens + count
             out.lost += int(received.erased.sum())
             out.token_ms = 1000 * (time.perf_counter() - start) / count
-        return decoded.samples.numpy()
+        return np.asarray(decoded.samples)
 
 
 def live(
@@ -133,14 +132,9 @@ def live(
     config = options.link_config(channel, uses_per_s, snr, {"csi": csi}, seed=seed, **losses)
     options.check_link(config)
     device = _sound_device()
-    import numpy as np
+    from aether_lite.core.codec import CoreCodec
 
-    from aether_lite.codec import load
-
-    options.use_one_core()
-    codec = load(model, vocoder, unit="uses/s")
-    silence = np.zeros(2 * codec.token_frames * SAMPLE_RATE // 100, np.float32)
-    Chain(codec, config).process(silence)  # the first pass is slow
+    codec = CoreCodec(model, vocoder, unit="uses/s")
     chain = Chain(codec, config, not no_mute)
     names = tuple(int(name) if name is not None and name.isdigit() else name for name in (microphone, loudspeaker))
     run(chain, device, names, round(block_ms * SAMPLE_RATE / 1000), seconds, quiet)

@@ -13,9 +13,10 @@ from typer.core import TyperCommand, TyperGroup
 
 from aether_lite.cli.io import STANDARD
 from aether_lite.errors import OLD_NAMES_GO_IN, AetherError
+from aether_lite.optional import MissingToolError, how_to_install, in_words
 
 if TYPE_CHECKING:
-    from aether_lite.codec import Codec
+    from aether_lite.core.codec import CoreCodec
     from aether_lite.link import LinkConfig
 
 Value = TypeVar("Value", int, float, str)
@@ -43,6 +44,7 @@ RENAMED = {
 }
 """Former names of options, commands and values, which go in release 0.3; empty for what is the default now."""
 DEFAULT_NOW = {"--mute": "--no-mute", "--no-strict": "--strict"}  # and the flag against it
+EXTRAS = {"torch": "torch", "matplotlib": "demo"}  # by the package that a command found missing
 VERBOSE, QUIET = "verbose", "quiet"  # in the context's meta: whether to print tracebacks, or no notes
 JSON = "--json"
 ANY_JSON_NAME = ("transmit", "encode", "decode")  # their --json took any FILE before 0.2
@@ -162,15 +164,9 @@ def use_one_core() -> None:
     torch.set_num_threads(1)
 
 
-def use_cores(refine: int) -> None:
-    """Compute on one core, but on all for refinement, whose products are larger."""
-    if not refine:
-        use_one_core()
-
-
 def chosen_codec(
     model: str | None, vocoder: str | None, of_symbols: Mapping[str, Any], of_bits: Mapping[str, Any]
-) -> tuple[str, Codec]:
+) -> tuple[str, CoreCodec]:
     """The codec of these options, by name or file and loaded.
 
     Args:
@@ -184,9 +180,9 @@ def chosen_codec(
     symbols, bits = ([name for name, value in options.items() if value not in (None, False)]
                      for options in (of_symbols, of_bits))  # fmt: skip
     name = model or (DEFAULT_HASH_MODEL if bits else DEFAULT_MODEL)
-    from aether_lite.codec import load
+    from aether_lite.core.codec import CoreCodec
 
-    codec = load(name, vocoder)
+    codec = CoreCodec(name, vocoder)
     sends_bits = codec.unit == "bit/s"
     if wrong := symbols if sends_bits else bits:
         payload, other = ("symbols", "bits") if sends_bits else ("bits", "symbols")
@@ -264,7 +260,13 @@ class Command(TyperCommand):
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         try:
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            except ModuleNotFoundError as error:
+                if error.name not in EXTRAS:
+                    raise
+                advice = how_to_install(EXTRAS[error.name])
+                raise MissingToolError(f"{self.name} needs {in_words([error.name])}: {advice}") from error
         except AetherError:
             if ctx.meta.get(VERBOSE):
                 traceback.print_exc()

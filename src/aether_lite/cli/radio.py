@@ -14,11 +14,12 @@ from aether_lite.cli.io import SAMPLE_RATE, console, number, summary
 from aether_lite.cli.onair import AudioRate, check_rate
 from aether_lite.cli.options import LINK, lower
 from aether_lite.errors import AetherError
+from aether_lite.optional import require_packages
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from aether_lite.codec import Codec
+    from aether_lite.core.codec import CoreCodec
     from aether_lite.modem import OverReport, Profile, Reception
     from aether_lite.streaming import Decoder
 
@@ -59,7 +60,6 @@ def tx(
     codec = options.chosen_codec(model, None, {"--rate": rate}, {})[1]
     _check_codec(codec, model)
     transmitter = Transmitter(waveform, Message(callsign, weights_byte(codec)), papr)
-    options.use_one_core()
     pieces = _at_rate(_sent(codec, rate, transmitter, _blocks(source, raw, audio_channel)), sample_rate)
     samples = _written(pieces, destination, raw, sample_rate)
     seconds = samples / sample_rate
@@ -108,12 +108,13 @@ def rx(
     suffixes = (*io.AUDIO_OUT, io.FEATURES)
     outputs = ((destination, suffixes), (json, None), (picture, io.PICTURES))
     io.check_outputs(*outputs, inputs=(source, model, vocoder), force=force)
+    if picture is not None:
+        require_packages("--picture", ("matplotlib",), "demo")
     profiles = _wanted(profile, rate)
     codec = options.chosen_codec(model, vocoder, {}, {})[1]
     _check_codec(codec, model)
     from aether_lite.modem import Receiver
 
-    options.use_one_core()
     listener = Listener(codec, Receiver(profiles, mirrored), not no_mute, [] if picture else None)
     pieces = listener.speech(_blocks(source, raw, audio_channel, sample_rate))
     if io.suffix_of(destination) == io.FEATURES:
@@ -145,7 +146,7 @@ class Listener:
         heard: pieces of the audio for a picture, None without one.
     """
 
-    codec: Codec
+    codec: CoreCodec
     receiver: Any
     mute: bool
     heard: list[NDArray[Any]] | None
@@ -200,18 +201,16 @@ class Listener:
         if reception.ended:
             pieces.append(decoder.flush())
             self._decoder = None
-        self._features += [piece.features.numpy() for piece in pieces]
-        return np.concatenate([np.zeros(0, np.float32), *(piece.samples.numpy() for piece in pieces)])
+        self._features += [piece.features for piece in pieces]
+        return np.concatenate([np.zeros(0, np.float32), *(piece.samples for piece in pieces)])
 
 
-def weights_byte(codec: Codec) -> int:
+def weights_byte(codec: CoreCodec) -> int:
     """The first byte of the identity of a codec's weights."""
-    from aether_lite.container.weights import weights_id
-
-    return weights_id(codec.model.state_dict())[0]
+    return codec.weights_id[0]
 
 
-def _check_codec(codec: Codec, name: str) -> None:
+def _check_codec(codec: CoreCodec, name: str) -> None:
     """Refuse a codec whose tokens do not fit a frame."""
     from aether_lite.modem.profiles import FRAME_S, TOKENS
 
@@ -248,14 +247,14 @@ def _blocks(
     return audio_blocks(source, audio_channel)
 
 
-def _sent(codec: Codec, rate: int, transmitter: Any, blocks: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+def _sent(codec: CoreCodec, rate: int, transmitter: Any, blocks: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
     """Audio at 16 kHz of speech, as it becomes known."""
     from aether_lite.streaming import Encoder
 
     encoder = Encoder(codec, rate)
     for block in blocks:
-        yield transmitter.push(encoder.push(block).values[0].numpy())
-    yield transmitter.push(encoder.flush().values[0].numpy())
+        yield transmitter.push(encoder.push(block).values[0])
+    yield transmitter.push(encoder.flush().values[0])
     yield transmitter.flush()
 
 
@@ -293,7 +292,7 @@ def _written(pieces: Iterable[NDArray[Any]], destination: str, raw: bool, sample
     return samples
 
 
-def _described(report: OverReport, codec: Codec) -> dict[str, Any]:
+def _described(report: OverReport, codec: CoreCodec) -> dict[str, Any]:
     """An over for JSON."""
     snr = report.snr3k_db
     return {

@@ -14,7 +14,7 @@ from aether_lite.cli.options import BSC, LINK, lower
 from aether_lite.errors import AetherError
 
 if TYPE_CHECKING:
-    from aether_lite.codec import Codec
+    from aether_lite.core.codec import CoreCodec
     from aether_lite.link import LinkConfig
 
 T = TypeVar("T")
@@ -95,7 +95,6 @@ def stream(
         if file.isatty():
             raise AetherError(f"standard {'input' if way == 'from' else 'output'} is a terminal; pipe {way} a program")
     io.check_outputs((io.STANDARD, None), inputs=(io.STANDARD,))
-    options.use_one_core()
     ends = ends.agreed(encode, decode, given is not None, no_header)
     if encode:
         ends.encode(target_snr)
@@ -136,7 +135,7 @@ class Filter:
         header: bytes before the first symbols or bits that go out.
     """
 
-    codec: Codec
+    codec: CoreCodec
     rate: int
     raw: bool
     audio_channel: int | None
@@ -151,7 +150,6 @@ class Filter:
         Raises:
             AetherError: no stream, no header, or one that does not fit.
         """
-        from aether_lite.container.weights import weights_id
         from aether_lite.streaming import header as headers
 
         frames = self.codec.token_frames
@@ -159,7 +157,7 @@ class Filter:
             return replace(self, token_frames=frames)
         bits = self.codec.unit == "bit/s"
         plain, received = (headers.PACKED_BITS, headers.SOFT_BITS) if bits else headers.KINDS[:2]
-        own = headers.StreamHeader(plain, self.rate, frames, weights_id(self.codec.model.state_dict()))
+        own = headers.StreamHeader(plain, self.rate, frames, self.codec.weights_id)
         if encode:
             return replace(self, token_frames=frames, header=own.to_bytes())
         found = headers.read_header(sys.stdin.buffer)
@@ -198,7 +196,7 @@ class Filter:
             variance = 10 ** (-checked_number("SNR [dB]", snr_db, *SNR_RANGE_DB) / 10)
         decoder = Decoder(self.codec, self.rate, mute=mute)
         frames = self.codec.token_frames
-        power = PowerEstimate(frames / 100, self.codec.model.symbol_power(self.rate))
+        power = PowerEstimate(frames / 100, self.codec.symbol_power(self.rate))
         speech = SpeechWriter(sys.stdout.buffer, self.raw)
 
         def handle(token: SymbolToken) -> None:
@@ -210,6 +208,8 @@ class Filter:
 
     def decode_bits(self, error_rate: float | None, mute: bool) -> None:
         """Packed or soft bits in, speech out."""
+        import numpy as np
+
         from aether_lite.channels.binary import ERROR_RATE_RANGE
         from aether_lite.channels.channel import checked_number
         from aether_lite.streaming import Decoder
@@ -220,7 +220,7 @@ class Filter:
         speech = SpeechWriter(sys.stdout.buffer, self.raw)
         _pass_on(
             (soft_tokens if self.soft else packed_tokens)(sys.stdin.buffer, self.rate, self.codec.token_frames),
-            lambda token: speech.write(decoder.push_bits(certainty * token).samples),
+            lambda token: speech.write(decoder.push_bits(np.float32(certainty) * token).samples),
             lambda: speech.close(decoder.flush().samples),
         )
 
@@ -243,14 +243,19 @@ class Filter:
             written = soft_bytes if self.soft else packed_bytes
             _pass_on(
                 packed_tokens(sys.stdin.buffer, self.rate, frames),
-                lambda bits: put(written(link.send(Bits(bits[None, None], self.rate, frames)))),
+                lambda bits: put(written(link.send(Bits(_tokens(bits), self.rate, frames)))),
             )
             return
 
         def send(token: SymbolToken) -> None:
-            put(received_bytes(link.send(Symbols(token.values[None, None], self.rate, frames)), self.gains))
+            put(received_bytes(link.send(Symbols(_tokens(token.values), self.rate, frames)), self.gains))
 
         _pass_on(symbol_tokens(sys.stdin.buffer, self.rate, frames), send)
+
+
+def _tokens(values: Any) -> Any:
+    """One token ``[n]`` as a payload holds it."""
+    return values[None, None]
 
 
 class _Output:

@@ -10,11 +10,12 @@ import typer
 from aether_lite.cli import io, options
 from aether_lite.cli.io import SAMPLE_RATE, Steps, console, number, steps, summary
 from aether_lite.cli.options import BSC, LINK, RESULTS, chosen_codec, link_config, lower
+from aether_lite.optional import require_packages
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from aether_lite.codec import Codec
+    from aether_lite.core.codec import CoreCodec
     from aether_lite.link import LinkInput, LinkResult
 
 
@@ -61,6 +62,8 @@ def transmit(
     bits_only = {"--digital": digital, "--bitrate": bitrate, "--ber": ber, "--modulation": modulation}
     bits_only["--channel bsc"] = channel == BSC
     symbols_only = {"--rate": rate, "--target-snr": target_snr}
+    if picture is not None:
+        require_packages("--picture", ("matplotlib",), "demo")
     model, codec = chosen_codec(model, vocoder, symbols_only, bits_only)
     sends_bits = codec.unit == "bit/s"
     name = channel or (BSC if sends_bits else "awgn")
@@ -79,13 +82,11 @@ def transmit(
         seed=seed, erasure=erasure, burst_tokens=burst_tokens, target_snr_db=target_snr,
         error_rate=ber, modulation=modulation,
     )  # fmt: skip
-    options.use_cores(refine)
     options.check_link(config)
     to_audio = io.suffix_of(destination) != io.FEATURES
-    weights = _weights(codec, model, vocoder, refine, to_audio or picture is not None)
+    weights = _weights(codec, refine, to_audio or picture is not None)
     from aether_lite.audio import write_audio
     from aether_lite.link import run_link
-    from aether_lite.vocoder import synthesize
 
     out = console(quiet)
     with steps(out) as progress:
@@ -97,10 +98,10 @@ def transmit(
     if to_audio:
         write_audio(destination, decoded)
     else:
-        io.write_features(destination, result.decoded.numpy())
+        io.write_features(destination, result.decoded)
     if picture is not None:
-        original = synthesize(result.features, codec.vocoder) if sent.speech is None else sent.speech
-        draw(picture, codec, result, original.numpy(), decoded, f"{source}: {config.describe()}")
+        original = codec.speak(result.features) if sent.speech is None else sent.speech
+        draw(picture, result, original, decoded, f"{source}: {config.describe()}")
     if json is None and quiet:
         return
     record = _record(codec, result, samples, refine)
@@ -114,36 +115,30 @@ def transmit(
     summary(out, f"{source} -> {destination}", _rows(record))
 
 
-def _weights(codec: Codec, model: str, vocoder: str | None, refine: int, speaks: bool) -> dict[str, Path]:
+def _weights(codec: CoreCodec, refine: int, speaks: bool) -> dict[str, Path]:
     """Files of weights that are used; errors of their loading come before the work."""
-    from aether_lite.codec.loading import codec_path
-    from aether_lite.vocoder import vocoder_path
-
     if refine:
         _ = codec.asr_loss
-    if not speaks:
-        return {"codec": codec_path(model)}
-    _ = codec.vocoder
-    return {"codec": codec_path(model), "vocoder": vocoder_path(vocoder)}
+    _ = codec.core
+    files = {"codec": codec.file.path, "vocoder": codec.vocoder_file.path}
+    return files if speaks else {"codec": files["codec"]}
 
 
-def _read(source: str, audio_channel: int | None, codec: Codec, progress: Steps) -> tuple[LinkInput, int]:
+def _read(source: str, audio_channel: int | None, codec: CoreCodec, progress: Steps) -> tuple[LinkInput, int]:
     """What is sent, and the length of the output in samples."""
-    import torch
-
     from aether_lite.audio import read_audio
     from aether_lite.features import FRAME
     from aether_lite.link import LinkInput
 
     if io.suffix_of(source) == io.FEATURES:
-        rows = torch.from_numpy(io.read_features(source))
+        rows: Any = io.read_features(source)
         return LinkInput(rows, len(rows)), FRAME * len(rows)
     speech = read_audio(source, audio_channel)
     progress.begin("features")
     return LinkInput.of_speech(codec, speech), len(speech)
 
 
-def _record(codec: Codec, result: LinkResult, samples: int, refine: int) -> dict[str, Any]:
+def _record(codec: CoreCodec, result: LinkResult, samples: int, refine: int) -> dict[str, Any]:
     """The numbers of the link."""
     from aether_lite import __version__
 
@@ -166,30 +161,28 @@ def _record(codec: Codec, result: LinkResult, samples: int, refine: int) -> dict
     }
 
 
-def _synthesised(codec: Codec, result: LinkResult, samples: int, progress: Steps) -> tuple[Any, float]:
+def _synthesised(codec: CoreCodec, result: LinkResult, samples: int, progress: Steps) -> tuple[Any, float]:
     """Decoded speech ``[samples]`` and the computing time of the vocoder [s]."""
-    from aether_lite.vocoder import synthesize
-
     progress.begin("vocoder")
     rows, start = result.decoded_tokens, time.perf_counter()
-    speech = synthesize(rows, codec.vocoder, lambda done: progress.advance(done, len(rows)))
-    return speech.numpy()[:samples], time.perf_counter() - start
+    speech = codec.speak(rows, lambda done: progress.advance(done, len(rows)))
+    return speech[:samples], time.perf_counter() - start
 
 
-def draw(path: str | Path, codec: Codec, result: LinkResult, original: Any, decoded: Any, title: str) -> None:
+def draw(path: str | Path, result: LinkResult, original: Any, decoded: Any, title: str) -> None:
     """Picture of one transmission; ``original`` and ``decoded`` are speech ``[N]``."""
+    from aether_lite.features.layout import image_rows
     from aether_lite.plots.transmission import transmission_picture
 
-    image = codec.model.image
     if result.symbols is not None:
-        symbols, received = (side.values.numpy() for side in result.symbols)
+        symbols, received = (side.values for side in result.symbols)
         payload: dict[str, Any] = {"symbols": symbols, "received_symbols": received}
     else:
-        payload = {"bits": (result.sent.values * result.received.values)[0].numpy()}
+        payload = {"bits": (result.sent.values * result.received.values)[0]}
     transmission_picture(
         path,
-        original_image=image.rows(result.features).numpy(),
-        received_image=image.rows(result.decoded).numpy(),
+        original_image=image_rows(result.features),
+        received_image=image_rows(result.decoded),
         original_audio=original,
         received_audio=decoded,
         title=title,

@@ -1,13 +1,8 @@
-"""Speech codec around a channel: speech in, symbols or bits out; what was received in, speech out.
-
-Algorithmic latency is the sum of its parts: the newest input sample that an output sample depends on, minus that output
-sample's own position, at its greatest over the output. Time to send the symbols and to compute comes on top.
-"""
+"""Speech codec around a channel: speech in, symbols or bits out; what was received in, speech out; over torch."""
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,61 +14,25 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from aether_lite.channels import clean
-from aether_lite.codec.backend import fastest_backend
+from aether_lite.codec.base import CodecBase
 from aether_lite.codec.loading import DEFAULT_CODEC, DEFAULT_HASH_CODEC, codec_path, load_codec
-from aether_lite.codec.model import BLOCK_TOKENS, Backend, SpiCodec
+from aether_lite.codec.model import BLOCK_TOKENS, SpiCodec
+from aether_lite.core.codec import core_payload, extracted
+from aether_lite.core.files import CodecFile, model_in_memory, model_of, vocoder_file
+from aether_lite.core.library import Model
 from aether_lite.errors import AetherError
-from aether_lite.features import extract_features
-from aether_lite.features.analysis import condition as conditioned
-from aether_lite.features.layout import FRAME, NUM_FREE, SAMPLE_RATE
-from aether_lite.features.pitch import ROW_LOOKAHEAD_SAMPLES
+from aether_lite.features.layout import FRAME, NUM_FREE
 from aether_lite.features.samples import as_features, as_speech, own_precision
 from aether_lite.payload import Bits, Payload, Received, ReceivedBits, Symbols
 from aether_lite.spi import State
-from aether_lite.vocoder import FrameVocoder, load_vocoder, synthesize, vocoder_delay
+from aether_lite.vocoder import FrameVocoder, load_vocoder, synthesize
 
 if TYPE_CHECKING:
     from aether_lite.codec.refinement import Refinement
     from aether_lite.losses.asr import AsrLoss
 
 
-@dataclass(frozen=True)
-class Latency:
-    """Latency of the chain by part [samples at 16 kHz].
-
-    Attributes:
-        features: newest sample of a feature row beyond the row's centre (window and pitch tracker).
-        token: the first row of a token waits for its last, and for the token behind where the decoder looks ahead.
-        vocoder: from the oldest sample that a row completes to the row's centre.
-    """
-
-    features: int
-    token: int
-    vocoder: int
-
-    @property
-    def samples(self) -> int:
-        """All parts together [samples]."""
-        return self.features + self.token + self.vocoder
-
-    @property
-    def milliseconds(self) -> float:
-        """All parts together [ms]."""
-        return 1000 * self.samples / SAMPLE_RATE
-
-
-def latency(token_frames: int, lookahead: int = 0, vocoder: str | Path | None = None) -> Latency:
-    """Latency of a codec whose tokens cover ``token_frames`` frames and whose decoder waits for ``lookahead`` more.
-
-    ``vocoder`` is a released name or a file, None for the default.
-    """
-    return Latency(ROW_LOOKAHEAD_SAMPLES, ((1 + lookahead) * token_frames - 1) * FRAME, vocoder_delay(vocoder))
-
-
-ALIASES_GO = "0.3"  # release without the old names
-
-
-class Codec:
+class Codec(CodecBase):
     """A learned codec with feature extraction before it and a vocoder behind it; of symbols, or of bits.
 
     Args:
@@ -89,69 +48,43 @@ class Codec:
         Symbols([1, 25, 12], 300 uses/s, token_frames=4)
     """
 
-    sample_rate = SAMPLE_RATE
-    """Of speech in and out [Hz]."""
-
     def __init__(
-        self, model: SpiCodec, provenance: dict[str, Any] | None = None, vocoder: Path | None = None, name: str = ""
+        self,
+        model: SpiCodec,
+        provenance: dict[str, Any] | None = None,
+        vocoder: Path | None = None,
+        name: str = "",
+        file: Path | None = None,
     ) -> None:
-        self.name = name
-        self.model = model
-        self.provenance = provenance or {}
-        self._vocoder_path = vocoder
+        super().__init__(model.config, provenance, vocoder, name)
+        self.model, self._file = model, file
 
-    def __repr__(self) -> str:
-        payload = "symbols" if self.unit == Symbols.unit else "bits"
-        rates = f"{min(self.rates)}..{max(self.rates)} {self.unit}"
-        return f"Codec {self.name or 'without a name'}: {payload}, {rates}, {self.latency.milliseconds:g} ms"
+    @cached_property
+    def core(self) -> Model:
+        """Codec and vocoder in the native core, for streams: the weights as they are when it is first used."""
+        voice = vocoder_file(self._vocoder_path)
+        if self._file is not None:
+            return model_of(CodecFile(self._file), voice)
+        state = {name: value.numpy(force=True) for name, value in self.model.state_dict().items()}
+        return model_in_memory(self.config, state, voice)
 
-    @property
-    def unit(self) -> str:
-        """Unit of rates: ``uses/s`` of a codec of symbols, ``bit/s`` of a hash codec."""
-        return str(self.model.bottleneck.unit)
+    @staticmethod
+    def given(values: NDArray[Any]) -> Tensor:
+        """Values of an array as this codec hands them out: a tensor."""
+        return torch.from_numpy(np.array(values))
 
-    @property
-    def rates(self) -> tuple[int, ...]:
-        """Rates that it serves, in its :attr:`unit`."""
-        return tuple(self.model.bottleneck.rates)
+    def payload(self, tokens: NDArray[np.float32], rate: int) -> Any:
+        """Symbols or bits of the core's tokens ``[B, K, n floats]``."""
+        return core_payload(tokens, rate, self.token_frames, self.unit).tensors()
 
-    @property
-    def default_rate(self) -> int:
-        """Rate where none is asked for."""
-        return int(self.model.bottleneck.default_rate)
-
-    @property
-    def token_frames(self) -> int:
-        """Frames of 10 ms in a token."""
-        return self.model.config.token_frames
-
-    @property
-    def latency(self) -> Latency:
-        """Algorithmic latency, speech to speech."""
-        return latency(self.token_frames, self.model.config.lookahead, self._vocoder_path)
-
-    def latency_ms(self, refine: int = 0) -> float:
-        """Algorithmic latency [ms]; a refined token also waits for its window and what is seen behind, less itself."""
-        if not refine:
-            return self.latency.milliseconds
-        from aether_lite.codec.refinement import AHEAD, WINDOW
-
-        return self.latency.milliseconds + 10 * (WINDOW + AHEAD - self.token_frames)
+    def check_targets(self) -> None:
+        """Refuse a codec that sends bits, or whose power was never measured for target SNRs."""
+        self.model.check_targets()
 
     @cached_property
     def vocoder(self) -> FrameVocoder:
         """The vocoder, loaded when first used."""
         return load_vocoder(self._vocoder_path)
-
-    @cached_property
-    def stream_vocoder(self) -> FrameVocoder:
-        """The fastest vocoder for one stream on this machine: compiled if numba is installed (once, some seconds)."""
-        return load_vocoder(self._vocoder_path, fastest=True)
-
-    @cached_property
-    def stream_backend(self) -> Backend:
-        """The fastest networks for one stream on this machine, compiled (and so frozen) if numba is installed."""
-        return fastest_backend(self.model)
 
     @cached_property
     def asr_loss(self) -> AsrLoss:
@@ -168,7 +101,7 @@ class Codec:
         The end is padded with silence to a whole token. Without ``condition`` DC and rumble stay, see
         :class:`~aether_lite.features.Conditioner`.
         """
-        rows = [extract_features(clip)[:, :NUM_FREE] for clip in self._whole(speech, condition)]
+        rows = [extracted(clip)[:, :NUM_FREE] for clip in self._whole(speech, condition)]
         return torch.from_numpy(np.stack(rows))
 
     @own_precision
@@ -176,16 +109,10 @@ class Codec:
         """Samples of whole tokens ``[B, 160 F] float32`` in [-1, 1], those that :meth:`features` are of."""
         return torch.from_numpy(self._whole(speech, condition)).float()
 
-    def _whole(self, speech: ArrayLike | Tensor, condition: bool) -> NDArray[Any]:
-        """Speech as ``[B, N']`` of whole tokens, conditioned or as it is."""
-        array = as_speech(speech, "speech", batch=True)
-        if array.size == 0:
-            raise AetherError(f"speech must be [N] or [B, N] with N > 0 samples, not {array.shape}")
-        missing = -array.shape[-1] % (self.token_frames * FRAME)
-        clips = np.atleast_2d(array)
-        if condition:
-            clips = np.stack([conditioned(clip) for clip in clips])
-        return np.pad(clips, ((0, 0), (0, missing)))
+    @staticmethod
+    def rows(features: ArrayLike | Tensor) -> Tensor:
+        """Features ``[..., F, 20 or more]`` as float32; AetherError where they are not finite."""
+        return as_features(features)
 
     def whole_tokens(self, features: Tensor) -> Tensor:
         """Features ``[B, F', 20] float32`` of whole tokens of ``[B, F, 20 or more]``: the last row fills a part token.
@@ -195,14 +122,6 @@ class Codec:
             raise AetherError(f"features must be [B, F, 20] with F > 0 frames, not {tuple(features.shape)}")
         missing = -features.shape[1] % self.token_frames
         return torch.cat((features, features[:, -1:].expand(-1, missing, -1)), dim=1)[..., :NUM_FREE]
-
-    def checked_rate(self, rate: int | None) -> int:
-        """``rate`` if the codec serves it, its default for None; else AetherError."""
-        if rate is None:
-            return self.default_rate
-        if rate not in self.rates:
-            raise AetherError(f"rate {rate} {self.unit} is not one of {', '.join(map(str, self.rates))}")
-        return int(rate)
 
     @own_precision
     def encode(
@@ -330,10 +249,11 @@ def load(
         AetherError: no such file, not a codec file, or one of the other payload.
     """
     weights, provenance = load_codec(codec_path(model), unit, model)
-    return Codec(weights, provenance, Path(vocoder) if vocoder is not None else None, Path(model).stem)
+    voice = Path(vocoder) if vocoder is not None else None
+    return Codec(weights, provenance, voice, Path(model).stem, codec_path(model))
 
 
 def load_hash(model: str | Path = DEFAULT_HASH_CODEC, vocoder: str | Path | None = None) -> Codec:
     """An older name of :func:`load` for codecs of bits."""
-    warnings.warn(f"load_hash goes in {ALIASES_GO}: use load({str(model)!r})", FutureWarning, stacklevel=2)
+    warnings.warn(f"load_hash goes in 0.3: use load({str(model)!r})", FutureWarning, stacklevel=2)
     return load(model, vocoder, unit=Bits.unit)

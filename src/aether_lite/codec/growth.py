@@ -20,7 +20,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from aether_lite.codec.model import CodecConfig, SpiCodec
+from aether_lite.codec.config import CodecConfig
+from aether_lite.codec.model import SpiCodec
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import PITCH
 from aether_lite.jscc import LinearPath

@@ -9,19 +9,18 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
-
-import torch
-from safetensors.torch import save
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from aether_lite import zoo
-from aether_lite.codec.model import HASH, CodecConfig, SpiCodec
+from aether_lite.codec.config import HASH, CodecConfig
 from aether_lite.errors import AetherError
 from aether_lite.features.samples import own_precision
 from aether_lite.files import atomic_path
 from aether_lite.payload import Bits
 from aether_lite.reading import check_weights, fits, from_mapping, parse_json, read_checkpoint, read_tensors, reading
+
+if TYPE_CHECKING:
+    from aether_lite.codec.model import SpiCodec
 
 FORMAT, KIND = "aether-lite codec 1", "a codec file of this project"
 SUFFIXES = (".safetensors", ".pth")
@@ -41,6 +40,9 @@ def codec_path(name: str | Path) -> Path:
 
 def save_codec(model: SpiCodec, path: Path, provenance: dict[str, Any]) -> None:
     """Write weights, configuration and provenance (plain values: data, steps, seed, commit) atomically."""
+    import torch
+    from safetensors.torch import save
+
     tensors = {
         name: value.detach().contiguous().to(torch.float32 if name in _SINGLE else torch.float16)
         for name, value in model.state_dict().items()
@@ -63,21 +65,26 @@ def file_metadata(config: CodecConfig, provenance: dict[str, Any]) -> dict[str, 
 def load_codec(path: Path, unit: str | None = None, name: str | Path | None = None) -> tuple[SpiCodec, dict[str, Any]]:
     """The model of a codec file, ready for inference, and its provenance.
 
-    ``unit`` is ``uses/s`` or ``bit/s`` where only a codec of symbols or of bits will do, ``name`` how the user calls
-    the file. Raises AetherError for another
-    file, one of the other payload, or tensors that do not fit the configuration, which the message names.
+    Raises AetherError for another file, one of the other payload (``unit``, see :func:`check_unit`), or tensors that do
+    not fit the configuration, which the message names.
     """
-    config, provenance, tensors = _read(path)
+    config, provenance, tensors = read_codec(path)
+    check_unit(config, path if name is None else name, unit)
+    return _filled(config, tensors, path), provenance
+
+
+def check_unit(config: CodecConfig, name: str | Path, unit: str | None) -> None:
+    """Refuse a codec of the other payload where only ``uses/s`` or ``bit/s`` will do; ``name`` is what the user gave.
+    """
     if unit is not None and bool(config.hash) != (unit == Bits.unit):
         kinds = ("a codec of symbols", "a hash codec, which sends bits")
         kind, other = kinds if not config.hash else kinds[::-1]
-        raise AetherError(f"{path if name is None else name}: is {kind}, and not {other}")
-    return _filled(config, tensors, path), provenance
+        raise AetherError(f"{name}: is {kind}, and not {other}")
 
 
 def start_hash_codec(path: Path) -> SpiCodec:
     """A codec of bits with the weights of any codec, of symbols or bits: where training starts from."""
-    config, _, tensors = _read(path)
+    config, _, tensors = read_codec(path)
     for name in _POWER:
         tensors.pop(name, None)  # bits have no power
     return _filled(replace(config, hash=HASH), tensors, path)
@@ -85,26 +92,33 @@ def start_hash_codec(path: Path) -> SpiCodec:
 
 def is_hash_codec(path: Path) -> bool:
     """Whether a codec file is that of a hash codec."""
-    return bool(_read(path)[0].hash)
+    return bool(read_codec(path, "np")[0].hash)
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
     """Where the weights of a codec file, of symbols or of bits, come from; AetherError if it is no codec file."""
-    return _read(path)[1]
+    return read_codec(path, "np")[1]
 
 
-def _read(path: Path) -> tuple[CodecConfig, dict[str, Any], dict[str, Tensor]]:
-    """Configuration, provenance and float32 weights of a codec file, or the averaged ones of a training checkpoint."""
+def read_codec(path: Path, framework: str = "pt") -> tuple[CodecConfig, dict[str, Any], dict[str, Any]]:
+    """Configuration, provenance and weights of a codec file, or the averaged ones of a training checkpoint.
+
+    Weights are tensors of torch, or with ``np`` arrays of numpy; AetherError for another file.
+    """
     if path.suffix not in SUFFIXES:
         raise AetherError(f"{path}: not {KIND} (give {' or '.join(SUFFIXES)})")
     metadata: dict[str, str]
     if path.suffix == ".pth":
+        from torch import Tensor
+
         content = read_checkpoint(path, KIND)
         metadata, tensors = content.get("file_metadata", {}), content.get("average", {})
         if not fits(metadata, dict[str, str]) or not fits(tensors, dict[str, Tensor]):
             raise AetherError(f"{path}: not {KIND}, nor a checkpoint of one")
+        if framework == "np":
+            tensors = {name: value.numpy(force=True) for name, value in tensors.items()}
     else:
-        metadata, tensors = read_tensors(path, KIND)
+        metadata, tensors = read_tensors(path, KIND, framework)
     if metadata.get("format") != FORMAT:
         raise AetherError(f"{path}: not {KIND} (format {metadata.get('format')!r:.40})")
     try:
@@ -123,8 +137,12 @@ def _read(path: Path) -> tuple[CodecConfig, dict[str, Any], dict[str, Tensor]]:
     return config, provenance, tensors
 
 
-def _filled(config: CodecConfig, tensors: dict[str, Tensor], path: Path) -> SpiCodec:
+def _filled(config: CodecConfig, tensors: dict[str, Any], path: Path) -> SpiCodec:
     """The model of a configuration with these weights, frozen."""
+    import torch
+
+    from aether_lite.codec.model import SpiCodec
+
     with reading(path, KIND), torch.device("meta"):  # takes no memory, whatever the configuration says
         expected = SpiCodec(config).state_dict()
     if _POWER[0] in tensors and _POWER[1] in expected:  # earlier files had none for target SNRs

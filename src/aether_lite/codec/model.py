@@ -19,11 +19,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from aether_lite.codec.base import check_received
+from aether_lite.codec.config import CodecConfig
 from aether_lite.errors import AetherError
 from aether_lite.hash import BitBottleneck
 from aether_lite.jscc import (
-    POWERS,
-    TARGET_SNRS_DB,
     LatentPower,
     LinearPath,
     MappingDecoder,
@@ -32,81 +32,17 @@ from aether_lite.jscc import (
     first_pairs,
     held,
 )
-from aether_lite.payload import Arrived, Bits, Payload, Received, ReceivedBits, Symbols, elements_per_token
-from aether_lite.reading import check_types
+from aether_lite.payload import (
+    TARGET_SNRS_DB,
+    Arrived,
+    Bits,
+    Received,
+    ReceivedBits,
+    Symbols,
+    elements_per_token,
+)
 from aether_lite.reception import accepted
 from aether_lite.spi import Lookahead, SemanticHead, Semantics, SpeechImage, SpiDecoder, SpiEncoder, State
-
-HASH = "sign"  # the bits of a hash codec are signs of its latents
-
-
-LARGEST = {
-    "width": 2048, "channels": 512, "encoder_blocks": 64, "decoder_blocks": 64, "token_frames": 64, "expansion": 16,
-}  # fmt: skip
-"""Limits of the sizes of a codec: no file or option makes a network of any size."""
-
-
-@dataclass(frozen=True)
-class CodecConfig:
-    """Everything that fixes the shape of a codec's weights.
-
-    Attributes:
-        width: token width.
-        channels: feature maps of the convolutional pyramid: stem and three levels.
-        encoder_blocks, decoder_blocks: sequence blocks over tokens.
-        token_frames: frames of 10 ms per token.
-        expansion: gated units of a sequence block over the width.
-        lookahead: tokens that the decoder waits for before it gives a token's features, 0 or 1.
-        hash: :data:`HASH` for a codec of bits; empty for one of symbols.
-        linear: whether a linear path lies beside the networks, see :class:`~aether_lite.jscc.LinearPath`.
-        power: power constraint of symbols, token, session or held, see :mod:`aether_lite.jscc`.
-
-    Raises:
-        ValueError: a value that no codec has.
-    """
-
-    width: int
-    channels: tuple[int, int, int, int]
-    encoder_blocks: int
-    decoder_blocks: int
-    token_frames: int = 8
-    lookahead: int = 0
-    expansion: int = 2
-    hash: str = ""
-    linear: bool = False
-    power: str = "token"
-
-    def __post_init__(self) -> None:
-        check_types(self)
-        for name, most in LARGEST.items():
-            sizes = getattr(self, name)
-            if not all(1 <= size <= most for size in (sizes if isinstance(sizes, tuple) else (sizes,))):
-                raise ValueError(f"{name} must be 1 to {most}, not {sizes}")
-        for name, known in (("lookahead", (0, 1)), ("hash", ("", HASH)), ("power", POWERS)):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}, not {getattr(self, name)!r}")
-
-
-LONG = CodecConfig(
-    width=144, channels=(8, 16, 32, 72), encoder_blocks=2, decoder_blocks=3, lookahead=1, linear=True, power="session"
-)
-SMALL = replace(LONG, token_frames=4)
-
-PRESETS: dict[str, CodecConfig] = {
-    "tiny": replace(LONG, width=32, channels=(4, 8, 16, 24), encoder_blocks=1, decoder_blocks=1, lookahead=0),
-    "small": SMALL,
-    "long": LONG,
-    "lowdelay": replace(LONG, width=128, token_frames=2, lookahead=0),
-    "base": replace(SMALL, encoder_blocks=3, decoder_blocks=5, expansion=4),
-}
-
-
-def preset(name: str) -> CodecConfig:
-    """The named preset; an unknown name is a stated error."""
-    if name not in PRESETS:
-        raise AetherError(f"unknown preset {name!r:.60}: choose one of {', '.join(PRESETS)}")
-    return PRESETS[name]
-
 
 BLOCK_TOKENS = 250  # decoded at a time, 10 or 20 s: bounds the memory of long speech
 
@@ -380,14 +316,4 @@ class SpiCodec(nn.Module):
 
     def check_received(self, received: object) -> None:
         """Refuse what is not received, or not for this codec."""
-        expected = self.bottleneck.received
-        if isinstance(received, expected):
-            return
-        advice = "give what a channel returned"
-        if isinstance(received, Payload):
-            bits = received.unit == Bits.unit
-            advice = "send them over a channel first, such as channels.clean"
-            if bits != bool(self.config.hash):
-                kinds = ("symbols", "a codec of symbols"), ("bits of a hash codec", "a hash codec")
-                advice = f"these are {kinds[bits][0]}, and this is {kinds[not bits][1]}"
-        raise AetherError(f"this codec decodes {expected.__name__}, not {type(received).__name__}; {advice}")
+        check_received(received, bool(self.config.hash))

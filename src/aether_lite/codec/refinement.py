@@ -28,6 +28,7 @@ from torch import Tensor
 
 from aether_lite.channels import awgn
 from aether_lite.channels.channel import seeded
+from aether_lite.codec.base import AHEAD, WINDOW
 from aether_lite.codec.model import SpiCodec
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME, NUM_FREE
@@ -40,8 +41,6 @@ from aether_lite.spi import State
 
 ENVELOPE, VOICING = 0.5, 0.1  # weights of losses, that of features being 1
 TO_FEATURES, TO_SPEECH = 1.0, 2.0  # of the ASR loss: distance to the states of true features or of the recording
-WINDOW = 800  # frames decided at a time; 8 s
-AHEAD = 96  # frames that are refined with them and decided with the next
 BEFORE = 96  # decoded frames that are compared before them
 NOISE_SEED, NOISE_STREAM = 0, 4  # of the noise that symbols are refined for, which is never that of the channel
 

@@ -15,15 +15,14 @@ from __future__ import annotations
 import struct
 from binascii import crc_hqx
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME
-from aether_lite.hash import checked_bit_rate
-from aether_lite.payload import FRAMES_PER_SECOND, Bits, ReceivedBits
+from aether_lite.payload import FRAMES_PER_SECOND, Bits, ReceivedBits, checked_bit_rate
 
 BitArray = NDArray[np.uint8]
 
@@ -219,18 +218,19 @@ def trailer_at(data: bytes | bytearray, start: int) -> Trailer | None:
 
 def bit_array(bits: Bits) -> BitArray:
     """``[B, K, n] uint8``: 1 for a bit of +1, 0 for one of -1."""
-    return np.asarray((bits.values > 0).numpy(force=True), dtype=np.uint8)
+    positive: Any = bits.values > 0
+    return np.asarray(positive if isinstance(positive, np.ndarray) else positive.numpy(force=True), dtype=np.uint8)
 
 
 def received_bits(
     bits: BitArray, rate: int, token_frames: int = TOKEN_FRAMES, erased: ArrayLike | None = None, certainty: float = 1.0
 ) -> ReceivedBits:
-    """Bits ``[K, n]`` of 0 and 1 at ``rate`` [bit/s] as a decoder takes them, ``[1, K, n]``.
+    """Bits ``[K, n]`` of 0 and 1 at ``rate`` [bit/s] as a decoder takes them, arrays ``[1, K, n]``.
 
     Args:
         erased: ``[K] bool``, tokens whose soft bits become 0; None for no token.
         certainty: of the soft bits, 1 - 2 p where p is the error rate that the bits are known to have.
     """
-    lost = torch.from_numpy(np.zeros(len(bits), np.bool_) if erased is None else np.array(erased))
-    soft = certainty * (2.0 * torch.from_numpy(np.array(bits, dtype=np.float32)) - 1.0)
-    return ReceivedBits(soft.masked_fill(lost[:, None], 0)[None], rate, lost[None], token_frames)
+    lost: Any = np.zeros(len(bits), np.bool_) if erased is None else np.array(erased)
+    soft: Any = np.where(lost[:, None], 0, certainty * (2.0 * np.array(bits, dtype=np.float32) - 1.0))
+    return ReceivedBits(soft.astype(np.float32)[None], rate, lost[None], token_frames)

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from typing import Any
 
-import torch
+import numpy as np
 
 from aether_lite.container.layout import ID_BYTES
 from aether_lite.errors import AetherError
+from aether_lite.features.samples import numbers
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,16 @@ class ReleasedWeights:
     place: str  # how to get it from the repository, where it does not
 
 
-def weights_id(state: Mapping[str, torch.Tensor]) -> bytes:
+def weights_id(state: Mapping[str, Any]) -> bytes:
     """First 8 bytes of the SHA-256 over a model's weights: names, shapes and values, in the order of the names.
 
-    Values count as float32 (integers as int64), little-endian, so neither the file nor the device matters.
+    Tensors or arrays; values count as float32 (integers as int64), little-endian, so neither the file nor the device
+    matters.
     """
     digest = sha256()
     for name in sorted(state):
-        tensor = state[name].detach().cpu()
-        values = (tensor.float() if tensor.is_floating_point() else tensor.long()).numpy()
+        values = numbers(state[name], name)
+        values = values.astype(np.float32 if values.dtype.kind == "f" else np.int64)
         digest.update(f"{name}{list(values.shape)}".encode())
         digest.update(values.astype(values.dtype.newbyteorder("<")).tobytes())
     return digest.digest()[:ID_BYTES]

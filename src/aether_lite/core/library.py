@@ -96,20 +96,26 @@ class Model:
 
     Args:
         core: the library.
-        path: ``NAME.aether``; stays mapped.
+        weights: ``NAME.aether``, which stays mapped, or the bytes of such a file.
         kernels: name of a set, None for the fastest of this machine.
 
     Raises:
         AetherError: no such file, not one of native weights, damaged, or no such kernels.
     """
 
-    def __init__(self, core: Library, path: str | Path, kernels: str | None = None) -> None:
+    def __init__(self, core: Library, weights: str | Path | bytes, kernels: str | None = None) -> None:
         self.core, name = core, core.ffi.NULL if kernels is None else kernels.encode()
-        try:
-            with Path(path).open("rb") as file:
-                self._file = core.ffi.from_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        except (OSError, ValueError) as error:
-            raise AetherError(f"{path}: cannot be read ({error})") from error
+        if isinstance(weights, bytes):
+            path: str | Path = "weights"
+            self._file = core.memory(len(weights))
+            core.ffi.memmove(self._file, weights, len(weights))
+        else:
+            path = weights
+            try:
+                with Path(path).open("rb") as file:
+                    self._file = core.ffi.from_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            except (OSError, ValueError) as error:
+                raise AetherError(f"{path}: cannot be read ({error})") from error
         size, made = core.ffi.new("size_t *"), core.ffi.new("aether_model **")
         given = self._file, len(self._file), name
         core.checked(core.functions.aether_model_size(*given, size), path)
@@ -244,12 +250,14 @@ class Decoder(TokenStream):
     Args:
         model: with a codec and a vocoder.
         mute: silence in long gaps and where nobody sends.
+        speech: False for features alone, which no vocoder is run for.
     """
 
     kind = "decoder"
 
-    def __init__(self, model: Model, mute: bool = True) -> None:
+    def __init__(self, model: Model, mute: bool = True, speech: bool = True) -> None:
         super().__init__(model, int(mute))
+        self._speech = speech
         frames, behind = model.info.token_frames, model.info.vocoder_delay
         self._samples, self._features = np.empty(160 * frames + behind, np.float32), np.empty((frames, 20), np.float32)
         self._rows = self._core.ffi.new("size_t *")
@@ -286,9 +294,10 @@ class Decoder(TokenStream):
         return self._handed("flush", self._pointer)
 
     def _handed(self, name: str, *arguments: Any) -> tuple[Float32, Float32]:
-        samples, features = self._floats(self._samples), self._floats(self._features.reshape(-1))
-        self._call(name, *arguments, samples, self._count, features, self._rows)
-        return self._samples[: self._count[0]].copy(), self._features[: self._rows[0]].copy()
+        samples = self._floats(self._samples) if self._speech else self._core.ffi.NULL
+        self._call(name, *arguments, samples, self._count, self._floats(self._features.reshape(-1)), self._rows)
+        made = self._count[0] if self._speech else 0
+        return self._samples[:made].copy(), self._features[: self._rows[0]].copy()
 
 
 class Features(Stream):

@@ -109,8 +109,8 @@ def _panels(matrix: NDArray[Any], together: int) -> bytes:
     return b"".join(p.reshape(len(p), -1, together).swapaxes(0, 1).tobytes() for p in panels)
 
 
-def write(path: str | Path, sections: Mapping[str, Section]) -> None:
-    """Write a file of native weights, whole or not at all; AetherError if it cannot be written."""
+def packed(sections: Mapping[str, Section]) -> bytes:
+    """The bytes of a file of native weights."""
     place = ALIGNMENT + ENTRY.size * len(sections)
     table, data = [], []
     for name, section in sections.items():
@@ -122,5 +122,11 @@ def write(path: str | Path, sections: Mapping[str, Section]) -> None:
         place += len(padded)
     body = b"".join([*table, *data])
     head = HEAD.pack(MAGIC, VERSION, len(sections), place, bytes(32))[:32]
+    return head + hashlib.sha256(head + body).digest() + body
+
+
+def write(path: str | Path, sections: Mapping[str, Section]) -> None:
+    """Write a file of native weights, whole or not at all; AetherError if it cannot be written."""
+    data = packed(sections)
     with atomic_path(path) as partial:
-        partial.write_bytes(head + hashlib.sha256(head + body).digest() + body)
+        partial.write_bytes(data)

@@ -15,16 +15,16 @@ from torch import Tensor
 
 from aether_lite import __version__
 from aether_lite.codec import SpiCodec
-from aether_lite.codec.codec import latency
+from aether_lite.codec.base import latency
 from aether_lite.codec.loading import DEFAULT_CODEC, codec_path, load_codec
 from aether_lite.errors import AetherError
 from aether_lite.export.runner import EXPORT_PACKAGES, FORMAT, MANIFEST, NEW_STATE, OnnxStep, session
 from aether_lite.export.steps import OPSET, Step, codec_and_vocoder_steps, quantise, to_onnx
 from aether_lite.features import layout
 from aether_lite.files import atomic_folder
-from aether_lite.jscc import RATES, SNR_RANGE_DB
+from aether_lite.jscc import SNR_RANGE_DB
 from aether_lite.optional import require_packages
-from aether_lite.payload import elements_per_token
+from aether_lite.payload import RATES, elements_per_token
 from aether_lite.vocoder import load_fargan, vocoder_path
 from aether_lite.vocoder.fargan import LOOKAHEAD_FRAMES
 

@@ -24,9 +24,9 @@ from torch import Tensor, nn
 from aether_lite.codec import SpiCodec
 from aether_lite.export.runner import NEW_STATE
 from aether_lite.features.layout import FRAME, NUM_FREE
-from aether_lite.jscc import RATES, SymbolBottleneck, held, paired, scaled
+from aether_lite.jscc import SymbolBottleneck, held, paired, scaled
 from aether_lite.optional import disable_onnxruntime_telemetry
-from aether_lite.payload import ChannelState, Received, elements_per_token
+from aether_lite.payload import RATES, ChannelState, Received, elements_per_token
 from aether_lite.reception import accepted, level_tokens
 from aether_lite.vocoder import FARGAN, SubframeState, deemphasize, periods_from_features
 from aether_lite.vocoder.fargan import SUBFRAME, SUBFRAMES, NormedWeights, gather_indices

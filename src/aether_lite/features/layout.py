@@ -256,9 +256,15 @@ def lpc_from_cepstrum(cepstra: Float64) -> Float64:
 
 
 def log_bands(features: Tensor) -> Tensor:
-    """Log10 band energies ``[..., 18]`` (int16 scale) of features ``[..., >= 18]``: the inverse DCT of the cepstrum."""
+    """Log10 band energies ``[..., 18]`` (int16 scale) of features ``[..., >= 18]``, tensor or array: the inverse DCT.
+    """
     matrix = _dct_like(features)
     return features[..., CEPSTRA] @ matrix + C0_OFFSET * matrix[0]
+
+
+def image_rows(features: Any) -> Any:
+    """Rows ``[..., F, 20]`` of the speech image (:mod:`aether_lite.spi`), not normalised, of an array of features."""
+    return np.concatenate((log_bands(features), features[..., NUM_BANDS:NUM_FREE]), axis=-1)
 
 
 def cepstra_of_bands(bands: Tensor) -> Tensor:
@@ -267,7 +273,9 @@ def cepstra_of_bands(bands: Tensor) -> Tensor:
     return (bands - C0_OFFSET * matrix[0]) @ matrix.T
 
 
-def _dct_like(values: Tensor) -> Tensor:
+def _dct_like(values: Any) -> Tensor:
+    if isinstance(values, np.ndarray):
+        return DCT.astype(values.dtype)  # type: ignore[return-value]
     import torch
 
     return torch.as_tensor(DCT, dtype=values.dtype, device=values.device)

@@ -7,6 +7,7 @@ package are float32, whatever default dtype or autocast is set around a call.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import wraps
@@ -117,6 +118,9 @@ def own_precision(function: Callable[P, R]) -> Callable[P, R]:
 
 @contextmanager
 def _plain() -> Iterator[None]:
+    if sys.modules.get("torch") is None:  # then nothing is set
+        yield
+        return
     import torch
 
     default = torch.get_default_dtype()

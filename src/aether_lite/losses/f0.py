@@ -40,7 +40,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from aether_lite.features.layout import FRAME, LAG_MAX, LAG_MIN, PITCH, SAMPLE_RATE, voiced_frames
-from aether_lite.losses.feature import check_pair
+from aether_lite.features.loss import check_pair
 from aether_lite.losses.reduction import Reduce, alone, joined_mean
 from aether_lite.losses.registry import WAVE, WaveInputs, joined_term
 from aether_lite.vocoder import deemphasize

@@ -1,11 +1,6 @@
 """Distances of decoded from true FARGAN features: feature loss, its delta form, voicing, loudness and envelope.
 
-**Feature loss** (the public formula of RADE), y true, x decoded, mean over frames::
-
-    mean_i (cx_i - cy_i)^2  +  3 (10/18) |2 (px - py)| max(vy + 0.5, 0)^2  +  (1/18) (vx - vy)^2
-
-with the 18 cepstra c, the pitch feature p [octaves] and the frame correlation v. Its author calls about 0.3 the limit
-of usable speech. It barely sees voicing: report the V/UV error beside it.
+**Feature loss**: :mod:`aether_lite.features.loss`.
 
 **Delta loss**: the same on first differences over time, ``d[t] = e[t] - e[t-1]`` of the errors e::
 
@@ -31,17 +26,15 @@ time and frequency do.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from aether_lite.features.layout import CEPSTRA, NUM_FREE, PITCH, VOICED_ABOVE, VOICING, log_bands, voiced_frames
+from aether_lite.features.layout import VOICED_ABOVE, VOICING, log_bands, voiced_frames
+from aether_lite.features.loss import check_pair, feature_loss_parts, parts_of
 from aether_lite.losses.registry import SPI, SpiInputs, feature_term
 
-PITCH_SCALE = 3 * (10 / 18) * 2
-VOICING_SCALE = 1 / 18
 VOICING_SLOPE = 10.0  # log-odds per unit of correlation, for decoded correlation taken as a decision
 LEVEL_SLOPE = 0.4  # s: a cell 25 dB below the loudest of its clip counts a tenth
 BANDS = 15  # the Bark bands below 4.8 kHz
@@ -49,34 +42,6 @@ SEGMENT = 38  # frames of 10 ms; ESTOI has 384 ms
 HOP = 4  # frames between segments
 RANGE = 4.0  # bel below its loudest frame at which a frame is silence and left out, as ESTOI leaves out 40 dB
 _LEAST = 1e-4  # of a norm, relative to amplitudes of 1 at the loudest frame of a clip
-
-
-@dataclass(frozen=True)
-class FeatureLossParts:
-    """The three terms of the feature loss, already weighted; each ``[...]`` (one value a clip)."""
-
-    cepstrum: Tensor
-    pitch: Tensor
-    voicing: Tensor
-
-    @property
-    def total(self) -> Tensor:
-        """Their sum, the feature loss."""
-        return self.cepstrum + self.pitch + self.voicing
-
-
-def feature_loss_parts(decoded: Tensor, original: Tensor, weight: Tensor | None = None) -> FeatureLossParts:
-    """Terms of the feature loss of every clip.
-
-    Args:
-        decoded, original: ``[..., F, 20]``.
-        weight: ``[..., F]``, 1 where a frame counts and 0 where it is padding; None counts all.
-
-    Raises:
-        ValueError: shapes that differ or are not of features.
-    """
-    check_pair(decoded, original)
-    return _parts(decoded - original, original[..., VOICING], weight)
 
 
 @feature_term("feature", 1.0)
@@ -90,7 +55,7 @@ def delta_feature_loss(decoded: Tensor, original: Tensor) -> Tensor:
     """Delta loss of every clip ``[...]``, at least 0, mean over the F - 1 steps between frames, F at least 2."""
     check_pair(decoded, original, least=2)
     voicing = original[..., VOICING]
-    return _parts((decoded - original).diff(dim=-2), torch.minimum(voicing[..., 1:], voicing[..., :-1]), None).total
+    return parts_of((decoded - original).diff(dim=-2), torch.minimum(voicing[..., 1:], voicing[..., :-1]), None).total
 
 
 @feature_term("voicing", "lambda_voicing")
@@ -140,26 +105,6 @@ def envelope_loss(decoded: Tensor, original: Tensor) -> Tensor:
     share = speech.unfold(-1, SEGMENT, HOP).mean(-1)
     weight = share * (share > 0.5)  # segments that are mostly silence have no pattern
     return ((1 - correlation) * weight).sum(-1) / weight.sum(-1).clamp_min(_LEAST)
-
-
-def check_pair(decoded: Tensor, original: Tensor, *, least: int = 0, batch: bool = False) -> None:
-    """Raise ValueError unless both are features ``[..., F, 20]`` of ``least`` frames or more; ``batch``: [B, F, 20]."""
-    fits = decoded.ndim == 3 if batch else decoded.ndim >= 2
-    if decoded.shape != original.shape or not fits or decoded.shape[-1] != NUM_FREE or decoded.shape[-2] < least:
-        wanted = "[B, F, 20]" if batch else f"[..., F >= {least}, 20]" if least else "[..., F, 20]"
-        raise ValueError(f"features must have one shape {wanted}, not {tuple(decoded.shape)}, {tuple(original.shape)}")
-
-
-def _parts(error: Tensor, voicing: Tensor, weight: Tensor | None) -> FeatureLossParts:
-    """Terms of errors ``[..., F, 20]`` where the original has the frame correlation ``[..., F]``."""
-    terms = (
-        error[..., CEPSTRA].square().mean(-1),
-        PITCH_SCALE * error[..., PITCH].abs() * (voicing + 0.5).clamp_min(0).square(),
-        VOICING_SCALE * error[..., VOICING].square(),
-    )
-    if weight is None:
-        return FeatureLossParts(*(term.mean(-1) for term in terms))
-    return FeatureLossParts(*((term * weight).sum(-1) / weight.sum(-1) for term in terms))
 
 
 def _segments(amplitudes: Tensor) -> Tensor:

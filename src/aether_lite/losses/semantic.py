@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aether_lite.features import layout
-from aether_lite.losses.feature import check_pair
+from aether_lite.features.loss import check_pair
 from aether_lite.losses.reduction import Reduce, alone, joined_mean
 from aether_lite.losses.registry import SPI, SpiInputs, joined_term
 from aether_lite.spi import Semantics

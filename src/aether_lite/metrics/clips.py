@@ -6,15 +6,17 @@ import hashlib
 import math
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 import soxr
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from aether_lite.features.layout import SAMPLE_RATE
+from aether_lite.payload import namespace
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Float32 = NDArray[np.float32]
 Result = TypeVar("Result")
@@ -32,9 +34,9 @@ def check_audio(*signals: Tensor) -> None:
             f"audio must be [..., N] of one shape, not {' and '.join(str(tuple(s.shape)) for s in signals)}"
         )
     for signal in signals:
-        if not signal.is_floating_point():
+        if "float" not in str(signal.dtype):
             raise ValueError(f"audio must be of floating point on the scale +-1, not {signal.dtype}")
-        if not signal.isfinite().all():
+        if not namespace(signal).isfinite(signal).all():
             raise ValueError("audio must be finite: there are NaN or infinite samples")
 
 
@@ -45,17 +47,27 @@ def flat(signal: Tensor) -> Tensor:
 
 def narrow_band(signal: Tensor) -> Tensor:
     """``[..., N / 2] float32`` at 8 kHz of a signal ``[..., N]`` at 16 kHz: its content up to 4 kHz (soxr HQ)."""
-    rows = flat(signal.detach().float().cpu()).numpy()
-    narrow = soxr.resample(np.ascontiguousarray(rows.T), SAMPLE_RATE, NARROW_RATE).T
-    return torch.from_numpy(np.ascontiguousarray(narrow)).reshape(*signal.shape[:-1], narrow.shape[-1])
+    narrow = soxr.resample(np.ascontiguousarray(_rows(signal).T), SAMPLE_RATE, NARROW_RATE).T
+    return _like(signal, np.ascontiguousarray(narrow)).reshape(*signal.shape[:-1], narrow.shape[-1])
 
 
 def each_clip(measure: Callable[..., float], *signals: Tensor) -> Tensor:
     """``[...] float32`` on the CPU: ``measure`` of one ``[N] float32`` array of each of the ``signals [..., N]``."""
     check_audio(*signals)
-    rows = [flat(signal.detach().float().cpu()).numpy() for signal in signals]
-    values = [measure(*clips) for clips in zip(*rows, strict=True)]
-    return torch.tensor(values, dtype=torch.float32).reshape(signals[0].shape[:-1])
+    values = [measure(*clips) for clips in zip(*map(_rows, signals), strict=True)]
+    return _like(signals[0], np.array(values, np.float32)).reshape(signals[0].shape[:-1])
+
+
+def _rows(signal: Any) -> Float32:
+    """``[clips, N] float32`` array of a tensor or array ``[..., N]``."""
+    rows: Float32 = signal.astype(np.float32) if isinstance(signal, np.ndarray) else signal.float().numpy(force=True)
+    return rows.reshape(math.prod(rows.shape[:-1]), rows.shape[-1])
+
+
+def _like(signal: Any, values: Float32) -> Tensor:
+    """The values as a tensor on the CPU or an array, as the signal is one."""
+    made: Any = values if isinstance(signal, np.ndarray) else namespace(signal).from_numpy(values)
+    return made  # type: ignore[no-any-return]
 
 
 class ClipCache(Generic[Result]):

@@ -13,15 +13,20 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from aether_lite.features.layout import CEPSTRA, NUM_FREE, PITCH, log_bands, voiced_frames
-from aether_lite.losses.feature import feature_loss, feature_loss_parts
+from aether_lite.features.loss import feature_loss_parts
 from aether_lite.metrics.clips import NAN
-from aether_lite.metrics.registry import Needs, Pooling, metric
+from aether_lite.metrics.registry import FEATURE_METRICS, Needs, Pooling, metric
+from aether_lite.payload import cast, namespace
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["FEATURE_METRICS"]  # complete once this module is imported
 ACTIVE_RANGE_DB = 40.0
 REFERENCE_QUANTILE = 0.95
 GROSS_CENTS = 316.0  # beyond it an error is gross: a factor of 1.2
@@ -44,10 +49,10 @@ def check_features(decoded: Tensor, original: Tensor, mask: Tensor | None = None
             f"features must both be [..., F, {NUM_FREE}], not {tuple(decoded.shape)} and {tuple(original.shape)}"
         )
     if mask is None:
-        return torch.ones(original.shape[:-1], dtype=torch.bool, device=original.device)
+        return namespace(original).ones_like(original[..., 0]) != 0  # type: ignore[no-any-return]
     if mask.shape != original.shape[:-1]:
         raise ValueError(f"the mask must be {tuple(original.shape[:-1])}, not {tuple(mask.shape)}")
-    return mask.to(torch.bool)
+    return mask != 0
 
 
 def band_levels(features: Tensor) -> Tensor:
@@ -57,8 +62,9 @@ def band_levels(features: Tensor) -> Tensor:
 
 def frame_levels(features: Tensor) -> Tensor:
     """Energy of each frame ``[...]`` [dB, on the int16 scale]: the sum over the 18 bands."""
-    nepers = torch.log(torch.tensor(10.0, dtype=features.dtype)).item() / 10
-    return torch.logsumexp(band_levels(features) * nepers, dim=-1) / nepers
+    nepers, levels, xp = math.log(10) / 10, band_levels(features), namespace(features)
+    loudest = xp.amax(levels, -1)
+    return loudest + xp.log(xp.exp((levels - loudest[..., None]) * nepers).sum(-1)) / nepers  # type: ignore[no-any-return]
 
 
 def active_frames(original: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -71,31 +77,38 @@ def active_frames(original: Tensor, mask: Tensor | None = None) -> Tensor:
 
 def frame_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Mean ``[...]`` of the frames ``[..., F]`` in the mask; NaN where there are none."""
-    kept = torch.where(mask, values, 0)
-    return kept.sum(dim=-1) / mask.sum(dim=-1)
+    with np.errstate(invalid="ignore"):
+        mean: Tensor = _kept(values, mask).sum(-1) / mask.sum(-1)
+    return cast(mean, values.dtype)
 
 
 def frame_quantile(values: Tensor, mask: Tensor, quantile: float) -> Tensor:
     """Quantile ``[...]`` (linear between ranks) of the frames ``[..., F]`` in the mask; NaN where there are none.
 
-    Sorts, since ``torch.quantile`` refuses more than 2^24 values (46 hours of frames).
+    Sorts, since ``torch.quantile`` refuses more than 2^24 values (46 hours of frames), and numpy's knows no mask.
     """
+    xp: Any = namespace(values)
     if values.shape[-1] == 0:
-        return values.new_full(values.shape[:-1], NAN)
-    ordered = torch.where(mask, values, math.inf).sort(dim=-1).values
-    count = mask.sum(dim=-1)
-    rank = (count - 1).clamp(min=0) * quantile
-    below = rank.floor().long()
-    above = torch.minimum(below + 1, (count - 1).clamp(min=0))
-    low, high = (ordered.gather(-1, index[..., None])[..., 0] for index in (below, above))
-    share = (rank - below).to(values.dtype)
-    return torch.where(count > 0, torch.lerp(low, high, share), NAN)
+        return xp.full_like(values.sum(-1), NAN)  # type: ignore[no-any-return]
+    given = xp.where(mask, values, math.inf)
+    is_array = isinstance(given, np.ndarray)
+    ordered: Any = np.sort(given, -1) if is_array else given.sort(-1).values
+    count = mask.sum(-1)
+    last = xp.clip(count - 1, 0, None)
+    rank = last * quantile
+    below = cast(xp.floor(rank), xp.int64)
+    places: Any = (below[..., None], xp.minimum(below + 1, last)[..., None])
+    low, high = ((np.take_along_axis(ordered, p, -1) if is_array else ordered.gather(-1, p))[..., 0] for p in places)
+    share = cast(rank - below, values.dtype)
+    with np.errstate(invalid="ignore"):
+        between = low + share * (high - low)
+    return xp.where(count > 0, between, NAN)  # type: ignore[no-any-return]
 
 
 @_loss("feature_loss", "Feature loss")
 def clip_feature_loss(decoded: Tensor, original: Tensor, mask: Tensor | None = None) -> Tensor:
     """Feature loss (:mod:`aether_lite.losses.feature`), >= 0; about 0.3 is the limit of usable speech."""
-    return feature_loss(decoded, original, check_features(decoded, original, mask))
+    return feature_loss_parts(decoded, original, check_features(decoded, original, mask)).total
 
 
 def _loss_part(part: str, decoded: Tensor, original: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -113,7 +126,7 @@ def cepstral_rmse(decoded: Tensor, original: Tensor, mask: Tensor | None = None)
     """Root mean square error of the 18 cepstra over all frames, >= 0."""
     mask = check_features(decoded, original, mask)
     error = decoded[..., CEPSTRA] - original[..., CEPSTRA]
-    return frame_mean(error.square().mean(dim=-1), mask).sqrt()
+    return frame_mean((error**2).mean(-1), mask) ** 0.5
 
 
 @_feature("lsd_active_db", "LSD on active frames", "dB")
@@ -121,7 +134,7 @@ def lsd_active(decoded: Tensor, original: Tensor, mask: Tensor | None = None) ->
     """Log-spectral distance [dB], >= 0: mean over active frames of the rms over the 18 Bark bands of 10 (L - L')."""
     mask = check_features(decoded, original, mask)
     difference = band_levels(decoded) - band_levels(original)
-    return frame_mean(difference.square().mean(dim=-1).sqrt(), active_frames(original, mask))
+    return frame_mean((difference**2).mean(-1) ** 0.5, active_frames(original, mask))
 
 
 @_feature("pitch_median_cents", "Pitch error, median", "cents", source=_PITCH)
@@ -135,22 +148,22 @@ def pitch_median_cents(decoded: Tensor, original: Tensor, mask: Tensor | None = 
 def gross_pitch_error(decoded: Tensor, original: Tensor, mask: Tensor | None = None) -> Tensor:
     """Share of voiced active frames whose pitch is off by more than 316 cents, 0..1."""
     cents, counted = _pitch_errors(decoded, original, mask)
-    return frame_mean((cents > GROSS_CENTS).to(cents.dtype), counted)
+    return frame_mean(cast(cents > GROSS_CENTS, cents.dtype), counted)
 
 
 @_feature("pitch_fine_rms_cents", "Pitch error, fine rms", "cents", high=GROSS_CENTS, source=_PITCH)
 def pitch_fine_rms_cents(decoded: Tensor, original: Tensor, mask: Tensor | None = None) -> Tensor:
     """Root mean square pitch error [cents] of the voiced active frames that are not gross errors."""
     cents, counted = _pitch_errors(decoded, original, mask)
-    return frame_mean(cents.square(), counted & (cents <= GROSS_CENTS)).sqrt()
+    return frame_mean(cents**2, counted & (cents <= GROSS_CENTS)) ** 0.5
 
 
 @_feature("vuv_error", "V/UV error", high=1.0, source="voiced: frame correlation above 0.1")
 def vuv_error(decoded: Tensor, original: Tensor, mask: Tensor | None = None) -> Tensor:
     """Share of active frames whose voicing decision flips, 0..1."""
     mask = check_features(decoded, original, mask)
-    flipped = (voiced_frames(decoded) != voiced_frames(original)).to(original.dtype)
-    return frame_mean(flipped, active_frames(original, mask))
+    flipped = voiced_frames(decoded) != voiced_frames(original)
+    return frame_mean(cast(flipped, original.dtype), active_frames(original, mask))
 
 
 @_feature(
@@ -163,11 +176,12 @@ def f0_correlation(decoded: Tensor, original: Tensor, mask: Tensor | None = None
     NaN where fewer than two frames are voiced in both, or one of the contours is flat.
     """
     mask = check_features(decoded, original, mask) & voiced_frames(decoded) & voiced_frames(original)
-    x, y = (_centred(features[..., PITCH].double(), mask) for features in (decoded, original))
-    power = frame_mean(x.square(), mask) * frame_mean(y.square(), mask)
-    defined = (mask.sum(dim=-1) >= FEWEST_FRAMES) & (power > 1e-24)
-    correlation = frame_mean(x * y, mask) / torch.where(defined, power, 1).sqrt()
-    return torch.where(defined, correlation.clamp(-1, 1), NAN).to(original.dtype)
+    xp: Any = namespace(original)
+    x, y = (_centred(cast(features[..., PITCH], xp.float64), mask) for features in (decoded, original))
+    power = frame_mean(x**2, mask) * frame_mean(y**2, mask)
+    defined = (mask.sum(-1) >= FEWEST_FRAMES) & (power > 1e-24)
+    correlation = frame_mean(x * y, mask) / xp.where(defined, power, 1.0) ** 0.5
+    return cast(xp.where(defined, xp.clip(correlation, -1, 1), NAN), original.dtype)
 
 
 @_feature(
@@ -181,12 +195,13 @@ def f0_spread_ratio(decoded: Tensor, original: Tensor, mask: Tensor | None = Non
     or the original is flat.
     """
     mask = check_features(decoded, original, mask)
-    spreads = []
+    spreads, xp = [], namespace(original)
     for features in (decoded, original):
         own = mask & voiced_frames(features)
-        spread = frame_mean(_centred(f0_hz(features).double(), own).square(), own).sqrt()
-        spreads.append(torch.where(own.sum(dim=-1) >= FEWEST_FRAMES, spread, NAN))
-    return torch.where(spreads[1] > 1e-6, spreads[0] / spreads[1], NAN).to(original.dtype)
+        spread = frame_mean(_centred(cast(f0_hz(features), xp.float64), own) ** 2, own) ** 0.5
+        spreads.append(xp.where(own.sum(-1) >= FEWEST_FRAMES, spread, NAN))
+    defined = spreads[1] > 1e-6
+    return cast(xp.where(defined, spreads[0] / xp.where(defined, spreads[1], 1.0), NAN), original.dtype)
 
 
 def pitch_spike(decoded: Tensor, original: Tensor, mask: Tensor) -> float:
@@ -196,6 +211,8 @@ def pitch_spike(decoded: Tensor, original: Tensor, mask: Tensor) -> float:
     histogram is averaged over 11 bins and floored at the share of a flat histogram over three octaves. 0 where a side
     has no voiced frame.
     """
+    import torch
+
     bins = round(3 * CENTS_PER_OCTAVE / BIN_CENTS)
     shares = []
     for features in (decoded, original):
@@ -211,16 +228,21 @@ def pitch_spike(decoded: Tensor, original: Tensor, mask: Tensor) -> float:
 
 def f0_hz(features: Tensor) -> Tensor:
     """Fundamental frequency ``[..., F]`` [Hz] of features ``[..., F, 20]``, voiced or not."""
-    return LOWEST_F0 * torch.exp2(features[..., PITCH] + 1.5)
+    return LOWEST_F0 * namespace(features).exp2(features[..., PITCH] + 1.5)  # type: ignore[no-any-return]
 
 
 def _pitch_errors(decoded: Tensor, original: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
     """Absolute pitch error ``[..., F]`` [cents], and the frames on which it counts."""
     mask = check_features(decoded, original, mask)
-    cents = CENTS_PER_OCTAVE * (decoded[..., PITCH] - original[..., PITCH]).abs()
+    cents = CENTS_PER_OCTAVE * abs(decoded[..., PITCH] - original[..., PITCH])
     return cents, active_frames(original, mask) & voiced_frames(original)
 
 
 def _centred(values: Tensor, mask: Tensor) -> Tensor:
     """``[..., F]`` less its mean over the mask; zero outside."""
-    return torch.where(mask, values - frame_mean(values, mask)[..., None], 0)
+    return _kept(values - frame_mean(values, mask)[..., None], mask)
+
+
+def _kept(values: Tensor, mask: Tensor) -> Tensor:
+    xp = namespace(values)
+    return xp.where(mask, values, xp.zeros_like(values))  # type: ignore[no-any-return]

@@ -12,15 +12,18 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from aether_lite.features.layout import SAMPLE_RATE
 from aether_lite.metrics.clips import NAN, NARROW_RATE, Float32, check_audio, each_clip, narrow_band, silent
-from aether_lite.metrics.registry import Needs, metric
+from aether_lite.metrics.registry import Needs, available, metric
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["available", "estoi", "estoi_4k", "pesq_nb", "pesq_wb"]
 SHORTEST_SECONDS = (29 * 128 + 256) / 10_000  # of ESTOI: 30 of its frames, at its 10 kHz
 LOWEST_PESQ = 1.0  # foot of the scale; inaudible noise for speech scores 1.02 to 1.25
 LONGEST_SECONDS = 20  # of a part: pesq 0.0.4 crashes beyond 50 utterances, each of at least 0.4 s with its pause
@@ -42,7 +45,7 @@ def estoi(decoded: Tensor, original: Tensor, sample_rate: int = SAMPLE_RATE) -> 
     """
     check_audio(decoded, original)
     if decoded.shape[-1] < SHORTEST_SECONDS * sample_rate:  # pystoi fails on a clip of less than one frame
-        return torch.full(decoded.shape[:-1], NAN)
+        return each_clip(lambda *_: NAN, decoded, original)
     from pystoi import stoi
 
     def score(processed: Float32, clean: Float32) -> float:

@@ -14,14 +14,15 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ParamSpec
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from aether_lite.errors import AetherError
 from aether_lite.features.samples import own_precision
 from aether_lite.metrics.clips import NAN
 from aether_lite.optional import how_to_install, in_words, missing_packages, require_packages
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 EXTRA = "eval"  # of this package, that installs what metrics need
 P = ParamSpec("P")

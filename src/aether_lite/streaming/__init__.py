@@ -3,9 +3,8 @@
 from typing import Any
 
 from aether_lite.errors import warn_renamed
-from aether_lite.streaming.decoder import Decoder
+from aether_lite.streaming.decoder import DecodedSpeech, Decoder
 from aether_lite.streaming.encoder import Encoder
-from aether_lite.streaming.synthesis import DecodedSpeech
 
 __all__ = ["DecodedSpeech", "Decoder", "Encoder"]
 _RENAMED = {"BitEncoder": Encoder, "BitDecoder": Decoder, "Heard": DecodedSpeech}

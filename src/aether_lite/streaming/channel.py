@@ -12,27 +12,26 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import ArrayLike
 
 from aether_lite.channels.channel import NOISE_WINDOW_S
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import Float64
-from aether_lite.features.samples import own_precision
 from aether_lite.link import LinkConfig
 from aether_lite.payload import (
     FRAMES_PER_SECOND,
+    LARGEST,
     Bits,
     Received,
     ReceivedBits,
     Symbols,
     elements_per_token,
     joined_tokens,
+    zeroed,
 )
-from aether_lite.reception import LARGEST
 
 STRETCH_S = 60.0  # [s] simulated at a time
 
@@ -48,7 +47,6 @@ class StreamChannel:
         AetherError: an unknown channel, rate or option, a number out of range, or modulated bits.
     """
 
-    @own_precision
     def __init__(self, config: LinkConfig, token_frames: int) -> None:
         if config.modulation is not None:
             raise AetherError("a stream of bits goes over bsc; modulation is for whole clips")
@@ -63,7 +61,7 @@ class StreamChannel:
     @overload
     def send(self, payload: Bits) -> ReceivedBits: ...
     def send(self, payload: Symbols | Bits) -> Received | ReceivedBits:
-        """What is received of the next tokens ``[1, K, n]``, K >= 0.
+        """What is received of the next tokens ``[1, K, n]``, K >= 0, in tensors or arrays as they are.
 
         Raises:
             AetherError: tokens of another unit, rate or length than the link's.
@@ -74,9 +72,10 @@ class StreamChannel:
                 f"the link carries tokens of {10 * self._frames} ms at {link[1]} {link[0]}, "
                 f"not tokens of {10 * payload.token_frames} ms at {sent[1]} {sent[0]}"
             )
-        values = payload.values
+        values = payload.arrays().values
         pieces = [self._received(values[:, run], part) for run, part in self._parts(values.shape[1])]
-        return joined_tokens(pieces) if pieces else self._received(values, slice(0, 0))
+        received = joined_tokens(pieces) if pieces else self._received(values, slice(0, 0))
+        return received if values is payload.values else received.tensors()
 
     def _parts(self, count: int) -> Iterator[tuple[slice, slice]]:
         """Parts of the next ``count`` tokens: which of them, and where they lie in the present stretch."""
@@ -93,12 +92,12 @@ class StreamChannel:
     def _simulate(self) -> None:
         """The next stretch of the link."""
         config = self._config
-        ones = torch.ones(1, self._tokens, elements_per_token(config.rate, self._frames))
+        ones: Any = np.ones((1, self._tokens, elements_per_token(config.rate, self._frames)), np.float32)
         if config.unit == Bits.unit:
             self._of_ones, _ = config.carry(Bits(ones, config.rate, self._frames))
-            self._gain, self._noise = self._of_ones.values, torch.zeros(())
+            self._gain, self._noise = self._of_ones.values, np.zeros_like(ones)
             return
-        symbols = Symbols(ones.to(torch.complex64), config.rate, self._frames)
+        symbols = Symbols(ones.astype(np.complex64), config.rate, self._frames)
         # The CSI asked for is drawn after gain and noise, so that both calls meet the same of these.
         self._of_ones = config.send(symbols)
         perfect = replace(config.without_losses(), options={**config.options, "csi": "perfect"}).send(symbols)
@@ -106,12 +105,11 @@ class StreamChannel:
         self._gain = perfect.state.gain
         self._noise = perfect.values - self._gain
 
-    def _received(self, values: Tensor, part: slice) -> Received | ReceivedBits:
+    def _received(self, values: Any, part: slice) -> Received | ReceivedBits:
         """What is received of tokens sent in a part of the stretch."""
         known = self._of_ones.tokens(part)
-        noise = self._noise[:, part] if self._noise.ndim else self._noise
-        arrived = self._gain[:, part] * values + noise
-        return replace(known, values=arrived.masked_fill(known.erased[:, :, None], 0))
+        arrived = self._gain[:, part] * values + self._noise[:, part]
+        return replace(known, values=zeroed(arrived, known.erased[:, :, None]))
 
 
 LEAST_LEVEL = 0.1  # power of a second of speech, relative to the mean
@@ -136,13 +134,13 @@ class PowerEstimate:
         profile: mean power w_j of every symbol of a token ``[n]``; None where every token has mean power 1.
     """
 
-    def __init__(self, token_s: float, profile: Tensor | None = None) -> None:
+    def __init__(self, token_s: float, profile: ArrayLike | None = None) -> None:
         tokens = max(1, round(NOISE_WINDOW_S / token_s))
         self._powers: deque[Float64] = deque(maxlen=tokens)
         self._gains: deque[Float64] = deque(maxlen=tokens)
-        self._profile = None if profile is None else profile.numpy(force=True).astype(np.float64)
+        self._profile = None if profile is None else np.asarray(profile, np.float64)
 
-    def update(self, values: Tensor, gain: Tensor | None = None) -> float:
+    def update(self, values: ArrayLike, gain: ArrayLike | None = None) -> float:
         """The estimate after one more token ``[n] complex`` and its gains; a lost one (NaN) leaves it as it was."""
         power = _powers(values)
         if (power <= LARGEST**2).all() and (gain is None or (_powers(gain) <= LARGEST**2).all()):  # false for NaN
@@ -160,8 +158,10 @@ class PowerEstimate:
         return max(noise, LEAST_NOISE_VARIANCE) * unit
 
 
-def _powers(values: Tensor) -> Float64:
-    return values.abs().square().numpy(force=True).astype(np.float64)
+def _powers(values: ArrayLike) -> Float64:
+    given = np.asarray(values, np.complex128)
+    with np.errstate(all="ignore"):  # a receiver may get any
+        return given.real**2 + given.imag**2
 
 
 def _fitted_noise(mean: Float64, profile: Float64) -> float:

@@ -1,44 +1,63 @@
-"""Streaming decoder: received symbols or soft bits in as they arrive, samples out, token by token."""
+"""Streaming decoder: received symbols or soft bits in as they arrive, samples out, token by token.
+
+Muting is decided causally for every token, in the native core (``core/src/muting.c`` has the test in full). The decoder
+bridges a few lost tokens; in a longer run of them, and while received power says that nobody sends, speech is faded out
+within 20 ms.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import ArrayLike
 
-from aether_lite.codec import Backend, Codec
-from aether_lite.errors import AetherError, warn_renamed
-from aether_lite.features.samples import own_precision
-from aether_lite.payload import FRAMES_PER_SECOND, Bits, ChannelState, Received, ReceivedBits, elements_per_token
-from aether_lite.reception import accepted
-from aether_lite.spi import State
-from aether_lite.streaming.snapshot import Snapshot, entry, flattened, present, rebuilt
-from aether_lite.streaming.synthesis import DecodedSpeech, Synthesis, joined, judged
-from aether_lite.vocoder import FrameVocoder
+from aether_lite.core import library
+from aether_lite.core.codec import received_tokens
+from aether_lite.errors import AetherError
+from aether_lite.features.layout import NUM_FREE
+from aether_lite.payload import Bits, ChannelState, Received, ReceivedBits, elements_per_token
+from aether_lite.streaming.snapshot import Snapshot, entry, number, saved_core
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from aether_lite.link import AnyCodec
 
 NAN = float("nan")
 ABSURD = 1e30  # a noise variance that erases its tokens
-LOST_SYMBOL = torch.tensor([NAN, NAN, NAN], dtype=torch.complex64)  # symbol, gain, noise variance
-LOST_BIT = torch.tensor(NAN, dtype=torch.float32)
+
+
+@dataclass(frozen=True)
+class DecodedSpeech:
+    """What a push makes known, in tensors or arrays as the codec has them.
+
+    Attributes:
+        samples: ``[m] float32`` speech in [-1, 1] at 16 kHz.
+        features: ``[F, 20] float32`` decoded features of K tokens (concealed ones included).
+        muted: ``[K] bool``: tokens that are muted.
+    """
+
+    samples: Any
+    features: Any
+    muted: Any
 
 
 class Decoder:
-    """One stream from received symbols, or from soft bits of a hash codec, to samples.
+    """One stream from received symbols, or from soft bits of a hash codec, to samples, in the native core.
 
-    A token of a codec without look-ahead gives its samples at once: the first all of its own but 240, each later one
-    as many as its own, and :meth:`flush` the last 240. Where the decoder looks a token ahead, each gives those of the
-    token before, and :meth:`flush` the last token's. Samples line up with the speech sent. Features equal
-    ``codec.decode_features`` of everything at once within rounding (1e-5). Memory is constant. A lost token is
-    concealed by the decoder; after a long gap, and where symbols are noise only, the output is muted
-    (:mod:`aether_lite.streaming.synthesis`).
+    A token of a codec without look-ahead gives its samples at once: the first all of its own but the vocoder's delay
+    (240), each later one as many as its own, and :meth:`flush` the last 240. Where the decoder looks a token ahead,
+    each gives those of the token before, and :meth:`flush` the last token's. Samples line up with the speech sent.
+    Features equal ``codec.decode_features`` of everything at once within rounding (1e-5). Memory is constant. A lost
+    token is concealed by the decoder; after a long gap (0.4 s), and where symbols are noise only, the output is muted.
 
     Args:
-        codec: gives the weights; several streams may share one.
+        codec: gives the weights as they are now, and the vocoder; several streams may share one.
         rate: of :meth:`push_symbols`, :meth:`push_bits` and :meth:`lose` [uses/s or bit/s], None for the codec's
             default; see :attr:`rate`.
-        vocoder: makes the samples; None for the codec's ``stream_vocoder``.
-        backend: computes the networks; None for the codec's ``stream_backend``.
         mute: False for whatever the decoder makes of gaps and noise.
 
     Raises:
@@ -47,7 +66,7 @@ class Decoder:
     Example:
         >>> import aether_lite
         >>> codec = aether_lite.load()
-        >>> sent = aether_lite.streaming.Encoder(codec).push(torch.zeros(16000))
+        >>> sent = aether_lite.streaming.Encoder(codec).push(np.zeros(16000))
         >>> received = aether_lite.channels.awgn(sent, snr_db=10, seed=0)
         >>> decoder = aether_lite.streaming.Decoder(codec)
         >>> samples = len(decoder.push(received).samples) + len(decoder.flush().samples)
@@ -55,24 +74,9 @@ class Decoder:
         True
     """
 
-    @own_precision
-    def __init__(
-        self,
-        codec: Codec,
-        rate: int | None = None,
-        *,
-        vocoder: FrameVocoder | None = None,
-        backend: Backend | None = None,
-        mute: bool = True,
-        steps: Backend | None = None,
-    ) -> None:
-        if steps is not None:
-            warn_renamed("steps", "backend")
-        self._codec, self._model, self._frames = codec, codec.model, codec.token_frames
-        self._lost_element = LOST_BIT if codec.unit == Bits.unit else LOST_SYMBOL
-        given = steps if backend is None else backend
-        self._backend: Backend = given or codec.stream_backend
-        self._synthesis = Synthesis(codec.stream_vocoder if vocoder is None else vocoder, mute)
+    def __init__(self, codec: AnyCodec, rate: int | None = None, *, mute: bool = True) -> None:
+        self._codec, self._frames, self._mute = codec, codec.token_frames, mute
+        self._of_bits = codec.unit == Bits.unit
         self._rate = codec.checked_rate(rate)
         self.reset()
 
@@ -85,21 +89,19 @@ class Decoder:
     def rate(self, rate: int) -> None:
         if self._codec.checked_rate(rate) != self._rate and len(self._waiting):
             raise AetherError(f"rate {rate}: {self._count()} of a token at {self._rate} are waiting")
-        self._rate = rate
+        self._rate = self._core.rate = rate
 
     @property
     def muted(self) -> bool:
         """Whether the newest token was muted."""
-        return self._synthesis.muted
+        return self._core.muted
 
     def reset(self) -> None:
         """Forget everything: the next token is the first of a new stream. The rate stays."""
-        self._waiting = self._lost_element.expand(0, *self._lost_element.shape)  # elements of a part token
-        self._levels: Tensor | None = None
-        self._memory: State | None = None
-        self._synthesis.reset()
+        self._waiting: Any = np.zeros(0, np.float32) if self._of_bits else np.zeros((0, 3), np.complex64)
+        self._core = library.Decoder(self._codec.core, self._mute)
+        self._core.rate = self._rate
 
-    @own_precision
     def push(self, received: Received | ReceivedBits) -> DecodedSpeech:
         """Take whole tokens, with the rate and the channel state that belong to them.
 
@@ -109,7 +111,7 @@ class Decoder:
         Raises:
             AetherError: more than one stream, tokens of another length or payload, or part of a token is waiting.
         """
-        self._model.check_received(received)
+        self._codec.check_received(received)
         if received.values.shape[0] != 1 or received.token_frames != self._frames:
             raise AetherError(
                 f"a stream takes [1, K, n] in tokens of {self._frames} frames, "
@@ -117,13 +119,12 @@ class Decoder:
             )
         if len(self._waiting):
             raise AetherError(f"{self._count()} of a token are waiting; push the rest of it first")
-        received = received.tensors()
         self.rate = int(received.rates[0])
-        return joined([self._token(received.tokens(slice(k, k + 1))) for k in range(received.values.shape[1])])
+        pieces = [(*self._core.push(*token), self._core.muted) for token in received_tokens(received.arrays())]
+        return self._joined(pieces)
 
-    @own_precision
     def push_symbols(
-        self, values: Tensor, noise_variance: float | None = None, gain: Tensor | None = None
+        self, values: ArrayLike | Tensor, noise_variance: float | None = None, gain: ArrayLike | Tensor | None = None
     ) -> DecodedSpeech:
         """Take any number of symbols of :attr:`rate`; a token with a NaN or another absurd value in it is lost.
 
@@ -138,16 +139,15 @@ class Decoder:
             AetherError: a codec of bits, or another shape.
         """
         known = NAN if noise_variance is None else max(min(float(noise_variance), ABSURD), -ABSURD)  # NaN stays NaN
-        if values.ndim != 1 or (gain is not None and gain.shape != values.shape):
-            shapes = f"{list(values.shape)}" + ("" if gain is None else f" and {list(gain.shape)}")
+        symbols, gains = _array(values, np.complex64), None if gain is None else _array(gain, np.complex64)
+        if symbols.ndim != 1 or (gains is not None and gains.shape != symbols.shape):
+            shapes = f"{list(symbols.shape)}" + ("" if gains is None else f" and {list(gains.shape)}")
             raise AetherError(f"symbols, and gains if there are any, must be one row [m], not {shapes}")
-        gains = torch.full_like(values, NAN if noise_variance is None else 1.0) if gain is None else gain
-        return self._push_elements(
-            torch.stack((values, gains, torch.full_like(values, known)), dim=1).to(torch.complex64)
-        )
+        if gains is None:
+            gains = np.full_like(symbols, NAN if noise_variance is None else 1.0)
+        return self._push_elements(np.stack((symbols, gains, np.full_like(symbols, known)), axis=1))
 
-    @own_precision
-    def push_bits(self, soft: Tensor) -> DecodedSpeech:
+    def push_bits(self, soft: ArrayLike | Tensor) -> DecodedSpeech:
         """Take any number of soft bits of :attr:`rate`; a token with a NaN, or one out of range, among them is lost.
 
         Args:
@@ -156,99 +156,89 @@ class Decoder:
         Raises:
             AetherError: a codec of symbols, or another shape.
         """
-        if soft.ndim != 1:
-            raise AetherError(f"soft bits must be one row [m], not {list(soft.shape)}")
-        return self._push_elements(soft.float())
+        bits = _array(soft, np.float32)
+        if bits.ndim != 1:
+            raise AetherError(f"soft bits must be one row [m], not {list(bits.shape)}")
+        return self._push_elements(bits)
 
-    @own_precision
     def lose(self, tokens: int = 1) -> DecodedSpeech:
         """Mark the next tokens (of :attr:`rate`) as lost; elements of a part token are dropped."""
-        self._waiting = self._waiting[:0]
-        return joined([self._token(self._lost(self._rate)) for _ in range(tokens)])
+        n = elements_per_token(self._rate, self._frames)
+        self._waiting = np.full_like(self._waiting, NAN, shape=(tokens * n, *self._waiting.shape[1:]))
+        return self._push_elements(self._waiting[:0])
 
-    @own_precision
     def flush(self) -> DecodedSpeech:
         """End the stream: the samples still to come, none if no token came; :meth:`reset`."""
-        pieces = []
-        if self._model.config.lookahead and self._memory is not None:
-            rows = self._features(accepted(self._lost(self._rate))[0])
-            pieces.append(self._synthesis.samples_of(rows, self._synthesis.muting))
-        pieces.append(self._synthesis.flush())
+        muted = self._core.muted
+        done = self._joined([(*self._core.flush(), muted)])
         self.reset()
-        return joined(pieces)
+        return done
 
     def state_dict(self) -> Snapshot:
         """Everything the next samples depend on, the rate included."""
-        waiting = torch.view_as_real(self._waiting) if self._waiting.is_complex() else self._waiting
-        return {
-            **flattened("waiting", waiting),
-            **flattened("rate", self._rate),
-            **flattened("levels", self._levels),
-            **flattened("decoder", self._memory),
-            **self._synthesis.state_dict(),
-        }
+        waiting = self._waiting if self._of_bits else self._waiting.view(np.float32)
+        state = {"decoder": np.frombuffer(self._core.save(), np.uint8), "waiting": waiting,
+                 "rate": np.array(self._rate)}  # fmt: skip
+        return {name: self._codec.given(np.array(value)) for name, value in state.items()}
 
-    @own_precision
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where the stream stood that gave ``state``, to the bit.
 
         Raises:
-            AetherError: not a decoder's state, or that of a codec of another size; nothing is changed then.
+            AetherError: not a decoder's state, or that of another codec; nothing is changed then.
         """
-        if self._waiting.is_complex():
-            waiting = torch.view_as_complex(entry("waiting", state, (None, 3, 2), lost=True))
-        else:
-            waiting = entry("waiting", state, (None,), lost=True)
-        rate, synthesis = self._codec.checked_rate(int(entry("rate", state, ()))), self._synthesis.restored(state)
-        levels: Tensor | None = None
-        memory: State | None = None
-        if present("decoder", state):
-            _, (empty, *template) = self._model.decode(self._lost(rate))
-            levels, memory = entry("levels", state, tuple(empty.shape)), rebuilt("decoder", tuple(template), state)
-        self._waiting, self._rate, self._synthesis = waiting, rate, synthesis
-        self._levels, self._memory = levels, memory
+        shape = (None,) if self._of_bits else (None, 6)
+        waiting = np.array(entry("waiting", state, shape), np.float32, order="C")
+        rate = self._codec.checked_rate(int(number("rate", state)))
+        if len(waiting) >= elements_per_token(rate, self._frames):
+            raise AetherError(f"stream state: 'waiting' holds {len(waiting)} elements, a whole token; give another")
+        self._core.load(saved_core("decoder", state))
+        self._waiting = waiting if self._of_bits else waiting.view(np.complex64)
+        self._rate = self._core.rate = rate
 
-    def _push_elements(self, elements: Tensor) -> DecodedSpeech:
+    def _push_elements(self, elements: Any) -> DecodedSpeech:
         """Elements in the form of the waiting ones."""
         if elements.shape[1:] != self._waiting.shape[1:]:
             raise AetherError("push_symbols is for codecs of symbols, push_bits for hash codecs")
-        elements = torch.where(elements.isfinite(), elements, NAN)  # what waits may be stored
-        self._waiting = torch.cat((self._waiting, elements))
+        elements = np.where(np.isfinite(elements), elements, np.array(NAN, elements.dtype))  # what waits may be stored
+        joined = np.concatenate((self._waiting, elements))
         n = elements_per_token(self._rate, self._frames)
-        whole = len(self._waiting) // n * n
-        blocks = torch.split(self._waiting[:whole], n) if whole else ()
-        self._waiting = self._waiting[whole:].clone()
-        return joined([self._token(self._received(block, self._rate)) for block in blocks])
+        whole = len(joined) // n * n
+        self._waiting = joined[:0]
+        speech = self.push(self._received(joined[:whole].reshape(1, -1, n, *joined.shape[1:])))
+        self._waiting = joined[whole:].copy()
+        return speech
 
-    def _received(self, elements: Tensor, rate: int) -> Received | ReceivedBits:
-        """The token of elements ``[n]`` or ``[n, 3]``."""
-        # As whole tokens are laid out: strided rows are rounded another way.
-        columns = elements.transpose(0, -1).contiguous()
-        values = columns if elements.ndim == 1 else columns[0]
-        lost = values.isnan().any()[None, None]
-        values = values.masked_fill(lost[0], 0)[None, None]
-        if elements.ndim == 1:
-            return ReceivedBits(values, rate, lost, self._frames)
-        state = ChannelState(columns[1][None, None], columns[2].real.max()[None, None], lost)
-        return Received(values, rate, state, self._frames)
+    def _received(self, elements: Any) -> Received | ReceivedBits:
+        """Tokens of elements ``[1, K, n, ...]``."""
+        erased: Any = np.zeros(elements.shape[:2], np.bool_)
+        if self._of_bits:
+            return ReceivedBits(elements, self._rate, erased, self._frames)
+        noise: Any = elements[..., 2].real
+        with np.errstate(invalid="ignore"):
+            state = ChannelState(elements[..., 1], noise.max(-1, initial=-ABSURD), erased)
+        return Received(elements[..., 0], self._rate, state, self._frames)
 
-    def _lost(self, rate: int) -> Received | ReceivedBits:
-        """A token that did not come."""
-        n = elements_per_token(rate, self._frames)
-        return self._received(self._lost_element.expand(n, *self._lost_element.shape), rate)
-
-    def _token(self, received: Received | ReceivedBits) -> DecodedSpeech:
-        """What one token ``[1, 1, n]`` makes known."""
-        received, self._levels = accepted(received, self._levels)
-        rows = self._features(received)
-        muting = judged(self._synthesis.muting, received, self._frames / FRAMES_PER_SECOND)
-        return self._synthesis.samples_of(rows, muting)
-
-    def _features(self, received: Received | ReceivedBits) -> Tensor:
-        """Features ``[1, n, 20]`` that one token ``[1, 1, n]`` makes known."""
-        first = self._memory is None
-        rows, self._memory = self._model.decode_accepted(received, self._memory, self._backend)
-        return rows[:, :0] if first and self._model.config.lookahead else rows
+    def _joined(self, pieces: list[tuple[Any, Any, bool]]) -> DecodedSpeech:
+        """Samples, rows and muting of tokens in a row."""
+        samples = np.concatenate([np.zeros(0, np.float32), *(piece[0] for piece in pieces)])
+        features = np.concatenate([np.zeros((0, NUM_FREE), np.float32), *(piece[1] for piece in pieces)])
+        muted = np.array([piece[2] for piece in pieces if len(piece[1])], np.bool_)
+        return DecodedSpeech(*map(self._codec.given, (samples, features, muted)))
 
     def _count(self) -> str:
-        return f"{len(self._waiting)} {'symbols' if self._waiting.is_complex() else 'bits'}"
+        return f"{len(self._waiting)} {'bits' if self._of_bits else 'symbols'}"
+
+
+def joined(pieces: list[DecodedSpeech]) -> DecodedSpeech:
+    """Pieces in a row, at least one."""
+    from aether_lite.payload import namespace
+
+    xp = namespace(pieces[0].samples)
+    return DecodedSpeech(*(xp.concatenate([getattr(p, n) for p in pieces]) for n in ("samples", "features", "muted")))
+
+
+def _array(values: Any, dtype: Any) -> Any:
+    """Values as an array of this type."""
+    given = values.resolve_conj().numpy(force=True) if hasattr(values, "detach") else values
+    return np.asarray(given).astype(dtype)

@@ -24,13 +24,11 @@ import stat
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import soxr
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from numpy.typing import ArrayLike, NDArray
 
 from aether_lite.audio import FULL_SCALE, SAMPLE_RATE, mixed
 from aether_lite.audio_length import STREAMED_BYTES, TAIL_BYTES, behind_wav, more_follow
@@ -40,6 +38,7 @@ from aether_lite.payload import Bits, Received, ReceivedBits, elements_per_token
 from aether_lite.streaming.header import MAGIC
 
 Float32 = NDArray[np.float32]
+Complex64 = NDArray[np.complex64]
 
 NAME = "standard input"
 UNKNOWN_SIZE = 0xFFFF_FFFF
@@ -87,7 +86,7 @@ def speech_blocks(
         raise AetherError(f"{NAME}: ends within a sample, so truncated or not {kinds}; record or copy it again")
 
 
-def pcm16(samples: Tensor | Float32) -> bytes:
+def pcm16(samples: ArrayLike) -> bytes:
     """16-bit little-endian samples of ``[n]`` in [-1, 1], rounded and clipped."""
     scaled = np.rint(np.asarray(samples, dtype=np.float64) * FULL_SCALE)
     return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype("<i2").tobytes()
@@ -101,14 +100,14 @@ class SpeechWriter:
         self._start = None if raw else _patchable(stream)
         self._header = b"" if raw else wav_header(UNKNOWN_SIZE, sample_rate)  # written with the first piece
 
-    def write(self, samples: Tensor | Float32) -> None:
+    def write(self, samples: ArrayLike) -> None:
         """Write and flush ``[n]`` samples in [-1, 1]."""
         data = pcm16(samples)
         self._bytes += len(data)
         self._put(self._header + data)
         self._header = b""
 
-    def close(self, samples: Tensor | Float32) -> None:
+    def close(self, samples: ArrayLike) -> None:
         """Write the last samples, and the true size into the header of a regular file; the stream stays open."""
         self.write(samples)
         if self._start is None:
@@ -196,25 +195,26 @@ class SymbolToken:
         gain: the receiver's estimates of their gains ``[n] complex64``; None in a stream without gains.
     """
 
-    values: Tensor
-    gain: Tensor | None = None
+    values: Complex64
+    gain: Complex64 | None = None
 
 
-def symbol_bytes(values: Tensor, gain: Tensor | None = None) -> bytes:
+def symbol_bytes(values: Any, gain: Any = None) -> bytes:
     """Complex symbols of any shape as a stream, with their gains where there are any."""
-    columns = values if gain is None else torch.stack((values, gain), dim=-1)
-    return columns.to(torch.complex64).contiguous().numpy().astype("<c8").tobytes()
+    columns = values if gain is None else np.stack((values, gain), axis=-1)
+    return np.asarray(columns).astype("<c8").tobytes()
 
 
 def received_bytes(received: Received, gains: bool = False) -> bytes:
     """Received symbols ``[1, K, n]`` as a stream, phase-corrected or with gains (1 where they are unknown)."""
+    received = received.arrays()
     values, gain = received.values, received.state.gain
     if not gains and gain is not None:
-        magnitude = gain.abs()
-        rotation = gain.conj() / magnitude.clamp_min(torch.finfo(magnitude.dtype).tiny)
-        values = values * torch.where(magnitude > 0, rotation, torch.ones_like(rotation))
-    marked = values.masked_fill(received.erased[:, :, None], complex("nan+nanj"))
-    return symbol_bytes(marked, (torch.ones_like(values) if gain is None else gain) if gains else None)
+        magnitude: Any = abs(gain)
+        rotation = gain.conj() / np.maximum(magnitude, np.finfo(magnitude.dtype).tiny)
+        values = values * np.where(magnitude > 0, rotation, np.ones_like(rotation))
+    marked = np.where(received.erased[:, :, None], complex("nan+nanj"), values)
+    return symbol_bytes(marked, (np.ones_like(values) if gain is None else gain) if gains else None)
 
 
 def symbol_tokens(stream: BinaryIO, rate: int, token_frames: int, gains: bool = False) -> Iterator[SymbolToken]:
@@ -225,37 +225,38 @@ def symbol_tokens(stream: BinaryIO, rate: int, token_frames: int, gains: bool = 
     uses = elements_per_token(rate, token_frames)
     form = "float32 I, Q, gain I, gain Q: --gains" if gains else "interleaved float32 I, Q"
     for data in whole_pieces(stream, SYMBOL_BYTES * uses * (2 if gains else 1), f"--rate {rate} ({form})"):
-        values = torch.from_numpy(np.frombuffer(data, "<c8").astype(np.complex64))
+        values = np.frombuffer(data, "<c8").astype(np.complex64)
         if gains:
             for token in values.reshape(-1, uses, 2):
-                yield SymbolToken(token[:, 0].contiguous(), token[:, 1].contiguous())
+                yield SymbolToken(token[:, 0].copy(), token[:, 1].copy())
         else:
             yield from map(SymbolToken, values.reshape(-1, uses))
 
 
 def packed_bytes(bits: Bits | ReceivedBits) -> bytes:
     """Bits, or the more likely values of soft bits, ``[1, K, n]`` as a stream of packed bits."""
-    return pack_tokens((bits.values[0] > 0).numpy().astype(np.uint8))
+    return pack_tokens(np.asarray(bits.arrays().values[0] > 0, np.uint8))
 
 
-def packed_tokens(stream: BinaryIO, rate: int, token_frames: int) -> Iterator[Tensor]:
+def packed_tokens(stream: BinaryIO, rate: int, token_frames: int) -> Iterator[Float32]:
     """Bits ``[n] float32``, +1 and -1, of each token of a stream of packed bits; see :func:`symbol_tokens`."""
     n = token_bits(rate, token_frames)
     for data in whole_pieces(stream, n // 8, f"--bitrate {rate} (packed bits)"):
-        yield from 2.0 * torch.from_numpy(unpack_tokens(data, n).astype(np.float32)) - 1.0
+        yield from np.float32(2) * unpack_tokens(data, n).astype(np.float32) - np.float32(1)
 
 
 def soft_bytes(received: ReceivedBits) -> bytes:
     """Soft bits ``[1, K, n]`` as a stream of soft bits; those of lost tokens are NaN."""
-    values = received.values.masked_fill(received.erased[:, :, None], float("nan"))
-    return values.contiguous().numpy().astype("<f4").tobytes()
+    received = received.arrays()
+    values = np.where(np.asarray(received.erased)[:, :, None], np.float32("nan"), np.asarray(received.values))
+    return values.astype("<f4").tobytes()
 
 
-def soft_tokens(stream: BinaryIO, rate: int, token_frames: int) -> Iterator[Tensor]:
+def soft_tokens(stream: BinaryIO, rate: int, token_frames: int) -> Iterator[Float32]:
     """Soft bits ``[n] float32`` of each token of a stream of soft bits; see :func:`symbol_tokens`."""
     n = token_bits(rate, token_frames)
     for data in whole_pieces(stream, SOFT_BYTES * n, f"--bitrate {rate} --soft (float32)"):
-        yield from torch.from_numpy(np.frombuffer(data, "<f4").astype(np.float32)).reshape(-1, n)
+        yield from np.frombuffer(data, "<f4").astype(np.float32).reshape(-1, n)
 
 
 def available(stream: BinaryIO) -> bytes:

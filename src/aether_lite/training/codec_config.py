@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from aether_lite.channels import CHANNELS
-from aether_lite.codec.model import HASH, PRESETS, CodecConfig, preset
+from aether_lite.codec.config import HASH, PRESETS, CodecConfig, preset
 from aether_lite.errors import AetherError
-from aether_lite.hash import BIT_RATES
-from aether_lite.jscc import RATES
 from aether_lite.losses.feature import SEGMENT
 from aether_lite.losses.whisper import MAX_FRAMES, TINY
+from aether_lite.payload import BIT_RATES, RATES
 from aether_lite.reading import from_mapping
 from aether_lite.training.conditions import BIT_CHANNELS
 from aether_lite.training.options import ASR_MODEL_HELP, RunConfig, check_rules, option

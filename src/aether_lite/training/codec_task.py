@@ -21,9 +21,10 @@ from aether_lite.data.corpus import Corpus
 from aether_lite.data.loader import Loader
 from aether_lite.environment import keep_compiled_apart
 from aether_lite.errors import AetherError
-from aether_lite.hash import BIT_RATES, HashPenalties
+from aether_lite.hash import HashPenalties
 from aether_lite.losses.adversarial import discriminator_loss
 from aether_lite.losses.asr import load_asr_loss
+from aether_lite.payload import BIT_RATES
 from aether_lite.training.capture import captured_vocoder
 from aether_lite.training.checkpoint import origin, started_from
 from aether_lite.training.codec_config import TrainConfig

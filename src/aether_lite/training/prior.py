@@ -36,7 +36,7 @@ from aether_lite.container.weights import weights_id
 from aether_lite.data.pairs import Clip, read_frames
 from aether_lite.errors import AetherError
 from aether_lite.files import make_folder
-from aether_lite.hash import BIT_RATES
+from aether_lite.payload import BIT_RATES
 from aether_lite.training.checkpoint import origin
 from aether_lite.training.loop import corpora
 from aether_lite.training.options import DataConfig, check_rules, option

@@ -1,20 +1,26 @@
-"""Vocoders: from 20 features every 10 ms to speech at 16 kHz."""
+"""Vocoders: from 20 features every 10 ms to speech at 16 kHz; networks of torch, which load when first used."""
 
-from aether_lite.vocoder.compiled import CompiledFargan, fastest_vocoder
-from aether_lite.vocoder.fargan import FARGAN, SubframeState, deemphasize, periods_from_features
-from aether_lite.vocoder.fused import FrameState, FusedFargan
-from aether_lite.vocoder.registry import (
-    default_vocoder_path,
-    load_fargan,
-    load_network,
-    load_vocoder,
-    released_vocoders,
-    save_public_checkpoint,
-    save_vocoder,
-    vocoder_delay,
-    vocoder_path,
-)
-from aether_lite.vocoder.synthesis import FrameVocoder, StreamingVocoder, frames_behind, synthesize
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aether_lite.vocoder.compiled import CompiledFargan, fastest_vocoder
+    from aether_lite.vocoder.fargan import FARGAN, SubframeState, deemphasize, periods_from_features
+    from aether_lite.vocoder.fused import FrameState, FusedFargan
+    from aether_lite.vocoder.registry import (
+        default_vocoder_path,
+        load_fargan,
+        load_network,
+        load_vocoder,
+        released_vocoders,
+        save_public_checkpoint,
+        save_vocoder,
+        vocoder_delay,
+        vocoder_path,
+    )
+    from aether_lite.vocoder.synthesis import FrameVocoder, StreamingVocoder, frames_behind, synthesize
 
 __all__ = [
     "FARGAN",
@@ -39,3 +45,15 @@ __all__ = [
     "vocoder_delay",
     "vocoder_path",
 ]
+_FROM = {
+    **dict.fromkeys(("CompiledFargan", "fastest_vocoder"), "compiled"),
+    **dict.fromkeys(("FARGAN", "SubframeState", "deemphasize", "periods_from_features"), "fargan"),
+    **dict.fromkeys(("FrameState", "FusedFargan"), "fused"),
+    **dict.fromkeys(("FrameVocoder", "StreamingVocoder", "frames_behind", "synthesize"), "synthesis"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_FROM.get(name, 'registry')}"), name)

@@ -19,14 +19,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from aether_lite.reading import reading
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MAGIC = b"DNNw"
 WHAT = "a binary weights file of Opus (DNNw) with FARGAN"
@@ -51,6 +52,8 @@ def read_fargan(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, 
     Raises:
         AetherError: not such a file, one that is cut, or one without FARGAN of this form.
     """
+    import torch
+
     with reading(path, WHAT):
         arrays = _arrays(path.read_bytes())
         weights: dict[str, Tensor] = {}

@@ -31,10 +31,8 @@ from aether_lite.baselines.codec2 import CODEC2
 from aether_lite.baselines.digital.modem import BITS_PER_SYMBOL, code_exists, ldpc_code, modulate, soft_bits
 from aether_lite.channels.channel import seeded
 from aether_lite.errors import AetherError
-from aether_lite.hash import BIT_RATES
-from aether_lite.jscc import RATES
 from aether_lite.link import LinkConfig
-from aether_lite.payload import Symbols, elements_per_token
+from aether_lite.payload import BIT_RATES, RATES, Symbols, elements_per_token
 
 CODEC2_BLOCK_FRAMES = 12  # of 10 ms
 CODEC2_RATES = ("700c", "1300", "2400")  # of the separation baseline
