@@ -24,6 +24,7 @@ import tiny
 
 from aether_lite.codec import SpiCodec, preset
 from aether_lite.core import weights
+from aether_lite.core.library import Library
 from aether_lite.core.weights import PRECISIONS, Kind, Section
 from aether_lite.export.native import codec_sections
 
@@ -108,25 +109,32 @@ def write_case(folder: Path, name: str) -> None:
     (folder / "s.f32").write_bytes(samples.astype("<f4").tobytes())
 
 
-@pytest.fixture(scope="module", params=TARGETS)
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=pytest.mark.slow if t.zig else ()) for name, t in TARGETS.items()]
+)
 def target(request: pytest.FixtureRequest) -> Target:
     """A machine."""
     return TARGETS[request.param]
 
 
 @pytest.fixture(scope="module")
-def program(target: Target, build_script: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``vectors.c`` with the library, built for it."""
+def program(
+    target: Target, build_script: ModuleType, core: Library, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """``vectors.c`` with the library, built for it; here with the one that all tests use."""
     if target.run and not shutil.which(target.run[0]):
         pytest.skip(f"no {target.run[0]}: apt install {'nodejs' if target.run[0] == 'node' else 'qemu-user'}")
     path = tmp_path_factory.mktemp("target") / ("vectors.wasm" if "wasm" in target.zig else "vectors")
-    options = [*build_script.EXACT, "-O2", *target.options, HERE / "vectors.c", *build_script.SOURCES]
+    options = [*build_script.EXACT, "-O2", *target.options, HERE / "vectors.c"]
+    if target.zig or sys.platform == "win32":
+        options += build_script.SOURCES
+    else:
+        options += ["-L", core.folder, "-laether", f"-Wl,-rpath,{core.folder}"]
     build_script.compile_c(_command(target, build_script), [*options, "-o", path])
     return path
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.slow
 def test_every_machine_gives_the_recorded_bits(target: Target, program: Path, case: str, tmp_path: Path) -> None:
     write_case(tmp_path, case)
     ran = []
