@@ -9,6 +9,9 @@ static const double SINE_FLOOR = 1e-4, SQRT_2 = 1.4142135623730951, SQRT_3 = 1.7
 static const float HALF_LN_10 = 1.15129255f, LARGEST = 3.0f; /* nepers of a filter above the stated envelope */
 static const float STEEPEST = 40.0f;                         /* nepers: no filter is beyond it */
 static const float TURNS = 0.159154943f;                     /* of a radian */
+static const float LARGEST_GAIN = 3.0f;                      /* of a band of noise */
+enum { BANDS = 10 };                                         /* of noise, each with a gain of its own */
+static const int BAND_EDGE[BANDS + 1] = {0, 3, 6, 10, 16, 26, 42, 68, 110, 178, HNSF_BINS};
 enum { HARMONIC, NOISE, PHASE, DEPTH };
 
 /* Uniform noise of variance 1: a hash of the sample's number, the finaliser of MurmurHash3. */
@@ -115,6 +118,20 @@ static void filter(const ae_hnsf_tables *tables, const ae_kernels *kernels, cons
     memset(re + HNSF_SEGMENT, 0, (HNSF_FFT - HNSF_SEGMENT) * sizeof *re);
     memset(im + HNSF_SEGMENT, 0, (HNSF_FFT - HNSF_SEGMENT) * sizeof *im);
     kernels->fft_f32(tables->cosine, tables->sine, HNSF_FFT, HNSF_FFT, re, im, work->spare[0], work->spare[1]);
+    const float expected = 3.0f / 32.0f * HNSF_SEGMENT * (1.0f + depth * depth); /* the window's energy, modulated */
+    for (int band = 0; band < BANDS; band++) {
+        float power = 0.0f;
+        for (int k = BAND_EDGE[band]; k < BAND_EDGE[band + 1]; k++) {
+            int mirror = k ? HNSF_FFT - k : 0;
+            float noise_re = 0.5f * (im[k] + im[mirror]), noise_im = 0.5f * (re[mirror] - re[k]);
+            power += noise_re * noise_re + noise_im * noise_im;
+        }
+        float wanted = expected * (float)(BAND_EDGE[band + 1] - BAND_EDGE[band]);
+        float limit = LARGEST_GAIN * LARGEST_GAIN * power;
+        float gain = wanted < limit ? sqrtf(wanted / power) : LARGEST_GAIN;
+        for (int k = BAND_EDGE[band]; k < BAND_EDGE[band + 1]; k++)
+            work->filter[1][k] *= gain;
+    }
     for (int k = 0; k < HNSF_BINS; k++) { /* the two real signals apart, each with its filter */
         int mirror = k ? HNSF_FFT - k : 0;
         float pulse_re = 0.5f * (re[k] + re[mirror]), pulse_im = 0.5f * (im[k] - im[mirror]);

@@ -6,12 +6,13 @@ nothing runs sample by sample::
     rows -> gated causal convolutions -> filters H, N, depth d of each segment (5 ms)
     F0   -> pulses p (all harmonics up to 7.6 kHz, flat)         STFT P -- H --+
     seed -> white noise w; w sqrt(2) cos(phase of F0)         STFT W, M -- N --+--> inverse STFT -> de-emphasis
-                                                                 (W + d M) N
+                                                              g (W + d M) N
 
 Segments of 320 samples (Hann) are filtered with an FFT of 512 and cut to 384 samples with a fading edge before they
 are overlapped. H has a magnitude and a phase at 64 points on the mel scale, N a magnitude and the depth d by which the
-noise follows the pitch phase. The network predicts magnitudes relative to the envelope that the cepstrum states, so
-that it follows any level.
+noise follows the pitch phase. The gains g give every segment's noise the power it has in the mean, in each of ten bands
+of its own, so that noise of few hertz does not come and go. The network predicts magnitudes relative to the envelope
+that the cepstrum states, so that it follows any level.
 
 The phase is the integral of the pitch feature, interpolated between rows, voiced or not: no segment starts a phase of
 its own. Noise is a hash of the sample's number: the same rows give the same samples, however they are cut into calls.
@@ -26,6 +27,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,8 @@ CONTEXT_ROWS = FIRST_ROW + 3  # rows that it needs beyond the frames it makes
 MOST_CHANNELS = 1024
 DILATIONS = (1, 2, 1, 2, 1, 2)
 LARGEST = 3.0  # nepers of a filter above the stated envelope
+NOISE_BANDS = (0, 3, 6, 10, 16, 26, 42, 68, 110, 178, BINS)  # bins that the gains of noise change at
+LARGEST_GAIN = 3.0  # of them
 _INPUTS = NUM_FREE + 3
 _FLOOR = 1e-4  # of |sin|, below which the pulse has its limit
 
@@ -114,6 +118,7 @@ class HarmonicNoise(VocoderNetwork):
     level: Tensor
     window: Tensor
     taper: Tensor
+    bands: Tensor
 
     def __init__(self, channels: int = 192) -> None:
         super().__init__()
@@ -131,6 +136,7 @@ class HarmonicNoise(VocoderNetwork):
             "level": _levels(),
             "window": torch.hann_window(SEGMENT, dtype=torch.float64) / 2,
             "taper": _taper(),
+            "bands": _noise_bands(),
         }
         for name, value in constants.items():
             self.register_buffer(name, value.to(torch.float32), persistent=False)
@@ -203,7 +209,7 @@ class HarmonicNoise(VocoderNetwork):
         segments = source.unfold(-1, SEGMENT, HOP) * self.window  # [..., B, 3, 2 n, 320]
         spectra = torch.fft.rfft(F.pad(segments, (0, FFT - SEGMENT)))
         pulse, white, modulated = spectra.unbind(-3)
-        spectrum = pulse * filters[0] + (white + filters[2] * modulated) * filters[1]
+        spectrum = pulse * filters[0] + self._steady(white + filters[2] * modulated, filters[2]) * filters[1]
         made = torch.fft.irfft(spectrum, FFT).roll((RESPONSE - SEGMENT) // 2, -1)[..., :RESPONSE] * self.taper
         blocks = torch.unflatten(F.pad(made, (0, OVERLAP * HOP - RESPONSE)), -1, (OVERLAP, HOP))
         count = blocks.shape[-3]
@@ -220,6 +226,13 @@ class HarmonicNoise(VocoderNetwork):
             phase=phase,
         )
         return signal[..., : count * HOP], after
+
+    def _steady(self, noise: Tensor, depth: Tensor) -> Tensor:
+        """Spectra of noise ``[..., 257]`` with the power of the mean in each band; ``depth [..., 1]`` of modulation."""
+        power = (noise.real.square() + noise.imag.square()) @ self.bands
+        expected = self.window.square().sum() * (1 + depth.square())
+        gains = (expected / power.clamp_min(1e-12)).sqrt().clamp(max=LARGEST_GAIN)
+        return noise * (gains @ (self.bands > 0).to(gains).T)
 
     def _filters(self, rows: Tensor, hidden: Tensor) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
         """Harmonic filter, noise filter ``[B, 2 n, 257]`` and depth ``[B, 2 n, 1]`` of ``rows [B, n + 2, 20]``."""
@@ -323,6 +336,14 @@ def _levels() -> Tensor:
     widths[[0, -1]] *= 2
     one = widths * np.square(WINDOW).sum() / WINDOW_LENGTH**2 * INT16_SCALE**2
     return torch.from_numpy(-0.5 * np.log(one))
+
+
+def _noise_bands() -> Tensor:
+    """``[257, 10]``: mean over the bins of each band."""
+    bands = torch.zeros(BINS, len(NOISE_BANDS) - 1, dtype=torch.float64)
+    for band, (first, end) in enumerate(pairwise(NOISE_BANDS)):
+        bands[first:end, band] = 1 / (end - first)
+    return bands
 
 
 def _taper() -> Tensor:
