@@ -15,8 +15,10 @@ import soundfile
 import torch
 
 from aether_lite.audio import read_audio, write_audio
+from aether_lite.errors import AetherError
 from aether_lite.features import extract_features, read_f32
 from aether_lite.metrics.features import clip_feature_loss
+from aether_lite.modem.onair import OnAir
 
 PROGRAM = [sys.executable, "-m", "aether_lite.cli.main"]
 
@@ -101,3 +103,11 @@ def test_a_recording_without_a_transmission_gives_none(run: Callable[..., Any], 
     assert "no transmission was found" in shown.err
     assert json.loads(Path("rx.json").read_text())["overs"] == []
     assert soundfile.info("out.wav").frames == 0
+
+
+def test_what_has_no_signal_is_named(run: Callable[..., Any], folder: Path) -> None:
+    write_audio(folder / "silence.wav", np.zeros(16_000, np.float32))
+    assert "silence.wav: there is no signal of 20 ms or more" in run("onair", "silence.wav", "out.wav").stated
+    assert not (folder / "out.wav").exists()
+    with pytest.raises(AetherError, match=r"^seed must be an integer"):
+        OnAir(seed=-1)

@@ -10,6 +10,7 @@ import typer
 from aether_lite.cli import io, options
 from aether_lite.cli.io import SAMPLE_RATE, console, number, summary
 from aether_lite.cli.options import LINK, lower
+from aether_lite.errors import AetherError
 
 FADING, RECEIVER = "Propagation", "Receiver"  # panels of --help
 AUDIO_RATES = (8_000, 16_000, 44_100, 48_000)  # [Hz] of files for and from radios
@@ -57,7 +58,11 @@ def onair(
     from aether_lite.modem.onair import OnAir
 
     link = OnAir(snr3k, channel, offset, drift, ppm, lead, tail, carrier, carrier_hz, passband, gain, seed)
-    heard = link.receive(read_audio(source).astype(float), SAMPLE_RATE)
+    samples = read_audio(source).astype(float)
+    try:
+        heard = link.receive(samples, SAMPLE_RATE)
+    except AetherError as error:
+        raise AetherError(f"{source}: {error}") from error
     import soxr
 
     if sample_rate != SAMPLE_RATE:

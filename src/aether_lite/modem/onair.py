@@ -64,7 +64,7 @@ class OnAir:
         seed: of fading and noise.
 
     Raises:
-        AetherError: an unknown channel or passband, or a number out of range.
+        AetherError: an unknown channel or passband, or a number or seed out of range.
     """
 
     snr3k_db: float | None = None
@@ -89,6 +89,7 @@ class OnAir:
             "lead_s": (0, 600), "tail_s": (0, 600), "carrier_db": (-60, 40), "carrier_hz": (0, 4000),
             "gain_db": (-80, 80),
         }  # fmt: skip
+        seeded(self.seed)
         for name, (low, high) in limits.items():
             if getattr(self, name) is not None:
                 checked_number(name, getattr(self, name), low, high)
@@ -97,7 +98,7 @@ class OnAir:
         """What is received of ``samples [N]``, real, at ``sample_rate`` [Hz]: ``[M] float64`` at the same rate.
 
         Raises:
-            AetherError: there is no signal, or a bad seed.
+            AetherError: there is no signal.
         """
         random = [seeded(self.seed, stream) for stream in range(3)]
         power = signal_power(samples, sample_rate)
