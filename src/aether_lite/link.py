@@ -233,7 +233,7 @@ class LinkResult:
         """Every feature metric, decoded against sent."""
         from aether_lite.metrics.features import FEATURE_METRICS
 
-        return {name: float(metric(self.decoded, self.features, None)) for name, metric in FEATURE_METRICS.items()}
+        return {n: float(metric.function(self.decoded, self.features, None)) for n, metric in FEATURE_METRICS.items()}
 
     def link_metrics(self) -> dict[str, Any]:
         """What crossed the channel: counts, bit errors, power and peak of the symbols, SNR by both conventions."""
