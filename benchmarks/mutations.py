@@ -193,12 +193,8 @@ MUTATIONS = (
              "data/test_data_augment.py::test_features_are_those_of_the_changed_audio",
              "speech[before * FRAME :]", "speech[max(before - 1, 0) * FRAME :]"),
     # streams, metrics, statistics
-    Mutation("first token of a stream comes twice", "codec/test_streaming_equals_offline.py::test_audio_equals_offline",
-             "rows[:, :0] if first and", "rows[:, :] if first and"),
-    Mutation("noise taken for speech", "codec/test_streaming_muting.py",
-             "1 / (sent + noise)) -", "1 / (sent + noise)) +"),
     Mutation("V/UV error counts agreement", "metrics/test_metric_pitch.py",
-             "(voiced_frames(decoded) != ", "(voiced_frames(decoded) == "),
+             "voiced_frames(decoded) != ", "voiced_frames(decoded) == "),
     Mutation("F0 in Hz an octave low", "metrics/test_metric_pitch.py",
              "LOWEST_F0 = 62.5", "LOWEST_F0 = 31.25"),
     Mutation("interval of 90 % called one of 95 %", "bench/test_bench_bootstrap.py",
