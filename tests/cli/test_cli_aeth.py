@@ -215,7 +215,7 @@ def test_lost_tokens_take_the_erasure_path(clip: Path, aeth: Run, codec: Codec) 
     bits[12] = 0
     received = ReceivedBits(bits[None], 300, torch.arange(13)[None] == 12, token_frames=8)
     expected = codec.decode_features(received)[0, :100].numpy()
-    np.testing.assert_allclose(read_f32("heard.f32")[:, :20], expected, atol=1e-6)
+    np.testing.assert_allclose(read_f32("heard.f32")[:, :20], expected, atol=1e-5)
 
 
 def cut(data: bytes) -> bytes:
