@@ -103,10 +103,11 @@ def test_the_other_sideband_is_received_by_option() -> None:
     assert over.over.offset_hz == pytest.approx(20.0, abs=0.3)
 
 
-def test_a_carrier_beside_it_and_a_filter_are_borne() -> None:
+@pytest.mark.parametrize(("carrier_db", "carrier_hz"), [(-6.0, 850.0), (0.0, 1402.0), (20.0, 2300.0)])
+def test_a_carrier_and_a_filter_are_borne(carrier_db: float, carrier_hz: float) -> None:
     symbols = tokens(NARROW, 5)
-    link = {"snr3k_db": 5.0, "carrier_db": -6.0, "carrier_hz": 850.0, "passband": "tight", "lead_s": 0.5, "seed": 3}
-    (over,) = heard(over_the_air(sent(NARROW, symbols), **link))
+    link = {"snr3k_db": 5.0, "carrier_db": carrier_db, "carrier_hz": carrier_hz, "passband": "tight", "seed": 3}
+    (over,) = heard(over_the_air(sent(NARROW, symbols), lead_s=0.5, **link))
     assert over.symbols.shape == symbols.shape
     assert loss_db(NARROW, symbols, over.symbols, 5.0) < 3.5
 

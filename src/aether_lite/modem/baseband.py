@@ -13,6 +13,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from aether_lite.modem.notch import Notches
 from aether_lite.modem.profiles import (
     CENTRE_HZ,
     PREFIX_S,
@@ -63,7 +64,7 @@ class Baseband:
     """
 
     def __init__(self, mirrored: bool = False) -> None:
-        self._mirrored = mirrored
+        self._mirrored, self._notches = mirrored, Notches()
         self._kept: Complex128 = np.zeros(FILTER_HALF, np.complex128)
         self._place = 0  # in the mixer's period
 
@@ -78,7 +79,7 @@ class Baseband:
         if not count:
             return joined[:0]
         windows = np.lib.stride_tricks.sliding_window_view(joined, 2 * FILTER_HALF + 1)[::DECIMATION][:count]
-        filtered: Complex128 = windows @ _taps()
+        filtered = self._notches.push(windows @ _taps())
         return filtered.conj() if self._mirrored else filtered
 
 

@@ -6,10 +6,10 @@ deviation sigma and delays spread evenly over a window of T around the middle::
     E[h(t, f) h*(t', f')] = G exp(-2 (pi sigma (t - t'))^2) sinc((f - f') T)
 
 Its linear minimum-mean-square-error estimate from pilots with noise N0 is one real matrix for each design (sigma, T),
-N0 / G (in steps of 2 dB) and number of frames at hand. Each pilot is also predicted from those at other frequencies.
-The error of that tells which design fits, how strong the noise is (the model knows how much of the error is the
-prediction's), and whether there is a signal at all: of noise, carriers and other pilots, prediction and pilot have no
-phase in common.
+N0 / G (in steps of 2 dB) and number of frames at hand. Each pilot is also predicted from all others. The error of that
+tells which design fits, how strong the noise is (the model knows how much of the error is the prediction's), and
+whether there is a signal at all: prediction and noise have no phase in common. A second prediction is from other
+frequencies alone; that of a carrier, or of another transmission's pilots, fails.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from aether_lite.modem.profiles import FRAME_S, SPACING_HZ, SYMBOL_S, SYMBOLS, C
 
 PAST, AHEAD = 6, 1  # frames
 DESIGNS = ((0.05, 2e-3), (0.5, 4e-3), (1.0, 5e-3))  # sigma [Hz], T [s]: slow, mid, fast
-MID = 1
+MID, WIDEST = 1, 2
 NOISE_STEP_DB = 2.0
 NOISE_RANGE_DB = (-24.0, 14.0)  # N0 / G of a design
 MEAN_FRAMES = 12  # about 1 s
@@ -41,14 +41,16 @@ class Filters:
     Attributes:
         gains: ``[2 C, n P]``: pilots of n frames to gains of the present frame's cells.
         error: ``[2 C]``: mean square error of these over G.
-        prediction: ``[P, n P]``: each pilot of the present frame from the others of all frames, not from its own.
+        prediction: ``[P, n P]``: each pilot of the present frame from all others.
         prediction_error: its mean square error against the pilot as received, over N0.
+        across: ``[P, n P]``: the same from those at other frequencies.
     """
 
     gains: Float64
     error: Float64
     prediction: Float64
     prediction_error: float
+    across: Float64
 
 
 @lru_cache(maxsize=512)
@@ -69,14 +71,17 @@ def filters(profile: Profile, design: int, noise_db: float, past: int) -> Filter
     inverse = np.linalg.inv(correlation(time, frequency) + noise * np.eye(len(time)))
     cross = correlation(np.asarray(SYMBOL_S * symbol, np.float64), np.asarray(SPACING_HZ * carrier, np.float64))
     gains = cross @ inverse
-    prediction, off = np.zeros((profile.pilots, len(time))), np.zeros(profile.pilots)
+    present = past * profile.pilots + np.arange(profile.pilots)
+    variance = 1 / inverse[present, present]  # of each pilot, given all others
+    prediction = -variance[:, None] * inverse[present]
+    prediction[np.arange(profile.pilots), present] = 0.0
+    across = np.zeros_like(prediction)
     for pilot in range(profile.pilots):
         own = np.arange(pilot, len(time), profile.pilots)
-        conditional = np.linalg.inv(inverse[np.ix_(own, own)])  # covariance of its values given all others
-        prediction[pilot] = -conditional[past] @ inverse[own]
-        prediction[pilot, own] = 0.0
-        off[pilot] = conditional[past, past]
-    return Filters(gains, np.clip(1 - (gains * cross).sum(axis=1), 0, 1), prediction, float(off.mean()) / noise)
+        across[pilot] = -np.linalg.inv(inverse[np.ix_(own, own)])[past] @ inverse[own]
+        across[pilot, own] = 0.0
+    error = np.clip(1 - (gains * cross).sum(axis=1), 0, 1)
+    return Filters(gains, error, prediction, float(variance.mean()) / noise, across)
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,7 @@ class FrameEstimate:
         gain: of every cell ``[2 C]``.
         noise: of every cell, the error of its gain included ``[2 C]``.
         evidence: prediction and pilots agree by this many standard deviations of noise alone.
+        coherence: the same of the prediction from other frequencies.
         power, level: G and N0, means over 1 s.
         design: index of the filters that were used.
     """
@@ -96,6 +102,7 @@ class FrameEstimate:
     gain: Complex128
     noise: Float64
     evidence: float
+    coherence: float
     power: float
     level: float
     design: int
@@ -143,11 +150,9 @@ class ChannelEstimator:
         noise = max(float(np.mean(self._noises)), 1e-12)
         power = max(float(np.mean(self._powers)) - noise, 1e-3 * noise)
         self._ratio = noise / power
-        agreement = float((guess.conj() * present).real.sum())
-        spread = np.sqrt(0.5 * noise * np.square(np.abs(guess)).sum()) + 1e-30
         return FrameEstimate(
-            present_cells, used.gains @ history, noise + power * used.error, agreement / spread, power, noise,
-            self._design,
+            present_cells, used.gains @ history, noise + power * used.error, _agreement(guess, present, noise),
+            _agreement(used.across @ history, present, noise), power, noise, self._design,
         )  # fmt: skip
 
     def turn(self, delay_s: float, offset_hz: float) -> None:
@@ -178,3 +183,9 @@ class ChannelEstimator:
         best = int(errors.argmin())
         if errors[best] < BETTER * errors[self._design]:
             self._design = best
+
+
+def _agreement(guess: Complex128, pilots: Complex128, noise: float) -> float:
+    """In how many standard deviations of noise alone ``pilots [P]`` agree with their prediction."""
+    spread = np.sqrt(0.5 * noise * np.square(np.abs(guess)).sum()) + 1e-30
+    return float((guess.conj() * pilots).real.sum() / spread)

@@ -138,8 +138,8 @@ class Over:
         arrival = clock.arrival - (1 + AHEAD) * clock.frame
         valid = estimate.evidence > VALID
         self._invalid = 0 if valid else self._invalid + 1
+        self._tracker.update(self._estimator, -10 * np.log10(estimate.snr), valid)
         if valid:
-            self._tracker.update(self._estimator, -10 * np.log10(estimate.snr))
             self.last_valid = arrival + clock.frame
         self.ended = self.ended or self._invalid >= LOST_FRAMES
         if not self._settled and self._begins(estimate):

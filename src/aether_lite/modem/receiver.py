@@ -2,7 +2,7 @@
 
 While nothing is received the search runs (:mod:`aether_lite.modem.search`). What it finds is looked at in the buffer of
 the last seconds: frequency and window are refined, frames before it are tried, and it is an over only if its pilots can
-be predicted from frame to frame. The over is then decoded from its first frame on (:mod:`aether_lite.modem.over`).
+be predicted from one another. The over is then decoded from its first frame on (:mod:`aether_lite.modem.over`).
 While an over is in doubt the search runs beside it, from its last valid frame on, and another over that it finds ends
 the old one.
 
@@ -18,14 +18,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from aether_lite.modem.baseband import BASEBAND_RATE, FRAME, MARGIN, Baseband, Clock, received_cells
-from aether_lite.modem.estimation import AHEAD, DESIGNS, PAST, ChannelEstimator, filters
+from aether_lite.modem.estimation import AHEAD, PAST, WIDEST, ChannelEstimator, filters
 from aether_lite.modem.over import Over, OverReport, ReceivedFrame
 from aether_lite.modem.profiles import FRAME_S, PROFILES, Complex128, Profile
 from aether_lite.modem.search import Candidate, Search
 
 BUFFER_FRAMES = 64  # 5.1 s
 BACK_FRAMES = 24  # looked at before a candidate
-WIDEST = len(DESIGNS) - 1
 WINDOWS_S = np.arange(-4.0e-3, 4.01e-3, 0.5e-3)  # places of the window that are tried
 PLATEAU = 0.93  # windows that hold this much of the best one's power are as good
 ONSET = 1.5  # evidence of a frame that is as likely before the over as in it
@@ -146,7 +145,7 @@ class Receiver:
             estimate = estimator.push(received_cells(profile, self._samples, self._first, trial)[0])
             trial.advance()
             if estimate is not None:
-                evidence.append(estimate.evidence)
+                evidence.append(estimate.coherence)
                 snr = estimate.snr
         gained = np.cumsum((np.array(evidence) - ONSET)[::-1])[::-1]
         begin = int(gained.argmax())

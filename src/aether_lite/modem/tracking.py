@@ -12,16 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aether_lite.modem.baseband import BASEBAND_RATE, Clock
-from aether_lite.modem.estimation import AHEAD, MID, ChannelEstimator, filters
+from aether_lite.modem.estimation import AHEAD, WIDEST, ChannelEstimator, filters
 from aether_lite.modem.profiles import FRAME_S, Complex128, Profile
 
 OFFSET_FRAMES = 25  # memory of the frequency offset, 2 s
 CLOCK_FRAMES = 300  # of the clock difference, 24 s; shorter at the beginning
 WARM_FRAMES = 40  # before them the clock difference is believed in part only
 MOST_PPM = 400.0
-GATE_S = 1.25e-3  # early and late
+GATE_S = 2.5e-3  # early and late
 GATE_FORGET_S = 3.0
-GATE_STEP_S = 40e-6  # greatest move of the window in a frame
+GATE_STEP_S = 60e-6  # greatest move of the window in a frame
+OUTSIDE, FAST_STEP_S = 0.6, 250e-6  # the same where the present window holds no more than this of the best one's power
 
 Float64 = NDArray[np.float64]
 
@@ -38,10 +39,12 @@ class Tracker:
         self._frames = 0
         self._frequencies = profile.frequencies_hz[profile.pilot_cells % profile.carriers]
 
-    def update(self, estimator: ChannelEstimator, noise_db: float) -> None:
-        """Correct the clock, which stands at the next frame, after a frame that was heard."""
+    def update(self, estimator: ChannelEstimator, noise_db: float, valid: bool) -> None:
+        """Correct the clock, which stands at the next frame; after a frame that was not ``valid`` its window alone."""
         pilots = estimator.pilots
-        if len(pilots) < 2:
+        later = self._window_error(pilots, noise_db)
+        if not valid:
+            self._move(estimator, 0.0, 0.0, later)
             return
         self._frames += 1
         product = pilots[-1] * pilots[-2].conj()
@@ -51,7 +54,6 @@ class Tracker:
         rate = -lean(self._products, self._frequencies) / FRAME_S  # the delay grows by this [s/s]
         believed = min(1.0, self._frames / WARM_FRAMES) ** 2
         ppm = float(np.clip(self.clock.ppm - believed * rate * 1e6, -MOST_PPM, MOST_PPM)) - self.clock.ppm
-        later = self._window_error(pilots, noise_db)
         self._move(estimator, offset, ppm, later)
 
     def _move(self, estimator: ChannelEstimator, offset_hz: float, ppm: float, later_s: float) -> None:
@@ -72,7 +74,7 @@ class Tracker:
         past = len(pilots) - 1 - AHEAD
         if past < 1:
             return 0.0
-        prediction = filters(self._profile, MID, noise_db, past).prediction
+        prediction = filters(self._profile, WIDEST, noise_db, past).prediction
         history, present = np.concatenate(pilots), pilots[past]
         self._gate *= np.exp(-FRAME_S / GATE_FORGET_S)
         for place, moved in enumerate((-GATE_S, 0.0, GATE_S)):
@@ -80,9 +82,11 @@ class Tracker:
             guess = prediction @ (history * np.tile(turn, len(pilots)))
             self._gate[place] += float((guess.conj() * (present * turn)).real.sum())
         early, middle, late = self._gate
-        if middle <= 0:
+        best = max(early, middle, late)
+        if best <= 0:
             return 0.0
-        return float(np.clip((late - early) / middle, -1, 1)) * GATE_STEP_S
+        step = GATE_STEP_S if middle > OUTSIDE * best else FAST_STEP_S
+        return float(np.clip((late - early) / best, -1, 1)) * step
 
 
 def lean(products: Complex128, frequencies: Float64) -> float:
