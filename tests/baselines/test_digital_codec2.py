@@ -13,6 +13,7 @@ from aether_lite.baselines.codec2 import CODEC2, Codec2, concealed, muted
 from aether_lite.baselines.digital import modes
 from aether_lite.baselines.digital.modes import CODEC2_MODES as MODES
 from aether_lite.baselines.digital.modes import (
+    HASH_MODES,
     TRIAL_SEED,
     Mode,
     best_mode,
@@ -108,7 +109,7 @@ def test_stored_error_rates_are_measured_ones() -> None:
         ("codec2-700c-qpsk", "rayleigh", 1000, 3.0),
         ("hash-600-qpsk", "mpp", 600, 6.0),
     ):
-        mode = next(mode for mode in modes.MODES if mode.name == name)
+        mode = next(mode for mode in (*MODES, *HASH_MODES) if mode.name == name)
         failed, blocks = failed_blocks(mode, LinkConfig(channel, rate, snr_db, TRIAL_SEED))
         assert stored_rates()[name, channel, rate, snr_db] == pytest.approx(failed / blocks, abs=2 / blocks)
 
