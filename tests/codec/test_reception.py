@@ -49,7 +49,7 @@ def test_units_change_nothing(tiny_codec: Codec, sent: Symbols, name: str, csi: 
     for unit in (0.01, 30.0):
         scaled = in_units(received, unit)
         torch.testing.assert_close(tiny_codec.decode_features(scaled), expected, atol=2e-3, rtol=0)
-        stream = Decoder(tiny_codec, RATE, backend=tiny_codec.model)
+        stream = Decoder(tiny_codec, RATE)
         streamed = torch.cat([stream.push(scaled).features, stream.flush().features])
         torch.testing.assert_close(streamed, expected[0], atol=2e-3, rtol=0)
 
