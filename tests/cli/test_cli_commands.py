@@ -91,7 +91,7 @@ def test_demo_writes_sounds_pictures_and_a_table(folder, run, codec_file):
 
 @pytest.mark.slow
 def test_demo_without_pystoi_says_what_to_install(folder, run, codec_file, monkeypatch):
-    monkeypatch.setattr("aether_lite.metrics.available", lambda metric: False)
+    monkeypatch.setattr("aether_lite.metrics.intrusive.available", lambda metric: False)
     options = ("--rates", "150", "--channel", "clean", "--model", codec_file)
     result = run("demo", "--quick", *options)
     assert result.code == 0
