@@ -101,7 +101,8 @@ def test_a_codec_conditions_unless_told_otherwise(clip, tiny_codec, conditioned)
     samples = clip[:16_000] + np.float32(DC)  # 12.5 tokens of 80 ms
     given = condition(samples) if conditioned else samples
     padded = np.concatenate([given, np.zeros(640, given.dtype)])
-    assert torch.equal(tiny_codec.features(samples, conditioned)[0], torch.from_numpy(extract_features(padded)[:, :20]))
+    expected = torch.from_numpy(extract_features(padded)[:, :20])
+    torch.testing.assert_close(tiny_codec.features(samples, conditioned)[0], expected, rtol=0, atol=1e-3)
     assert torch.equal(tiny_codec.samples(samples, conditioned)[0], torch.from_numpy(padded.astype(np.float32)))
     if conditioned:
         assert torch.equal(tiny_codec.features(samples), tiny_codec.features(samples, True))
