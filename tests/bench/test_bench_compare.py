@@ -248,8 +248,9 @@ def test_ctrl_c_keeps_the_results_and_ends_at_once(tmp_path: Path, jobs: int) ->
     axes = ("--rate", "1000,600,300", "--snr", "0,10", "--channel", "awgn", "--clips", "2", "--audio-clips", "0")
     command = [sys.executable, "-m", "aether_lite.cli.main", "bench", "--plugin", "slow.py", "--system", "slow", *axes]
     process = subprocess.Popen(
-        [*command, "--seconds", "1", "--jobs", str(jobs)], cwd=tmp_path, stderr=subprocess.PIPE, text=True
-    )
+        [*command, "--seconds", "1", "--jobs", str(jobs)], cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )  # fmt: skip
     cache = tmp_path / "bench_out" / "cache" / "results.jsonl"
     deadline = time.monotonic() + 120
     while not (cache.exists() and cache.read_bytes().count(b"\n")):
