@@ -23,8 +23,8 @@ def test_features_are_those_of_the_extractor(wav, run, columns):
     assert wav.with_name("out.f32").stat().st_size == 100 * columns * 4
     samples = soundfile.read(wav, dtype="int16")[0]
     found, expected = read_f32("out.f32"), extract_features(samples)
-    np.testing.assert_allclose(found[:, :18], expected[:, :18], atol=1e-4)
-    assert np.isclose(found, expected, atol=1e-3).all(axis=1).mean() >= 0.98  # the others take another pitch period
+    np.testing.assert_allclose(np.delete(found, (18, 19), 1), np.delete(expected, (18, 19), 1), atol=1e-5)
+    assert (~np.isclose(found, expected, atol=1e-5).all(axis=1)).sum() <= 1  # takes another pitch period, as good
 
 
 @pytest.mark.parametrize("arguments", [("in.wav", "out.wav"), ("in.wav", "out.f32", "--columns", 35)])

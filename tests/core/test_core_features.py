@@ -86,3 +86,12 @@ def test_samples_that_are_no_speech_are_refused(vocoder_model: Model, speech: np
     with pytest.raises(AetherError, match="not finite, or far out of range"):
         features.push(wrong)
     assert features.push(speech[0, :320]).tobytes() == Features(vocoder_model).push(speech[0, :320]).tobytes()
+
+
+@pytest.mark.parametrize("piece", [1, 159, 161, 7001])
+def test_features_are_the_same_however_samples_are_cut(vocoder_model: Model, speech: np.ndarray, piece: int) -> None:
+    samples = speech[0, : 320 if piece == 1 else 16_000]
+    whole, cut = Features(vocoder_model, True), Features(vocoder_model, True)
+    expected = np.concatenate([whole.push(samples), whole.flush()])
+    pieces = [cut.push(samples[start : start + piece]) for start in range(0, len(samples), piece)]
+    assert np.concatenate([*pieces, cut.flush()]).tobytes() == expected.tobytes()

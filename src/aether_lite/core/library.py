@@ -317,7 +317,7 @@ class Features(Stream):
     def push(self, samples: ArrayLike) -> Float32:
         """Rows ``[f, 36] float32`` that samples ``[n]``, full scale 1, make known."""
         given, done = np.ascontiguousarray(samples, np.float32), 0
-        rows, made = np.empty((len(given) // 160 + 1, 36), np.float32), 0
+        rows, made = np.empty((len(given) // 160 + 2, 36), np.float32), 0  # with room for one that is not whole
         while done < len(given):
             rest = self._floats(given[done:])
             self._call("push", self._pointer, rest, len(rest), self._count, self._floats(rows[made]), self._ready)

@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike
 
 from aether_lite.channels.channel import SNR_RANGE_DB, checked_number
 from aether_lite.core import library
+from aether_lite.core.codec import vocoder_model
 from aether_lite.errors import AetherError
-from aether_lite.features import FRAME, NUM_FREE, ROW_LOOKAHEAD_SAMPLES, Conditioner, StreamingExtractor
+from aether_lite.features import FRAME, NUM_FREE, Conditioner
 from aether_lite.features.layout import Float32
 from aether_lite.features.samples import as_speech
 from aether_lite.payload import Bits, elements_per_token
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from aether_lite.link import AnyCodec
 
-LOOKAHEAD = ROW_LOOKAHEAD_SAMPLES - FRAME  # samples beyond a token's own that its last row needs
 UNKNOWN = float("nan")  # target SNR of an encoder for any channel, in a snapshot
 
 
@@ -176,30 +176,31 @@ class Encoder:
 
 
 class TokenFeatures:
-    """Features of one stream of samples, a token of ``frames`` frames at a time, however the samples are cut."""
+    """Features of one stream of samples, a token of ``frames`` frames at a time, however the samples are cut.
+
+    Together they are the rows of ``codec.features`` to the bit.
+    """
 
     def __init__(self, frames: int, condition: bool = True) -> None:
         self._frames = frames
         self._conditioner = Conditioner() if condition else None
-        self._extractor = StreamingExtractor()
-        self._waiting = np.zeros(0)
-        self._started = False  # the extractor is LOOKAHEAD samples into the next token once a token is out
+        self._extractor = library.Features(vocoder_model())
+        self._waiting = np.zeros((0, NUM_FREE), np.float32)  # rows of a token that is not whole
+        self._samples = 0
 
     def push(self, samples: ArrayLike | Tensor) -> list[Float32]:
         """Features ``[1, frames, 20] float32`` of every token that samples ``[n]``, [-1, 1] or int16, complete."""
         given = as_speech(samples) if self._conditioner is None else self._conditioner.push(samples)
-        joined = np.concatenate([self._waiting, given])
-        tokens, start = [], 0
-        while len(joined) - start >= (needed := self._frames * FRAME + (0 if self._started else LOOKAHEAD)):
-            tokens.append(self._extractor.push(joined[start : start + needed])[None, :, :NUM_FREE])
-            start, self._started = start + needed, True
-        self._waiting = joined[start:].copy()
-        return tokens
+        self._samples += len(given)
+        return self._tokens(self._extractor.push(given))
 
     def flush(self) -> list[Float32]:
         """The last tokens, the speech filled up with silence to a whole one. The object is of no use after it."""
-        ahead = LOOKAHEAD if self._started else 0
-        missing = -(ahead + len(self._waiting)) % (self._frames * FRAME)
-        last = self._extractor.push(np.concatenate([self._waiting, np.zeros(missing)]))
-        rows = np.concatenate([last, self._extractor.flush()])[None, :, :NUM_FREE]
-        return [rows[:, start : start + self._frames] for start in range(0, rows.shape[1], self._frames)]
+        silence = np.zeros(-self._samples % (self._frames * FRAME), np.float32)
+        return self._tokens(np.concatenate([self._extractor.push(silence), self._extractor.flush()]))
+
+    def _tokens(self, rows: Float32) -> list[Float32]:
+        joined = np.concatenate([self._waiting, rows[:, :NUM_FREE]])
+        whole = len(joined) // self._frames * self._frames
+        self._waiting = joined[whole:]
+        return [joined[None, start : start + self._frames] for start in range(0, whole, self._frames)]
