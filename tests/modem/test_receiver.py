@@ -107,9 +107,10 @@ def test_the_other_sideband_is_received_by_option() -> None:
 def test_a_carrier_and_a_filter_are_borne(carrier_db: float, carrier_hz: float) -> None:
     symbols = tokens(NARROW, 5)
     link = {"snr3k_db": 5.0, "carrier_db": carrier_db, "carrier_hz": carrier_hz, "passband": "tight", "seed": 3}
+    link["gain_db"] = -20.0  # room for the carrier: clipped at full scale it costs 4.3 dB
     (over,) = heard(over_the_air(sent(NARROW, symbols), lead_s=0.5, **link))
     assert over.symbols.shape == symbols.shape
-    assert loss_db(NARROW, symbols, over.symbols, 5.0) < 4.5
+    assert loss_db(NARROW, symbols, over.symbols, 5.0) < 3.5
 
 
 @pytest.mark.parametrize(("channel", "snr"), [("mpg", 5.0), ("mpp", 5.0), ("mpd", 8.0)])

@@ -75,6 +75,7 @@ DILATIONS = (1, 2, 1, 2, 1, 2)
 LARGEST = 3.0  # nepers of a filter above the stated envelope
 NOISE_BANDS = (0, 3, 6, 10, 16, 26, 42, 68, 110, 178, BINS)  # bins that the gains of noise change at
 LARGEST_GAIN = 3.0  # of them
+WINDOW_ENERGY = SEGMENT * 3 / 32  # of the Hann window of height 1/2
 _INPUTS = NUM_FREE + 3
 _FLOOR = 1e-4  # of |sin|, below which the pulse has its limit
 
@@ -119,6 +120,7 @@ class HarmonicNoise(VocoderNetwork):
     window: Tensor
     taper: Tensor
     bands: Tensor
+    widths: Tensor
 
     def __init__(self, channels: int = 192) -> None:
         super().__init__()
@@ -138,6 +140,7 @@ class HarmonicNoise(VocoderNetwork):
             "taper": _taper(),
             "bands": _noise_bands(),
         }
+        self.register_buffer("widths", torch.tensor(np.diff(NOISE_BANDS)), persistent=False)
         for name, value in constants.items():
             self.register_buffer(name, value.to(torch.float32), persistent=False)
 
@@ -230,9 +233,9 @@ class HarmonicNoise(VocoderNetwork):
     def _steady(self, noise: Tensor, depth: Tensor) -> Tensor:
         """Spectra of noise ``[..., 257]`` with the power of the mean in each band; ``depth [..., 1]`` of modulation."""
         power = (noise.real.square() + noise.imag.square()) @ self.bands
-        expected = self.window.square().sum() * (1 + depth.square())
+        expected = WINDOW_ENERGY * (1 + depth.square())
         gains = (expected / power.clamp_min(1e-12)).sqrt().clamp(max=LARGEST_GAIN)
-        return noise * (gains @ (self.bands > 0).to(gains).T)
+        return noise * gains.repeat_interleave(self.widths, dim=-1, output_size=BINS)
 
     def _filters(self, rows: Tensor, hidden: Tensor) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
         """Harmonic filter, noise filter ``[B, 2 n, 257]`` and depth ``[B, 2 n, 1]`` of ``rows [B, n + 2, 20]``."""
