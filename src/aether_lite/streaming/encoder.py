@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from aether_lite.channels.channel import SNR_RANGE_DB, checked_number
 from aether_lite.core import library
-from aether_lite.core.codec import vocoder_model
+from aether_lite.core.files import vocoder_model
 from aether_lite.errors import AetherError
 from aether_lite.features import FRAME, NUM_FREE, Conditioner
 from aether_lite.features.layout import Float32
