@@ -317,10 +317,10 @@ def _described(report: OverReport, codec: CoreCodec) -> dict[str, Any]:
 
 def _line(over: dict[str, Any]) -> str:
     """An over in a line."""
-    text = "" if over["text"] is None else f", text {over['text']!r}"
+    text = f", text {over['text']!r}" if over["text"] else ""
     other = ", SENT WITH OTHER WEIGHTS (--model)" if over["same_weights"] is False else ""
     return (
         f"{over['profile']} {over['rate_uses_per_s']} uses/s, {over['start_s']:.2f} to {over['end_s']:.2f} s, "
-        f"{over['offset_hz']:+.1f} Hz, {over['ppm']:+.0f} ppm, SNR3k {number(over['snr3k_db'], 1, 'dB')}, "
+        f"{over['offset_hz']:+z.1f} Hz, {over['ppm']:+.0f} ppm, SNR3k {number(over['snr3k_db'], 1, 'dB')}, "
         f"{over['lost_frames']} of {over['frames']} frames lost{text}{other}"
     )
