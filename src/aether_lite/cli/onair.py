@@ -60,15 +60,15 @@ def onair(
     link = OnAir(snr3k, channel, offset, drift, ppm, lead, tail, carrier, carrier_hz, passband, gain, seed)
     samples = read_audio(source).astype(float)
     try:
-        heard = link.receive(samples, SAMPLE_RATE)
+        received = link.receive(samples, SAMPLE_RATE)
     except AetherError as error:
         raise AetherError(f"{source}: {error}") from error
     import soxr
 
     if sample_rate != SAMPLE_RATE:
-        heard = soxr.resample(heard, SAMPLE_RATE, sample_rate, quality="HQ")
-    write_audio(destination, heard, sample_rate)
-    seconds = len(heard) / sample_rate
+        received = soxr.resample(received, SAMPLE_RATE, sample_rate, quality="HQ")
+    write_audio(destination, received, sample_rate)
+    seconds = len(received) / sample_rate
     ends = {"input": source, "output": destination, "sample_rate": sample_rate, "seconds": seconds}
     io.write_json(json, {**ends, **asdict(link)})
     noise = "no noise" if snr3k is None else f"SNR3k {number(snr3k, 1, 'dB')}"

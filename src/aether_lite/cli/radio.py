@@ -143,13 +143,13 @@ class Listener:
         codec: decodes.
         receiver: finds.
         mute: whether long gaps and noise are muted.
-        heard: pieces of the audio for a picture, None without one.
+        recorded: pieces of the audio for a picture, None without one.
     """
 
     codec: CoreCodec
     receiver: Any
     mute: bool
-    heard: list[NDArray[Any]] | None
+    recorded: list[NDArray[Any]] | None
     samples: int = 0  # that came in
     reports: list[OverReport] = field(default_factory=list)
     constellation: list[NDArray[Any]] = field(default_factory=list)
@@ -160,8 +160,8 @@ class Listener:
         """Decoded speech ``[n]`` as it becomes known."""
         for block in blocks:
             self.samples += len(block)
-            if self.heard is not None:
-                self.heard.append(block)
+            if self.recorded is not None:
+                self.recorded.append(block)
             yield from map(self._decoded, self.receiver.push(block))
         yield from map(self._decoded, self.receiver.flush())
 
@@ -175,7 +175,7 @@ class Listener:
         """What came in ``[N]``."""
         import numpy as np
 
-        return np.concatenate(self.heard or [np.zeros(0)])
+        return np.concatenate(self.recorded or [np.zeros(0)])
 
     def _decoded(self, reception: Reception) -> NDArray[Any]:
         """Speech of one reception."""
@@ -196,7 +196,7 @@ class Listener:
             noise: Any = frame.noise_variance.astype(np.float32)[None]
             state = ChannelState(gain, noise, erased)
             pieces.append(decoder.push(Received(values, report.profile.rate, state, self.codec.token_frames)))
-            if self.heard is not None:
+            if self.recorded is not None:
                 self.constellation.append(frame.values.ravel() / np.sqrt(np.square(frame.gain).mean() + 1e-30))
         if reception.ended:
             pieces.append(decoder.flush())

@@ -111,7 +111,7 @@ class Clock:
 
 
 MARGIN = TAPS + 1  # samples beyond a frame that the interpolation needs
-GUARD = np.arange(9, 13)  # carriers beyond the outer ones, where a transmission has nothing and the noise is heard
+GUARD = np.arange(9, 13)  # carriers beyond the outer ones, where a transmission has nothing and the noise is measured
 
 
 def received_cells(profile: Profile, samples: Complex128, first: int, clock: Clock) -> tuple[Complex128, Complex128]:

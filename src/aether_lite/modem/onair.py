@@ -117,17 +117,17 @@ class OnAir:
         carried = np.pad(carried, (lead, tail))
         time = np.arange(len(carried)) / sample_rate
         turned = self.offset_hz * time + 0.5 * self.drift_hz_s * time**2
-        heard: Float64 = (carried * np.exp(2j * np.pi * turned)).real
+        received: Float64 = (carried * np.exp(2j * np.pi * turned)).real
         if self.carrier_db is not None:
             amplitude = np.sqrt(2 * power) * 10 ** (self.carrier_db / 20)
-            heard = heard + amplitude * np.sin(2 * np.pi * self.carrier_hz * time)
+            received = received + amplitude * np.sin(2 * np.pi * self.carrier_hz * time)
         if self.snr3k_db is not None:
             density = power * 10 ** (-self.snr3k_db / 10) / NOISE_BAND_HZ  # one-sided [1/Hz]
-            heard = heard + np.sqrt(density * sample_rate / 2) * random[2].standard_normal(len(heard))
+            received = received + np.sqrt(density * sample_rate / 2) * random[2].standard_normal(len(received))
         if self.passband != "none":
             taps = bandpass(*FILTER_HZ[self.passband], sample_rate)
-            heard = np.convolve(heard, taps)[: len(heard)]  # a causal filter: it delays
-        return np.clip(heard * 10 ** (self.gain_db / 20), -1, 1)
+            received = np.convolve(received, taps)[: len(received)]  # a causal filter: it delays
+        return np.clip(received * 10 ** (self.gain_db / 20), -1, 1)
 
 
 def signal_power(samples: Float64, sample_rate: int) -> float:

@@ -233,7 +233,7 @@ class Over:
         return frame
 
     def _snr3k_db(self, estimate: FrameEstimate) -> float:
-        """SNR of the last second; noise is what is heard beside the band, where that can explain the pilots' error.
+        """SNR of the last second; noise is what is measured beside the band, where that can explain the pilots' error.
 
         The sender's limiter adds to that error, but not beside the band, and at most by :data:`DISTORTION`.
         """

@@ -134,11 +134,11 @@ class Receiver:
             return None
         first = candidate.arrival - back * FRAME
         clock = Clock(first, candidate.offset_hz)
-        heard = slice(max(0, back - candidate.frames + 1), None)
-        turned = _turn_hz(self._pilots(profile, clock, count)[heard])
+        present = slice(max(0, back - candidate.frames + 1), None)
+        turned = _turn_hz(self._pilots(profile, clock, count)[present])
         clock = Clock(first, candidate.offset_hz + turned)
         pilots = self._pilots(profile, clock, count)
-        clock = Clock(first + BASEBAND_RATE * _window_s(profile, pilots[heard]), clock.offset_hz)
+        clock = Clock(first + BASEBAND_RATE * _window_s(profile, pilots[present]), clock.offset_hz)
         estimator, trial = ChannelEstimator(profile), Clock(clock.arrival, clock.offset_hz)
         evidence, snr = [], 1.0
         for _ in range(count):
