@@ -103,6 +103,8 @@ def test_a_recording_without_a_transmission_gives_none(run: Callable[..., Any], 
     assert "no transmission was found" in shown.err
     assert json.loads(Path("rx.json").read_text())["overs"] == []
     assert soundfile.info("out.wav").frames == 0
+    assert run("rx", "noise.wav", "out.f32", "--rate", 700).code == 0
+    assert Path("out.f32").read_bytes() == b""
 
 
 def test_what_has_no_signal_is_named(run: Callable[..., Any], folder: Path) -> None:

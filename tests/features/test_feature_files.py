@@ -95,6 +95,19 @@ def test_pitch_out_of_range_names_file_and_frame(tmp_path, vector):
         read_f32(path)
 
 
+@pytest.mark.parametrize("value", [45.5, -1e30, 3e38])
+def test_a_cepstrum_out_of_range_names_file_and_frame(tmp_path, vector, value):
+    rows = vector.rows[:7].copy()
+    path = tmp_path / "bad.f32"
+    rows[2, 0] = -44.9
+    rows.tofile(path)
+    read_f32(path)
+    rows[4, 17] = value
+    rows.tofile(path)
+    with pytest.raises(AetherError, match=r"bad\.f32: frame 4, column 17 is .*, outside \[-45, 45\]"):
+        read_f32(path)
+
+
 def test_a_missing_file_is_a_stated_error(tmp_path):
     with pytest.raises(AetherError, match=r"none\.f32: cannot be read \(No such file"):
         read_f32(tmp_path / "none.f32")

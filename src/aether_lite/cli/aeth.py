@@ -150,7 +150,7 @@ def _decode(
     from aether_lite.audio import write_audio
     from aether_lite.container.layout import received_bits
     from aether_lite.container.streams import read_stream
-    from aether_lite.features import FRAME
+    from aether_lite.features import FRAME, write_f32
 
     progress.begin("reading")
     start = time.perf_counter()
@@ -166,7 +166,7 @@ def _decode(
     decoded = time.perf_counter()
     times = {"read": read - start, "decode": decoded - read}
     if io.suffix_of(destination) == io.FEATURES:
-        io.write_features(destination, features[: max(1, samples // FRAME)])
+        write_f32(destination, features[: max(1, samples // FRAME)])
     else:
         progress.begin("vocoder")
         speech = codec.speak(features, lambda done: progress.advance(done, len(features)))

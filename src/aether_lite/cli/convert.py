@@ -30,10 +30,11 @@ def features(
     io.check_outputs((destination, (io.FEATURES,)), (json, None), inputs=(source,), force=force)
     from aether_lite.audio import read_audio
     from aether_lite.core.codec import extracted
+    from aether_lite.features import write_f32
 
     samples = read_audio(source, audio_channel)
     rows = extracted(samples)  # the specification: samples as they are, never conditioned
-    io.write_features(destination, rows, columns)
+    write_f32(destination, rows, columns)
     io.write_json(json, {"input": source, "output": destination, "frames": len(rows), "columns": columns})
     console(quiet).print(f"{destination}: {len(rows)} frames of 10 ms, {columns} values each")
 

@@ -19,7 +19,6 @@ from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path, write_text
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
     from rich.console import Console
 
     from aether_lite.features.layout import Float32
@@ -193,14 +192,6 @@ def read_features(path: str) -> Float32:
         return read_f32(path)
     except OSError as error:  # a folder, or no permission
         raise AetherError(f"{path}: cannot be read ({error.strerror})") from error
-
-
-def write_features(path: str, rows: ArrayLike, columns: int = 36) -> None:
-    """Write feature rows ``[F, 20 or 36]``, whole or not at all; LPC follow from the cepstra where missing."""
-    from aether_lite.features import write_f32
-
-    with atomic_path(path) as partial:
-        write_f32(partial, rows, columns)
 
 
 def write_json(path: str | None, record: dict[str, Any]) -> None:

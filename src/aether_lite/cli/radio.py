@@ -14,6 +14,7 @@ from aether_lite.cli.io import SAMPLE_RATE, console, number, summary
 from aether_lite.cli.onair import AudioRate, check_rate
 from aether_lite.cli.options import LINK, lower
 from aether_lite.errors import AetherError
+from aether_lite.files import write_text
 from aether_lite.optional import require_packages
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def rx(
     if io.suffix_of(destination) == io.FEATURES:
         for _ in pieces:
             pass
-        io.write_features(destination, listener.rows())
+        _write_rows(destination, listener.rows())
     else:
         _written(pieces, destination, raw, SAMPLE_RATE)
     overs = [_described(report, codec) for report in listener.reports]
@@ -290,6 +291,16 @@ def _written(pieces: Iterable[NDArray[Any]], destination: str, raw: bool, sample
             samples += len(piece)
     writer.close(np.zeros(0, np.float32))
     return samples
+
+
+def _write_rows(destination: str, rows: NDArray[Any]) -> None:
+    """Write features ``[F, 20]``; without a transmission the file is empty, as that of samples is."""
+    if len(rows) == 0:
+        write_text(destination, "")
+    else:
+        from aether_lite.features import write_f32
+
+        write_f32(destination, rows)
 
 
 def _described(report: OverReport, codec: CoreCodec) -> dict[str, Any]:

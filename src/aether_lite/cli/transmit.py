@@ -98,7 +98,9 @@ def transmit(
     if to_audio:
         write_audio(destination, decoded)
     else:
-        io.write_features(destination, result.decoded)
+        from aether_lite.features import write_f32
+
+        write_f32(destination, result.decoded)
     if picture is not None:
         original = codec.speak(result.features) if sent.speech is None else sent.speech
         draw(picture, result, original, decoded, f"{source}: {config.describe()}")

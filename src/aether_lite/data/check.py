@@ -29,7 +29,7 @@ from aether_lite.data.pairs import (
 )
 from aether_lite.errors import AetherError
 from aether_lite.features import PcmKind, layout
-from aether_lite.features.files import PITCH_TOLERANCE
+from aether_lite.features.files import CEPSTRUM_LIMIT, PITCH_TOLERANCE
 from aether_lite.features.layout import FRAME, SAMPLE_RATE
 from aether_lite.parallel import available_cores, run_parallel
 
@@ -39,8 +39,7 @@ if TYPE_CHECKING:
 SILENCE_DBFS = -60  # RMS of a frame, full scale 1; quieter frames count as silence
 LOWEST_DBFS = -120  # quieter frames are counted here
 CLIPPED = 32_767  # size of an int16 sample that counts as clipped
-C0_RANGE = (-12.6, 45.0)  # digital silence is -12.485; a full-scale square wave stays below 35
-CEPSTRUM_LIMIT = 45.0  # size of c1..c17
+C0_RANGE = (-12.6, CEPSTRUM_LIMIT)  # digital silence is -12.485
 CORRELATION_TOLERANCE = 5e-3
 BLOCK_FRAMES = 20_000
 _PROBES, _PROBE_BYTES = 8, 512  # of a feature file, before all of it is compared

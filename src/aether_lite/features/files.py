@@ -27,6 +27,7 @@ from aether_lite.features.layout import (
 from aether_lite.files import atomic_path
 from aether_lite.reading import reading
 
+CEPSTRUM_LIMIT = 45.0  # size of a cepstral coefficient: silence has c0 -12.5, a full-scale square wave below 35
 PITCH_TOLERANCE = 1e-3  # octaves beyond the range that a file may hold
 LPC_TOLERANCE = 0.02  # recomputed LPC of files made with an approximate logarithm differ by up to 1.3e-3
 PREEMPHASIS_DELAY = 80  # samples, of pre-emphasised .pcm
@@ -52,8 +53,8 @@ def read_f32(path: str | Path) -> Float32:
         ``[F, 36] float32``, F >= 1.
 
     Raises:
-        AetherError: no such file, a size that is no number of frames, a value that is not finite, or a pitch
-            outside [-1.5, 1.5]; names the file and the frame.
+        AetherError: no such file, a size that is no number of frames, a value that is not finite, a cepstral
+            coefficient outside [-45, 45], or a pitch outside [-1.5, 1.5]; names the file and the frame.
     """
     columns = f32_columns(path)
     with reading(path, "a file of features"):
@@ -197,12 +198,19 @@ def _with_lpc(rows: Float32) -> Float32:
 
 
 def _check_rows(rows: Float32, name: str) -> None:
-    """Refuse values that are not finite and pitch out of range."""
+    """Refuse values that are not finite, and cepstra and pitch out of range."""
     finite = np.isfinite(rows).all(axis=1)
     if not finite.all():
         frame = int(np.argmin(finite))
         column = int(np.argmin(np.isfinite(rows[frame])))
         raise AetherError(f"{name}: frame {frame}, column {column} is {rows[frame, column]}, not a finite number")
+    cepstra = np.abs(rows[:, layout.CEPSTRA])
+    if cepstra.max(initial=0) > CEPSTRUM_LIMIT:
+        frame, column = divmod(int(cepstra.argmax()), cepstra.shape[1])
+        raise AetherError(
+            f"{name}: frame {frame}, column {column} is {rows[frame, column]:g}, outside "
+            f"[-{CEPSTRUM_LIMIT:g}, {CEPSTRUM_LIMIT:g}]: these are no features"
+        )
     pitch = rows[:, layout.PITCH].astype(np.float64)
     inside = (pitch >= layout.PITCH_MIN - PITCH_TOLERANCE) & (pitch <= layout.PITCH_MAX + PITCH_TOLERANCE)
     if not inside.all():
