@@ -1,5 +1,7 @@
 """Bad input: one line that names the file and what is wrong, exit code 1, and nothing half written."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
@@ -116,7 +118,7 @@ def test_full_disk(folder, wav, send, monkeypatch, name):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("aether_lite.audio._write_stream", refuse)
-    monkeypatch.setattr("aether_lite.features.files._write_whole", refuse)
+    monkeypatch.setattr(Path, "write_bytes", refuse)
     message = send(wav, name, "--snr", 10).stated
     assert name in message
     assert "disk is full" in message

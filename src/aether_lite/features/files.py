@@ -228,5 +228,5 @@ def _size(path: str | Path) -> int:
 
 def _write_whole(path: Path, values: NDArray[Any]) -> None:
     """Write an array's bytes; the file appears whole or not at all."""
-    with atomic_path(path) as partial, partial.open("wb") as file:
-        file.write(values.tobytes())
+    with atomic_path(path) as partial:
+        partial.write_bytes(values.tobytes())
