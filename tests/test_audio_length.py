@@ -1,6 +1,8 @@
 """A file is read whole or refused: cut, concatenated, with holes, or with a header that says too little or nothing."""
 
 import io
+import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -126,3 +128,37 @@ def test_a_channel_is_chosen_by_its_number(tmp_path):
     for number in (0, 4):
         with pytest.raises(AetherError, match=rf"a\.wav: has 3 channel\(s\), so none of number {number}"):
             read_audio(tmp_path / "a.wav", number)
+
+
+def float_wav(samples: np.ndarray, rate: int = 16_000) -> bytes:
+    data = samples.astype("<f4").tobytes()
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 3, 1, rate, 64_000, 4, 32)
+    head = struct.pack("<4sI4s", b"RIFF", len(data) + 36, b"WAVE") + form
+    return head + struct.pack("<4sI", b"data", len(data)) + data
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [b"\0\0\xa0\x7f", np.float32("inf").tobytes(), np.float32(1e38).tobytes()])
+def test_a_pipe_names_a_sample_that_is_not_a_level(value: bytes) -> None:
+    wav = bytearray(float_wav(np.zeros(2000)))
+    wav[44 + 4 * 800 : 44 + 4 * 801] = value
+    with pytest.raises(AetherError, match=r"standard input: sample 800 \(0.050 s\) is"):
+        list(speech_blocks(io.BytesIO(wav)))
+
+
+@pytest.mark.parametrize("rate", [1, 999, 768_001, 0xFFFF_FFFF])
+def test_a_pipe_says_which_sample_rates_are_speech(rate: int) -> None:
+    with pytest.raises(AetherError, match="standard input: its header says"):
+        list(speech_blocks(io.BytesIO(float_wav(np.zeros(2000), rate))))
+
+
+def test_a_long_chunk_of_a_wav_on_a_pipe_takes_no_memory() -> None:
+    wav = bytes(float_wav(np.full(2000, 0.5)))
+    note = struct.pack("<4sI", b"LIST", 1 << 20) + bytes(1 << 20)
+    assert len(np.concatenate(list(speech_blocks(io.BytesIO(wav[:12] + note + wav[12:]))))) == 2000
+    endless = io.BytesIO(wav[:12] + struct.pack("<4sI", b"LIST", 0xFFFF_FFFE) + bytes(1000))
+    tracemalloc.start()
+    with pytest.raises(AetherError, match="ends within the header"):
+        list(speech_blocks(endless))
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()

@@ -71,14 +71,16 @@ def audio_blocks(source: str | Path, channel: int | None = None) -> Iterator[Flo
     """
     name = "standard input" if str(source) == "-" else str(source)
     with _opened(source, name) as stream:
-        if Path(name).suffix.lower() == ".pcm":
-            mono = (mixed(block[:, None], channel, name) for block in _pcm_blocks(stream, name))
-            yield from _resampled(mono, SAMPLE_RATE, name)
-            return
-        if stream.seek(0, io.SEEK_END) == 0:
-            raise AetherError(f"{name}: is empty (0 bytes); give {READABLE}, at least 10 ms long")
         try:
+            if Path(name).suffix.lower() == ".pcm":
+                mono = (mixed(block[:, None], channel, name) for block in _pcm_blocks(stream, name))
+                yield from _resampled(mono, SAMPLE_RATE, name)
+                return
+            if stream.seek(0, io.SEEK_END) == 0:
+                raise AetherError(f"{name}: is empty (0 bytes); give {READABLE}, at least 10 ms long")
             yield from _sound_blocks(stream, name, channel)
+        except OSError as error:  # a damaged disk, a special file
+            raise AetherError(f"{name}: cannot be read ({error.strerror})") from error
         except soundfile.LibsndfileError as error:
             reason = error.error_string.strip().rstrip(".")
             raise AetherError(f"{name}: cannot be read as audio ({reason}); give a complete {READABLE} file") from error
@@ -109,7 +111,7 @@ def write_audio(destination: str | Path, samples: ArrayLike, sample_rate: int = 
     if signal.dtype != np.int16:
         if not np.issubdtype(signal.dtype, np.floating):
             raise AetherError(f"{name}: samples must be {SPEECH}, not {signal.dtype}")
-        _check_finite(signal, 0, sample_rate, name)
+        check_samples(signal, 0, sample_rate, name)
     if str(destination) == "-":
         try:
             _write_stream(sys.stdout.buffer, signal, sample_rate, suffix)
@@ -177,9 +179,7 @@ def _sound_blocks(stream: BinaryIO, name: str, channel: int | None) -> Iterator[
     os.lseek(stream.fileno(), 0, os.SEEK_SET)  # libsndfile starts where the descriptor stands
     source = stream.fileno() if claim.patch is None else PatchedFile(stream, *claim.patch)
     with _Sequential(source, closefd=False) as sound:
-        if not LOWEST_RATE <= sound.samplerate <= HIGHEST_RATE:
-            limits = f"{LOWEST_RATE} to {HIGHEST_RATE} Hz"
-            raise AetherError(f"{name}: its header says {sound.samplerate} Hz; speech is sampled at {limits}")
+        check_rate(sound.samplerate, name)
         if sound.format not in VERIFIED:
             raise AetherError(f"{name}: a truncated {sound.format} cannot be told from a whole one; convert it to wav")
         known = sound.frames if sound.frames < 2**62 else 0  # libsndfile says 2^63 - 1 where it cannot know
@@ -201,7 +201,7 @@ def _decoded_blocks(sound: soundfile.SoundFile, name: str, promised: int) -> Ite
             raise
         if not len(block):
             break
-        _check_finite(block, done, sound.samplerate, name)
+        check_samples(block, done, sound.samplerate, name)
         done += len(block)
         if done > promised > 0:
             raise AetherError(f"{name}: its header promises {promised} samples, but more can be decoded; copy it again")
@@ -235,7 +235,14 @@ def _pcm_blocks(stream: BinaryIO, name: str) -> Iterator[Float32]:
         yield np.frombuffer(data, dtype="<i2").astype(np.float32) / np.float32(FULL_SCALE)
 
 
-def _check_finite(block: Floating, first: int, rate: int, name: str) -> None:
+def check_rate(rate: int, name: str) -> None:
+    """Refuse the sample rate of a damaged header."""
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        limits = f"{LOWEST_RATE} to {HIGHEST_RATE} Hz"
+        raise AetherError(f"{name}: its header says {rate} Hz; speech is sampled at {limits}")
+
+
+def check_samples(block: Floating, first: int, rate: int, name: str) -> None:
     """Refuse NaN, infinite and unscaled samples in ``[n]`` or ``[n, channels]`` from sample ``first`` on."""
     if block.size == 0 or np.abs(block).max() <= LOUDEST:  # false for NaN
         return

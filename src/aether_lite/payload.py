@@ -96,7 +96,7 @@ def papr_db(values: Array) -> float:
 class Payload:
     """Tokens ``[B, K, n]`` at a rate: what symbols and bits, sent or received, have in common.
 
-    ValueError where values have another type or shape, or do not fit the rate.
+    AetherError where values have another type or shape, or do not fit the rate.
     """
 
     element: ClassVar[str]
@@ -107,11 +107,16 @@ class Payload:
 
     def __post_init__(self) -> None:
         values, kind = self.values, "complex" if self.unit == Symbols.unit else "real"
-        if values.ndim != 3 or ("complex" if kind == "complex" else "float") not in str(values.dtype):
-            raise ValueError(f"{self.element}s must be {kind} [B, K, n], not {values.dtype} {tuple(values.shape)}")
+        dtype = str(getattr(values, "dtype", f"a {type(values).__name__}"))
+        if getattr(values, "ndim", 0) != 3 or ("complex" if kind == "complex" else "float") not in dtype:
+            shape = list(getattr(values, "shape", ()))
+            raise AetherError(f"{self.element}s must be {kind} [B, K, n], not {dtype} {shape}")
+        for name, number in (("rate", self.rate), ("token_frames", self.token_frames)):
+            if "int" not in str(getattr(number, "dtype", type(number).__name__)):
+                raise AetherError(f"{name} must be an integer, not {number!r}")
         widest = widest_token(self.rate, self.token_frames) if len(values) else values.shape[2]
         if widest != values.shape[2]:
-            raise ValueError(
+            raise AetherError(
                 f"{values.shape[2]} {self.element}s a token do not fit rate {self.rate} {self.unit}: "
                 f"that is {widest} in {self.token_frames} frames"
             )
@@ -300,7 +305,7 @@ class Received(_Arrived):
             known = getattr(self.state, field.name)
             shape = self.values.shape if field.name == "gain" else self.values.shape[:2]
             if known is not None and known.shape != shape:
-                raise ValueError(f"channel state {field.name} must be {tuple(shape)}, not {tuple(known.shape)}")
+                raise AetherError(f"channel state {field.name} must be {tuple(shape)}, not {tuple(known.shape)}")
 
     def _known(self) -> str:
         return f"; {self.state.summary}"
@@ -349,7 +354,7 @@ class ReceivedBits(_Arrived):
         super().__post_init__()
         if self.erased.shape != self.values.shape[:2] or not str(self.erased.dtype).endswith("bool"):
             shape, dtype = tuple(self.erased.shape), self.erased.dtype
-            raise ValueError(f"erased must be bool {tuple(self.values.shape[:2])}, not {dtype} {shape}")
+            raise AetherError(f"erased must be bool {tuple(self.values.shape[:2])}, not {dtype} {shape}")
 
     def _known(self) -> str:
         return f"; {int(self.erased.sum())} tokens erased"

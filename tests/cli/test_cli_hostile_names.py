@@ -165,11 +165,12 @@ def test_full_and_closed_output(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", ["stream --encode", "encode - out.aeth", "decode - out.wav", "features - out.f32"])
-def test_closed_input(folder: Path, words: str) -> None:
-    done = subprocess.run(f"{' '.join(PROGRAM)} {words} <&- | cat >got", shell=True, capture_output=True, check=False,
-                          text=True)  # fmt: skip
-    assert done.stderr == "aether-lite: standard input: is closed; give it a file or a pipe\n"
-    assert not any(Path().glob("out*"))
+@pytest.mark.parametrize(("given", "says"), [("<&-", "is closed"), ("0>out", "cannot be read (Bad file descriptor)")])
+def test_closed_input(folder: Path, words: str, given: str, says: str) -> None:
+    command = f"{' '.join(PROGRAM)} {words} {given} | cat >got"
+    done = subprocess.run(command, shell=True, capture_output=True, check=False, text=True)
+    assert done.stderr == f"aether-lite: standard input: {says}; give it a file or a pipe\n"
+    assert not any(Path().glob("out.*"))
 
 
 @pytest.mark.slow

@@ -11,10 +11,14 @@ import torch
 
 from aether_lite import audio, channels
 from aether_lite.codec import Codec
+from aether_lite.core.codec import CoreCodec, synthesised
 from aether_lite.errors import AetherError
 from aether_lite.features import extract_features
 from aether_lite.link import LinkConfig, run_link
 from aether_lite.metrics import clip_feature_loss, estoi
+from aether_lite.modem import Receiver, Transmitter, find
+from aether_lite.modem.onair import OnAir
+from aether_lite.payload import Symbols
 from aether_lite.streaming import Decoder, Encoder
 from aether_lite.vocoder import synthesize
 
@@ -104,13 +108,66 @@ def test_what_cannot_be_meant_is_one_line(
 ) -> None:
     given = spoil((pcm / 32768).astype(np.float32))
     calls: list[Callable[[Any], object]] = [
-        tiny_codec.encode, Encoder(tiny_codec).push, extract_features,
+        tiny_codec.encode, Encoder(tiny_codec).push, extract_features, Receiver().push,
+        lambda speech: OnAir().receive(speech, 16_000),
         lambda speech: run_link(tiny_codec, speech, LinkConfig("clean", 600)),
     ]  # fmt: skip
     for call in calls:
         with pytest.raises(AetherError, match=says) as refused:
             call(given)
         assert "\n" not in str(refused.value)
+
+
+def test_received_symbols_of_any_kind(tiny_codec: Codec, pcm: np.ndarray) -> None:
+    sent = channels.awgn(tiny_codec.encode(pcm, 600), 10.0, seed=0).arrays().values.ravel()
+    expected = Decoder(tiny_codec, 600).push_symbols(sent).features
+    kinds = [sent.tolist(), torch.from_numpy(sent), torch.from_numpy(sent.conj()).conj(), sent.astype(">c8"),
+             read_only(sent), torch.from_numpy(sent).requires_grad_()]  # fmt: skip
+    for given in kinds:
+        assert torch.equal(Decoder(tiny_codec, 600).push_symbols(given).features, expected)
+    real = torch.from_numpy(sent.real.copy()).bfloat16()
+    assert len(Decoder(tiny_codec, 600).push_symbols(real).samples)
+    lost = Decoder(tiny_codec, 600).push_symbols(np.full(24, 1e300 + 0j))  # beyond float32
+    assert lost.features.isfinite().all()
+
+
+@pytest.mark.parametrize("given", ["in.wav", None, [[1], [2, 3]], object(), np.array(["1"])])
+def test_what_cannot_be_received_is_one_line(tiny_codec: Codec, tiny_hash_codec: Codec, given: Any) -> None:
+    profile = find("narrow", 700)
+    calls: list[Callable[[Any], object]] = [
+        Decoder(tiny_codec).push_symbols, Decoder(tiny_hash_codec).push_bits, Transmitter(profile).push,
+        lambda values: Symbols(values, 600, 4), tiny_codec.encode_features,
+    ]  # fmt: skip
+    for call in calls:
+        with pytest.raises(AetherError) as refused:
+            call(given)
+        assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30, 1e300])
+def test_absurd_features_are_refused(tiny_codec: Codec, value: float) -> None:
+    rows = np.zeros((1, 8, 20))
+    rows[0, 3, 4] = value
+    for call in (tiny_codec.encode_features, tiny_codec.speak, lambda given: synthesised(given, tiny_codec.core)):
+        for given in (rows, torch.from_numpy(rows), read_only(rows)):
+            with pytest.raises(AetherError, match="row 3 holds a value that is not finite, or beyond"):
+                call(given)
+
+
+@pytest.mark.parametrize("value", ["6", b"6", np.nan, np.inf, -31.0, 10**400, [6.0], np.array([1.0, 2.0]), 1j])
+def test_numbers_that_are_none_are_one_line(tiny_codec: Codec, pcm: np.ndarray, value: Any) -> None:
+    for call in (
+        lambda: tiny_codec.encode(pcm, 600, value), lambda: CoreCodec("small").encode(pcm, 600, value),
+        lambda: OnAir(value), lambda: OnAir(lead_s=value), lambda: OnAir(carrier_db=[value]),
+    ):  # fmt: skip
+        with pytest.raises(AetherError, match="must be in"):
+            call()
+
+
+@pytest.mark.parametrize("tokens", [-1, 1.0, "1", None])
+def test_lost_tokens_are_a_number(tiny_codec: Codec, tokens: Any) -> None:
+    with pytest.raises(AetherError, match="tokens must be an integer, 0 or more"):
+        Decoder(tiny_codec).lose(tokens)
 
 
 def everything(codec: Codec, pcm: np.ndarray) -> list[torch.Tensor]:

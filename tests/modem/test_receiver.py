@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from radio_runs import NARROW, RATE, heard, loss_db, over_the_air, sent, tokens
 
-from aether_lite.modem import PROFILES, find
+from aether_lite.errors import AetherError
+from aether_lite.modem import PROFILES, Receiver, find
 
 
 def test_an_over_is_received_whole_and_its_symbols_come_back() -> None:
@@ -143,3 +144,28 @@ def test_clock_and_frequency_drift_for_minutes(ppm: float) -> None:
     losses = [loss_db(NARROW, symbols[part], over.symbols[part], 0.0) for part in parts]
     assert max(losses) < 2.6
     assert over.over.lost == 0
+
+
+def test_a_receiver_takes_another_recording_after_the_end_of_one() -> None:
+    audio = over_the_air(sent(NARROW, tokens(NARROW, 2)), snr3k_db=10.0, lead_s=0.3)
+    receiver = Receiver([NARROW])
+    for cut in (len(audio) // 2, len(audio)):  # the first ends within its over
+        found = receiver.push(audio[:cut]) + receiver.flush()
+        assert sum(len(each.frames) for each in found) >= 10
+        assert found[-1].ended
+        assert found[0].over.start_s == pytest.approx(0.3 + 0.16, abs=0.01)
+
+
+def test_whole_numbers_are_scaled() -> None:
+    audio = over_the_air(sent(NARROW, tokens(NARROW, 1)), snr3k_db=10.0)
+    frames = [Receiver([NARROW]).push(each)[0].frames[0] for each in (audio, np.rint(audio * 32768).astype(np.int16))]
+    assert np.allclose(frames[0].gain, frames[1].gain, rtol=1e-3)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e38, 101.0])
+def test_a_bad_sample_is_refused_and_changes_nothing(value: float) -> None:
+    audio = over_the_air(sent(NARROW, tokens(NARROW, 1)), snr3k_db=10.0, tail_s=0.5)
+    receiver = Receiver([NARROW])
+    with pytest.raises(AetherError, match="sample 7 is"):
+        receiver.push(np.append(np.zeros(7), value))
+    assert sum(len(each.frames) for each in receiver.push(audio)) >= 10

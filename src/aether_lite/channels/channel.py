@@ -49,6 +49,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import index
@@ -84,11 +85,11 @@ SnrDb: TypeAlias = "float | Sequence[float] | Array"
 def checked_number(name: str, value: float, low: float, high: float) -> float:
     """``value`` as a finite float in [low, high]; AetherError where it is not such a number."""
     try:
-        number = math.nan if isinstance(value, str) else float(value)
-    except (TypeError, ValueError, RuntimeError):
+        number = math.nan if isinstance(value, str | bytes) else float(value)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         number = math.nan
     if not (math.isfinite(number) and low <= number <= high):
-        raise AetherError(f"{name} must be in {low:g}..{high:g}, not {value!r}")
+        raise AetherError(f"{name} must be in {low:g}..{high:g}, not {reprlib.repr(value)}")
     return number
 
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, TextIO
 
 import typer
 
@@ -135,11 +135,11 @@ def _fail(message: str) -> NoReturn:
 
 
 class _Closed(io.RawIOBase):
-    """Standard input or output that the caller has closed: an error when it is used, and not before."""
+    """A standard stream that is of no use, such as one that is closed: an error when it is used, and not before."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, what: str = "is closed") -> None:
         super().__init__()
-        self._name = name
+        self._line = f"{name}: {what}; give it a file or a pipe"
 
     def readable(self) -> bool:
         return True
@@ -148,11 +148,11 @@ class _Closed(io.RawIOBase):
         return True
 
     def readinto(self, buffer: object) -> int:
-        raise AetherError(f"{self._name}: is closed; give it a file or a pipe")
+        raise AetherError(self._line)
 
     def write(self, data: object) -> int:
         _drop_output()
-        raise AetherError(f"{self._name}: is closed; give it a file or a pipe")
+        raise AetherError(self._line)
 
 
 def _open_streams() -> None:
@@ -164,6 +164,8 @@ def _open_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the number, so that no file of a command gets it
     if sys.stdin is None:
         sys.stdin = io.TextIOWrapper(io.BufferedReader(_Closed("standard input")))
+    elif reason := _not_readable(sys.stdin):
+        sys.stdin = io.TextIOWrapper(io.BufferedReader(_Closed("standard input", reason)))
     if sys.stdout is None:
         sys.stdout = io.TextIOWrapper(io.BufferedWriter(_Closed("standard output")), errors="backslashreplace")
     if sys.stderr is None:
@@ -171,6 +173,17 @@ def _open_streams() -> None:
     for output in (sys.stdout, sys.stderr):
         if isinstance(output, io.TextIOWrapper):
             output.reconfigure(errors="backslashreplace")
+
+
+def _not_readable(stream: TextIO) -> str:
+    """Why a standard stream cannot be read, nothing where it can."""
+    try:
+        os.read(stream.fileno(), 0)
+    except io.UnsupportedOperation:  # a stream without a descriptor
+        return ""
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    return ""
 
 
 @contextmanager

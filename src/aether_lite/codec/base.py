@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from aether_lite.channels.channel import SNR_RANGE_DB, checked_number
 from aether_lite.codec.config import CodecConfig
 from aether_lite.core.files import vocoder_file
 from aether_lite.errors import AetherError
@@ -126,13 +127,25 @@ class CodecBase:
         """Algorithmic latency [ms]; a refined token also waits for its window and what is seen behind, less itself."""
         return self.latency.milliseconds + (10 * (WINDOW + AHEAD - self.token_frames) if refine else 0)
 
-    def checked_rate(self, rate: int | None) -> int:
+    def checked_rate(self, rate: float | None) -> int:
         """``rate`` if the codec serves it, its default for None; else AetherError."""
         if rate is None:
             return self.default_rate
         if rate not in self.rates:
             raise AetherError(f"rate {rate} {self.unit} is not one of {', '.join(map(str, self.rates))}")
         return int(rate)
+
+    def checked_target(self, snr_db: float | None) -> float | None:
+        """A target SNR [dB] that symbols can be designed for, None for any channel; else AetherError."""
+        if snr_db is None:
+            return None
+        checked = checked_number("target_snr_db", snr_db, *SNR_RANGE_DB)
+        self.check_targets()
+        return checked
+
+    def check_targets(self) -> None:
+        """Refuse a codec that sends bits, or whose power was never measured for target SNRs."""
+        raise NotImplementedError
 
     def check_received(self, received: object) -> None:
         """Refuse what is not received, or not for this codec."""

@@ -174,6 +174,7 @@ class Codec(CodecBase):
             speech: ``[B, N]`` in [-1, 1], that the features are of; makes a refinement better.
         """
         rate, whole = self.checked_rate(rate), self.whole_tokens(features)
+        target_snr_db = self.checked_target(target_snr_db)
         if steps := refine or search:
             values = self.refinement(rate, target_snr_db, steps).each(whole, self._speech_of(whole, speech))
             return (Symbols if self.unit == Symbols.unit else Bits)(values, rate, self.token_frames)

@@ -21,7 +21,7 @@ from aether_lite.core.files import codec_file, model_of, vocoder_file, vocoder_m
 from aether_lite.core.library import Float32, Model
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import FRAME, NUM_FREE
-from aether_lite.features.samples import as_speech, numbers
+from aether_lite.features.samples import LARGEST_FEATURE, as_speech, numbers, unfit_row
 from aether_lite.payload import TARGET_SNRS_DB, Bits, Received, ReceivedBits, Symbols
 
 if TYPE_CHECKING:
@@ -162,11 +162,10 @@ class CoreCodec(CodecBase):
         Refinement (``refine`` steps, ``speech`` that the features are of) needs torch.
         """
         rate, rows = self.checked_rate(rate), self.whole_tokens(features)
+        target_snr_db = self.checked_target(target_snr_db)
         if refine:
             torch_codec = self.of_torch
             return torch_codec.encode_features(torch_codec.rows(rows), rate, target_snr_db, refine, speech).arrays()
-        if target_snr_db is not None:
-            self.check_targets()
         tokens = rows.reshape(len(rows), -1, self.token_frames, NUM_FREE)
         sent = np.stack([self._encoded(item, rate, target_snr_db) for item in tokens])
         return self.payload(sent, rate)
@@ -234,8 +233,9 @@ def received_tokens(received: Received | ReceivedBits) -> list[tuple[Any, Any, A
     if isinstance(received, ReceivedBits):
         soft = np.asarray(received.values)[0]
         return [(None if gone else token, None, None) for token, gone in zip(soft, lost, strict=True)]
-    values = np.ascontiguousarray(received.values, np.complex64)[0].view(np.float32)
     known: Any = received.state
+    with np.errstate(over="ignore"):  # beyond float32: infinite, and the token is lost
+        values = np.ascontiguousarray(received.values, np.complex64)[0].view(np.float32)
     gain, noise = known.gain, known.noise_variance
     if gain is not None:
         gain = np.ascontiguousarray(gain, np.complex64)[0].view(np.float32)
@@ -284,10 +284,10 @@ def synthesised(features: ArrayLike, core: Model, progress: Callable[[int], None
 
 
 def checked_rows(features: ArrayLike) -> Float32:
-    """Features ``[..., F, 20 or more]`` of any real type as float32; AetherError for what is not finite."""
-    rows = np.ascontiguousarray(numbers(features, "features"), np.float32)
-    bad = ~np.isfinite(rows[..., :NUM_FREE]).all(-1)
+    """Features ``[..., F, 20 or more]`` of any real type as float32; AetherError for what none can be."""
+    with np.errstate(over="ignore"):  # beyond float32: infinite
+        rows = np.ascontiguousarray(numbers(features, "features"), np.float32)
+    bad = ~(np.abs(rows[..., :NUM_FREE]) <= LARGEST_FEATURE).all(-1)  # NaN too
     if rows.ndim >= 2 and bad.any():
-        row = int(bad.reshape(-1, bad.shape[-1]).any(0).argmax())
-        raise AetherError(f"features: row {row} holds a value that is not finite")
+        raise unfit_row(int(bad.reshape(-1, bad.shape[-1]).any(0).argmax()))
     return rows

@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
+LARGEST_FEATURE = 1e9  # in magnitude; those of speech stay below 100
 SPEECH = "int16, or floating point in [-1, 1]"
 
 
-def numbers(values: ArrayLike | Tensor, name: str) -> Array:
-    """Real numbers of any shape as an array of native byte order; AetherError for anything else."""
+def numbers(values: ArrayLike | Tensor, name: str, real: bool = True) -> Array:
+    """Numbers of any shape, ``real`` or complex too, as an array of native byte order; AetherError for anything else.
+    """
     if isinstance(values, str | bytes | Path):
         raise AetherError(f"{name} must be samples, not a file name: read it with audio.read_audio({str(values)!r})")
     given: Any = values
@@ -41,8 +43,9 @@ def numbers(values: ArrayLike | Tensor, name: str) -> Array:
         array = np.asarray(given)
     except (TypeError, ValueError, RuntimeError) as error:
         raise AetherError(f"{name} must be an array of numbers, all rows of one length") from error
-    if not (np.issubdtype(array.dtype, np.integer) or np.issubdtype(array.dtype, np.floating)):
-        raise AetherError(f"{name} must be real numbers, not {array.dtype}")
+    kinds = (np.integer, np.floating) if real else (np.number,)
+    if not any(np.issubdtype(array.dtype, kind) for kind in kinds):
+        raise AetherError(f"{name} must be {'real ' if real else ''}numbers, not {array.dtype}")
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
@@ -92,17 +95,22 @@ def as_features(rows: ArrayLike | Tensor, first_row: int = 0) -> Tensor:
     """Features ``[..., F, 20 or more]`` of any real type as float32, on their device.
 
     Raises:
-        AetherError: not numbers, or not finite; ``first_row`` is the number of row 0 in the message.
+        AetherError: not numbers, not finite or absurd; ``first_row`` is the number of row 0 in the message.
     """
     import torch
 
     if not (isinstance(rows, torch.Tensor) and rows.is_floating_point()):
-        rows = torch.from_numpy(np.ascontiguousarray(numbers(rows, "features"), np.float32))
-    bad = ~rows[..., :NUM_FREE].isfinite().all(-1)
+        with np.errstate(over="ignore"):  # beyond float32: infinite
+            rows = torch.from_numpy(np.array(numbers(rows, "features"), np.float32))
+    bad = ~(rows[..., :NUM_FREE].abs() <= LARGEST_FEATURE).all(-1)  # NaN too
     if rows.ndim >= 2 and bool(bad.any()):
-        row = first_row + int(bad.reshape(-1, bad.shape[-1]).any(0).nonzero()[0])
-        raise AetherError(f"features: row {row} holds a value that is not finite")
+        raise unfit_row(first_row + int(bad.reshape(-1, bad.shape[-1]).any(0).nonzero()[0]))
     return rows.float()
+
+
+def unfit_row(row: int) -> AetherError:
+    """The error of a row that holds what no feature can be."""
+    return AetherError(f"features: row {row} holds a value that is not finite, or beyond {LARGEST_FEATURE:g}")
 
 
 def own_precision(function: Callable[P, R]) -> Callable[P, R]:

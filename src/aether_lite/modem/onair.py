@@ -16,15 +16,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from aether_lite.channels.channel import checked_number, seeded
 from aether_lite.errors import AetherError
+from aether_lite.features.samples import as_speech
 from aether_lite.modem.resampling import Complex128, Float64, interpolate
 
 NOISE_BAND_HZ = 3000.0
 BLOCK_S, ON_DB = 0.02, -40.0  # a block counts as signal if its power is no further below the strongest
 FILTER_HZ = {"none": (0.0, 0.0), "ssb": (300.0, 2700.0), "tight": (400.0, 2600.0)}
 FILTER_TAPS_S = 0.02  # length of the receiver's filter
+SAMPLE_RATES = (8_000, 192_000)  # [Hz]
 DOPPLER_OVERSAMPLING = 64  # samples of a path's gain for each Hz of spread
 LEAST_SPREAD_RATE = 20.0  # [1/s]
 
@@ -91,15 +94,19 @@ class OnAir:
         }  # fmt: skip
         seeded(self.seed)
         for name, (low, high) in limits.items():
-            if getattr(self, name) is not None:
-                checked_number(name, getattr(self, name), low, high)
+            if getattr(self, name) is not None or name not in ("snr3k_db", "carrier_db"):
+                object.__setattr__(self, name, checked_number(name, getattr(self, name), low, high))
 
-    def receive(self, samples: Float64, sample_rate: int) -> Float64:
-        """What is received of ``samples [N]``, real, at ``sample_rate`` [Hz]: ``[M] float64`` at the same rate.
+    def receive(self, samples: ArrayLike, sample_rate: int) -> Float64:
+        """What is received of ``samples [N]``, int16 or floating point of full scale 1, at ``sample_rate`` [Hz], 8000
+        or more: ``[M] float64`` at the same rate.
 
         Raises:
-            AetherError: there is no signal.
+            AetherError: another shape or type, a value that is not finite or beyond 100 times full scale, another rate,
+                or there is no signal.
         """
+        samples = as_speech(samples)
+        checked_number("sample_rate", sample_rate, *SAMPLE_RATES)
         random = [seeded(self.seed, stream) for stream in range(3)]
         power = signal_power(samples, sample_rate)
         carried = analytic(samples)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from aether_lite.features.samples import as_speech
 from aether_lite.modem.baseband import BASEBAND_RATE, FRAME, MARGIN, Baseband, Clock, received_cells
 from aether_lite.modem.estimation import AHEAD, PAST, WIDEST, ChannelEstimator, filters
 from aether_lite.modem.over import Over, OverReport, ReceivedFrame
@@ -42,7 +43,7 @@ class Reception:
 
 
 class Receiver:
-    """One recording.
+    """One recording after another.
 
     Args:
         profiles: that may come.
@@ -50,8 +51,12 @@ class Receiver:
     """
 
     def __init__(self, profiles: Sequence[Profile] = PROFILES, mirrored: bool = False) -> None:
-        self._profiles = tuple(profiles)
-        self._baseband = Baseband(mirrored)
+        self._profiles, self._mirrored = tuple(profiles), mirrored
+        self._begin()
+
+    def _begin(self) -> None:
+        """Wait for the first sample of a recording."""
+        self._baseband = Baseband(self._mirrored)
         self._samples: Complex128 = np.zeros(0, np.complex128)
         self._first = 0  # number of the first sample of the buffer
         self._floor = 0  # an over does not begin before this sample
@@ -64,8 +69,12 @@ class Receiver:
         return self._over is not None and not self._over.doubtful
 
     def push(self, audio: ArrayLike) -> list[Reception]:
-        """Take audio ``[n]`` at 16 kHz, full scale 1; what becomes known by it."""
-        self._samples = np.concatenate((self._samples, self._baseband.push(np.asarray(audio, np.float64))))
+        """Take audio ``[n]`` at 16 kHz, int16 or floating point of full scale 1; what becomes known by it.
+
+        Raises:
+            AetherError: another shape or type, or a value that is not finite or beyond 100 times full scale.
+        """
+        self._samples = np.concatenate((self._samples, self._baseband.push(as_speech(audio, "audio"))))
         known = self._first + len(self._samples)
         found: list[Reception] = []
         while True:
@@ -78,11 +87,11 @@ class Receiver:
         return found
 
     def flush(self) -> list[Reception]:
-        """End the recording: what is left of the last over."""
+        """End the recording: what is left of the last over; the next sample begins a new recording."""
         found = self.push(np.zeros(round(2 * FRAME_S * 16_000)))
         if self._over is not None:
             found += _reception(self._over, [], True)
-            self._over = None
+        self._begin()
         return found
 
     def _follow(self) -> list[Reception]:

@@ -7,7 +7,10 @@ frame is sent twice.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from aether_lite.errors import AetherError
+from aether_lite.features.samples import numbers
 from aether_lite.modem import text as texts
 from aether_lite.modem.profiles import END, LEAD, TOKENS, Complex128, Profile
 from aether_lite.modem.waveform import (
@@ -42,16 +45,23 @@ class Transmitter:
         self._frames = self._samples = self._early = 0
         self._begin()
 
-    def push(self, tokens: Complex128) -> Float64:
-        """Audio ``[m]``, 16 kHz, that tokens ``[K, n]`` make known, n being a half of the profile's ``uses``."""
-        waiting = np.concatenate((self._waiting, tokens))
+    def push(self, tokens: ArrayLike) -> Float64:
+        """Audio ``[m]``, 16 kHz, that complex tokens ``[K, n]`` make known, n being a half of the profile's ``uses``.
+
+        Raises:
+            AetherError: another shape or type, or a value that is not finite.
+        """
+        given = numbers(tokens, "tokens", real=False)
+        if given.shape[1:] != self._waiting.shape[1:] or not np.isfinite(given).all():
+            raise AetherError(f"tokens must be finite and [K, {self._waiting.shape[1]}], not {list(given.shape)}")
+        waiting = np.concatenate((self._waiting, given))
         whole = len(waiting) // TOKENS
         self._waiting = waiting[whole * TOKENS :]
         if not whole:
             return np.zeros(0)
-        numbers = (self._frames + np.arange(whole)) % texts.FRAMES
+        frames = (self._frames + np.arange(whole)) % texts.FRAMES
         symbols = waiting[: whole * TOKENS].reshape(whole, self._profile.uses)
-        cells = data_frames(self._profile, symbols, self._text[numbers])
+        cells = data_frames(self._profile, symbols, self._text[frames])
         if not self._frames:
             cells = np.concatenate((known_frames(self._profile, LEAD), cells))
         self._frames += whole

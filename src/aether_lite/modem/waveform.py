@@ -16,7 +16,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from aether_lite.errors import AetherError
+from aether_lite.channels.channel import checked_number
 from aether_lite.modem.profiles import (
     CENTRE_HZ,
     PREFIX_S,
@@ -90,10 +90,8 @@ class Limiter:
     delay = ROUNDS * FILTER_HALF
 
     def __init__(self, profile: Profile, papr_db: float = DEFAULT_PAPR_DB) -> None:
-        low, high = PAPR_RANGE_DB
-        if not low <= papr_db <= high:
-            raise AetherError(f"PAPR must be in {low:g}..{high:g} dB, not {papr_db:g}")
-        self._ceiling = 10 ** (float(np.interp(papr_db, *np.transpose(CEILINGS_DB))) / 20)
+        checked = checked_number("PAPR", papr_db, *PAPR_RANGE_DB)
+        self._ceiling = 10 ** (float(np.interp(checked, *np.transpose(CEILINGS_DB))) / 20)
         half = profile.bandwidth_hz / 2 - SPACING_HZ / 2 + EDGE_HZ
         n = np.arange(-FILTER_HALF, FILTER_HALF + 1)
         edge = 2 * half / SAMPLE_RATE

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from operator import index
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,6 +19,7 @@ from aether_lite.core import library
 from aether_lite.core.codec import received_tokens
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import NUM_FREE
+from aether_lite.features.samples import numbers
 from aether_lite.payload import Bits, ChannelState, Received, ReceivedBits, elements_per_token
 from aether_lite.streaming.snapshot import Snapshot, entry, number, saved_core
 
@@ -136,10 +138,14 @@ class Decoder:
                 noise variance is given, else a constant that the power of the symbols tells.
 
         Raises:
-            AetherError: a codec of bits, or another shape.
+            AetherError: a codec of bits, another shape, or no numbers.
         """
-        known = NAN if noise_variance is None else max(min(float(noise_variance), ABSURD), -ABSURD)  # NaN stays NaN
-        symbols, gains = _array(values, np.complex64), None if gain is None else _array(gain, np.complex64)
+        known = NAN if noise_variance is None else _array(noise_variance, "noise_variance", np.float64)
+        if np.size(known) != 1:
+            raise AetherError(f"noise_variance must be one number, not {list(np.shape(known))}")
+        known = max(min(float(np.reshape(known, ())), ABSURD), -ABSURD)  # NaN stays NaN
+        symbols = _array(values, "symbols", np.complex64)
+        gains = None if gain is None else _array(gain, "gain", np.complex64)
         if symbols.ndim != 1 or (gains is not None and gains.shape != symbols.shape):
             shapes = f"{list(symbols.shape)}" + ("" if gains is None else f" and {list(gains.shape)}")
             raise AetherError(f"symbols, and gains if there are any, must be one row [m], not {shapes}")
@@ -154,15 +160,17 @@ class Decoder:
             soft: ``[m] float32`` in [-1, 1], in sending order from the first bit of a token on; m may be 0.
 
         Raises:
-            AetherError: a codec of symbols, or another shape.
+            AetherError: a codec of symbols, another shape, or no numbers.
         """
-        bits = _array(soft, np.float32)
+        bits = _array(soft, "soft bits", np.float32)
         if bits.ndim != 1:
             raise AetherError(f"soft bits must be one row [m], not {list(bits.shape)}")
         return self._push_elements(bits)
 
     def lose(self, tokens: int = 1) -> DecodedSpeech:
         """Mark the next tokens (of :attr:`rate`) as lost; elements of a part token are dropped."""
+        if not (isinstance(tokens, SupportsIndex) and index(tokens) >= 0):
+            raise AetherError(f"tokens must be an integer, 0 or more, not {tokens!r}")
         n = elements_per_token(self._rate, self._frames)
         self._waiting = np.full_like(self._waiting, NAN, shape=(tokens * n, *self._waiting.shape[1:]))
         return self._push_elements(self._waiting[:0])
@@ -189,7 +197,7 @@ class Decoder:
         """
         shape = (None,) if self._of_bits else (None, 6)
         waiting = np.array(entry("waiting", state, shape), np.float32, order="C")
-        rate = self._codec.checked_rate(int(number("rate", state)))
+        rate = self._codec.checked_rate(number("rate", state))
         if len(waiting) >= elements_per_token(rate, self._frames):
             raise AetherError(f"stream state: 'waiting' holds {len(waiting)} elements, a whole token; give another")
         self._core.load(saved_core("decoder", state))
@@ -238,7 +246,8 @@ def joined(pieces: list[DecodedSpeech]) -> DecodedSpeech:
     return DecodedSpeech(*(xp.concatenate([getattr(p, n) for p in pieces]) for n in ("samples", "features", "muted")))
 
 
-def _array(values: Any, dtype: Any) -> Any:
-    """Values as an array of this type."""
-    given = values.resolve_conj().numpy(force=True) if hasattr(values, "detach") else values
-    return np.asarray(given).astype(dtype)
+def _array(values: Any, name: str, dtype: Any) -> Any:
+    """Values as an array of this type, infinite where they are beyond its range; AetherError where it cannot be."""
+    given = numbers(values, name, real=dtype != np.complex64)
+    with np.errstate(over="ignore"):
+        return given.astype(dtype)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from aether_lite.channels.channel import SNR_RANGE_DB, checked_number
 from aether_lite.core import library
 from aether_lite.core.files import vocoder_model
 from aether_lite.errors import AetherError
@@ -148,7 +147,7 @@ class Encoder:
         Raises:
             AetherError: not an encoder's state, or that of another codec; nothing is changed then.
         """
-        rate, target = self._codec.checked_rate(int(number("rate", state))), number("target_snr_db", state)
+        rate, target = self._codec.checked_rate(number("rate", state)), number("target_snr_db", state)
         target_snr_db = self._checked_target(None if np.isnan(target) else target)
         self._core.load(saved_core("encoder", state))
         self._rate, self._target_snr_db = rate, target_snr_db
@@ -160,9 +159,7 @@ class Encoder:
             return None
         if self._of_bits:
             raise AetherError("bits are the same for every channel: a hash codec takes no target_snr_db")
-        checked = checked_number("target_snr_db", snr_db, *SNR_RANGE_DB)
-        self._codec.check_targets()
-        return checked
+        return self._codec.checked_target(snr_db)
 
     def _refined(self, tokens: list[Float32], end: bool = False) -> Bits:
         """Bits of the features ``[1, frames, 20]`` of tokens."""

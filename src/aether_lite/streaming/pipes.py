@@ -30,7 +30,7 @@ import numpy as np
 import soxr
 from numpy.typing import ArrayLike, NDArray
 
-from aether_lite.audio import FULL_SCALE, SAMPLE_RATE, mixed
+from aether_lite.audio import FULL_SCALE, SAMPLE_RATE, check_rate, check_samples, mixed
 from aether_lite.audio_length import STREAMED_BYTES, TAIL_BYTES, behind_wav, more_follow
 from aether_lite.container.layout import pack_tokens, token_bits, unpack_tokens
 from aether_lite.errors import AetherError
@@ -56,14 +56,14 @@ def speech_blocks(
     milliseconds.
 
     Raises:
-        AetherError: not a wav, samples that are neither 16-bit integers nor 32-bit floats, or an early end (after
-            everything before it was given).
+        AetherError: not a wav, samples that are neither 16-bit integers nor 32-bit floats, are not finite or beyond 100
+            times full scale, or an early end (after everything before it was given).
     """
     rate, channels, kind, size = (sample_rate, 1, "<i2", 0) if raw else _header(stream)
     resampler = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
     frame = channels * np.dtype(kind).itemsize
     known = 0 < size < STREAMED_BYTES
-    waiting, left, rest = b"", size, b""
+    waiting, left, rest, done = b"", size, b"", 0
     while data := available(stream):
         if known:
             rest = (rest + data[left:])[:TAIL_BYTES]
@@ -71,7 +71,9 @@ def speech_blocks(
             left -= len(data)
         waiting += data
         whole = len(waiting) // frame * frame
-        block = _mono(waiting[:whole], kind, channels, channel)
+        samples = _samples(waiting[:whole], kind, channels)
+        check_samples(samples, done, rate, NAME)
+        block, done = mixed(samples, channel, NAME), done + len(samples)
         waiting = waiting[whole:]
         if len(block):
             yield block if resampler is None else resampler.resample_chunk(block)
@@ -147,21 +149,26 @@ def _header(stream: BinaryIO) -> tuple[int, int, str, int]:
     if form is None or form[1] == 0 or form[2] == 0:
         raise AetherError(f"{NAME}: a wav without a format; record or copy it again")
     tag, channels, rate, bits = form
+    check_rate(rate, NAME)
     if (tag, bits) not in SAMPLE_TYPES:
         raise AetherError(f"{NAME}: wav of format {tag} with {bits} bits; give 16-bit integers or 32-bit floats")
     return rate, channels, SAMPLE_TYPES[tag, bits], length
 
 
-def _mono(data: bytes, kind: str, channels: int, channel: int | None) -> Float32:
-    scale = FULL_SCALE if kind == "<i2" else 1
-    samples: Float32 = np.frombuffer(data, kind).reshape(-1, channels).astype(np.float32) / np.float32(scale)
-    return mixed(samples, channel, NAME)
+def _samples(data: bytes, kind: str, channels: int) -> Float32:
+    """``[n, channels]``, full scale 1."""
+    samples: Float32 = np.frombuffer(data, kind).reshape(-1, channels).astype(np.float32)
+    return samples / np.float32(FULL_SCALE) if kind == "<i2" else samples
 
 
 def _exactly(stream: BinaryIO, count: int) -> bytes:
-    data = stream.read(count)
-    if len(data) < count:
-        raise AetherError(f"{NAME}: ends within the header of a wav; give a wav, or raw samples with --raw")
+    """The next ``count`` bytes; of a chunk longer than :data:`READ_BYTES` only the first of them are kept."""
+    data, left = b"", count
+    while left:
+        piece = stream.read(min(left, READ_BYTES))
+        if not piece:
+            raise AetherError(f"{NAME}: ends within the header of a wav; give a wav, or raw samples with --raw")
+        data, left = (data + piece)[:READ_BYTES], left - len(piece)
     return data
 
 

@@ -20,7 +20,7 @@ MISSING = "give a state_dict() of the same kind of stream"
 
 def entry(name: str, state: Mapping[str, Any], shape: tuple[int | None, ...]) -> NDArray[Any]:
     """One entry as an array; None in ``shape`` is any length. AetherError: it is missing or of another shape."""
-    if name not in state:
+    if not isinstance(state, Mapping) or name not in state:
         raise AetherError(f"stream state: {name!r} is missing; {MISSING}")
     found = state[name]
     try:
