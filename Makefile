@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
 TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 # Benchmarks of speed and memory; none needs an argument.
-SPEED := core features transmit vocoder vocoder_cpu realtime training soft_yin captured_step onnx_export metrics
+SPEED := core features transmit vocoder realtime training soft_yin captured_step onnx_export metrics
 # One thread for each process: the products are small, and two processes share the cores.
 ONE_THREAD := OMP_NUM_THREADS=1
 # Neighbours in a file share what is costly to make: each worker gets a half of the files and takes over at the end.

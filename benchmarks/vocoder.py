@@ -1,6 +1,6 @@
 """Speed of the vocoder: real-time factors of one stream, of streaming row by row, and of batches.
 
-Run: ``python benchmarks/vocoder.py [--threads 1] [--seconds 5] [--batches 1 8 64] [--vocoder FILE]``
+Run: ``python benchmarks/vocoder.py [--seconds 5] [--batches 1 8 64] [--vocoder NAME|FILE]``
 
 The real-time factor is computing time over playing time of all streams together (below 1 is faster than real
 time); the best of ``--repeats`` runs counts.
@@ -19,13 +19,13 @@ from torch import Tensor
 from aether_lite.audio import read_audio
 from aether_lite.bench.speed import best_time
 from aether_lite.features import extract_features
-from aether_lite.vocoder import FusedFargan, StreamingVocoder, load_fargan, synthesize
+from aether_lite.vocoder import StreamingVocoder, Vocoder, load_vocoder, synthesize
 
 FRAMES_PER_SECOND = 100
 CLIP = "assets/samples/en_f_intro.flac"
 
 
-def stream(features: Tensor, vocoder: FusedFargan) -> None:
+def stream(features: Tensor, vocoder: Vocoder) -> None:
     """Push ``features [F, 36]`` one row at a time."""
     streaming = StreamingVocoder(vocoder)
     for row in torch.split(features, 1):
@@ -36,15 +36,13 @@ def stream(features: Tensor, vocoder: FusedFargan) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=5.0, help="of speech in each stream")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 64])
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--vocoder", help="checkpoint; the bundled one without it")
+    parser.add_argument("--vocoder", help="released name or file; fargan without it")
     options = parser.parse_args(argv)
-    torch.set_num_threads(options.threads)
 
-    vocoder = FusedFargan(load_fargan(options.vocoder))
+    vocoder = load_vocoder(options.vocoder)
     with as_file(files("aether_lite").joinpath(CLIP)) as path:
         clip = torch.from_numpy(extract_features(read_audio(path)))
     count = round(options.seconds * FRAMES_PER_SECOND)

@@ -24,6 +24,7 @@ from aether_lite.bench.results import Row, read_results, write_results
 from aether_lite.codec import SpiCodec, load_codec, save_codec
 from aether_lite.codec.config import CodecConfig
 from aether_lite.codec.loading import file_metadata
+from aether_lite.core.files import CodecFile
 from aether_lite.data.sources import find_sources
 from aether_lite.errors import AetherError
 from aether_lite.reading import fits, from_mapping, inside, parse_json, read_checkpoint, read_yaml, tensors_of
@@ -101,12 +102,14 @@ def test_the_largest_codec_takes_no_memory_before_its_weights_are_there(tiny: Sp
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_weights_that_are_not_finite_are_refused(bad: float, tiny: SpiCodec, tmp_path: Path) -> None:
-    for name in ("image.mean", "jscc_decoder.linear.weight"):
+    for name in ("image.mean", "jscc_decoder.linear.weight", "spi_encoder.row_bias", "jscc_encoder.film.inner.bias"):
         weights = {key: value.clone() for key, value in tiny.state_dict().items()}
         weights[name].view(-1)[0] = bad
         save_file(weights, tmp_path / "codec.safetensors", file_metadata(tiny.config, {}))
         with pytest.raises(AetherError, match=rf"codec\.safetensors: not a codec file.*; not finite: {name}"):
             load_codec(tmp_path / "codec.safetensors")
+        with pytest.raises(AetherError, match=rf"codec\.safetensors: not a codec file.*; not finite: {name}"):
+            CodecFile(tmp_path / "codec.safetensors").sections()
         content = {"model": weights, "average": tiny.state_dict(), "step": 1, "config": {}}
         save_checkpoint(tmp_path / "run.pth", content)
         with pytest.raises(AetherError, match=rf"run\.pth: model\.{name} is not finite"):

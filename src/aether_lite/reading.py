@@ -244,9 +244,9 @@ def check_weights(
             if value.shape == expected[name].shape and not (name in undefined or _finite_numbers(value, expected[name]))
         ],
     }
-    listed = [f"{problem}: {_listed(names)}" for problem, names in problems.items() if names]
-    if listed:
-        raise AetherError(f"{path}: not {what}; {'; '.join(listed)}")
+    problems_said = [f"{problem}: {listed(names)}" for problem, names in problems.items() if names]
+    if problems_said:
+        raise AetherError(f"{path}: not {what}; {'; '.join(problems_said)}")
 
 
 def _finite_numbers(value: Any, expected: Any) -> bool:
@@ -254,7 +254,8 @@ def _finite_numbers(value: Any, expected: Any) -> bool:
     return real and bool(value.float().isfinite().all())
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """The first of the names, each shortened, and how many more there are."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(_short(name, str) for name in names[:_SHOWN]) + more
 

@@ -14,7 +14,7 @@ from aether_lite.features.layout import voiced_frames
 from aether_lite.losses.adversarial import discriminator_loss, feature_matching_loss, generator_loss
 from aether_lite.losses.spectral import item_stft_loss, root_stft_loss
 from aether_lite.training.vocoder_task import VocoderTask
-from aether_lite.vocoder import load_vocoder
+from aether_lite.vocoder import load_network
 from aether_lite.vocoder.hnsf import HarmonicNoise
 
 LIGHT = {"vocoder": "hnsf", "log_weight": 0.15, "discriminator_channels": 8}
@@ -36,7 +36,7 @@ def test_both_stages_train_all_of_it_and_the_weights_load(trainer, tmp_path: Pat
         spectral = {"total", "gradient", "spectral"}
         assert parts.keys() == [spectral, spectral, {"total", "discriminator"}, spectral | gan, spectral | gan][step]
     trainer.task.export(trainer.config.steps)
-    loaded = load_vocoder(tmp_path / "vocoder.safetensors")
+    loaded = load_network(tmp_path / "vocoder.safetensors")
     assert isinstance(loaded, HarmonicNoise)
     for name, value in trainer.task.average.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], value)

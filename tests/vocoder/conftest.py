@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from aether_lite.vocoder import FARGAN, FusedFargan, load_fargan
+from aether_lite.vocoder import FARGAN, Vocoder, load_fargan, load_vocoder
 
 DATA = Path(__file__).parents[1] / "vectors"
 
@@ -25,8 +25,9 @@ def vocoder() -> FARGAN:
 
 
 @pytest.fixture(scope="session")
-def fused(vocoder: FARGAN) -> FusedFargan:
-    return FusedFargan(vocoder)
+def ready(vocoder: FARGAN) -> Vocoder:
+    """The same weights, for synthesis."""
+    return load_vocoder()
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,10 @@ from aether_lite.features.layout import PITCH, SAMPLE_RATE, pitch_from_f0
 from aether_lite.vocoder import (
     StreamingVocoder,
     load_fargan,
+    load_network,
     load_vocoder,
     save_vocoder,
     synthesize,
-    vocoder_delay,
     vocoder_path,
 )
 from aether_lite.vocoder.hnsf import (
@@ -25,7 +25,6 @@ from aether_lite.vocoder.hnsf import (
     HarmonicNoise,
     excitation,
     load_hnsf,
-    white_noise,
 )
 
 
@@ -81,7 +80,7 @@ def test_the_training_pass_and_synthesis_make_the_same_harmonics(network, featur
 @pytest.mark.parametrize("f0", [64.0, 110.0, 233.0, 480.0])
 def test_pulses_are_all_harmonics_up_to_the_highest_with_equal_amplitudes(f0):
     pitch = torch.full((1, 101), float(pitch_from_f0(f0)))
-    pulses, modulation, phase = excitation(pitch, torch.zeros(1, dtype=torch.float64))
+    pulses, modulation = excitation(pitch)
     time = torch.arange(16000, dtype=torch.float64) / SAMPLE_RATE
     number = 7600 / f0
     known = sum(torch.cos(2 * np.pi * k * f0 * time) for k in range(1, int(number) + 1))
@@ -89,24 +88,6 @@ def test_pulses_are_all_harmonics_up_to_the_highest_with_equal_amplitudes(f0):
     torch.testing.assert_close(pulses[0], known * (2 / number) ** 0.5, atol=1e-2, rtol=0)
     assert float(pulses.square().mean()) == pytest.approx(1, abs=0.05)
     torch.testing.assert_close(modulation[0], 2**0.5 * torch.cos(2 * np.pi * f0 * time), atol=1e-4, rtol=0)
-    assert float(phase) == pytest.approx(f0 % 1, abs=1e-5) or f0 == int(f0)
-
-
-def test_the_phase_goes_on_between_calls():
-    pitch = torch.linspace(-1.2, 0.9, 21)[None]
-    whole = excitation(pitch, torch.zeros(1, dtype=torch.float64))[0]
-    first = excitation(pitch[:, :9], torch.zeros(1, dtype=torch.float64))
-    second = excitation(pitch[:, 8:], first[2])
-    torch.testing.assert_close(torch.cat((first[0], second[0]), dim=1), whole, atol=1e-8, rtol=0)
-
-
-def test_noise_is_white_and_a_function_of_the_place():
-    noise = white_noise(torch.zeros(1, dtype=torch.int64), 1 << 16)[0]
-    assert torch.equal(white_noise(torch.tensor([1000]), 500)[0], noise[1000:1500])
-    assert float(noise.mean()) == pytest.approx(0, abs=0.015)
-    assert float(noise.var()) == pytest.approx(1, abs=0.02)
-    lagged = [float((noise[:-lag] * noise[lag:]).mean()) for lag in (1, 2, 3, 160)]
-    assert max(map(abs, lagged)) < 0.015
 
 
 def test_the_output_follows_the_level_of_the_features(network, features):
@@ -139,8 +120,8 @@ def test_weights_go_to_a_file_and_back(network, features, tmp_path):
     path = tmp_path / "light.safetensors"
     save_vocoder(network, path, {"origin": "a test"})
     loaded = load_vocoder(path)
-    assert isinstance(loaded, HarmonicNoise)
-    assert vocoder_delay(path) == DELAY == loaded.delay
+    assert isinstance(load_network(path), HarmonicNoise)
+    assert loaded.delay == DELAY
     assert torch.equal(synthesize(features[:30], loaded), synthesize(features[:30], network))
 
 
@@ -160,7 +141,8 @@ def test_other_files_are_stated_errors(network, tmp_path):
     save_file(weights, path, metadata=notes)
     with pytest.raises(AetherError, match=r"light\.safetensors.*not finite: head\.bias"):
         load_vocoder(path)
+    weights["head.bias"][3] = 0
     for wrong in ('{"channels": 100000000}', '{"channels": -1}', '{"channels": true}', '{"width": 2}', "[]", "{"):
         save_file(weights, path, metadata={**notes, "model_kwargs": wrong})
         with pytest.raises(AetherError, match=r"light\.safetensors"):
-            load_vocoder(path)
+            load_network(path)

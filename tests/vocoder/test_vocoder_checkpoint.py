@@ -18,7 +18,7 @@ from aether_lite.vocoder import (
     FARGAN,
     default_vocoder_path,
     load_fargan,
-    load_vocoder,
+    load_network,
     released_vocoders,
     save_vocoder,
 )
@@ -227,7 +227,7 @@ def test_released_vocoders_load_by_name_and_have_cards(name):
     assert path.stat().st_size <= LARGEST_WEIGHTS
     assert path.name in path.with_suffix(".md").read_text()
     if name == "hnsf":
-        assert same_weights(load_vocoder(name), load_hnsf(path))
+        assert same_weights(load_network(name), load_hnsf(path))
     else:
         assert same_weights(load_fargan(name), load_fargan(path))
 

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from aether_lite.audio import read_audio
+from aether_lite.core.files import vocoder_in_memory
 from aether_lite.errors import AetherError
 from aether_lite.features import extract_features
 from aether_lite.vocoder import (
     FARGAN,
-    FusedFargan,
     StreamingVocoder,
     deemphasize,
     periods_from_features,
@@ -32,37 +32,37 @@ LAG_LIMIT = 8  # samples (0.5 ms)
 
 
 @pytest.fixture(scope="module")
-def whole(fused, features):
-    return synthesize(features, fused)
+def whole(ready, features):
+    return synthesize(features, ready)
 
 
-def test_fused_equals_the_network_run_as_the_reference_demo_does(vocoder, fused, features):
+def test_fused_equals_the_network_run_as_the_reference_demo_does(vocoder, ready, features):
     clip = features[:120]
     rows = clip[:, :20]
     rows = torch.cat((rows[:1].expand(6, -1), rows[1:], rows[-1:].expand(2, -1)))[None]
     signal = vocoder(rows, periods_from_features(rows), len(clip) + 1, pre=torch.zeros(1, 320))
     expected = deemphasize(signal)[0, 80:-80].clamp(-1, 1)
-    torch.testing.assert_close(synthesize(clip, fused), expected, atol=TOLERANCE, rtol=0)
+    torch.testing.assert_close(synthesize(clip, ready), expected, atol=TOLERANCE, rtol=0)
 
 
-def test_length_type_and_range(fused, features, whole):
+def test_length_type_and_range(ready, features, whole):
     assert whole.shape == (160 * len(features),)
     assert whole.dtype == torch.float32
     loud = features[100:160].clone()
     loud[:, 0] += 40.0  # far beyond full scale
-    assert synthesize(loud, fused).abs().max() == 1.0
+    assert synthesize(loud, ready).abs().max() == 1.0
 
 
-def test_twenty_columns_are_enough(fused, features):
-    assert torch.equal(synthesize(features[:30, :20], fused), synthesize(features[:30], fused))
+def test_twenty_columns_are_enough(ready, features):
+    assert torch.equal(synthesize(features[:30, :20], ready), synthesize(features[:30], ready))
 
 
-def test_arrays_give_arrays(fused, features):
-    samples = synthesize(features[:30].numpy(), fused)
+def test_arrays_give_arrays(ready, features):
+    samples = synthesize(features[:30].numpy(), ready)
     assert isinstance(samples, np.ndarray)
     assert samples.dtype == np.float32
-    assert np.array_equal(samples, synthesize(features[:30], fused).numpy())
-    assert np.array_equal(samples, synthesize(features[:30].numpy().astype(np.float64), fused))
+    assert np.array_equal(samples, synthesize(features[:30], ready).numpy())
+    assert np.array_equal(samples, synthesize(features[:30].numpy().astype(np.float64), ready))
 
 
 def test_two_runs_are_identical_even_in_training_mode(vocoder, features):
@@ -76,21 +76,21 @@ def test_two_runs_are_identical_even_in_training_mode(vocoder, features):
 
 
 @pytest.mark.parametrize("frames", [0, 1, 2, 3])
-def test_short_inputs(fused, features, frames):
-    assert synthesize(features[:frames], fused).shape == (160 * frames,)
-    assert synthesize(features[None, :frames], fused).shape == (1, 160 * frames)
+def test_short_inputs(ready, features, frames):
+    assert synthesize(features[:frames], ready).shape == (160 * frames,)
+    assert synthesize(features[None, :frames], ready).shape == (1, 160 * frames)
 
 
 @pytest.mark.parametrize("frames", [BLOCK_FRAMES - 1, BLOCK_FRAMES, BLOCK_FRAMES + 1, 2 * BLOCK_FRAMES])
-def test_a_prefix_of_the_features_gives_a_prefix_of_the_samples(fused, features, whole, frames):
-    samples = synthesize(features[:frames], fused)
+def test_a_prefix_of_the_features_gives_a_prefix_of_the_samples(ready, features, whole, frames):
+    samples = synthesize(features[:frames], ready)
     settled = 160 * (frames - LOOKAHEAD_FRAMES) - 80
     torch.testing.assert_close(samples[:settled], whole[:settled], atol=TOLERANCE, rtol=0)
 
 
 @pytest.mark.parametrize("sizes", [[1], [7], [1, 0, 3, 250], [561]])
-def test_streaming_equals_offline(fused, features, whole, sizes):
-    stream = StreamingVocoder(fused)
+def test_streaming_equals_offline(ready, features, whole, sizes):
+    stream = StreamingVocoder(ready)
     pieces, start = [], 0
     while start < len(features):
         for size in sizes:
@@ -100,8 +100,8 @@ def test_streaming_equals_offline(fused, features, whole, sizes):
     torch.testing.assert_close(torch.cat(pieces), whole, atol=TOLERANCE, rtol=0)
 
 
-def test_rows_release_samples_with_the_stated_delay(fused, features, whole):
-    stream = StreamingVocoder(fused)
+def test_rows_release_samples_with_the_stated_delay(ready, features, whole):
+    stream = StreamingVocoder(ready)
     released = 0
     for row in range(6):
         released += len(stream.push(features[row : row + 1]))
@@ -110,53 +110,53 @@ def test_rows_release_samples_with_the_stated_delay(fused, features, whole):
     assert released + DELAY == 6 * 160
 
 
-def test_samples_depend_on_one_row_ahead_only(fused, features, whole):
+def test_samples_depend_on_one_row_ahead_only(ready, features, whole):
     changed = features.clone()
     changed[50, 0] += 3.0
-    difference = (synthesize(changed[:60], fused) - synthesize(features[:60], fused)).abs()
+    difference = (synthesize(changed[:60], ready) - synthesize(features[:60], ready)).abs()
     first = int((difference > 0).nonzero()[0])
     assert 160 * (50 - LOOKAHEAD_FRAMES) - 80 <= first < 160 * (50 - LOOKAHEAD_FRAMES) - 40
 
 
-def test_a_stream_can_be_used_again(fused, features):
-    stream = StreamingVocoder(fused)
+def test_a_stream_can_be_used_again(ready, features):
+    stream = StreamingVocoder(ready)
     runs = [torch.cat((stream.push(features[:20]), stream.flush())) for _ in range(2)]
     assert torch.equal(*runs)
     assert len(stream.flush()) == 0
 
 
-def test_batch_equals_single(fused, features):
+def test_batch_equals_single(ready, features):
     clips = torch.stack([features[start : start + 150] for start in (0, 130, 260, 390)])
-    together = synthesize(clips, fused)
+    together = synthesize(clips, ready)
     for clip, samples in zip(clips, together, strict=True):
-        torch.testing.assert_close(samples, synthesize(clip, fused), atol=TOLERANCE, rtol=0)
+        torch.testing.assert_close(samples, synthesize(clip, ready), atol=TOLERANCE, rtol=0)
 
 
-def test_padding_by_the_last_row_gives_the_item_alone(fused, features):
+def test_padding_by_the_last_row_gives_the_item_alone(ready, features):
     short = features[200:260]
     padded = torch.cat((short, short[-1:].expand(30, -1)))
-    together = synthesize(torch.stack((features[:90], padded)), fused)
-    torch.testing.assert_close(together[1, : 160 * 60], synthesize(short, fused), atol=TOLERANCE, rtol=0)
+    together = synthesize(torch.stack((features[:90], padded)), ready)
+    torch.testing.assert_close(together[1, : 160 * 60], synthesize(short, ready), atol=TOLERANCE, rtol=0)
 
 
-def test_batch_streams(fused, features):
+def test_batch_streams(ready, features):
     clips = torch.stack((features[:40], features[100:140]))
-    stream = StreamingVocoder(fused)
+    stream = StreamingVocoder(ready)
     pieces = [stream.push(clips[:, start : start + 9]) for start in range(0, 40, 9)]
     torch.testing.assert_close(
-        torch.cat((*pieces, stream.flush()), dim=1), synthesize(clips, fused), atol=TOLERANCE, rtol=0
+        torch.cat((*pieces, stream.flush()), dim=1), synthesize(clips, ready), atol=TOLERANCE, rtol=0
     )
 
 
-def test_progress_counts_rows(fused, features):
+def test_progress_counts_rows(ready, features):
     done: list[int] = []
-    synthesize(features[: 2 * BLOCK_FRAMES + 7], fused, progress=done.append)
+    synthesize(features[: 2 * BLOCK_FRAMES + 7], ready, progress=done.append)
     assert done == [BLOCK_FRAMES, 2 * BLOCK_FRAMES, 2 * BLOCK_FRAMES + 7]
 
 
 def test_later_changes_of_the_model_do_not_reach_a_frozen_one(features):
     model = FARGAN().eval()
-    frozen = FusedFargan(model)
+    frozen = vocoder_in_memory(model.kind, model.state_dict())
     before = synthesize(features[:5], frozen)
     with torch.no_grad():
         for value in model.parameters():
@@ -166,30 +166,30 @@ def test_later_changes_of_the_model_do_not_reach_a_frozen_one(features):
 
 
 @pytest.mark.parametrize("shape", [(20,), (5, 21), (2, 3, 5, 20), (5, 0)])
-def test_wrong_shapes_are_refused(fused, shape):
+def test_wrong_shapes_are_refused(ready, shape):
     with pytest.raises(AetherError, match="features must have the shape"):
-        synthesize(torch.zeros(shape), fused)
+        synthesize(torch.zeros(shape), ready)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_values_that_are_not_finite_are_refused_with_their_row(fused, features, value):
+def test_values_that_are_not_finite_are_refused_with_their_row(ready, features, value):
     broken = features[:150].clone()
     broken[123, 4] = value
     with pytest.raises(AetherError, match="row 123 "):
-        synthesize(broken, fused)
+        synthesize(broken, ready)
 
 
-def test_another_number_of_streams_needs_a_flush(fused, features):
-    stream = StreamingVocoder(fused)
+def test_another_number_of_streams_needs_a_flush(ready, features):
+    stream = StreamingVocoder(ready)
     stream.push(features[None, :3].expand(2, -1, -1))
     with pytest.raises(AetherError, match="3 streams after 2"):
         stream.push(features[None, :3].expand(3, -1, -1))
 
 
-def test_silence_is_silent(fused):
+def test_silence_is_silent(ready):
     rows = torch.zeros(100, 20)
     rows[:, 0], rows[:, 19] = -12.485, -0.498
-    assert synthesize(rows, fused).abs().max() < 1e-4
+    assert synthesize(rows, ready).abs().max() < 1e-4
 
 
 def band_levels(samples: Tensor) -> Tensor:
@@ -212,9 +212,9 @@ def lag_of(output: Tensor, original: Tensor) -> int:
 
 
 @pytest.mark.parametrize("name", CLIPS)
-def test_output_is_aligned_with_the_analysed_speech(fused, name):
+def test_output_is_aligned_with_the_analysed_speech(ready, name):
     original = read_audio(str(files("aether_lite").joinpath("assets", "samples", f"{name}.flac")))[:48_000]
-    output = torch.from_numpy(synthesize(extract_features(original), fused))
+    output = torch.from_numpy(synthesize(extract_features(original), ready))
     original = torch.from_numpy(original)[: len(output)]
     assert abs(lag_of(output, original)) <= LAG_LIMIT
 
@@ -228,7 +228,7 @@ def test_resynthesis_is_intelligible(whole, speech):
     assert stoi(speech.numpy(), whole.numpy(), 16_000, extended=True) > 0.90
 
 
-def test_resynthesis_keeps_the_spectral_envelope(fused, features, whole):
+def test_resynthesis_keeps_the_spectral_envelope(ready, features, whole):
     resynthesised = torch.from_numpy(extract_features(whole.numpy()))
     voiced = features[:, 19] > 0.2
     error = (resynthesised[: len(features), :18] - features[:, :18])[voiced]

@@ -27,7 +27,7 @@ from aether_lite.errors import AetherError
 from aether_lite.link import LinkConfig
 from aether_lite.optional import MissingToolError
 from aether_lite.payload import Symbols, papr_db
-from aether_lite.vocoder import FrameVocoder, load_vocoder, synthesize
+from aether_lite.vocoder import Vocoder, load_vocoder, synthesize
 
 STATE_IN_WORDS = "as the condition says (default: gain and noise estimated from one pilot in ten, pilots not counted)"
 IDEAL_SYNC = "ideal synchronisation; pilots and cyclic prefix not counted"
@@ -183,7 +183,7 @@ def symbol_measures(symbols: Symbols) -> dict[str, float]:
     }
 
 
-_vocoder: Callable[[], FrameVocoder] = cache(load_vocoder)
+_vocoder: Callable[[], Vocoder] = cache(load_vocoder)
 
 
 def speak(features: Tensor) -> Tensor:

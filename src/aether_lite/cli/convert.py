@@ -53,8 +53,8 @@ def vocode(
         raise AetherError(f"{source}: not a feature file by its name; give a .f32")
     io.check_outputs((destination, io.AUDIO_OUT), (json, None), inputs=(source, vocoder), force=force)
     from aether_lite.audio import write_audio
-    from aether_lite.core.codec import synthesised
     from aether_lite.core.files import model_of, vocoder_file
+    from aether_lite.vocoder import synthesize
 
     file = vocoder_file(vocoder)
     model = model_of(file)
@@ -63,7 +63,7 @@ def vocode(
     with steps(out) as progress:
         progress.begin("vocoder")
         start = time.perf_counter()
-        speech = synthesised(rows, model, lambda done: progress.advance(done, len(rows)))
+        speech = synthesize(rows, model, lambda done: progress.advance(done, len(rows)))
         spent = time.perf_counter() - start
     write_audio(destination, speech)
     seconds = len(speech) / SAMPLE_RATE

@@ -25,7 +25,7 @@ from aether_lite.features.layout import FRAME, NUM_FREE
 from aether_lite.features.samples import as_features, as_speech, own_precision
 from aether_lite.payload import Bits, Payload, Received, ReceivedBits, Symbols
 from aether_lite.spi import State
-from aether_lite.vocoder import FrameVocoder, load_vocoder, synthesize
+from aether_lite.vocoder import Vocoder, load_vocoder, synthesize
 
 if TYPE_CHECKING:
     from aether_lite.codec.refinement import Refinement
@@ -82,7 +82,7 @@ class Codec(CodecBase):
         self.model.check_targets()
 
     @cached_property
-    def vocoder(self) -> FrameVocoder:
+    def vocoder(self) -> Vocoder:
         """The vocoder, loaded when first used."""
         return load_vocoder(self._vocoder_path)
 

@@ -20,9 +20,10 @@ from aether_lite.core import library
 from aether_lite.core.files import codec_file, model_of, vocoder_file, vocoder_model
 from aether_lite.core.library import Float32, Model
 from aether_lite.errors import AetherError
-from aether_lite.features.layout import FRAME, NUM_FREE
-from aether_lite.features.samples import LARGEST_FEATURE, as_speech, numbers, unfit_row
+from aether_lite.features.layout import NUM_FREE
+from aether_lite.features.samples import as_speech, feature_rows
 from aether_lite.payload import TARGET_SNRS_DB, Bits, Received, ReceivedBits, Symbols
+from aether_lite.vocoder.synthesis import synthesize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from aether_lite.codec.refinement import Refinement
     from aether_lite.losses.asr import AsrLoss
 
-BLOCK_ROWS = 100  # synthesised between two reports of progress
 BUFFERS = ("image.", "latent_power.")  # tensors that are no parameters begin so
 
 
@@ -114,7 +114,7 @@ class CoreCodec(CodecBase):
     @staticmethod
     def rows(features: ArrayLike) -> Float32:
         """Features ``[..., F, 20 or more]`` as float32; AetherError where they are not finite."""
-        return checked_rows(features)
+        return feature_rows(features)
 
     @cached_property
     def of_torch(self) -> Codec:
@@ -131,7 +131,7 @@ class CoreCodec(CodecBase):
     def whole_tokens(self, features: ArrayLike) -> Float32:
         """Features ``[B, F', 20] float32`` of whole tokens of ``[B, F, 20 or more]``: the last row fills a part token.
         """
-        rows = checked_rows(features)
+        rows = feature_rows(features)
         if rows.ndim != 3 or rows.shape[1] == 0 or rows.shape[2] < NUM_FREE:
             raise AetherError(f"features must be [B, F, 20] with F > 0 frames, not {rows.shape}")
         missing = -rows.shape[1] % self.token_frames
@@ -215,8 +215,9 @@ class CoreCodec(CodecBase):
         return np.concatenate([*rows, decoder.flush()[1]])
 
     def speak(self, features: ArrayLike, progress: Callable[[int], None] | None = None) -> Float32:
-        """Speech ``[B, 160 F] float32`` in [-1, 1] of features ``[B, F, 20 or more]``; see :func:`synthesised`."""
-        return synthesised(features, self.core, progress)
+        """Speech ``[B, 160 F] float32`` in [-1, 1] of features ``[B, F, 20 or more]``; see
+        :func:`~aether_lite.vocoder.synthesize`."""
+        return synthesize(features, self.core, progress)
 
 
 def core_payload(tokens: Any, rate: int, token_frames: int, unit: str) -> Symbols | Bits:
@@ -253,41 +254,3 @@ def extracted(samples: ArrayLike) -> Float32:
     """
     stream = library.Features(vocoder_model())
     return np.concatenate([stream.push(as_speech(samples)), stream.flush()])
-
-
-def synthesised(features: ArrayLike, core: Model, progress: Callable[[int], None] | None = None) -> Float32:
-    """Speech ``[..., 160 F] float32`` in [-1, 1] of features ``[..., F, 20 or 36]``, in line with the analysed speech.
-
-    Args:
-        core: with a vocoder.
-        progress: called after each second or so of speech with the number of rows done so far.
-
-    Raises:
-        AetherError: wrong shape or a value that is not finite.
-    """
-    rows = checked_rows(features)
-    if rows.ndim < 2 or rows.shape[-1] not in (NUM_FREE, 36):
-        raise AetherError(f"features must be [rows, 20 or 36] or [batch, rows, ...], not {list(rows.shape)}")
-    speech = np.empty((*rows.shape[:-2], FRAME * rows.shape[-2]), np.float32)
-    for index in np.ndindex(rows.shape[:-2]):
-        stream, made = library.Vocoder(core), 0
-        for start in range(0, rows.shape[-2], BLOCK_ROWS):
-            block = rows[(*index, slice(start, start + BLOCK_ROWS), slice(NUM_FREE))]
-            samples = stream.push(block)
-            speech[(*index, slice(made, made + len(samples)))] = samples
-            made += len(samples)
-            if progress is not None:
-                progress(start + len(block))
-        if rows.shape[-2]:
-            speech[(*index, slice(made, None))] = stream.flush()
-    return speech
-
-
-def checked_rows(features: ArrayLike) -> Float32:
-    """Features ``[..., F, 20 or more]`` of any real type as float32; AetherError for what none can be."""
-    with np.errstate(over="ignore"):  # beyond float32: infinite
-        rows = np.ascontiguousarray(numbers(features, "features"), np.float32)
-    bad = ~(np.abs(rows[..., :NUM_FREE]) <= LARGEST_FEATURE).all(-1)  # NaN too
-    if rows.ndim >= 2 and bad.any():
-        raise unfit_row(int(bad.reshape(-1, bad.shape[-1]).any(0).argmax()))
-    return rows

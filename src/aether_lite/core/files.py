@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from aether_lite import zoo
 from aether_lite.codec.config import CodecConfig
@@ -26,12 +28,14 @@ from aether_lite.core.packing import State
 from aether_lite.core.weights import Kind, Section
 from aether_lite.environment import cache_folder
 from aether_lite.errors import AetherError
+from aether_lite.features.samples import numbers
 from aether_lite.files import atomic_path
-from aether_lite.reading import read_metadata, read_tensors, reading
+from aether_lite.reading import listed, read_metadata, read_tensors, reading
 
 DEFAULT_VOCODER = "fargan"
 VOCODER_KIND = "a file of a vocoder's weights"
 SAFETENSORS = ".safetensors"
+MAY_LACK = ("latent_power.told",)  # holds NaN where it was never measured
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,9 @@ class WeightsFile:
         """
         state = self.content[1]
         with reading(self.path, self._what), np.errstate(all="ignore"):
+            undefined = [name for name, value in state.items() if name not in MAY_LACK and not np.isfinite(value).all()]
+            if undefined:
+                raise AetherError(f"{self.path}: not {self._what}; not finite: {listed(undefined)}")
             return self._sections(kind or exact_kind(state))
 
     _what = ""
@@ -142,6 +149,12 @@ def model_in_memory(config: CodecConfig, state: State, vocoder: VocoderFile) -> 
     return Model(default(), weights.packed(sections | vocoder.sections()))
 
 
+def vocoder_in_memory(kind: str, state: Mapping[str, ArrayLike]) -> Model:
+    """The core's model of a vocoder with these tensors, of numpy or torch; AetherError where it cannot be run."""
+    arrays = {name: numbers(value, name) for name, value in state.items()}
+    return Model(default(), weights.packed(packing.VOCODERS[kind].sections(arrays, exact_kind(arrays))))
+
+
 def codec_file(name: str | Path, unit: str | None = None) -> CodecFile:
     """The codec of a released name or a file, of symbols or of bits where ``unit`` asks for one; else AetherError."""
     file = CodecFile(codec_path(name))
@@ -166,7 +179,7 @@ def model_of(*files: WeightsFile) -> Model:
     Raises:
         AetherError: weights that the core cannot run.
     """
-    made_by = b"".join(Path(str(module.__file__)).read_bytes() for module in (packing, weights))
+    made_by = b"".join(Path(str(file)).read_bytes() for file in (packing.__file__, weights.__file__, __file__))
     digest = hashlib.sha256(b"".join([*(file.digest for file in files), made_by])).hexdigest()
     try:
         cached: Path | None = cache_folder("native") / f"{digest[:32]}.aether"

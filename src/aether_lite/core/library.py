@@ -137,6 +137,16 @@ class Model:
         name: bytes = self.core.ffi.string(self.core.functions.aether_model_kernels(self.pointer))
         return name.decode()
 
+    @property
+    def delay(self) -> int:
+        """Delay of the vocoder [samples], see :class:`aether_lite.vocoder.synthesis.Vocoder`."""
+        delay: int = self.info.vocoder_delay
+        return delay
+
+    def stream(self) -> Vocoder:
+        """A stream of feature rows to speech."""
+        return Vocoder(self)
+
 
 class Stream:
     """What streams have in common; ``kind`` is the name of their functions in the library, ``aether_KIND_init``."""

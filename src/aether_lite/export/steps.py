@@ -29,8 +29,7 @@ from aether_lite.optional import disable_onnxruntime_telemetry
 from aether_lite.payload import RATES, ChannelState, Received, elements_per_token
 from aether_lite.reception import accepted, level_tokens
 from aether_lite.vocoder import FARGAN, SubframeState, deemphasize, periods_from_features
-from aether_lite.vocoder.fargan import SUBFRAME, SUBFRAMES, NormedWeights, gather_indices
-from aether_lite.vocoder.fused import PRIMING_ROWS
+from aether_lite.vocoder.fargan import PRIMING_ROWS, SUBFRAME, SUBFRAMES, NormedWeights, gather_indices
 
 OPSET = 18  # ONNX operator set: onnxruntime 1.14 and later
 MIN_INPUTS, MIN_OUTPUTS = 32, 64  # a smaller matrix stays in float32

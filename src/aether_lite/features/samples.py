@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aether_lite.errors import AetherError
-from aether_lite.features.layout import FRAME, INT16_SCALE, LOUDEST, NUM_FREE, Array, Float64
+from aether_lite.features.layout import FRAME, INT16_SCALE, LOUDEST, NUM_FREE, Array, Float32, Float64
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -91,6 +91,20 @@ def _mixing(array: Array, name: str) -> str:
     return f"; mix them by {name}.mean(axis=1)" if array.shape[1] > 1 else f"; take {name}[:, 0]"
 
 
+def feature_rows(rows: ArrayLike | Tensor, first_row: int = 0) -> Float32:
+    """Features ``[..., F, 20 or more]`` of any real type as a float32 array.
+
+    Raises:
+        AetherError: not numbers, not finite or absurd; ``first_row`` is the number of row 0 in the message.
+    """
+    with np.errstate(over="ignore"):  # beyond float32: infinite
+        array = np.ascontiguousarray(numbers(rows, "features"), np.float32)
+    bad = ~(np.abs(array[..., :NUM_FREE]) <= LARGEST_FEATURE).all(-1)  # NaN too
+    if array.ndim >= 2 and bad.any():
+        raise _unfit_row(first_row + int(bad.reshape(-1, bad.shape[-1]).any(0).argmax()))
+    return array
+
+
 def as_features(rows: ArrayLike | Tensor, first_row: int = 0) -> Tensor:
     """Features ``[..., F, 20 or more]`` of any real type as float32, on their device.
 
@@ -104,11 +118,11 @@ def as_features(rows: ArrayLike | Tensor, first_row: int = 0) -> Tensor:
             rows = torch.from_numpy(np.array(numbers(rows, "features"), np.float32))
     bad = ~(rows[..., :NUM_FREE].abs() <= LARGEST_FEATURE).all(-1)  # NaN too
     if rows.ndim >= 2 and bool(bad.any()):
-        raise unfit_row(first_row + int(bad.reshape(-1, bad.shape[-1]).any(0).nonzero()[0]))
+        raise _unfit_row(first_row + int(bad.reshape(-1, bad.shape[-1]).any(0).nonzero()[0]))
     return rows.float()
 
 
-def unfit_row(row: int) -> AetherError:
+def _unfit_row(row: int) -> AetherError:
     """The error of a row that holds what no feature can be."""
     return AetherError(f"features: row {row} holds a value that is not finite, or beyond {LARGEST_FEATURE:g}")
 

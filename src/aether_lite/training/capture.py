@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from aether_lite.features.layout import FRAME, LAG_MIN, NUM_FREE
 from aether_lite.vocoder import FARGAN
 from aether_lite.vocoder.fargan import CONTEXT_ROWS
-from aether_lite.vocoder.synthesis import VocoderNetwork
+from aether_lite.vocoder.network import VocoderNetwork
 
 Speak = Callable[..., Tensor]
 """Features ``[A, T, 20]``, periods ``[A, T] int64`` and, if any, M known samples ``[A, M]`` to the pre-emphasised audio

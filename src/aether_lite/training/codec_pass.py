@@ -30,7 +30,7 @@ from aether_lite.training.loop import Batch
 from aether_lite.vocoder import periods_from_features
 from aether_lite.vocoder.discriminators import SpectrogramDiscriminators
 from aether_lite.vocoder.fargan import emphasised_frames
-from aether_lite.vocoder.synthesis import VocoderNetwork
+from aether_lite.vocoder.network import VocoderNetwork
 
 WARM_UP_FRAMES = 6  # frames in which the vocoder starts from silence; no loss counts them
 _CROP_STREAM = 0xB0C5  # separates this random stream from others of the same seed

@@ -22,7 +22,7 @@ from aether_lite.training.codec_config import TrainConfig
 from aether_lite.training.loop import Validation
 from aether_lite.training.run_logger import RunLogger, loss_curves
 from aether_lite.vocoder import synthesize
-from aether_lite.vocoder.synthesis import VocoderNetwork
+from aether_lite.vocoder.network import VocoderNetwork
 
 MAX_CLIPS = 64
 MAX_FRAMES = 640

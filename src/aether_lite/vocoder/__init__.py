@@ -1,4 +1,4 @@
-"""Vocoders: from 20 features every 10 ms to speech at 16 kHz; networks of torch, which load when first used."""
+"""Vocoders: from 20 features every 10 ms to speech at 16 kHz; modules load when first used."""
 
 from __future__ import annotations
 
@@ -6,34 +6,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aether_lite.vocoder.compiled import CompiledFargan, fastest_vocoder
     from aether_lite.vocoder.fargan import FARGAN, SubframeState, deemphasize, periods_from_features
-    from aether_lite.vocoder.fused import FrameState, FusedFargan
+    from aether_lite.vocoder.network import VocoderNetwork
     from aether_lite.vocoder.registry import (
         default_vocoder_path,
         load_fargan,
         load_network,
-        load_vocoder,
         released_vocoders,
         save_public_checkpoint,
         save_vocoder,
-        vocoder_delay,
         vocoder_path,
     )
-    from aether_lite.vocoder.synthesis import FrameVocoder, StreamingVocoder, frames_behind, synthesize
+    from aether_lite.vocoder.synthesis import StreamingVocoder, Vocoder, VocoderStream, load_vocoder, synthesize
 
 __all__ = [
     "FARGAN",
-    "CompiledFargan",
-    "FrameState",
-    "FrameVocoder",
-    "FusedFargan",
     "StreamingVocoder",
     "SubframeState",
+    "Vocoder",
+    "VocoderNetwork",
+    "VocoderStream",
     "deemphasize",
     "default_vocoder_path",
-    "fastest_vocoder",
-    "frames_behind",
     "load_fargan",
     "load_network",
     "load_vocoder",
@@ -42,14 +36,12 @@ __all__ = [
     "save_public_checkpoint",
     "save_vocoder",
     "synthesize",
-    "vocoder_delay",
     "vocoder_path",
 ]
 _FROM = {
-    **dict.fromkeys(("CompiledFargan", "fastest_vocoder"), "compiled"),
     **dict.fromkeys(("FARGAN", "SubframeState", "deemphasize", "periods_from_features"), "fargan"),
-    **dict.fromkeys(("FrameState", "FusedFargan"), "fused"),
-    **dict.fromkeys(("FrameVocoder", "StreamingVocoder", "frames_behind", "synthesize"), "synthesis"),
+    "VocoderNetwork": "network",
+    **dict.fromkeys(("StreamingVocoder", "Vocoder", "VocoderStream", "load_vocoder", "synthesize"), "synthesis"),
 }
 
 

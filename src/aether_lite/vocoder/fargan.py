@@ -18,17 +18,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aether_lite.features.layout import FRAME, LAG_MAX, LAG_MIN, NUM_FREE, PERIOD_MAX, PITCH, PREEMPHASIS
-from aether_lite.vocoder.synthesis import VocoderNetwork
-
-if TYPE_CHECKING:
-    from aether_lite.vocoder.fused import FusedFargan
+from aether_lite.vocoder.network import VocoderNetwork
 
 SUBFRAME = 40  # samples (2.5 ms)
 SUBFRAMES = FRAME // SUBFRAME
@@ -39,6 +36,7 @@ COND = 80  # conditioning values per sub-frame
 CONV_INPUT = COND + GATHERED + SUBFRAME  # one tap of the framewise convolution
 CONV_OUTPUT, GRU1, GRU2, GRU3, SKIP = 192, 160, 128, 128, 128
 PERIOD_CLASSES, PERIOD_EMBEDDING = 224, 12
+PRIMING_ROWS = 2  # rows before the newest one that the conditioning sees
 FIRST_ROW = 3  # feature row that frame 0 of :meth:`FARGAN.forward` belongs to
 LOOKAHEAD_FRAMES = 1  # rows beyond its own that a frame needs
 DELAY = FRAME + FRAME // 2  # samples from the oldest one that comes with row r to the row's centre; 15 ms
@@ -256,12 +254,6 @@ class FARGAN(VocoderNetwork):
         self.model_kwargs = {"cond_size": cond_size, "gamma": gamma, "softquant": softquant}
         self.cond_net = ConditioningNet()
         self.sig_net = SubframeNet()
-
-    def frozen(self) -> FusedFargan:
-        """For synthesis, with the weights as they are now."""
-        from aether_lite.vocoder.fused import FusedFargan
-
-        return FusedFargan(self)
 
     def forward(self, features: Tensor, period: Tensor, num_frames: int, pre: Tensor | None = None) -> Tensor:
         """Synthesise frames ``[B, 160 * num_frames]``, pre-emphasised, primed by known samples if there are any.

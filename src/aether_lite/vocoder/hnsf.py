@@ -24,9 +24,7 @@ quality speech synthesis", arXiv:2401.10460.
 
 from __future__ import annotations
 
-import copy
 import math
-from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -51,9 +49,8 @@ from aether_lite.features.layout import (
     log_bands,
     voiced_frames,
 )
-from aether_lite.vocoder.fargan import deemphasize
-from aether_lite.vocoder.registry import read_network, vocoder
-from aether_lite.vocoder.synthesis import FrameVocoder, VocoderNetwork
+from aether_lite.vocoder.network import VocoderNetwork
+from aether_lite.vocoder.registry import network, read_network
 
 KIND = "hnsf"
 HOP = FRAME // 2  # samples between segments
@@ -80,31 +77,8 @@ _INPUTS = NUM_FREE + 3
 _FLOOR = 1e-4  # of |sin|, below which the pulse has its limit
 
 
-@dataclass
-class HarmonicNoiseState:
-    """All that passes from one row to the next, for B streams.
-
-    Attributes:
-        rows: ``[B, 2, 20]``, the newest rows.
-        hidden: ``[B, C, 2 * sum of dilations]``, the inputs of the convolutions, one layer after the other.
-        excitation: ``[B, 3, 240]``: pulses, noise, modulated noise.
-        overlap: ``[B, 320]``, what the segments so far add to the samples to come, pre-emphasised.
-        phase: ``[B] float64`` of the pitch [cycles, 0..1].
-        position: ``[B] int64``, number of the next sample of noise.
-        deemphasis: ``[B]``, the last sample.
-    """
-
-    rows: Tensor
-    hidden: Tensor
-    excitation: Tensor
-    overlap: Tensor
-    phase: Tensor
-    position: Tensor
-    deemphasis: Tensor
-
-
 class HarmonicNoise(VocoderNetwork):
-    """The vocoder as a differentiable network, and for synthesis; see the head of this file.
+    """The vocoder as a differentiable network; see the head of this file.
 
     Args:
         channels: of each of the six convolutions, 1 to 1024; ValueError for other numbers.
@@ -144,91 +118,36 @@ class HarmonicNoise(VocoderNetwork):
         for name, value in constants.items():
             self.register_buffer(name, value.to(torch.float32), persistent=False)
 
-    @property
-    def device(self) -> torch.device:
-        """That of the weights."""
-        return self.head.weight.device
-
-    def frozen(self) -> HarmonicNoise:
-        """For synthesis, with the weights as they are now."""
-        return copy.deepcopy(self).eval().requires_grad_(False)
-
     def forward(self, features: Tensor, draws: int = 1) -> Tensor:
         """Pre-emphasised frames ``[draws B, 160 (T - 27)]`` of rows 24 to T - 4 of ``features [B, T, 20]``, to train.
 
         The frame of row t is ``[160 t - 80, 160 t + 80)``. The noise is drawn by torch: one draw for all items, then
         the next.
         """
-        state = self._before(features[:, 0])
         size = (draws, len(features), FRAME * (features.shape[1] - 1))
         noise = (2 * torch.rand(size, device=features.device) - 1) * 3**0.5
-        signal, _ = self._run(features[:, 1:], state, noise)
         start = DELAY - FRAME + FIRST_ROW * FRAME - HOP
-        return signal[..., start : start + FRAME * (features.shape[1] - CONTEXT_ROWS)].flatten(0, 1)
+        made = self.signal(features, noise)
+        return made[..., start : start + FRAME * (features.shape[1] - CONTEXT_ROWS)].flatten(0, 1)
 
-    @torch.no_grad()
-    def prime(self, first_row: Tensor) -> HarmonicNoiseState:
-        """State before the first frame, as if the first row ``[B, 20]`` had always been there, without sound."""
-        return self._before(first_row.to(self.head.weight))
+    def signal(self, features: Tensor, noise: Tensor) -> Tensor:
+        """Pre-emphasised samples ``[..., B, 160 (T - 1)]`` of ``features [B, T, 20]``, row 0 standing for older ones.
 
-    @torch.no_grad()
-    def render(self, rows: Tensor, state: HarmonicNoiseState) -> tuple[Tensor, HarmonicNoiseState]:
-        """160 samples for each new row ``[B, n, 20]``: ``[B, 160 n]``, and the new state."""
-        count = FRAME * rows.shape[1]
-        noise = white_noise(state.position, count).to(self.head.weight)
-        signal, after = self._run(rows.to(self.head.weight), state, noise)
-        samples = deemphasize(signal, state.deemphasis)
-        return samples, replace(after, position=state.position + count, deemphasis=samples[:, -1])
-
-    def _before(self, row: Tensor) -> HarmonicNoiseState:
-        rows = row[:, None].expand(-1, 2, -1)
-        x = F.silu(self.first(_inputs(row[:, None].expand(-1, TAPS, -1)).transpose(1, 2)))
-        hidden = []
-        for layer, dilation in zip(self.layers, DILATIONS, strict=True):
-            past = x.expand(-1, -1, (TAPS - 1) * dilation)
-            hidden.append(past)
-            x = _gated(layer, torch.cat((past, x), dim=2))
-        batch = len(row)
-        return HarmonicNoiseState(
-            rows,
-            torch.cat(hidden, dim=2),
-            row.new_zeros(batch, 3, MEMORY),
-            row.new_zeros(batch, OVERLAP * HOP - HOP),
-            torch.zeros(batch, dtype=torch.float64, device=row.device),
-            torch.zeros(batch, dtype=torch.int64, device=row.device),
-            row.new_zeros(batch),
-        )
-
-    def _run(self, new: Tensor, state: HarmonicNoiseState, noise: Tensor) -> tuple[Tensor, HarmonicNoiseState]:
-        """Pre-emphasised samples ``[..., B, 160 n]`` of n new rows, with ``noise [..., B, 160 n]`` of variance 1.
-
-        The new state is that of the noise ``[B, 160 n]``; with dimensions before it there is none to go on with.
+        They begin 432 samples before the centre of row 1. ``noise``, of their shape, has variance 1.
         """
-        rows = torch.cat((state.rows, new), dim=1)
-        filters, hidden = self._filters(rows, state.hidden)
-        pulses, modulation, phase = excitation(rows[:, 1:, PITCH], state.phase)
-        fresh = torch.stack((pulses.to(noise).expand_as(noise), noise, noise * modulation.to(noise)), dim=-2)
-        source = torch.cat((state.excitation.expand(*noise.shape[:-2], -1, -1, -1), fresh), dim=-1)
-        segments = source.unfold(-1, SEGMENT, HOP) * self.window  # [..., B, 3, 2 n, 320]
+        filters = self._filters(torch.cat((features[:, :1], features), dim=1))
+        pulses, modulation = excitation(features[..., PITCH])
+        source = torch.stack((pulses.to(noise).expand_as(noise), noise, noise * modulation.to(noise)), dim=-2)
+        segments = F.pad(source, (MEMORY, 0)).unfold(-1, SEGMENT, HOP) * self.window  # [..., B, 3, 2 n, 320]
         spectra = torch.fft.rfft(F.pad(segments, (0, FFT - SEGMENT)))
         pulse, white, modulated = spectra.unbind(-3)
         spectrum = pulse * filters[0] + self._steady(white + filters[2] * modulated, filters[2]) * filters[1]
         made = torch.fft.irfft(spectrum, FFT).roll((RESPONSE - SEGMENT) // 2, -1)[..., :RESPONSE] * self.taper
         blocks = torch.unflatten(F.pad(made, (0, OVERLAP * HOP - RESPONSE)), -1, (OVERLAP, HOP))
-        count = blocks.shape[-3]
-        total = torch.unflatten(F.pad(state.overlap, (0, count * HOP)), -1, (-1, HOP))
-        for lag in range(OVERLAP):
+        total = F.pad(blocks[..., 0, :], (0, 0, 0, OVERLAP - 1))
+        for lag in range(1, OVERLAP):
             total = total + F.pad(blocks[..., lag, :], (0, 0, lag, OVERLAP - 1 - lag))
-        signal = total.flatten(-2)
-        after = replace(
-            state,
-            rows=rows[:, -2:],
-            hidden=hidden,
-            excitation=source[..., -MEMORY:],
-            overlap=signal[..., count * HOP :],
-            phase=phase,
-        )
-        return signal[..., : count * HOP], after
+        return total.flatten(-2)[..., : noise.shape[-1]]
 
     def _steady(self, noise: Tensor, depth: Tensor) -> Tensor:
         """Spectra of noise ``[..., 257]`` with the power of the mean in each band; ``depth [..., 1]`` of modulation."""
@@ -237,46 +156,37 @@ class HarmonicNoise(VocoderNetwork):
         gains = (expected / power.clamp_min(1e-12)).sqrt().clamp(max=LARGEST_GAIN)
         return noise * gains.repeat_interleave(self.widths, dim=-1, output_size=BINS)
 
-    def _filters(self, rows: Tensor, hidden: Tensor) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
+    def _filters(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Harmonic filter, noise filter ``[B, 2 n, 257]`` and depth ``[B, 2 n, 1]`` of ``rows [B, n + 2, 20]``."""
-        x = F.silu(self.first(_inputs(rows).transpose(1, 2)))
-        pasts = torch.split(hidden, [(TAPS - 1) * d for d in DILATIONS], dim=2)
-        kept = []
-        for layer, past in zip(self.layers, pasts, strict=True):
-            joined = torch.cat((past, x), dim=2)
-            kept.append(joined[:, :, -past.shape[2] :])
-            x = _gated(layer, joined)
+        past = rows[:, :1].expand(-1, (TAPS - 1) * sum(DILATIONS), -1)
+        x = F.silu(self.first(_inputs(torch.cat((past, rows), dim=1)).transpose(1, 2)))
+        for layer in self.layers:
+            x = _gated(layer, x)
         values = torch.unflatten(self.head(x.transpose(1, 2)), 2, (2, -1)).flatten(1, 2)
         harmonic, noise, phase, depth = torch.split(values, [POINTS, POINTS, POINTS, 1], dim=2)
         stated = (_half_rows(log_bands(rows)[:, :-1]) * (math.log(10) / 2) + self.level) @ self.envelope
         magnitudes = [(stated + part.clamp(max=LARGEST)) @ self.mel_points for part in (harmonic, noise)]
         shaped = torch.polar(magnitudes[0].exp(), phase @ self.mel_points)
-        return (shaped, magnitudes[1].exp(), torch.tanh(depth)), torch.cat(kept, dim=2)
+        return shaped, magnitudes[1].exp(), torch.tanh(depth)
 
 
+@network(KIND)
 def load_hnsf(path: Path) -> HarmonicNoise:
     """The network of a file, on the CPU and in evaluation mode; AetherError as of ``load_fargan``."""
     return read_network(path, KIND, HarmonicNoise, {"channels": int})
 
 
-@vocoder(KIND, DELAY, load_hnsf)
-def load_frozen(path: Path, fastest: bool) -> FrameVocoder:
-    """For synthesis; ``fastest`` changes nothing."""
-    return load_hnsf(path).requires_grad_(False)
-
-
-def excitation(pitch: Tensor, phase: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Pulses and modulation ``[B, 160 n] float64`` between rows of ``pitch [B, n + 1]`` [octaves], and the last phase.
+def excitation(pitch: Tensor) -> tuple[Tensor, Tensor]:
+    """Pulses and modulation ``[B, 160 n] float64`` between rows of ``pitch [B, n + 1]`` [octaves].
 
     Pulses are the sum of all cosines up to 7.6 kHz with equal amplitudes and variance 1; the highest fades in and out.
-    The modulation is ``sqrt(2) cos``. ``phase [B] float64`` is that of the sample at the first row [cycles].
+    The modulation is ``sqrt(2) cos``. The phase is 0 at the first row.
     """
     octaves = pitch.detach().to(torch.float64)
     place = torch.arange(FRAME, dtype=torch.float64, device=pitch.device) / FRAME
     track = octaves[:, :-1, None] + (octaves[:, 1:] - octaves[:, :-1])[..., None] * place
     step = (torch.exp2(track + 1.5) * (62.5 / SAMPLE_RATE)).clamp(50 / SAMPLE_RATE, 600 / SAMPLE_RATE).flatten(1)
-    running = phase[:, None] + torch.cumsum(step, dim=1)
-    cycles = torch.cat((phase[:, None], running[:, :-1]), dim=1)
+    cycles = F.pad(torch.cumsum(step, dim=1)[:, :-1], (1, 0))
     cycles = cycles - cycles.round()
     number = HIGHEST_HARMONIC / SAMPLE_RATE / step
     whole = number.floor()
@@ -285,19 +195,7 @@ def excitation(pitch: Tensor, phase: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     kernel = torch.sin((2 * whole + 1) * math.pi * cycles) / torch.where(limit, 1.0, half)
     cosines = (torch.where(limit, 2 * whole + 1, kernel) - 1) / 2
     cosines = cosines + (number - whole) * torch.cos(2 * math.pi * (whole + 1) * cycles)
-    last = running[:, -1] - running[:, -1].floor()
-    return cosines * torch.sqrt(2 / number), math.sqrt(2) * torch.cos(2 * math.pi * cycles), last
-
-
-def white_noise(position: Tensor, count: int) -> Tensor:
-    """Uniform noise ``[B, count] float64`` of variance 1: sample n is a hash of n (the finaliser of MurmurHash3)."""
-    mask = 0xFFFFFFFF
-    x = position[:, None] + torch.arange(count, device=position.device)
-    x = (x * 0x9E3779B1) & mask
-    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
-        x = ((x ^ (x >> shift)) * factor) & mask
-    x = x ^ (x >> 16)
-    return (x.to(torch.float64) / 2**31 - 1) * 3**0.5
+    return cosines * torch.sqrt(2 / number), math.sqrt(2) * torch.cos(2 * math.pi * cycles)
 
 
 def _inputs(rows: Tensor) -> Tensor:

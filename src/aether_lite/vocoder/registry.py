@@ -1,10 +1,10 @@
 """Vocoders by name, and FARGAN's weights: public checkpoints (.pth), safetensors and Opus's binary weights.
 
-A new vocoder is one module of this package. It defines a class with the methods of
-:class:`~aether_lite.vocoder.synthesis.FrameVocoder` and registers a loader under the name of its kind::
+A new vocoder is one module of this package with a :class:`~aether_lite.vocoder.network.VocoderNetwork`, a reader that
+is registered under the name of its kind, and its place in the native core (:mod:`aether_lite.core.packing`)::
 
-    @vocoder("hnsf", delay=432, network=load_hnsf)
-    def load(path: Path, fastest: bool) -> FrameVocoder: ...
+    @network("hnsf")
+    def load_hnsf(path: Path) -> VocoderNetwork: ...
 
 Weights of the kind are ``.safetensors`` files whose metadata say ``format = hnsf``; released ones are listed in
 :mod:`aether_lite.zoo`. Files of no stated kind, and public ``.pth`` checkpoints, are FARGAN's.
@@ -23,11 +23,11 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
 from aether_lite import zoo
 from aether_lite.errors import AetherError
@@ -35,89 +35,49 @@ from aether_lite.features.samples import own_precision
 from aether_lite.files import atomic_path
 from aether_lite.reading import check_weights, fits, parse_json, read_checkpoint, read_metadata, read_tensors, reading
 from aether_lite.vocoder.blob import is_blob, read_fargan
-from aether_lite.vocoder.compiled import fastest_vocoder
-from aether_lite.vocoder.fargan import DELAY, FARGAN
-from aether_lite.vocoder.fused import FusedFargan
-from aether_lite.vocoder.synthesis import FrameVocoder, VocoderNetwork
+from aether_lite.vocoder.fargan import FARGAN
+from aether_lite.vocoder.network import VocoderNetwork
 
 DEFAULT_VOCODER = "fargan"
 SAFETENSORS_SUFFIX = ".safetensors"
 KIND = "a FARGAN checkpoint"
 
-Loader = Callable[[Path, bool], FrameVocoder]
-Network = TypeVar("Network", bound=nn.Module)
+Network = TypeVar("Network", bound=VocoderNetwork)
+Reader = TypeVar("Reader", bound=Callable[..., VocoderNetwork])
+
+_readers: dict[str, Callable[..., VocoderNetwork]] = {}
 
 
-class Kind(NamedTuple):
-    """What is registered of a kind."""
+def network(kind: str) -> Callable[[Reader], Reader]:
+    """Register what reads a file of weights of this kind as a differentiable network."""
 
-    load: Loader
-    delay: int  # samples
-    network: Callable[[Path], VocoderNetwork] | None
-
-
-_loaders: dict[str, Kind] = {}
-
-
-def vocoder(
-    kind: str, delay: int, network: Callable[[Path], VocoderNetwork] | None = None
-) -> Callable[[Loader], Loader]:
-    """Register ``load(path, fastest)``, which reads a file of weights; ``fastest`` may take seconds to compile.
-
-    ``delay`` [samples] is that of all vocoders of the kind, see :class:`FrameVocoder`; ``network`` reads a file as a
-    differentiable network, None where there is none to train.
-    """
-
-    def register(load: Loader) -> Loader:
-        _loaders[kind] = Kind(load, delay, network)
-        return load
+    def register(read: Reader) -> Reader:
+        _readers[kind] = read
+        return read
 
     return register
 
 
 @cache
-def _kinds() -> dict[str, Kind]:
+def _kinds() -> dict[str, Callable[..., VocoderNetwork]]:
     """All that are registered; imports every module of this package."""
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
         import_module(f"aether_lite.vocoder.{module.name}")
-    return _loaders
+    return _readers
 
 
 @own_precision
-def load_vocoder(name: str | Path | None = None, fastest: bool = False) -> FrameVocoder:
-    """Read a vocoder of any registered kind, ready for synthesis on the CPU.
+def load_network(name: str | Path | None = None) -> VocoderNetwork:
+    """A vocoder of any registered kind as a differentiable network, on the CPU and in evaluation mode.
 
     Args:
         name: of a released vocoder, or a file of weights; None for ``fargan``.
-        fastest: the fastest implementation for one stream, which may have to be compiled first (some seconds).
 
     Raises:
         AetherError: no such vocoder, or a file that is not one.
     """
     path = vocoder_path(name)
-    return _kind(path).load(path, fastest)
-
-
-def load_network(name: str | Path | None = None) -> VocoderNetwork:
-    """The same vocoder as a differentiable network, on the CPU and in evaluation mode; errors as there."""
-    path = vocoder_path(name)
-    network = _kind(path).network
-    if network is None:
-        raise AetherError(f"{path}: a vocoder of this kind is for synthesis alone")
-    return network(path)
-
-
-def vocoder_delay(name: str | Path | None = None) -> int:
-    """Delay [samples] of the vocoder of a released name or file, see :class:`FrameVocoder`; its weights are not read.
-
-    Raises:
-        AetherError: no such vocoder.
-    """
-    return _kind(vocoder_path(name)).delay
-
-
-def _kind(path: Path) -> Kind:
-    return _kinds().get(_format(path), _kinds()[DEFAULT_VOCODER])
+    return _kinds().get(_format(path), _kinds()[DEFAULT_VOCODER])(path)
 
 
 def released_vocoders() -> dict[str, Path]:
@@ -148,6 +108,7 @@ def _format(path: Path) -> str:
 ARGUMENTS: dict[str, Any] = {"cond_size": int, "gamma": float | None, "softquant": bool}
 
 
+@network(DEFAULT_VOCODER)
 def load_fargan(path: str | Path | None = None) -> FARGAN:
     """Read FARGAN as a differentiable network, on the CPU and in evaluation mode.
 
@@ -166,12 +127,6 @@ def load_fargan(path: str | Path | None = None) -> FARGAN:
     model = FARGAN()
     weights = read_fargan(file, {name: tuple(value.shape) for name, value in model.state_dict().items()})
     return _filled(model, file, weights)
-
-
-@vocoder(DEFAULT_VOCODER, DELAY, load_fargan)
-def load_frozen(path: Path, fastest: bool) -> FrameVocoder:
-    """FARGAN for synthesis."""
-    return fastest_vocoder(load_fargan(path)) if fastest else FusedFargan(load_fargan(path))
 
 
 def read_network(path: Path, kind: str, make: Callable[..., Network], known: Mapping[str, Any]) -> Network:
