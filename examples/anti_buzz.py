@@ -18,7 +18,7 @@ from aether_lite.features import extract_features
 from aether_lite.features.layout import FRAME, NUM_FREE, Float32, voiced_frames
 from aether_lite.losses.semantic import SILENT_BELOW, frame_level
 from aether_lite.metrics import FEATURE_METRICS, available, estoi, f0_hz, pitch_spike
-from aether_lite.vocoder import FARGAN, FrameVocoder, synthesize
+from aether_lite.vocoder import FARGAN, Vocoder, synthesize
 
 LIVELY_HZ = 10.0  # clips whose own F0 spread is below it do not count for F0 spread and correlation
 QUIET_DBFS = -50.0  # what silence may be decoded to
@@ -64,7 +64,7 @@ def compare(decoded: Sequence[Tensor], original: Sequence[Tensor], intelligibili
 
 @torch.no_grad()
 def measure(
-    codec: Codec, vocoder: FARGAN | FrameVocoder, speech: Sequence[Float32], rate: int, snr_db: float, seed: int = 0
+    codec: Codec, vocoder: FARGAN | Vocoder, speech: Sequence[Float32], rate: int, snr_db: float, seed: int = 0
 ) -> tuple[Figures, Figures]:
     """Send clips over AWGN; figures of the decoded features and of the re-analysed audio.
 

@@ -18,7 +18,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path, PureWindowsPath
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from aether_lite.errors import AetherError, printable
+from aether_lite.errors import AetherError
 from aether_lite.optional import how_to_install
 
 LONGEST_TEXT = 1 << 26  # bytes of a JSON or CSV file
@@ -171,7 +171,7 @@ def _safetensors(path: Path, what: str, framework: str) -> Iterator[Any]:
     from safetensors import safe_open
 
     with reading(path, what), path.open("rb") as file:
-        name = path if printable(str(path)) == str(path) else f"/dev/fd/{file.fileno()}"
+        name = path if str(path).isprintable() else f"/dev/fd/{file.fileno()}"
         with safe_open(name, framework=framework) as opened:
             yield opened
 

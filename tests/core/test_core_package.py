@@ -53,6 +53,7 @@ def test_a_machine_without_a_compiler_takes_the_one_of_ziglang_and_says_so(
     monkeypatch.setattr(backend.build, "of_system", lambda: [])
     assert backend.get_requires_for_build_wheel() == ["ninja", backend.ZIGLANG]
     (tmp_path / "ziglang").mkdir()  # stands in for the package: leaves its arguments
+    (tmp_path / "ziglang" / "__init__.py").touch()  # comes before one that is installed
     (tmp_path / "ziglang" / "__main__.py").write_text("import sys; open('a.o', 'w').write(' '.join(sys.argv[1:]))")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     command = backend.build_wheel(str(tmp_path))
