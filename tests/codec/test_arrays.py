@@ -11,7 +11,7 @@ import torch
 
 from aether_lite import audio, channels
 from aether_lite.codec import Codec
-from aether_lite.core.codec import CoreCodec, synthesised
+from aether_lite.core.codec import CoreCodec
 from aether_lite.errors import AetherError
 from aether_lite.features import extract_features
 from aether_lite.link import LinkConfig, run_link
@@ -148,7 +148,7 @@ def test_what_cannot_be_received_is_one_line(tiny_codec: Codec, tiny_hash_codec:
 def test_absurd_features_are_refused(tiny_codec: Codec, value: float) -> None:
     rows = np.zeros((1, 8, 20))
     rows[0, 3, 4] = value
-    for call in (tiny_codec.encode_features, tiny_codec.speak, lambda given: synthesised(given, tiny_codec.core)):
+    for call in (tiny_codec.encode_features, tiny_codec.speak, lambda given: synthesize(given, tiny_codec.core)):
         for given in (rows, torch.from_numpy(rows), read_only(rows)):
             with pytest.raises(AetherError, match="row 3 holds a value that is not finite, or beyond"):
                 call(given)

@@ -20,7 +20,7 @@ from aether_lite.training.distributed import DistributedContext
 from aether_lite.training.loop import Batch
 from aether_lite.vocoder import load_network
 from aether_lite.vocoder.discriminators import SpectrogramDiscriminators
-from aether_lite.vocoder.synthesis import VocoderNetwork
+from aether_lite.vocoder.network import VocoderNetwork
 
 CONFIG = TrainConfig(preset="tiny", batch=2, audio_items=2, frames=64, audio_frames=28, gan_ratio=0.5)
 HERE = DistributedContext(0, 1, torch.device("cpu"))
