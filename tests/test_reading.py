@@ -8,15 +8,17 @@ import resource
 import struct
 import zipfile
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file as numpy_save_file
 from safetensors.torch import save_file
 
+from aether_lite import zoo
 from aether_lite.audio import read_audio
 from aether_lite.baselines import Condition
 from aether_lite.bench.dataset import read_languages
@@ -24,7 +26,7 @@ from aether_lite.bench.results import Row, read_results, write_results
 from aether_lite.codec import SpiCodec, load_codec, save_codec
 from aether_lite.codec.config import CodecConfig
 from aether_lite.codec.loading import file_metadata
-from aether_lite.core.files import CodecFile
+from aether_lite.core.files import CodecFile, VocoderFile
 from aether_lite.data.sources import find_sources
 from aether_lite.errors import AetherError
 from aether_lite.reading import fits, from_mapping, inside, parse_json, read_checkpoint, read_yaml, tensors_of
@@ -114,6 +116,32 @@ def test_weights_that_are_not_finite_are_refused(bad: float, tiny: SpiCodec, tmp
         save_checkpoint(tmp_path / "run.pth", content)
         with pytest.raises(AetherError, match=rf"run\.pth: model\.{name} is not finite"):
             load_checkpoint(tmp_path / "run.pth")
+
+
+@pytest.mark.parametrize(("bad", "says"), [(np.nan, "not finite"), (-np.inf, "not finite"), (1e300, "not finite"),
+                                           (1, "of another type")])  # fmt: skip
+def test_the_core_takes_no_weight_that_is_not_finite(bad: float, says: str, tiny: SpiCodec, tmp_path: Path) -> None:
+    codec = {name: value.numpy() for name, value in tiny.state_dict().items()}
+    notes = file_metadata(tiny.config, {})
+    for file, state, metadata in ((CodecFile(tmp_path / "codec.safetensors"), codec, notes), *(
+        (VocoderFile(tmp_path / f"{name}.safetensors"), *VocoderFile(zoo.path(name)).content[::-1])
+        for name in ("fargan", "hnsf")
+    )):  # fmt: skip
+        about = {"format": metadata} if isinstance(metadata, str) else metadata
+        names = [name for name in state if name != "latent_power.told"]
+        for name in (min(names, key=lambda each: state[each].size), *names[:: max(1, len(names) // 4)]):
+            changed = np.array(state[name], np.float64)
+            changed.flat[-1] = bad
+            wrong = changed.astype(np.int64) if bad == 1 else changed
+            numpy_save_file({**state, name: wrong}, file.path, about)
+            with pytest.raises(AetherError, match=rf"{file.path.name}: not .*({says}): {name}"):
+                replace(file).sections()
+        name = min(names, key=lambda each: state[each].size)
+        for changed_state, other in (({**state, "more": state[name]}, "unexpected: more"),
+                                    ({key: state[key] for key in state if key != name}, f"missing: {name}")):
+            numpy_save_file(changed_state, file.path, about)
+            with pytest.raises(AetherError, match=other):
+                replace(file).sections()
 
 
 def test_every_network_and_optimiser_of_a_checkpoint_is_finite(tmp_path: Path) -> None:

@@ -30,12 +30,11 @@ from aether_lite.environment import cache_folder
 from aether_lite.errors import AetherError
 from aether_lite.features.samples import numbers
 from aether_lite.files import atomic_path
-from aether_lite.reading import listed, read_metadata, read_tensors, reading
+from aether_lite.reading import read_metadata, read_tensors, reading
 
 DEFAULT_VOCODER = "fargan"
 VOCODER_KIND = "a file of a vocoder's weights"
 SAFETENSORS = ".safetensors"
-MAY_LACK = ("latent_power.told",)  # holds NaN where it was never measured
 
 
 @dataclass(frozen=True)
@@ -57,18 +56,17 @@ class WeightsFile:
         """Sections for the core, of this kind; None for float16 where that is exact, else float32.
 
         Raises:
-            AetherError: tensors that do not fit each other, are missing or not finite.
+            AetherError: tensors that do not fit each other, are missing, unknown or not finite.
         """
-        state = self.content[1]
         with reading(self.path, self._what), np.errstate(all="ignore"):
-            undefined = [name for name, value in state.items() if name not in MAY_LACK and not np.isfinite(value).all()]
-            if undefined:
-                raise AetherError(f"{self.path}: not {self._what}; not finite: {listed(undefined)}")
-            return self._sections(kind or exact_kind(state))
+            state = packing.Tensors(self.content[1])
+            sections = self._sections(state, kind or exact_kind(state))
+            state.check_used()
+            return sections
 
     _what = ""
 
-    def _sections(self, kind: Kind) -> dict[str, Section]:
+    def _sections(self, state: State, kind: Kind) -> dict[str, Section]:
         raise NotImplementedError
 
     @cached_property
@@ -100,8 +98,8 @@ class CodecFile(WeightsFile):
         """Where the weights come from."""
         return self.content[0][1]
 
-    def _sections(self, kind: Kind) -> dict[str, Section]:
-        return packing.codec_sections(self.config, self.content[1], kind)
+    def _sections(self, state: State, kind: Kind) -> dict[str, Section]:
+        return packing.codec_sections(self.config, state, kind)
 
 
 @dataclass(frozen=True)
@@ -131,9 +129,8 @@ class VocoderFile(WeightsFile):
             kind = read_metadata(self.path, VOCODER_KIND).get("format", kind)
         return packing.VOCODERS.get(kind, packing.VOCODERS[DEFAULT_VOCODER]).delay
 
-    def _sections(self, kind: Kind) -> dict[str, Section]:
-        name, state = self.content
-        return packing.VOCODERS.get(name, packing.VOCODERS[DEFAULT_VOCODER]).sections(state, kind)
+    def _sections(self, state: State, kind: Kind) -> dict[str, Section]:
+        return packing.VOCODERS.get(self.content[0], packing.VOCODERS[DEFAULT_VOCODER]).sections(state, kind)
 
 
 def exact_kind(state: State) -> Kind:
@@ -145,7 +142,8 @@ def exact_kind(state: State) -> Kind:
 
 def model_in_memory(config: CodecConfig, state: State, vocoder: VocoderFile) -> Model:
     """The core's model of a codec with these tensors and of a vocoder; AetherError where it cannot be run."""
-    sections = packing.codec_sections(config, state, exact_kind(state))
+    with reading("codec", "weights that the native core can run"), np.errstate(all="ignore"):
+        sections = packing.codec_sections(config, packing.Tensors(state), exact_kind(state))
     return Model(default(), weights.packed(sections | vocoder.sections()))
 
 

@@ -18,6 +18,10 @@ from aether_lite.codec.config import POWERS, CodecConfig
 from aether_lite.core.weights import Kind, Section, dense, values
 from aether_lite.features.layout import C0_OFFSET, DCT, NUM_BANDS, NUM_FREE
 from aether_lite.payload import BIT_RATES, DEFAULT_BIT_RATE, DEFAULT_RATE, RATES, elements_per_token
+from aether_lite.reading import listed
+
+UNDEFINED = "latent_power.told"  # NaN where the power was never measured for target SNRs
+TRAINING = ("encoder_head.", "decoder_head.", "latent_power.")  # tensors that no stream needs begin so
 
 Sections = dict[str, Section]
 Array = NDArray[Any]
@@ -94,9 +98,36 @@ def codec_sections(config: CodecConfig, state: State, kind: Kind = Kind.PANELS_F
     power = _Tensors(state, "latent_power")
     if "latent_power.values" in state:
         sections["codec.power"] = values(power["values"])
-        if "latent_power.told" in state and not np.isnan(power["told"]).any():
+        if UNDEFINED in state and not np.isnan(power["told"]).any():
             sections["codec.target_power"] = values(power["told"])
     return sections | _encoder_sections(config, state, kind) | _decoder_sections(config, state, kind)
+
+
+class Tensors(dict[str, Array]):
+    """Tensors of a file by their names, all finite in float32 but for power constraints; ValueError otherwise."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__(state)
+        self._used = set[str]()
+        most = np.finfo(np.float32).max
+        self._check("of another type", [name for name, value in state.items() if value.dtype.kind != "f"])
+        bad = [name for name, value in state.items() if not (np.abs(value) <= most).all()]
+        self._check("not finite", [name for name in bad if name != UNDEFINED])
+
+    def __getitem__(self, name: str) -> Array:
+        self._used.add(name)
+        if name not in self:
+            self._check("missing", [name])
+        return super().__getitem__(name)
+
+    def check_used(self) -> None:
+        """ValueError where tensors are left that nothing was made of, but for those of training."""
+        self._check("unexpected", [name for name in self if name not in self._used and not name.startswith(TRAINING)])
+
+    @staticmethod
+    def _check(what: str, names: list[str]) -> None:
+        if names:
+            raise ValueError(f"{what}: {listed(names)}")
 
 
 class _Tensors:

@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from aether_lite.errors import AetherError
 from aether_lite.files import atomic_path
 
 MAGIC, VERSION, SUFFIX = b"AETHERNW", 1, ".aether"
@@ -83,7 +82,7 @@ def dense(
         kind: of panels; int8 weights are rounded with a scale for each output.
 
     Raises:
-        AetherError: weights that are not finite, or beyond the range of float16.
+        ValueError: weights that are not finite, or beyond the range of float16.
     """
     outputs, inputs = matrix.shape
     if kind == Kind.PANELS_I8:
@@ -94,7 +93,7 @@ def dense(
     with np.errstate(over="ignore", invalid="ignore"):
         rounded = matrix.astype(stored)
     if not np.isfinite(matrix).all() or not np.isfinite(rounded).all():
-        raise AetherError(f"{name}: weights that are not finite, or beyond the range of float16, have no native form")
+        raise ValueError(f"{name}: weights that are not finite, or beyond the range of float16, have no native form")
     sections = {name: Section(kind, outputs, inputs, _panels(rounded, 2 if stored == "i1" else 1))}
     for part, column in (("scale", scale), ("bias", bias)):
         if column is not None:

@@ -159,8 +159,8 @@ class PowerEstimate:
 
 
 def _powers(values: ArrayLike) -> Float64:
-    given = np.asarray(values, np.complex128)
     with np.errstate(all="ignore"):  # a receiver may get any
+        given = np.asarray(values, np.complex128)
         return given.real**2 + given.imag**2
 
 
