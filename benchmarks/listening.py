@@ -117,8 +117,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     lines = []
     for name, clips in measured.items():
         found = [estimate([numbers[measure] for numbers in clips]) for measure in SHOWN]
-        lines.append([Path(name).stem, *(f"{x.value:.3f} [{x.low:.3f}, {x.high:.3f}]" for x in found)])
-    table = markdown(["vocoder", *SHOWN], lines)
+        largest = max(numbers["excess_db"] for numbers in clips)
+        shown = (f"{x.value:.3f} [{x.low:.3f}, {x.high:.3f}]" for x in found)
+        lines.append([Path(name).stem, *shown, f"{largest:.2f}"])
+    table = markdown(["vocoder", *SHOWN, "largest excess_db"], lines)
     write_text(options.out / "table.md", f"{len(rows)} speakers, {about}\n\n{table}\n")
     print(table)
 
