@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import resource
 import struct
@@ -26,7 +27,7 @@ from aether_lite.bench.results import Row, read_results, write_results
 from aether_lite.codec import SpiCodec, load_codec, save_codec
 from aether_lite.codec.config import CodecConfig
 from aether_lite.codec.loading import file_metadata
-from aether_lite.core.files import CodecFile, VocoderFile
+from aether_lite.core.files import CodecFile, VocoderFile, model_of
 from aether_lite.data.sources import find_sources
 from aether_lite.errors import AetherError
 from aether_lite.reading import fits, from_mapping, inside, parse_json, read_checkpoint, read_yaml, tensors_of
@@ -142,6 +143,25 @@ def test_the_core_takes_no_weight_that_is_not_finite(bad: float, says: str, tiny
             numpy_save_file(changed_state, file.path, about)
             with pytest.raises(AetherError, match=other):
                 replace(file).sections()
+
+
+def test_native_weights_in_the_cache_that_are_damaged_or_no_file_are_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    model_of(VocoderFile(zoo.path("hnsf")))
+    (cached,) = tmp_path.rglob("*.aether")
+    whole = cached.read_bytes()
+    for damaged in (b"", whole[:-64], whole[:1000] + bytes(64) + whole[1064:]):
+        cached.write_bytes(damaged)
+        assert model_of(VocoderFile(zoo.path("hnsf"))).info.vocoder_delay == 432
+        assert cached.read_bytes() == whole
+    for stranger in (cached.mkdir, lambda: os.mkfifo(cached)):
+        cached.rmdir() if cached.is_dir() else cached.unlink()
+        stranger()
+        assert model_of(VocoderFile(zoo.path("hnsf"))).info.vocoder_delay == 432
+        assert cached.exists()
+        assert not cached.is_file()
 
 
 def test_every_network_and_optimiser_of_a_checkpoint_is_finite(tmp_path: Path) -> None:

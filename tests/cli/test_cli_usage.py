@@ -112,6 +112,27 @@ def test_former_names_are_taken_with_one_note(
     assert "missing" in stated
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("tx", "", "out.wav"), "an argument is empty"),
+        (("prepare", "in.wav", ""), "an argument is empty"),  # not the current folder
+        (("features", "in.wav", "out.f32", "--json", ""), "an argument is empty"),
+        (("train", "--out", ""), "an argument is empty"),
+        (("rx", "in.wav", "out.wav", "--model", ""), "'--model': is empty"),
+        (("onair", "in.wav", "out.wav", "--channel="), "'--channel': is empty"),
+    ],
+)
+def test_empty_words_are_refused(run: Callable[..., Any], folder: Path, words: tuple[str, ...], says: str) -> None:
+    assert says in run(*words).misused
+    assert list(folder.iterdir()) == []
+
+
+def test_an_option_that_is_empty_by_default_may_be_given_so(run: Callable[..., Any], folder: Path) -> None:
+    for words in (("--callsign", ""), ("--callsign=",)):
+        assert "missing.wav: no such file" in run("tx", "missing.wav", "out.wav", *words).stated
+
+
 def test_options_may_be_written_with_underscores(run: Callable[..., Any], folder: Path) -> None:
     shown = run("prepare", "missing", "data", "--min_seconds", 1, "--valid_root", "valid", "--valid_share=0.5")
     assert "missing" in shown.stated

@@ -255,7 +255,9 @@ class Command(TyperCommand):
         words = [word for word in args[:end] if word not in ("-v", "--verbose")]
         ctx.meta[VERBOSE] = ctx.meta.get(VERBOSE, False) or len(words) < end
         ctx.meta[QUIET] = bool({"-q", "--quiet"} & set(words))
-        return super().parse_args(ctx, [*self._current(words, ctx.meta[QUIET]), *args[end:]])
+        current = [*self._current(words, ctx.meta[QUIET]), *args[end:]]
+        self._check_empty(ctx, current)
+        return super().parse_args(ctx, current)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
@@ -271,6 +273,17 @@ class Command(TyperCommand):
             if ctx.meta.get(VERBOSE):
                 traceback.print_exc()
             raise
+
+    def _check_empty(self, ctx: Any, words: Sequence[str]) -> None:
+        """Refuse empty words, such as of a variable of the shell that is not set; as paths they are the current folder.
+        """
+        for before, word in zip(("", *words), words, strict=False):
+            name, separator, value = word.partition("=")
+            option = name if separator else before
+            meant = [each for each in self.params if option in each.opts and not getattr(each, "is_flag", False)]
+            if (word == "" or (separator and value == "" and meant)) and not (meant and meant[0].default == ""):
+                hint = {"param": meant[0]} if meant else {}
+                raise typer.BadParameter("is empty" if meant else "an argument is empty", ctx=ctx, **hint)
 
     def _current(self, words: Sequence[str], quiet: bool) -> Iterator[str]:
         """Arguments with the options' names of today, each change noted unless the command is quiet."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -183,11 +184,14 @@ def model_of(*files: WeightsFile) -> Model:
         cached: Path | None = cache_folder("native") / f"{digest[:32]}.aether"
     except AetherError:
         cached = None
+    if cached is not None and cached.exists() and not cached.is_file():
+        cached = None  # somebody else's
     if cached is not None and cached.exists():
         try:
             return Model(default(), cached)
         except AetherError:
-            cached.unlink(missing_ok=True)  # damaged: made again
+            with suppress(OSError):
+                cached.unlink()  # damaged: made again
     data = weights.packed({name: section for file in files for name, section in file.sections().items()})
     with reading(files[0].path, "weights that the native core can run"):
         model = Model(default(), data)
