@@ -282,8 +282,8 @@ class Command(TyperCommand):
             option = name if separator else before
             meant = [each for each in self.params if option in each.opts and not getattr(each, "is_flag", False)]
             if (word == "" or (separator and value == "" and meant)) and not (meant and meant[0].default == ""):
-                hint = {"param": meant[0]} if meant else {}
-                raise typer.BadParameter("is empty" if meant else "an argument is empty", ctx=ctx, **hint)
+                raise typer.BadParameter("is empty" if meant else "an argument is empty", ctx=ctx,
+                                         param_hint=f"'{option}'" if meant else None)  # fmt: skip
 
     def _current(self, words: Sequence[str], quiet: bool) -> Iterator[str]:
         """Arguments with the options' names of today, each change noted unless the command is quiet."""
