@@ -320,6 +320,16 @@ def test_noise_is_told_from_fading_where_gains_are_known(session: bool) -> None:
     assert 10 * np.log10(np.median(told)) == pytest.approx(-6.0, abs=0.7)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [b"\0\0\xa0\x7f", np.float32("inf").tobytes(), np.float32(3e38).tobytes()])
+def test_any_number_passes_channel_and_power_estimate_without_a_word(value: bytes) -> None:
+    values = np.frombuffer(np.ones(40, np.complex64).tobytes()[:-4] + value, np.complex64)  # 0x7fa00000 signals NaN
+    link = StreamChannel(LinkConfig("mpp", 1000, 6.0, seed=3), 4)
+    received = link.send(Symbols(values[None, None], 1000, token_frames=4))
+    assert np.isfinite(np.asarray(received.values)[..., :-1]).all()
+    assert np.isfinite(PowerEstimate(0.04).update(values))
+
+
 def test_a_terminal_is_refused(codec_file: Path) -> None:
     mine, other = os.openpty()
     done = subprocess.run([*PROGRAM, "--encode"], stdin=other, capture_output=True, check=False)

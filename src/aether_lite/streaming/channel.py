@@ -108,7 +108,8 @@ class StreamChannel:
     def _received(self, values: Any, part: slice) -> Received | ReceivedBits:
         """What is received of tokens sent in a part of the stretch."""
         known = self._of_ones.tokens(part)
-        arrived = self._gain[:, part] * values + self._noise[:, part]
+        with np.errstate(all="ignore"):  # a pipe may bring any numbers
+            arrived = self._gain[:, part] * values + self._noise[:, part]
         return replace(known, values=zeroed(arrived, known.erased[:, :, None]))
 
 
