@@ -15,8 +15,9 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import index
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, SupportsIndex
 
 import numpy as np
 import soundfile
@@ -94,15 +95,19 @@ def write_audio(destination: str | Path, samples: ArrayLike, sample_rate: int = 
             standard output.
         samples: ``[N]``, or ``[1, N]`` as a codec decodes it; int16, or float of full scale 1: scaled by 32768,
             rounded, and clipped to [-32768, 32767].
-        sample_rate: [Hz].
+        sample_rate: 1000..768000 [Hz].
 
     Raises:
-        AetherError: unknown suffix, missing folder, disk full, NaN or infinite samples, or several clips.
+        AetherError: unknown suffix, another sample rate, missing folder, disk full, NaN or infinite samples, or several
+            clips.
     """
     name = "standard output" if str(destination) == "-" else str(destination)
     suffix = ".wav" if str(destination) == "-" else Path(name).suffix.lower()
     if suffix not in (".wav", ".pcm", *COMPRESSED):
         raise AetherError(f"{name}: unknown suffix {suffix!r}; give .wav, .flac, .ogg or .pcm")
+    if not (isinstance(sample_rate, SupportsIndex) and LOWEST_RATE <= index(sample_rate) <= HIGHEST_RATE):
+        limits = f"{LOWEST_RATE}..{HIGHEST_RATE}"
+        raise AetherError(f"{name}: sample_rate must be an integer in {limits}, not {sample_rate!r}")
     signal = numbers(samples, "samples")
     if signal.ndim == 2 and len(signal) == 1:
         signal = signal[0]

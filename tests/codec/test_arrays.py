@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from aether_lite import audio, channels
 from aether_lite.codec import Codec
 from aether_lite.core.codec import CoreCodec
 from aether_lite.errors import AetherError
-from aether_lite.features import extract_features
+from aether_lite.features import extract_features, write_f32, write_pcm
 from aether_lite.link import LinkConfig, run_link
 from aether_lite.metrics import clip_feature_loss, estoi
 from aether_lite.modem import Receiver, Transmitter, find
@@ -142,6 +143,21 @@ def test_what_cannot_be_received_is_one_line(tiny_codec: Codec, tiny_hash_codec:
         with pytest.raises(AetherError) as refused:
             call(given)
         assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("given", ["in.wav", None, [[1], [2, 3]], object(), np.ones((2, 20)) * 1j])
+def test_what_cannot_be_written_is_one_line(tmp_path: Path, given: Any) -> None:
+    for write in (write_f32, write_pcm):
+        with pytest.raises(AetherError, match="numbers"):
+            write(tmp_path / "a", given)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("rate", [0, -1, 1 << 40, 16000.0, np.nan, "16000", None])
+def test_files_have_a_sample_rate(tmp_path: Path, rate: Any) -> None:
+    with pytest.raises(AetherError, match=r"a\.wav: sample_rate must be an integer in"):
+        audio.write_audio(tmp_path / "a.wav", np.zeros(160), rate)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e30, 1e300])

@@ -100,7 +100,7 @@ def per_item(name: str, value: SnrDb, like: Array, limits: tuple[float, float]) 
     try:
         given = value if hasattr(value, "ndim") else np.asarray(value) * 1.0  # TypeError for text and None
         numbers: Array = xp.asarray(given, dtype=xp.float64, device=like.device)
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         raise AetherError(f"{name} must be a number or one per item, not {value!r}") from None
     batch = like.shape[0]
     if numbers.ndim > 1 or (numbers.ndim == 1 and numbers.shape[0] != batch):

@@ -24,6 +24,7 @@ from aether_lite.features.layout import (
     cepstra_of_windows,
     lpc_from_cepstrum,
 )
+from aether_lite.features.samples import numbers
 from aether_lite.files import atomic_path
 from aether_lite.reading import reading
 
@@ -98,7 +99,8 @@ def write_f32(path: str | Path, features: ArrayLike, columns: int = NUM_ALL) -> 
     Raises:
         AetherError: another shape, or rows that :func:`read_f32` would refuse.
     """
-    rows = np.asarray(features, dtype=np.float32)
+    with np.errstate(over="ignore"):  # beyond float32: infinite, which is refused
+        rows = numbers(features, "features").astype(np.float32)
     if rows.ndim != 2 or rows.shape[1] not in (NUM_ALL, NUM_FREE) or len(rows) == 0:
         raise AetherError(f"{path}: features must be [F, 36] or [F, 20] with F >= 1, not {rows.shape}")
     if columns not in (NUM_ALL, NUM_FREE):
@@ -121,7 +123,7 @@ def read_pcm(path: str | Path) -> NDArray[np.int16]:
 
 def write_pcm(path: str | Path, samples: ArrayLike) -> None:
     """Write samples ``[N] int16``, whole or not at all; AetherError for samples of another type or shape."""
-    given = np.asarray(samples)
+    given = numbers(samples, "samples")
     if given.dtype != np.int16 or given.ndim != 1:
         raise AetherError(f"{path}: samples must be int16 [N], not {given.dtype} {given.shape}")
     _write_whole(Path(path), np.ascontiguousarray(given, dtype="<i2"))

@@ -34,7 +34,7 @@ def numbers(values: ArrayLike | Tensor, name: str, real: bool = True) -> Array:
     """Numbers of any shape, ``real`` or complex too, as an array of native byte order; AetherError for anything else.
     """
     if isinstance(values, str | bytes | Path):
-        raise AetherError(f"{name} must be samples, not a file name: read it with audio.read_audio({str(values)!r})")
+        raise AetherError(f"{name} must be numbers, not a file name: read it first, audio with audio.read_audio")
     given: Any = values
     try:
         if hasattr(given, "is_floating_point"):  # a tensor; numpy knows no bfloat16

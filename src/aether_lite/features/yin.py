@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from aether_lite.features.layout import FRAME, SAMPLE_RATE, Float64, Int64
+from aether_lite.features.samples import numbers
 
 YIN_FMIN, YIN_FMAX = 62.5, 500.0  # Hz
 YIN_FRAME_LENGTH = 640  # samples: 40 ms, two and a half of the longest periods
@@ -47,7 +48,7 @@ def yin(
     Raises:
         ValueError: samples not ``[N]`` or too few, or the range does not fit the frame.
     """
-    x = np.asarray(samples, dtype=np.float64)
+    x = numbers(samples, "samples").astype(np.float64)
     if x.ndim != 1:
         raise ValueError(f"samples must be [N], not {x.shape}")
     if not 0 < fmin < fmax <= SAMPLE_RATE / 2:
