@@ -34,7 +34,8 @@ def numbers(values: ArrayLike | Tensor, name: str, real: bool = True) -> Array:
     """Numbers of any shape, ``real`` or complex too, as an array of native byte order; AetherError for anything else.
     """
     if isinstance(values, str | bytes | Path):
-        raise AetherError(f"{name} must be numbers, not a file name: read it first, audio with audio.read_audio")
+        reader = "features.read_f32" if name == "features" else "audio.read_audio"
+        raise AetherError(f"{name} must be numbers, not a file name: read it with {reader}({str(values)!r})")
     given: Any = values
     try:
         if hasattr(given, "is_floating_point"):  # a tensor; numpy knows no bfloat16
