@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike
 
 from aether_lite.audio import read_audio
 from aether_lite.channels import Symbols, awgn
+from aether_lite.codec import codec_path, is_hash_codec
 from aether_lite.export import OnnxStep, decode_clip, encode_clip, export_folder, speak_clip
 from aether_lite.export.runner import Array
 from aether_lite.features import extract_features
@@ -131,6 +132,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--snr", type=float, default=6.0, help="Es/N0 [dB]")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(argv)
+    if is_hash_codec(codec_path(options.model)):
+        parser.error(f"{options.model}: is a hash codec, which sends bits; give a codec of symbols")
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home) / "exported"

@@ -1,10 +1,10 @@
-"""A receiver without torch: symbols in a file -> a wav, with the folder that ``aether-lite export DIR`` wrote.
+"""A receiver without torch: symbols or bits in a file -> a wav, with the folder that ``aether-lite export DIR`` wrote.
 
-    python examples/onnx_receiver.py DIR SYMBOLS.iq OUT.wav --rate 1000 [--snr 10] [--precision int8]
+    python examples/onnx_receiver.py DIR SENT OUT.wav [--rate 600] [--snr 10] [--precision int8]
 
-SYMBOLS.iq holds float32 I, Q, I, Q, ... (little-endian), as ``aether-lite stream --encode --no-header`` writes them. A
-token with a value that is not finite counts as lost. --snr is the receiver's own estimate of Es/N0; without it none is
-known.
+SENT is what ``aether-lite stream --encode --no-header`` writes with the same codec: float32 I, Q, I, Q, ...
+(little-endian), or the packed bits of a hash codec. A token with a value that is not finite counts as lost. --snr is
+the receiver's own estimate of Es/N0 of symbols; without it none is known.
 """
 
 import argparse
@@ -38,23 +38,27 @@ class Step:
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("folder", type=Path)
-parser.add_argument("symbols", type=Path)
+parser.add_argument("sent", type=Path)
 parser.add_argument("wav")
-parser.add_argument("--rate", type=int, default=1000, help="channel uses per second")
+parser.add_argument("--rate", type=int, help="uses/s, or bit/s of a hash codec")
 parser.add_argument("--snr", type=float, default=float("nan"), help="Es/N0 [dB]")
 parser.add_argument("--precision", default="float32")
 given = parser.parse_args()
 
 manifest = json.loads((given.folder / "manifest.json").read_text())
 decoder, vocoder = (Step(given.folder, manifest["steps"][name], given.precision) for name in ("decoder", "vocoder"))
-uses = manifest["uses_per_token"][str(given.rate)]
-tokens, ahead = np.fromfile(given.symbols, "<f4").reshape(-1, uses, 2), manifest["lookahead_tokens"]
-flat, rows = np.full((manifest["max_uses"], 2), np.nan), []  # gains are not known
-for token in [*tokens, *np.full((ahead, uses, 2), np.nan)]:  # the decoder gives the features of the token before
+rate, ahead, bits = given.rate or manifest["default_rate"], manifest["lookahead_tokens"], manifest["unit"] == "bit/s"
+n = manifest["bits_per_token" if bits else "uses_per_token"][str(rate)]
+if bits:
+    tokens = np.unpackbits(np.fromfile(given.sent, np.uint8)).reshape(-1, n) * 2.0 - 1
+else:
+    tokens = np.fromfile(given.sent, "<f4").reshape(-1, n, 2)
+flat, rows = np.full(manifest["steps"]["decoder"]["inputs"][0]["shape"], np.nan), []  # gains are not known
+known = {} if bits else {"gain": flat, "noise_variance": [10 ** (-given.snr / 10)]}
+for token in [*tokens, *np.full((ahead, *tokens.shape[1:]), np.nan)]:  # looking ahead it gives the token before
     lost, received = not np.isfinite(token).all(), np.zeros_like(flat)
-    received[:uses] = 0 if lost else token
-    known = {"rate": [given.rate], "gain": flat, "noise_variance": [10 ** (-given.snr / 10)], "erased": [lost]}
-    rows.extend(decoder(received=received, **known))
+    received[:n] = 0 if lost else token
+    rows.extend(decoder(received=received, rate=[rate], erased=[lost], **known))
 rows, voice = rows[ahead * manifest["token_frames"] :], manifest["vocoder"]
 vocoder(row=rows[0], audible=[0])
 sound = np.concatenate([vocoder(row=row, audible=[1]) for row in rows[1:] + rows[-1:] * voice["flush_rows"]])

@@ -57,9 +57,12 @@ class BitBottleneck:
         first = Bits(hard_bits(latents.float())[..., :n], rate, token_frames)
         return Bits(first.values * first.used, rate, token_frames)
 
-    def estimates(self, received: ReceivedBits, power: Tensor | None = None) -> Estimates:
-        """Estimates of the latents: soft bits in pairs."""
-        used, erased = received.used, received.erased
+    def estimates(self, received: ReceivedBits, power: Tensor | None = None, used: Tensor | None = None) -> Estimates:
+        """Estimates of the latents: soft bits in pairs.
+
+        ``used [B, 1, n] bool`` marks positions that were sent; None for those of the rate.
+        """
+        used, erased = received.used if used is None else used, received.erased
         soft = received.values.masked_fill(~used | erased[:, :, None], 0)
         pairs = torch.unflatten(soft, -1, (-1, BITS_PER_SYMBOL))
         first, second = (pairs / math.sqrt(BITS_PER_SYMBOL)).unbind(-1)

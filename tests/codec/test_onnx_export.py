@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,12 @@ import soundfile
 import torch
 
 from aether_lite.channels import awgn, mpp
-from aether_lite.codec import Codec, load
+from aether_lite.codec import Codec, SpiCodec, load
+from aether_lite.codec.growth import start
 from aether_lite.errors import AetherError
 from aether_lite.features.layout import NUM_ALL, NUM_FREE
 from aether_lite.metrics import clip_feature_loss
-from aether_lite.payload import RATES, ChannelState, Received, Symbols, elements_per_token
+from aether_lite.payload import BIT_RATES, RATES, ChannelState, Received, ReceivedBits, Symbols, elements_per_token
 from aether_lite.vocoder import load_fargan, synthesize
 
 pytest.importorskip("onnx")
@@ -28,7 +30,9 @@ pytest.importorskip("onnxruntime")
 
 from aether_lite.export import OnnxStep, decode_clip, encode_clip, export_folder, read_manifest, speak_clip
 from aether_lite.export.folder import TOLERANCE, largest_difference, probes
-from aether_lite.export.steps import DecoderStep, VocoderFrame
+from aether_lite.export.graphs import to_onnx
+from aether_lite.export.runner import session
+from aether_lite.export.steps import BitDecoderStep, BitEncoderStep, DecoderStep, VocoderFrame
 
 DATA = Path(__file__).parents[1] / "vectors"
 RECEIVER = Path(__file__).parents[2] / "examples" / "onnx_receiver.py"
@@ -119,6 +123,40 @@ def test_rate_may_change_between_tokens(exported: Path, codec: Codec, rows: np.n
         flat[:uses] = torch.view_as_real(received.values)[0, 0].numpy()
         gain = np.full((len(flat), 2), np.nan, np.float32)
         (heard,) = decoder(received=flat, rate=[rate], gain=gain, noise_variance=[np.nan], erased=[False])
+        assert np.abs(heard - features[0].numpy()).max() < TOLERANCE
+
+
+@pytest.mark.slow
+def test_graphs_of_bits_equal_torch(tiny_hash: SpiCodec, speech_features: torch.Tensor) -> None:
+    """With look-ahead; the rate changes at every token, and some are lost or hold a value that is no soft bit."""
+    torch.manual_seed(0)
+    model = SpiCodec(replace(tiny_hash.config, lookahead=1))
+    start(model, speech_features)
+    graphs = [to_onnx(step(model.eval()).eval()).SerializeToString() for step in (BitEncoderStep, BitDecoderStep)]
+    encoder, decoder = OnnxStep(session(graphs[0]), ["bits"]), OnnxStep(session(graphs[1]), ["features"])
+    random, no_bits = np.random.default_rng(0), [np.nan, np.inf, 1.001, -9.0]
+    sending = receiving = None
+    for number, token in enumerate(speech_features[0].reshape(-1, 1, model.config.token_frames, NUM_FREE)):
+        rate = BIT_RATES[number % len(BIT_RATES)]
+        latents, _ = model.latents(token, state=sending)
+        bits, sending = model.encode(token, rate, state=sending)
+        n = bits.values.shape[2]
+        (sent,) = encoder(features=token[0], rate=[rate])
+        clear = latents[0, 0, :n].abs().numpy() > 1e-6  # nearer to the threshold rounding decides
+        assert clear.mean() > 0.95
+        assert (np.abs(sent) == (np.arange(len(sent)) < n)).all()
+        np.testing.assert_array_equal(sent[:n][clear], bits.values[0, 0].numpy()[clear])
+
+        soft, lost = random.uniform(-1, 1, n).astype(np.float32), number % 7 == 3
+        given = np.full(len(sent), np.nan, np.float32)  # what stands beyond the rate's bits must not matter
+        given[:n] = soft
+        wild = number % 5 == 2
+        if wild:
+            given[number % n] = no_bits[number // 5 % 4]
+        values = torch.from_numpy(soft * (not (lost or wild)))[None, None]
+        arrived = ReceivedBits(values, rate, torch.tensor([[lost or wild]]), model.config.token_frames)
+        features, receiving = model.decode(arrived, receiving)
+        (heard,) = decoder(received=given, rate=[rate], erased=[lost])
         assert np.abs(heard - features[0].numpy()).max() < TOLERANCE
 
 
@@ -235,7 +273,7 @@ def test_receiver_example_hears_what_torch_hears(
 
 def test_receiver_example_is_short_and_needs_numpy_and_onnxruntime_only() -> None:
     source = RECEIVER.read_text()
-    assert len(source.splitlines()) <= 64
+    assert len(source.splitlines()) <= 67
     imported = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):

@@ -5,9 +5,9 @@ A receiver needs the folder, numpy and onnxruntime, and nothing of this package.
 
 from aether_lite.export.folder import export_folder
 from aether_lite.export.runner import OnnxStep, decode_clip, encode_clip, read_manifest, speak_clip
-from aether_lite.export.steps import DecoderStep, EncoderStep, VocoderFrame
+from aether_lite.export.steps import BitDecoderStep, BitEncoderStep, DecoderStep, EncoderStep, VocoderFrame
 
 __all__ = [
-    "DecoderStep", "EncoderStep", "OnnxStep", "VocoderFrame", "decode_clip", "encode_clip", "export_folder",
-    "read_manifest", "speak_clip",
+    "BitDecoderStep", "BitEncoderStep", "DecoderStep", "EncoderStep", "OnnxStep", "VocoderFrame", "decode_clip",
+    "encode_clip", "export_folder", "read_manifest", "speak_clip",
 ]  # fmt: skip

@@ -18,13 +18,14 @@ from aether_lite.codec import SpiCodec
 from aether_lite.codec.base import latency
 from aether_lite.codec.loading import DEFAULT_CODEC, codec_path, load_codec
 from aether_lite.errors import AetherError
+from aether_lite.export.graphs import OPSET, quantise, to_onnx
 from aether_lite.export.runner import EXPORT_PACKAGES, FORMAT, MANIFEST, NEW_STATE, OnnxStep, session
-from aether_lite.export.steps import OPSET, Step, codec_and_vocoder_steps, quantise, to_onnx
+from aether_lite.export.steps import Step, codec_and_vocoder_steps, most_elements
 from aether_lite.features import layout
 from aether_lite.files import atomic_folder
 from aether_lite.jscc import SNR_RANGE_DB
 from aether_lite.optional import require_packages
-from aether_lite.payload import RATES, elements_per_token
+from aether_lite.payload import elements_per_token
 from aether_lite.vocoder import load_fargan, vocoder_path
 from aether_lite.vocoder.fargan import LOOKAHEAD_FRAMES
 
@@ -36,7 +37,6 @@ PRIMING = (
     "run it with audible = 1 on every later row, and at the end flush_rows times on the last row again. Drop the first "
     "and the last cut_samples: F rows give 160 F samples in line with the speech sent."
 )
-
 
 
 def export_folder(
@@ -69,7 +69,7 @@ def export_folder(
     with atomic_folder(Path(folder), MANIFEST if force else None) as partial:
         codec_file = codec_path(model)
         vocoder_file = vocoder_path(vocoder)
-        codec, provenance = load_codec(codec_file, unit="uses/s")
+        codec, provenance = load_codec(codec_file)
         steps = codec_and_vocoder_steps(codec, load_fargan(vocoder_file))
         inputs = probes(codec)
         files: dict[str, Any] = {}
@@ -115,25 +115,25 @@ def _sha256(path: Path) -> str:
 
 
 def probes(codec: SpiCodec) -> dict[str, list[Inputs]]:
-    """Inputs for each step: as many tokens (or rows) as there are rates; the same at every call."""
+    """Inputs for each step: as many tokens as there are rates, the rows of one; the same at every call."""
     random = torch.Generator().manual_seed(0)
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=random)
 
-    frames, uses = codec.config.token_frames, codec.jscc_encoder.max_uses
+    frames, count, bits = codec.config.token_frames, most_elements(codec), bool(codec.config.hash)
     unknown = torch.tensor([torch.nan])
     encoder, decoder = [], []
-    for number, rate in enumerate(RATES):
+    for number, rate in enumerate(codec.bottleneck.rates):
         common = {"rate": torch.tensor([rate])}
         features = codec.image.to_features(normal(1, frames, codec.image.mean.numel()))[0].detach()
         target = torch.tensor([3.0 * number]) if number % 2 else unknown
-        encoder.append({"features": features, **common, "target_snr_db": target})
-        received, gain = normal(uses, 2), normal(uses, 2)
+        encoder.append({"features": features, **common} | ({} if bits else {"target_snr_db": target}))
+        received = normal(count).tanh() if bits else normal(count, 2)
         noise_variance = unknown if number % 3 == 1 else torch.tensor([NOISE_VARIANCE])
-        state = {"gain": gain, "noise_variance": noise_variance, "erased": torch.tensor([number == 3])}
-        decoder.append({"received": received, **common, **state})
-    rows = encoder[0]["features"][: len(RATES)]
+        state = {} if bits else {"gain": normal(count, 2), "noise_variance": noise_variance}
+        decoder.append({"received": received, **common, **state, "erased": torch.tensor([number == 3])})
+    rows = encoder[0]["features"]
     vocoder = [{"row": row, "audible": torch.tensor([float(number > 0)])} for number, row in enumerate(rows)]
     return {"encoder": encoder, "decoder": decoder, "vocoder": vocoder}
 
@@ -155,7 +155,13 @@ def largest_difference(step: Step, onnx: OnnxStep, inputs: list[Inputs]) -> floa
 
 def manifest(codec: SpiCodec, steps: dict[str, Step], files: dict[str, Any], weights: dict[str, Any]) -> dict[str, Any]:
     """The manifest; ``files`` by name of the step and precision, ``weights`` the files the graphs were made from."""
-    frames = codec.config.token_frames
+    frames, rates = codec.config.token_frames, codec.bottleneck.rates
+    payload: dict[str, Any]
+    if codec.config.hash:
+        element, payload = "bits", {"bits": "packed, the highest of a byte first; 1 is sent as +1, 0 as -1"}
+    else:
+        symbols = "interleaved float32 I, Q, little-endian; uses_per_token[rate] pairs a token"
+        element, payload = "uses", {"symbols": symbols, "power": codec.config.power, "told_snr_db": list(SNR_RANGE_DB)}
     delay = latency(frames, codec.config.lookahead)
     return {
         "format": FORMAT,
@@ -167,12 +173,12 @@ def manifest(codec: SpiCodec, steps: dict[str, Step], files: dict[str, Any], wei
         "token_samples": frames * layout.FRAME,
         "lookahead_tokens": codec.config.lookahead,
         "latency_samples": {**asdict(delay), "total": delay.samples},
-        "rates": list(RATES),
-        "uses_per_token": {str(rate): elements_per_token(rate, frames) for rate in RATES},
-        "max_uses": elements_per_token(RATES[-1], frames),
-        "symbols": "interleaved float32 I, Q, little-endian; uses_per_token[rate] pairs a token",
-        "power": codec.config.power,
-        "told_snr_db": list(SNR_RANGE_DB),
+        "unit": codec.bottleneck.unit,
+        "rates": list(rates),
+        "default_rate": codec.bottleneck.default_rate,
+        f"{element}_per_token": {str(rate): elements_per_token(rate, frames) for rate in rates},
+        f"max_{element}": most_elements(codec),
+        **payload,
         "features": {
             "columns": layout.NUM_FREE,
             "content": "0..17 Bark cepstrum, 18 pitch [octaves], 19 frame correlation",

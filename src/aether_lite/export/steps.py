@@ -1,38 +1,26 @@
-"""One token, or one frame, at a time with all state in the open, and their ONNX graphs in float32 or with int8 weights.
+"""One token, or one frame, at a time with all state in the open.
 
 The steps wrap the codec's and the vocoder's own modules; shapes are fixed and there is no batch dimension except in
 the states, which are those of the modules.
-
-ONNX Runtime computes with real numbers only. The exporter already writes complex products, sums, conjugates and
-views as real ones; the two operations it lacks are rewritten here, in the exported program.
 """
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from aether_lite.codec import SpiCodec
-from aether_lite.export.runner import NEW_STATE
 from aether_lite.features.layout import FRAME, NUM_FREE
-from aether_lite.jscc import SymbolBottleneck, held, paired, scaled
-from aether_lite.optional import disable_onnxruntime_telemetry
-from aether_lite.payload import RATES, ChannelState, Received, elements_per_token
+from aether_lite.hash import BITS_PER_SYMBOL, signs
+from aether_lite.jscc import held, paired, scaled
+from aether_lite.payload import BIT_RATES, RATES, ChannelState, Received, ReceivedBits, elements_per_token
 from aether_lite.reception import accepted, level_tokens
 from aether_lite.vocoder import FARGAN, SubframeState, deemphasize, periods_from_features
 from aether_lite.vocoder.fargan import PRIMING_ROWS, SUBFRAME, SUBFRAMES, NormedWeights, gather_indices
-
-OPSET = 18  # ONNX operator set: onnxruntime 1.14 and later
-MIN_INPUTS, MIN_OUTPUTS = 32, 64  # a smaller matrix stays in float32
 
 
 @dataclass(frozen=True)
@@ -61,61 +49,99 @@ class Step(nn.Module):
     states: tuple[Port, ...]
 
 
-class EncoderStep(Step):
+class _Encoder(Step):
+    """What encoder steps of symbols and of bits share; ``kept``: states before those of the network."""
+
+    def __init__(self, model: SpiCodec, told: tuple[Port, ...], sent: Port, *kept: Tensor) -> None:
+        super().__init__()
+        self.model, self.kept = model, len(kept)
+        features = Port("features", _rows(model), torch.float32, "feature rows of the token, columns 0..19")
+        self.inputs, self.outputs = (features, _rate_port(model), *told), (sent,)
+        with torch.no_grad():
+            _, states = model.spi_encoder(torch.zeros(1, *_rows(model)))
+        self.states = _state_ports((*kept, *states))
+
+    def latents(
+        self, features: Tensor, target_snr_db: Tensor | None, states: Sequence[Tensor]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        image = self.model.image(features[None])
+        tokens, new_states = self.model.spi_encoder(image, states[self.kept :])
+        return self.model.map_tokens(image, tokens, target_snr_db), new_states
+
+
+class EncoderStep(_Encoder):
     """Features of one token -> symbols of one token."""
 
     def __init__(self, model: SpiCodec) -> None:
-        super().__init__()
         model.check_targets()
-        self.model, self.jscc = model, model.jscc_encoder
-        frames = model.config.token_frames
-        self.inputs = (
-            Port("features", (frames, NUM_FREE), torch.float32, "feature rows of the token, columns 0..19"),
-            _rate_port(),
-            Port("target_snr_db", (1,), torch.float32, "Es/N0 the link is designed for [dB]; NaN encodes blind"),
-        )
         meaning = "I and Q; the first uses_per_token[rate] are sent, at nominal energy 1; the others are 0"
-        self.outputs = (Port("symbols", (self.jscc.max_uses, 2), torch.float32, meaning),)
-        with torch.no_grad():
-            _, states = model.spi_encoder(torch.zeros(1, frames, NUM_FREE))
-        saved = (torch.zeros(1),) if model.holds else ()
-        self.states = _state_ports((*saved, *states))
+        symbols = Port("symbols", (most_elements(model), 2), torch.float32, meaning)
+        target = Port("target_snr_db", (1,), torch.float32, "Es/N0 the link is designed for [dB]; NaN encodes blind")
+        super().__init__(model, (target,), symbols, *((torch.zeros(1),) if model.holds else ()))
 
     def forward(self, features: Tensor, rate: Tensor, target_snr_db: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """``features [8, 20]``, ``rate [1] int64``, ``target_snr_db [1]`` -> ``symbols [96, 2]`` and states."""
-        image, saved = self.model.image(features[None]), states[: self.model.holds]
-        tokens, new_states = self.model.spi_encoder(image, states[self.model.holds :])
-        latents = paired(self.model.map_tokens(image, tokens, target_snr_db[None]))
-        used = _used(rate, self.jscc.max_uses, self.jscc.token_frames)
-        symbols = scaled(latents, used, self.model.power_constraint(target_snr_db[0]))
+        latents, new_states = self.latents(features, target_snr_db[None], states)
+        used = _used(self.model, rate)
+        symbols = scaled(paired(latents), used, self.model.power_constraint(target_snr_db[0]))
         if self.model.holds:
-            symbols, left = held(symbols, used, self.jscc.token_frames, *saved)
+            symbols, left = held(symbols, used, self.model.config.token_frames, states[0])
             new_states = (left, *new_states)
         return torch.view_as_real(symbols)[0, 0], *new_states
 
 
-class DecoderStep(Step):
+class BitEncoderStep(_Encoder):
+    """Features of one token -> bits of one token."""
+
+    def __init__(self, model: SpiCodec) -> None:
+        meaning = "+1 or -1; the first bits_per_token[rate] are sent, the others are 0"
+        super().__init__(model, (), Port("bits", (most_elements(model),), torch.float32, meaning))
+
+    def forward(self, features: Tensor, rate: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+        """``features [8, 20]``, ``rate [1] int64`` -> ``bits [192]`` and states."""
+        latents, new_states = self.latents(features, None, states)
+        return (signs(latents) * _used(self.model, rate))[0, 0], *new_states
+
+
+class _Decoder(Step):
+    """What decoder steps of symbols and of bits share; ``levels``: states before those of the network."""
+
+    def __init__(self, model: SpiCodec, received: Port, known: tuple[Port, ...], *levels: Port) -> None:
+        super().__init__()
+        self.model = model
+        self.inputs = (received, _rate_port(model), *known)
+        self.outputs = (Port("features", _rows(model), torch.float32, "feature rows, columns 0..19"),)
+        with torch.no_grad():
+            inputs = torch.zeros(1, 1, model.jscc_decoder.linear.in_features)
+            *_, states = model.decode_image(inputs, inputs.new_zeros(1, 1, model.jscc_decoder.CONDITIONS))
+        self.states = (*levels, *_state_ports(states))
+
+    def decoded(
+        self, everything: Received | ReceivedBits, rate: Tensor, levels: Tensor | None, states: tuple[Tensor, ...]
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """Features, new levels and states of what arrived at all positions, at ``rate`` [uses/s or bit/s]."""
+        used = _used(self.model, rate)
+        fit, new_levels = accepted(everything, levels, used)
+        estimates = self.model.bottleneck.estimates(fit, self.model.power, used)
+        per_second = rate / BITS_PER_SYMBOL if isinstance(fit, ReceivedBits) else rate
+        inputs, conditions = self.model.jscc_decoder.decoder_inputs(replace(estimates, rates=per_second))
+        image, _, new_states = self.model.decode_image(inputs, conditions, states)
+        return self.model.image.to_features(image)[0], new_levels, new_states
+
+
+class DecoderStep(_Decoder):
     """Received symbols of one token and channel state -> features of one token (with look-ahead: of the one before)."""
 
     def __init__(self, model: SpiCodec) -> None:
-        super().__init__()
-        self.model, self.jscc = model, model.jscc_decoder
-        uses = self.jscc.max_uses
-        self.inputs = (
-            Port("received", (uses, 2), torch.float32, "I and Q; positions from uses_per_token[rate] on are ignored"),
-            _rate_port(),
-            Port("gain", (uses, 2), torch.float32, "estimate of each symbol's complex gain h; NaN where unknown"),
+        pairs, frames = (most_elements(model), 2), model.config.token_frames
+        meaning = "I and Q; positions from uses_per_token[rate] on are ignored"
+        known = (
+            Port("gain", pairs, torch.float32, "estimate of each symbol's complex gain h; NaN where unknown"),
             Port("noise_variance", (1,), torch.float32, "estimate of N0, in units of received energy; NaN if unknown"),
             Port("erased", (1,), torch.bool, "the token was lost; received and gain are then ignored"),
         )
-        self.outputs = (
-            Port("features", (model.config.token_frames, NUM_FREE), torch.float32, "feature rows, columns 0..19"),
-        )
-        with torch.no_grad():
-            inputs = torch.zeros(1, 1, self.jscc.linear.in_features)
-            *_, states = model.decode_image(inputs, inputs.new_zeros(1, 1, self.jscc.CONDITIONS))
-        levels = Port("levels", (1, level_tokens(self.jscc.token_frames)), torch.float32, "power gains of past tokens")
-        self.states = (levels, *_state_ports(states))
+        levels = Port("levels", (1, level_tokens(frames)), torch.float32, "power gains of past tokens")
+        super().__init__(model, Port("received", pairs, torch.float32, meaning), known, levels)
 
     def forward(
         self,
@@ -129,13 +155,26 @@ class DecoderStep(Step):
     ) -> tuple[Tensor, ...]:
         """``received [96, 2]``, ``rate [1] int64``, channel state -> ``features [8, 20]`` and states."""
         known = ChannelState(torch.view_as_complex(gain[None, None]), noise_variance[None], erased[None])
-        everything = Received(torch.view_as_complex(received[None, None]), RATES[-1], known, self.jscc.token_frames)
-        used = _used(rate, self.jscc.max_uses, self.jscc.token_frames)
-        known_units, new_levels = accepted(everything, levels, used)
-        estimates = replace(SymbolBottleneck().estimates(known_units, self.model.power, used), rates=rate)
-        inputs, conditions = self.jscc.decoder_inputs(estimates)
-        image, _, new_states = self.model.decode_image(inputs, conditions, states)
-        return self.model.image.to_features(image)[0], new_levels, *new_states
+        symbols = torch.view_as_complex(received[None, None])
+        everything = Received(symbols, RATES[-1], known, self.model.config.token_frames)
+        features, new_levels, new_states = self.decoded(everything, rate, levels, states)
+        return features, new_levels, *new_states
+
+
+class BitDecoderStep(_Decoder):
+    """Soft bits of one token -> features of one token (with look-ahead: of the one before)."""
+
+    def __init__(self, model: SpiCodec) -> None:
+        meaning = "soft bits in -1..1, else the token counts as lost; from bits_per_token[rate] on they are ignored"
+        erased = Port("erased", (1,), torch.bool, "the token was lost; received is then ignored")
+        super().__init__(model, Port("received", (most_elements(model),), torch.float32, meaning), (erased,))
+
+    def forward(self, received: Tensor, rate: Tensor, erased: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+        """``received [192]``, ``rate [1] int64``, ``erased [1] bool`` -> ``features [8, 20]`` and states."""
+        soft, frames = received[None, None], self.model.config.token_frames
+        everything = ReceivedBits(soft, BIT_RATES[-1], erased[None], frames)
+        features, _, new_states = self.decoded(everything, rate, None, states)
+        return features, *new_states
 
 
 class VocoderFrame(Step):
@@ -183,16 +222,28 @@ class VocoderFrame(Step):
 
 def codec_and_vocoder_steps(codec: SpiCodec, vocoder: FARGAN) -> dict[str, Step]:
     """All steps by the name of their graph, in evaluation mode."""
+    bits = codec.config.hash
     steps: dict[str, Step] = {
-        "encoder": EncoderStep(codec),
-        "decoder": DecoderStep(codec),
+        "encoder": BitEncoderStep(codec) if bits else EncoderStep(codec),
+        "decoder": BitDecoderStep(codec) if bits else DecoderStep(codec),
         "vocoder": VocoderFrame(vocoder),
     }
     return {name: step.eval().requires_grad_(False) for name, step in steps.items()}
 
 
-def _rate_port() -> Port:
-    return Port("rate", (1,), torch.int64, f"channel uses per second, one of {', '.join(map(str, RATES))}")
+def most_elements(model: SpiCodec) -> int:
+    """Symbols or bits of a token at the highest rate."""
+    return int(elements_per_token(model.bottleneck.rates[-1], model.config.token_frames))
+
+
+def _rows(model: SpiCodec) -> tuple[int, int]:
+    """Shape of a token's features."""
+    return model.config.token_frames, NUM_FREE
+
+
+def _rate_port(model: SpiCodec) -> Port:
+    rates = ", ".join(map(str, model.bottleneck.rates))
+    return Port("rate", (1,), torch.int64, f"{model.bottleneck.unit}, one of {rates}")
 
 
 def _state_ports(states: Sequence[Tensor]) -> tuple[Port, ...]:
@@ -202,150 +253,7 @@ def _state_ports(states: Sequence[Tensor]) -> tuple[Port, ...]:
     )
 
 
-def _used(rate: Tensor, positions: int, token_frames: int) -> Tensor:
-    """``[1, 1, positions] bool``: what is sent at ``rate [1] int64`` [uses/s]."""
-    return torch.arange(positions) < torch.as_tensor(elements_per_token(rate, token_frames))[:, None, None]
-
-
-def to_onnx(step: Step) -> Any:
-    """The step as an ``onnx.ModelProto``: one self-contained graph of fixed shapes.
-
-    Inputs are the step's inputs and states, outputs its outputs and its states under ``new_NAME``. No path or stack
-    trace of the exporting machine is kept.
-    """
-    ports = (*step.inputs, *step.states)
-    outputs = [port.name for port in step.outputs] + [NEW_STATE + port.name for port in step.states]
-    with _quiet(), torch.no_grad():
-        exported = torch.export.export(step, tuple(port.zeros() for port in ports), strict=False)
-        aten = torch.ops.aten
-        rules = {aten.where.self: _complex_where, aten.zeros.default: _complex_zeros}
-        gru = {aten.gru.input: torch.export.default_decompositions()[aten.gru.input]}
-        exported = exported.run_decompositions({**rules, **gru})
-        names = [port.name for port in ports]
-        program = torch.onnx.export(
-            exported, dynamo=True, verbose=False, opset_version=OPSET, input_names=names, output_names=outputs
-        )
-    assert program is not None
-    model = program.model_proto
-    _forget_origin(model)
-    return model
-
-
-def _complex_where(condition: Tensor, yes: Tensor, no: Tensor) -> Tensor:
-    if not (yes.is_complex() and no.is_complex()):
-        return cast(Tensor, NotImplemented)  # the exporter's own rule applies
-    parts = torch.where(condition[..., None], torch.view_as_real(yes), torch.view_as_real(no))
-    return torch.view_as_complex(parts)
-
-
-def _complex_zeros(size: Sequence[int], *, dtype: torch.dtype | None = None, **_: object) -> Tensor:
-    if dtype is None or not dtype.is_complex:
-        return cast(Tensor, NotImplemented)  # the exporter's own rule applies
-    return torch.view_as_complex(torch.zeros(*size, 2, dtype=dtype.to_real()))
-
-
-def _forget_origin(model: Any) -> None:
-    """Delete notes that name files and lines of the exporting machine."""
-    del model.metadata_props[:], model.graph.metadata_props[:], model.graph.value_info[:]
-    model.graph.doc_string = ""
-    for node in model.graph.node:
-        del node.metadata_props[:]
-        node.doc_string = ""
-    for value in (*model.graph.input, *model.graph.output, *model.graph.initializer):
-        del value.metadata_props[:]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the exporter's warnings of packages it can do without and of its own deprecations."""
-    with _errors_only(logging.getLogger("torch.onnx")), warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.filterwarnings("ignore", "The tensor attributes", UserWarning)  # nn.GRU's list of its weights
-        yield
-
-
-@contextmanager
-def _errors_only(logger: logging.Logger) -> Iterator[None]:
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
-def quantise(source: Path, destination: Path) -> None:
-    """Write the int8 variant of the float32 graph ``source``: onnxruntime's dynamic quantisation of the matrices.
-
-    Each output's column of a weight matrix becomes 8-bit numbers with a scale of its own; activations are quantised at
-    run time with one scale for each vector. Convolutions, embeddings and everything else stay in float32, and so do
-    products too small to gain anything, among them the transforms that make the final features and samples, and the
-    de-emphasis: the error of what is quantised last reaches the output directly. Full 8-bit unsigned weights: signed
-    ones would need one bit less where a processor adds products of bytes in 16 bits (x86 before VNNI).
-    """
-    import onnx
-
-    disable_onnxruntime_telemetry()
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    model = onnx.load(source)
-    gemm_to_matmul(model)
-    with _errors_only(logging.root):  # it advises, on the root logger, to run its preprocessing
-        quantize_dynamic(
-            model, destination, op_types_to_quantize=["MatMul"], weight_type=QuantType.QUInt8, per_channel=True,
-            nodes_to_exclude=_kept_in_float(model), extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
-        )  # fmt: skip
-
-
-def _kept_in_float(model: Any) -> list[str]:
-    """Names of the products that are not quantised; the de-emphasis is known by its triangular matrix."""
-    from onnx import numpy_helper
-
-    matrices = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    kept = []
-    for node in model.graph.node:
-        matrix = matrices.get(node.input[1]) if node.op_type == "MatMul" else None
-        if matrix is None:
-            continue
-        small = matrix.shape[0] < MIN_INPUTS or matrix.shape[1] < MIN_OUTPUTS
-        if small or np.array_equal(matrix, np.triu(matrix)):
-            kept.append(node.name)
-    return kept
-
-
-def gemm_to_matmul(model: Any) -> None:
-    """Turn ``Gemm`` with constant weights into ``MatMul`` (and ``Add``), in place.
-
-    onnxruntime's quantiser would transpose weights anew for each node, and the vocoder's four sub-frames share theirs.
-    """
-    from onnx import helper, numpy_helper
-
-    weights = {tensor.name: tensor for tensor in model.graph.initializer}
-    transposed: dict[str, Any] = {}
-    nodes = []
-    for node in model.graph.node:
-        if node.op_type != "Gemm" or node.input[1] not in weights:
-            nodes.append(node)
-            continue
-        options = {item.name: helper.get_attribute_value(item) for item in node.attribute}
-        if options.get("alpha", 1.0) != 1.0 or options.get("beta", 1.0) != 1.0 or options.get("transA", 0):
-            raise ValueError(f"{node.name}: a scaled or transposed product was not expected")
-        name = node.input[1]
-        if options.get("transB", 0):
-            if name not in transposed:
-                matrix = np.ascontiguousarray(numpy_helper.to_array(weights[name]).T)
-                transposed[name] = numpy_helper.from_array(matrix, f"{name}.T")
-            name = transposed[name].name
-        biased = len(node.input) == 3
-        product = f"{node.output[0]}_product" if biased else node.output[0]
-        nodes.append(helper.make_node("MatMul", [node.input[0], name], [product], f"{node.name}_product"))
-        if biased:
-            nodes.append(helper.make_node("Add", [product, node.input[2]], [node.output[0]], node.name))
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    model.graph.initializer.extend(transposed.values())
-    still_read = {name for node in nodes for name in node.input}
-    for name in transposed:
-        if name not in still_read:
-            model.graph.initializer.remove(weights[name])
+def _used(model: SpiCodec, rate: Tensor) -> Tensor:
+    """``[1, 1, n_max] bool``: what is sent of a token at ``rate [1] int64`` [uses/s or bit/s]."""
+    count = torch.as_tensor(elements_per_token(rate, model.config.token_frames))
+    return torch.arange(most_elements(model)) < count[:, None, None]
