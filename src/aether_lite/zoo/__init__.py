@@ -51,7 +51,7 @@ RELEASED = (
     Weights("hash_small", "hash codec", 5, "b91a205baefa3cd8289bc06a9dd892ae870bce07e2d6769eb1f2d8b75a494158"),
     Weights("fargan", "vocoder", 2, "40daa45f13554113d32771cd7ad3269bde279d8f1049b0e10b618af70c5928d0"),
     Weights("fargan_adversarial", "vocoder", 1, "c0ae5dcee2ea55b33934ccab02151bf4959a103e107b7afcaefd3a73cb2c0a3b"),
-    Weights("hnsf", "vocoder", 2, "7eb26f8a900470a0b3ba11e05005801d353b33a18f20383601faff628e80b406"),
+    Weights("hnsf", "vocoder", 3, "8ac87ba7056eb80c418099e076aa1a84878303d6317cc88fb8a0afda85f6eaef"),
     Weights("ear", "mel predictor", 2, "6c81b6a266cf4bf36cb5ae504d6be75cc9dd30133ec09dc7beac0fc8a7cad318"),
     Weights("prior_hash_small_300", "prior", 5, "2df5a6bc1778324365515f68e3b1edad24f4f263f65992d74e4a20aef94f0bce"),
     Weights("prior_hash_small_600", "prior", 5, "ef47eb2f73d667bcfd9ef156fa5eff78ffb399dd993ce215391480003110bac8"),
