@@ -22,7 +22,7 @@ export PIP_NO_INPUT := 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint docs bench
+.PHONY: help demo test test-all lint docs web bench
 .DELETE_ON_ERROR:
 
 help: ## Show this list.
@@ -58,6 +58,10 @@ lint: $(VENV)/.dev ## Check style and types only.
 
 docs: $(VENV)/.docs ## Build the documentation into site/; a broken link is an error.
 	$(BIN)/mkdocs build --strict
+
+web: $(VENV)/.demo ## Build the page that runs the codec in a browser into dist/web; `aether-lite web` serves it.
+	@$(BIN)/python -c 'import ziglang' 2>/dev/null || $(PIP) install -c constraints.txt ziglang
+	$(BIN)/python web/build.py
 
 bench: $(VENV)/.dev ## Measure speed and memory (benchmarks/ has more, which take speech).
 	@for name in $(SPEED); do \

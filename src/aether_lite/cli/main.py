@@ -20,7 +20,7 @@ from typing import Annotated, NoReturn, TextIO
 
 import typer
 
-from aether_lite.cli import aeth, bench, convert, demo, info, live, onair, prepare, radio, stream, train, transmit
+from aether_lite.cli import aeth, bench, convert, demo, info, live, onair, prepare, radio, stream, train, transmit, web
 from aether_lite.cli.options import VERBOSE, Command, Group
 from aether_lite.environment import restrict_children
 from aether_lite.errors import AetherError, printable
@@ -33,7 +33,7 @@ REPEAT_SECONDS = 1.0  # signals within belong together
 PROGRAM = "aether-lite"
 STREAM_ERRORS = DISK_FULL | {errno.EIO, errno.EBADF}  # of writing to standard output
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Speech over a channel": (demo.demo, transmit.transmit, stream.stream, live.live, bench.bench),
+    "Speech over a channel": (demo.demo, transmit.transmit, stream.stream, live.live, web.web, bench.bench),
     "Radio": (radio.tx, radio.rx, onair.onair),
     "Files": (aeth.encode, aeth.decode, convert.features, convert.vocode, info.info, convert.export),
     "Training": (prepare.prepare, prepare.check),
