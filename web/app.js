@@ -110,6 +110,7 @@ async function takeFile(file) {
   if (microphone) await stop();
   try {
     const { samples, cut } = await decoded(await file.arrayBuffer());
+    if (!samples.length) throw new Error("empty");
     await offer("file", file.name, samples);
     name = file.name.replace(/\.[^.]*$/, "");
     say(cut ? `${file.name}: the first ${LONGEST} s are used.` : `${file.name}, ${(samples.length / RATE).toFixed(1)} s`,

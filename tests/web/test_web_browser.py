@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from browser import Browser, command
 
 from aether_lite.audio import read_audio, write_audio
@@ -139,13 +140,15 @@ def test_what_is_spoken_becomes_a_voice(opened: Opened, tmp_path: Path, speech: 
 
 def test_errors_are_words_and_the_rest_goes_on(opened: Opened, tmp_path: Path) -> None:
     (tmp_path / "no.wav").write_bytes(b"this is no audio")
+    soundfile.write(tmp_path / "empty.wav", np.zeros(0, np.int16), 16_000)
     browser = opened(before="Object.defineProperty(navigator, 'mediaDevices', { value: undefined })")
     browser.wait(LOADED)
     press(browser, "speak")
     browser.wait(f"{STATE} === 'error'")
     assert "secure page" in browser.run("document.getElementById('status').textContent")
-    drop(browser, tmp_path / "no.wav")
-    browser.wait("document.getElementById('status').textContent.startsWith('no.wav: no audio')")
+    for name in ("no.wav", "empty.wav"):
+        drop(browser, tmp_path / name)
+        browser.wait(f"document.getElementById('status').textContent.startsWith('{name}: no audio')")
     press(browser, "play")
     browser.wait(f"{STATE} === 'playing'")
     browser.wait("document.getElementById('load').value > 0")
