@@ -115,6 +115,8 @@ def test_prepare_keeps_pairs_that_it_has_not_made(call: Callable) -> None:
 def test_folders_of_results(folder: Path) -> None:
     io.check_folder(Path("new"), {"a.md"}.__contains__, earlier=False, force=False)
     Path("d").mkdir()
+    Path("d/a.md").touch()  # what a run that was killed at its start leaves
+    io.check_folder(Path("d"), {"a.md"}.__contains__, earlier=False, force=False)
     Path("d/a.md").write_text("mine")
     Path("d/other").write_text("mine")
     with pytest.raises(AetherError, match=r"d/a\.md: is there already, and not of an earlier run; add --force"):

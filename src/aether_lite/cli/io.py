@@ -90,7 +90,7 @@ def check_folder(folder: Path, own: Callable[[str], bool], earlier: bool, force:
     """Refuse a folder of results in which files would be lost.
 
     Files of an earlier run are replaced, as documented for the command, unless they are read-only. Files of the same
-    names that no earlier run has made are kept.
+    names that no earlier run has made are kept; an empty one holds nothing.
 
     Args:
         folder: where results are written to, file by file; it need not be there.
@@ -105,7 +105,7 @@ def check_folder(folder: Path, own: Callable[[str], bool], earlier: bool, force:
         return
     for path in sorted(path for path in folder.iterdir() if own(path.name)):
         for file in (path, *(sorted(path.iterdir()) if path.is_dir() else ())):
-            if not earlier:
+            if not earlier and not (file.is_file() and file.stat().st_size == 0):  # as of a run killed at its start
                 raise AetherError(f"{file}: is there already, and not of an earlier run; add --force to replace it, or "
                                   "give another folder")  # fmt: skip
             if not file.is_symlink() and not file.stat().st_mode & ANYBODY_WRITES:
