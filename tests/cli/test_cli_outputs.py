@@ -152,7 +152,7 @@ def test_the_folder_of_a_run(folder: Path) -> None:
     assert not Path("runs").exists()
     Path("priors").mkdir()
     _check_folders([PriorConfig(out="priors", data_root=["data"])])
-    Path("priors/prior_a_300.safetensors").touch()
+    Path("priors/prior_a_300.safetensors").write_bytes(b"mine")
     with pytest.raises(AetherError, match=r"prior_a_300\.safetensors: is there already"):
         _check_folders([PriorConfig(out="priors", data_root=["data"])])
     Path("run").mkdir()
