@@ -15,9 +15,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from operator import index
 from pathlib import Path
-from typing import Any, BinaryIO, SupportsIndex
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
@@ -25,7 +24,7 @@ import soxr
 from numpy.typing import ArrayLike, NDArray
 
 from aether_lite.audio_length import VERIFIED, PatchedFile, check_length
-from aether_lite.errors import AetherError
+from aether_lite.errors import AetherError, is_integer
 from aether_lite.features.layout import LOUDEST, SAMPLE_RATE
 from aether_lite.features.samples import SPEECH, numbers
 from aether_lite.files import DISK_FULL, atomic_path
@@ -105,7 +104,7 @@ def write_audio(destination: str | Path, samples: ArrayLike, sample_rate: int = 
     suffix = ".wav" if str(destination) == "-" else Path(name).suffix.lower()
     if suffix not in (".wav", ".pcm", *COMPRESSED):
         raise AetherError(f"{name}: unknown suffix {suffix!r}; give .wav, .flac, .ogg or .pcm")
-    if not (isinstance(sample_rate, SupportsIndex) and LOWEST_RATE <= index(sample_rate) <= HIGHEST_RATE):
+    if not is_integer(sample_rate, LOWEST_RATE, HIGHEST_RATE):
         limits = f"{LOWEST_RATE}..{HIGHEST_RATE}"
         raise AetherError(f"{name}: sample_rate must be an integer in {limits}, not {sample_rate!r}")
     signal = numbers(samples, "samples")
@@ -224,7 +223,7 @@ def mixed(block: Float32, channel: int | None, name: str) -> Float32:
     Raises:
         AetherError: there is no such channel.
     """
-    if channel is not None and not 1 <= channel <= block.shape[1]:
+    if channel is not None and not is_integer(channel, 1, block.shape[1]):
         raise AetherError(f"{name}: has {block.shape[1]} channel(s), so none of number {channel}")
     if channel is not None or block.shape[1] == 1:
         return block[:, (channel or 1) - 1]

@@ -14,10 +14,21 @@ from numpy.typing import ArrayLike
 from aether_lite.channels import BIT_CHANNELS, CHANNELS, apply_channel, erase
 from aether_lite.channels.binary import BSC, ERROR_RATE_RANGE, Modulation, bsc, decided, modulated
 from aether_lite.channels.channel import SNR_RANGE_DB, checked_number
-from aether_lite.errors import AetherError
+from aether_lite.codec.base import check_codec
+from aether_lite.errors import AetherError, check_kind
 from aether_lite.features.layout import FRAME, NUM_FREE
 from aether_lite.features.samples import numbers, own_precision, speech_array
-from aether_lite.payload import BIT_RATES, RATES, Bits, Received, ReceivedBits, Symbols, elements_per_token, papr_db
+from aether_lite.payload import (
+    BIT_RATES,
+    RATES,
+    Bits,
+    Received,
+    ReceivedBits,
+    Symbols,
+    checked_rate,
+    elements_per_token,
+    papr_db,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -80,9 +91,8 @@ class LinkConfig:
             AetherError: an unknown rate, channel, modulation or option, or a number out of range.
         """
         of_bits = self.unit == "bit/s"
-        rates = BIT_RATES if of_bits else RATES
-        if self.rate not in rates:
-            raise AetherError(f"rate {self.rate} {self.unit} is not one of {', '.join(map(str, rates))}")
+        check_kind("options", self.options, dict, "a dict of the channel's options")
+        checked_rate(self.rate, BIT_RATES if of_bits else RATES, self.unit)
         if self.channel not in (BSC, *CHANNELS):
             known = (BSC, *CHANNELS) if of_bits else CHANNELS
             raise AetherError(f"unknown channel {self.channel!r}; known: {', '.join(known)}")
@@ -290,6 +300,8 @@ def run_link(
     Raises:
         AetherError: a codec of the other payload, or an option of the link is out of range.
     """
+    check_codec(codec)
+    check_kind("config", config, LinkConfig, "a LinkConfig")
     begin = progress or (lambda step: None)
     if codec.unit != config.unit:
         raise AetherError(f"a codec of {codec.unit} cannot use a link of {config.unit} ({config.describe()})")

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, overload
 
 import numpy as np
 
-from aether_lite.errors import AetherError
+from aether_lite.errors import AetherError, check_kind
 
 if TYPE_CHECKING:
     from torch import Tensor as Array
@@ -65,11 +65,16 @@ def cast(values: Array, dtype: Any) -> Array:
     return values.astype(dtype) if isinstance(values, np.ndarray | np.generic) else values.to(dtype)
 
 
+def checked_rate(rate: float, rates: Sequence[int], unit: str, name: str = "rate") -> int:
+    """``rate`` [unit] if it is one of ``rates``; else AetherError."""
+    if getattr(rate, "ndim", 0) or rate not in rates:
+        raise AetherError(f"{name} {rate} {unit} is not one of {', '.join(map(str, rates))}")
+    return int(rate)
+
+
 def checked_bit_rate(rate: int) -> int:
     """``rate`` [bit/s] if a hash codec serves it; else AetherError."""
-    if rate not in BIT_RATES:
-        raise AetherError(f"bit rate {rate} bit/s is not one of {', '.join(map(str, BIT_RATES))}")
-    return int(rate)
+    return checked_rate(rate, BIT_RATES, Bits.unit, "bit rate")
 
 
 @overload
@@ -188,6 +193,17 @@ class Payload:
         return _mapped([self], chosen, rate=rate)
 
 
+def _check_known(name: str, given: Any, values: Array, axes: int, kinds: tuple[str, ...]) -> None:
+    """Refuse what stands beside values unless it is of their kind, of their first ``axes`` and such a type, or None."""
+    if given is None and name != "erased":
+        return
+    wanted, of_arrays = tuple(values.shape[:axes]), isinstance(values, np.ndarray)
+    dtype, shape = str(getattr(given, "dtype", type(given).__name__)), tuple(getattr(given, "shape", ()))
+    if isinstance(given, np.ndarray) != of_arrays or shape != wanted or not any(kind in dtype for kind in kinds):
+        kind = "an array" if of_arrays else "a tensor"
+        raise AetherError(f"{name} must be {kind} of {kinds[0]} {wanted}, not {dtype} {shape}")
+
+
 class _Arrived(Payload):
     """Received symbols or bits."""
 
@@ -246,7 +262,7 @@ class Bits(Payload):
         Raises:
             AetherError: the rate is higher than that of the bits.
         """
-        n = elements_per_token(rate, self.token_frames)
+        n = elements_per_token(checked_bit_rate(rate), self.token_frames)
         if not 0 < n <= int(self.counts.min()):
             raise AetherError(f"bits of {self.rate} bit/s hold no stream of {rate} bit/s")
         return Bits(self.values[..., :n], rate, self.token_frames)
@@ -301,11 +317,10 @@ class Received(_Arrived):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for field in fields(ChannelState):
-            known = getattr(self.state, field.name)
-            shape = self.values.shape if field.name == "gain" else self.values.shape[:2]
-            if known is not None and known.shape != shape:
-                raise AetherError(f"channel state {field.name} must be {tuple(shape)}, not {tuple(known.shape)}")
+        check_kind("state", self.state, ChannelState, "a ChannelState")
+        _check_known("gain", self.state.gain, self.values, 3, ("complex", "float"))
+        _check_known("noise_variance", self.state.noise_variance, self.values, 2, ("float",))
+        _check_known("erased", self.state.erased, self.values, 2, ("bool",))
 
     def _known(self) -> str:
         return f"; {self.state.summary}"
@@ -352,9 +367,7 @@ class ReceivedBits(_Arrived):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.erased.shape != self.values.shape[:2] or not str(self.erased.dtype).endswith("bool"):
-            shape, dtype = tuple(self.erased.shape), self.erased.dtype
-            raise AetherError(f"erased must be bool {tuple(self.values.shape[:2])}, not {dtype} {shape}")
+        _check_known("erased", self.erased, self.values, 2, ("bool",))
 
     def _known(self) -> str:
         return f"; {int(self.erased.sum())} tokens erased"

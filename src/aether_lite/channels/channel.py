@@ -354,7 +354,7 @@ def checked_csi(csi: str, pilot_spacing: int, state: str | None = None) -> Csi:
     if checked_number("pilot_spacing", pilot_spacing, 1, 1000) != int(pilot_spacing):
         raise AetherError(f"pilot_spacing must be an integer, not {pilot_spacing!r}")
     for known in CSI:
-        if _OLD_CSI.get(csi, csi) == known:
+        if isinstance(csi, str) and _OLD_CSI.get(csi, csi) == known:
             return known
     raise AetherError(f"csi must be one of {', '.join(CSI)}, not {csi!r}")
 

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from aether_lite.cli.io import STANDARD
-from aether_lite.errors import OLD_NAMES_GO_IN, AetherError
+from aether_lite.errors import OLD_NAMES_GO_IN, AetherError, shortened
 from aether_lite.optional import MissingToolError, how_to_install, in_words
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ RENAMED = {
 """Former names of options, commands and values, which go in release 0.3; empty for what is the default now."""
 DEFAULT_NOW = {"--mute": "--no-mute", "--no-strict": "--strict"}  # and the flag against it
 EXTRAS = {"torch": "torch", "matplotlib": "demo"}  # by the package that a command found missing
+USAGE_ERROR: Any = typer.BadParameter.__base__  # of the click that typer uses, its own or the package
 VERBOSE, QUIET = "verbose", "quiet"  # in the context's meta: whether to print tracebacks, or no notes
 JSON = "--json"
 ANY_JSON_NAME = ("transmit", "encode", "decode")  # their --json took any FILE before 0.2
@@ -240,6 +241,14 @@ class Group(TyperGroup):
         if cmd_name in RENAMED:
             note_renamed(cmd_name)
         return super().get_command(ctx, RENAMED.get(cmd_name, cmd_name))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except USAGE_ERROR as error:
+            error.message = shortened(error.message)
+            raise
 
 
 class Command(TyperCommand):

@@ -7,7 +7,9 @@ sample's own position, at its greatest over the output. Time to send the symbols
 from __future__ import annotations
 
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from aether_lite.channels.channel import SNR_RANGE_DB, checked_number
 from aether_lite.codec.config import CodecConfig
 from aether_lite.core.files import vocoder_file
-from aether_lite.errors import AetherError
+from aether_lite.errors import AetherError, check_kind
 from aether_lite.features.analysis import condition as conditioned
 from aether_lite.features.layout import FRAME, SAMPLE_RATE
 from aether_lite.features.pitch import ROW_LOOKAHEAD_SAMPLES
@@ -31,6 +33,7 @@ from aether_lite.payload import (
     Received,
     ReceivedBits,
     Symbols,
+    checked_rate,
 )
 
 if TYPE_CHECKING:
@@ -74,6 +77,11 @@ def latency(token_frames: int, lookahead: int = 0, vocoder: str | Path | None = 
     return Latency(ROW_LOOKAHEAD_SAMPLES, token, vocoder_file(vocoder).delay)
 
 
+def check_codec(given: object) -> None:
+    """Refuse what is no codec."""
+    check_kind("codec", given, CodecBase, "a codec, such as of aether_lite.load()")
+
+
 class CodecBase:
     """A codec of symbols or of bits, by its configuration.
 
@@ -90,6 +98,7 @@ class CodecBase:
     def __init__(
         self, config: CodecConfig, provenance: dict[str, Any] | None, vocoder: str | Path | None, name: str
     ) -> None:
+        check_kind("vocoder", vocoder, (str, PathLike, NoneType), "a released name or the path of a file")
         self.config, self.provenance, self.name = config, provenance or {}, name
         self._vocoder_path = vocoder
 
@@ -129,11 +138,7 @@ class CodecBase:
 
     def checked_rate(self, rate: float | None) -> int:
         """``rate`` if the codec serves it, its default for None; else AetherError."""
-        if rate is None:
-            return self.default_rate
-        if rate not in self.rates:
-            raise AetherError(f"rate {rate} {self.unit} is not one of {', '.join(map(str, self.rates))}")
-        return int(rate)
+        return self.default_rate if rate is None else checked_rate(rate, self.rates, self.unit)
 
     def checked_target(self, snr_db: float | None) -> float | None:
         """A target SNR [dB] that symbols can be designed for, None for any channel; else AetherError."""

@@ -250,8 +250,7 @@ def load(
         AetherError: no such file, not a codec file, or one of the other payload.
     """
     weights, provenance = load_codec(codec_path(model), unit, model)
-    voice = Path(vocoder) if vocoder is not None else None
-    return Codec(weights, provenance, voice, Path(model).stem, codec_path(model))
+    return Codec(weights, provenance, vocoder, Path(model).stem, codec_path(model))
 
 
 def load_hash(model: str | Path = DEFAULT_HASH_CODEC, vocoder: str | Path | None = None) -> Codec:

@@ -36,7 +36,7 @@ from aether_lite.hash import on_sphere, signs
 from aether_lite.losses.asr import AsrLoss, log_mel_spectra, state_distance
 from aether_lite.losses.feature import SEGMENT, envelope_loss, feature_loss, voicing_loss
 from aether_lite.losses.whisper import FRAMES_PER_STATE
-from aether_lite.payload import Received, ReceivedBits, Symbols, elements_per_token
+from aether_lite.payload import Received, ReceivedBits, Symbols, checked_rate, elements_per_token
 from aether_lite.spi import State
 
 ENVELOPE, VOICING = 0.5, 0.1  # weights of losses, that of features being 1
@@ -135,14 +135,13 @@ class Refinement:
     ) -> None:
         unit, rates = model.bottleneck.unit, model.bottleneck.rates
         self._bits = unit != Symbols.unit
-        if rate not in rates:
-            raise AetherError(f"rate {rate} {unit} is not one of {', '.join(map(str, rates))}")
+        self._rate = checked_rate(rate, rates, unit)
         if target_snr_db is not None:
             model.check_targets()
         elif not self._bits:
             raise AetherError("a refinement of symbols needs the SNR that they are for (target_snr_db)")
         self._settings = SETTINGS[unit]
-        self._model, self._asr_loss, self._rate = model, asr_loss, rate
+        self._model, self._asr_loss = model, asr_loss
         self._steps = self._settings.steps if steps is None else steps
         self._target_snr_db = target_snr_db
         self._frames = model.config.token_frames

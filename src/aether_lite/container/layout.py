@@ -63,11 +63,13 @@ def token_bits(bit_rate: int, token_frames: int = TOKEN_FRAMES) -> int:
 
 def checked_bits(bits: ArrayLike, per_token: int) -> BitArray:
     """``bits`` as ``[K, per_token] uint8``; AetherError unless they have this shape and are 0 or 1 (False or True)."""
-    values = np.asarray(bits)
+    try:
+        values = np.asarray(bits)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise AetherError("bits: must be an array of 0 and 1, all tokens of one length") from error
     if values.ndim != 2 or values.shape[1] != per_token:
         raise AetherError(f"bits of shape {list(values.shape)}: must be [tokens, {per_token}] at this bit rate")
-    numeric = np.issubdtype(values.dtype, np.number) or values.dtype == np.bool_
-    if not numeric or ((values != 0) & (values != 1)).any():
+    if values.dtype.kind not in "buif" or ((values != 0) & (values != 1)).any():
         raise AetherError("bits: must all be 0 or 1")
     return values.astype(np.uint8)
 
@@ -128,8 +130,9 @@ class Header:
     def __post_init__(self) -> None:
         token_bits(self.bit_rate, self.token_frames)
         for name, value in (("model", self.model_id), ("prior", self.prior_id)):
-            if value is not None and len(value) != ID_BYTES:
-                raise AetherError(f"{name} id {value.hex()}: must be {ID_BYTES} bytes")
+            if value is not None and not (isinstance(value, bytes) and len(value) == ID_BYTES):
+                shown = value.hex() if isinstance(value, bytes) else repr(value)
+                raise AetherError(f"{name} id {shown}: must be {ID_BYTES} bytes")
         low, high = (0, 0) if self.prior_id is None else (1, MAX_RESET_BLOCKS)
         if not low <= self.reset_blocks <= high:
             raise AetherError(f"reset after {self.reset_blocks} blocks: must be {low}..{high} in this kind of file")

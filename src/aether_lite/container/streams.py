@@ -20,7 +20,7 @@ from aether_lite.container.entropy import BlockCoder
 from aether_lite.container.layout import BitArray, Header, Trailer, block_crc, pack_tokens
 from aether_lite.container.prior import Prior, prior_of_file
 from aether_lite.container.weights import check_model
-from aether_lite.errors import AetherError
+from aether_lite.errors import AetherError, check_kind, is_integer
 from aether_lite.files import atomic_path
 from aether_lite.reading import reading
 
@@ -78,7 +78,7 @@ class TokenWriter:
             AetherError: more samples than the tokens make, or the file is finished already.
         """
         most = self._tokens * self.header.token_samples
-        if self._finished or not 0 <= samples <= most:
+        if self._finished or not is_integer(samples, 0, most):
             reason = "is finished already" if self._finished else f"must be 0..{most} with {self._tokens} tokens"
             raise AetherError(f"sample count {samples}: {reason}")
         self._finished = True
@@ -106,6 +106,7 @@ class TokenWriter:
 
 def check_prior(header: Header, prior: Prior | None, name: str) -> None:
     """Refuse a prior that is not the one of the header (None: of a plain file); errors start with ``name``."""
+    check_kind("header", header, Header, "a Header")
     if header.prior_id is None:
         if prior is not None:
             raise AetherError(f"{name}: a plain file needs no prior")
@@ -353,8 +354,8 @@ def read_span(path: str | Path, first: int, count: int, model_id: bytes | None =
         raise AetherError(f"{path}: is entropy coded, which has no constant bit rate: read it from the start")
     if recording.damage.end_missing or recording.damage.trailing_bytes:
         raise AetherError(f"{path}: has no valid end mark: it is truncated or goes on after its end")
-    if first < 0 or count < 0 or first + count > tokens:
-        raise AetherError(f"{path}: has tokens 0..{tokens - 1}; {first}..{first + count - 1} were asked for")
+    if not (is_integer(first, 0, tokens) and is_integer(count, 0, tokens - first)):
+        raise AetherError(f"{path}: has tokens 0..{tokens - 1}; {count} from {first} on were asked for")
     damaged = np.flatnonzero(recording.erased[first : first + count])
     if len(damaged):
         raise damaged_block(str(path), header, int(first + damaged[0]) // header.block_tokens)

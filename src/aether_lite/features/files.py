@@ -141,7 +141,10 @@ def detect_pcm_kind(features: ArrayLike, pcm: ArrayLike) -> PcmKind:
     Raises:
         AetherError: less than two frames in common, or neither reading fits.
     """
-    rows, samples = np.asarray(features), np.asarray(pcm)
+    rows, samples = numbers(features, "features"), numbers(pcm, "pcm")
+    if rows.ndim != 2 or rows.shape[1] < layout.NUM_BANDS or samples.ndim != 1:
+        shapes = f"{rows.shape} and {samples.shape}"
+        raise AetherError(f"features must be [F, {layout.NUM_BANDS} or more] and pcm [N], not {shapes}")
     last = min(len(rows), (len(samples) - PREEMPHASIS_DELAY) // FRAME)  # frames whose samples are all there
     if last < 2:
         raise AetherError(f"{len(rows)} feature rows and {len(samples)} samples are too few to tell whether they match")

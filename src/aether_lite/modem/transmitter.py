@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from aether_lite.errors import AetherError
+from aether_lite.errors import AetherError, check_kind
 from aether_lite.features.samples import numbers
 from aether_lite.modem import text as texts
 from aether_lite.modem.profiles import END, LEAD, TOKENS, Complex128, Profile
@@ -39,6 +39,7 @@ class Transmitter:
     def __init__(
         self, profile: Profile, message: texts.Message | None = None, papr_db: float = DEFAULT_PAPR_DB
     ) -> None:
+        check_kind("profile", profile, Profile, "a Profile, such as of modem.find")
         self._profile, self._papr_db = profile, papr_db
         self._text = texts.superframe(message or texts.Message("", 0))
         self._waiting: Complex128 = np.zeros((0, profile.uses // TOKENS), np.complex128)

@@ -7,17 +7,18 @@ within 20 ms.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from operator import index
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from aether_lite.codec.base import check_codec
 from aether_lite.core import library
 from aether_lite.core.codec import received_tokens
-from aether_lite.errors import AetherError
+from aether_lite.errors import AetherError, is_integer
 from aether_lite.features.layout import NUM_FREE
 from aether_lite.features.samples import numbers
 from aether_lite.payload import Bits, ChannelState, Received, ReceivedBits, elements_per_token
@@ -77,6 +78,7 @@ class Decoder:
     """
 
     def __init__(self, codec: AnyCodec, rate: int | None = None, *, mute: bool = True) -> None:
+        check_codec(codec)
         self._codec, self._frames, self._mute = codec, codec.token_frames, mute
         self._of_bits = codec.unit == Bits.unit
         self._rate = codec.checked_rate(rate)
@@ -169,7 +171,7 @@ class Decoder:
 
     def lose(self, tokens: int = 1) -> DecodedSpeech:
         """Mark the next tokens (of :attr:`rate`) as lost; elements of a part token are dropped."""
-        if not (isinstance(tokens, SupportsIndex) and index(tokens) >= 0):
+        if not is_integer(tokens, 0, sys.maxsize):
             raise AetherError(f"tokens must be an integer, 0 or more, not {tokens!r}")
         n = elements_per_token(self._rate, self._frames)
         self._waiting = np.full_like(self._waiting, NAN, shape=(tokens * n, *self._waiting.shape[1:]))

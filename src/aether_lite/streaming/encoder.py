@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from aether_lite.codec.base import check_codec
 from aether_lite.core import library
 from aether_lite.core.files import vocoder_model
 from aether_lite.errors import AetherError
@@ -60,6 +61,7 @@ class Encoder:
         refine: int = 0,
         condition: bool = True,
     ) -> None:
+        check_codec(codec)
         self._codec, self._frames, self._of_bits = codec, codec.token_frames, codec.unit == Bits.unit
         self._condition = condition
         self._refinement: Any = None

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 import aether_lite
-from aether_lite.errors import OLD_NAMES_GO_IN, AetherError
+from aether_lite.errors import OLD_NAMES_GO_IN, AetherError, shortened
 from aether_lite.reading import fits, inside, parse_json, read_yaml
 
 STAGES, NAME, TASK = "stages", "name", "task"  # keys of a recipe that are no options
@@ -158,7 +158,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Exit with code 2."""
-        self.exit(2, f"Usage: {self.prog} [OPTIONS]\nTry '{self.prog} -h' for help.\n\nError: {message}\n")
+        self.exit(2, f"Usage: {self.prog} [OPTIONS]\nTry '{self.prog} -h' for help.\n\nError: {shortened(message)}\n")
 
 
 class _Listed(argparse.Action):

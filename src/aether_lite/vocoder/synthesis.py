@@ -98,7 +98,8 @@ class StreamingVocoder:
 
     def _given(self, pieces: list[Float32]) -> Any:
         """Samples of the streams, of the kind and shape of the features."""
-        samples = np.stack(pieces) if self._like.ndim == 3 and pieces else np.concatenate([*pieces, np.zeros(0, "<f4")])
+        stacked = np.ndim(self._like) == 3 and pieces
+        samples = np.stack(pieces) if stacked else np.concatenate([*pieces, np.zeros(0, np.float32)])
         return _alike(samples, self._like)
 
 
@@ -168,6 +169,8 @@ def frozen(vocoder: VocoderNetwork | Vocoder) -> Vocoder:
     """A vocoder for synthesis: a network's with the weights as they are now, or the one that was given."""
     given: Any = vocoder
     if not hasattr(given, "state_dict"):
+        if not hasattr(given, "stream"):
+            raise AetherError(f"vocoder must be one of load_vocoder or a network, not {type(given).__name__}")
         return given  # type: ignore[no-any-return]
     from aether_lite.core.files import vocoder_in_memory
 

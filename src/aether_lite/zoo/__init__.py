@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import resources
+from os import PathLike
 from pathlib import Path
 
-from aether_lite.errors import AetherError
+from aether_lite.errors import AetherError, check_kind
+from aether_lite.reading import reading
 
 USE = {
     "codec": "load('{0}') / --model {0}",
@@ -84,14 +86,17 @@ def find(name: str | Path) -> Weights | None:
 
 def path(name: str | Path, *kinds: str) -> Path:
     """The file of a released name of one of ``kinds`` (any without), or the path of a file itself; else AetherError."""
+    check_kind(kinds[0] if kinds else "weights", name, (str, PathLike), "a released name or the path of a file")
     weights = find(name)
     if weights is not None and (not kinds or weights.kind in kinds):
         return weights.path
     file = Path(name)
-    if not file.is_file():
+    with reading(file, "the name of a file"):
+        is_file, is_folder = file.is_file(), file.is_dir()
+    if not is_file:
         if weights is not None:
             raise AetherError(f"{name}: is a {weights.kind}, not a {kinds[0]}; use {USE[weights.kind].format(name)}")
         kind = kinds[0] if kinds else "weights"
-        what = "is a folder" if file.is_dir() else f"no such {kind} file"
+        what = "is a folder" if is_folder else f"no such {kind} file"
         raise AetherError(f"{name}: {what}, nor a released {kind} ({', '.join(names(*kinds))})")
     return file
