@@ -23,7 +23,7 @@ import typer
 from aether_lite.cli import aeth, bench, convert, demo, info, live, onair, prepare, radio, stream, train, transmit, web
 from aether_lite.cli.options import VERBOSE, Command, Group
 from aether_lite.environment import restrict_children
-from aether_lite.errors import AetherError, printable
+from aether_lite.errors import AetherError, printable, shortened
 from aether_lite.files import DISK_FULL
 
 SIGNALLED = 128  # and the number of a signal is the exit code after it, as shells have it
@@ -130,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _fail(message: str) -> NoReturn:
     """Exit with a stated error."""
-    print(f"{PROGRAM}: {printable(' '.join(message.splitlines()))}", file=sys.stderr)
+    print(f"{PROGRAM}: {printable(shortened(' '.join(message.splitlines())))}", file=sys.stderr)
     sys.exit(1)
 
 
