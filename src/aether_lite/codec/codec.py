@@ -52,7 +52,7 @@ class Codec(CodecBase):
         self,
         model: SpiCodec,
         provenance: dict[str, Any] | None = None,
-        vocoder: Path | None = None,
+        vocoder: str | Path | None = None,
         name: str = "",
         file: Path | None = None,
     ) -> None:
