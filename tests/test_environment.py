@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from aether_lite.environment import CACHE_VARIABLE, cache_folder, without_local_settings
+from aether_lite.environment import without_local_settings
 from aether_lite.errors import AetherError
+from aether_lite.files import CACHE_VARIABLE, cache_folder
 
 PATHS = os.pathsep.join(map(str, (Path(__file__).parents[1] / "src", Path(__file__).parent)))
 MARK = "marker"  # a file that a trap leaves in the working directory

@@ -1,58 +1,22 @@
-"""Nothing is read from the working directory but what a command names: own cache folder, imports of other packages.
+"""Nothing is read from the working directory but what a command names: imports of other packages.
 
 numba and matplotlib read settings from the working directory when they are imported, and numba's name a folder of
-pickled code. What is kept between runs lies in a folder that nobody else may write.
+pickled code.
 """
 
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 
 from aether_lite.errors import AetherError
+from aether_lite.files import cache_folder
 
-CACHE_VARIABLE = "AETHER_LITE_CACHE"
-PRIVATE = 0o700
 LOCAL_SETTINGS = (".numba_config.yaml", "matplotlibrc")  # read from the working directory by packages used here
 _moving = Lock()
-
-
-def cache_folder(*parts: str) -> Path:
-    """The folder ``parts`` of $AETHER_LITE_CACHE, $XDG_CACHE_HOME/aether-lite or ~/.cache/aether-lite, made if missing.
-
-    Only the user may read and write it. An $XDG_CACHE_HOME that is no absolute path does not count.
-
-    Raises:
-        AetherError: it cannot be made, is a link, or belongs to somebody else.
-    """
-    folder = _place().joinpath(*parts)
-    try:
-        folder.mkdir(PRIVATE, parents=True, exist_ok=True)
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or (hasattr(os, "geteuid") and found.st_uid != os.geteuid()):
-            raise AetherError(f"{folder}: is no folder of this user; name another in the variable {CACHE_VARIABLE}")
-        if found.st_mode & ~PRIVATE & 0o777:
-            folder.chmod(PRIVATE)
-    except OSError as error:
-        raise AetherError(
-            f"{folder}: cannot be made ({error.strerror}); name a folder in the environment variable {CACHE_VARIABLE}"
-        ) from error
-    return folder
-
-
-def _place() -> Path:
-    """Where the cache lies."""
-    if own := os.environ.get(CACHE_VARIABLE):
-        return Path(own).absolute()
-    shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    try:
-        return (shared if shared.is_absolute() else Path.home() / ".cache") / "aether-lite"
-    except RuntimeError as error:  # no home
-        raise AetherError(f"this user has no home folder; name one for the cache in {CACHE_VARIABLE}") from error
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Writing a file or folder whole or not at all, locks, and the commit of the source tree, for provenance."""
+"""Files and folders written whole or not at all, locks, the user's cache, and the commit of the source tree."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from aether_lite.errors import AetherError
 
+CACHE_VARIABLE, PRIVATE = "AETHER_LITE_CACHE", 0o700
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 OPEN, OWNER_ONLY = 0o666, 0o600  # modes of a new file, less the umask, and of one that replaces another
 WINDOWS = os.name == "nt"  # where a file that is open can be neither renamed nor removed
@@ -124,6 +125,40 @@ def write_text(path: str | Path, text: str) -> None:
     """
     with atomic_path(path) as partial:
         partial.write_bytes(text.encode("utf-8", "backslashreplace"))
+
+
+def cache_folder(*parts: str) -> Path:
+    """The folder ``parts`` of $AETHER_LITE_CACHE, $XDG_CACHE_HOME/aether-lite or ~/.cache/aether-lite, made if missing.
+
+    Only the user may read and write it. An $XDG_CACHE_HOME that is no absolute path does not count.
+
+    Raises:
+        AetherError: it cannot be made, is a link, or belongs to somebody else.
+    """
+    folder = _place().joinpath(*parts)
+    try:
+        folder.mkdir(PRIVATE, parents=True, exist_ok=True)
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or (hasattr(os, "geteuid") and found.st_uid != os.geteuid()):
+            raise AetherError(f"{folder}: is no folder of this user; name another in the variable {CACHE_VARIABLE}")
+        if found.st_mode & ~PRIVATE & 0o777:
+            folder.chmod(PRIVATE)
+    except OSError as error:
+        raise AetherError(
+            f"{folder}: cannot be made ({error.strerror}); name a folder in the environment variable {CACHE_VARIABLE}"
+        ) from error
+    return folder
+
+
+def _place() -> Path:
+    """Where the cache lies."""
+    if own := os.environ.get(CACHE_VARIABLE):
+        return Path(own).absolute()
+    shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    try:
+        return (shared if shared.is_absolute() else Path.home() / ".cache") / "aether-lite"
+    except RuntimeError as error:  # no home
+        raise AetherError(f"this user has no home folder; name one for the cache in {CACHE_VARIABLE}") from error
 
 
 def make_folder(folder: Path) -> None:

@@ -27,10 +27,9 @@ from aether_lite.core import packing, weights
 from aether_lite.core.library import Model, default
 from aether_lite.core.packing import State
 from aether_lite.core.weights import Kind, Section
-from aether_lite.environment import cache_folder
 from aether_lite.errors import AetherError
 from aether_lite.features.samples import numbers
-from aether_lite.files import atomic_path
+from aether_lite.files import atomic_path, cache_folder
 from aether_lite.reading import read_metadata, read_tensors, reading
 
 DEFAULT_VOCODER = "fargan"

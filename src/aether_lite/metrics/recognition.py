@@ -23,9 +23,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from aether_lite.environment import cache_folder
 from aether_lite.features.layout import SAMPLE_RATE
-from aether_lite.files import atomic_path
+from aether_lite.files import atomic_path, cache_folder
 from aether_lite.metrics.clips import NAN, ClipCache, Float32, each_clip, silent
 from aether_lite.metrics.registry import Needs, metric
 from aether_lite.optional import disable_onnxruntime_telemetry, require_packages
