@@ -49,20 +49,20 @@ def wasm() -> Path:
     given = [*sources, build.ROOT / "build.py", Path(__file__)]
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in given)).hexdigest()
     folder = ROOT / "build" / f"wasm-{digest[:16]}"
-    if folder.exists():
+    if all((folder / module).exists() for module in MODULES):
         return folder
     if importlib.util.find_spec("ziglang") is None:
         raise FileNotFoundError(NO_ZIG)
     names = sorted(set(re.findall(r"^AETHER_API .*?\b(aether_\w+)\(", sources[-1].read_text("utf-8"), re.MULTILINE)))
     exports = [f"-Wl,--export={name}" for name in (*names, "__heap_base")]
-    partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
-    partial.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for module, options in MODULES.items():
+        partial = folder / f".{module}.{os.getpid()}"  # another process may be making the same
         command = [sys.executable, "-m", "ziglang", "cc", *TARGET]
         build.compile_c(
-            command, [*build.OPTIONS, *options, *build.SOURCES, *exports, "-Wl,--strip-all", "-o", partial / module]
+            command, [*build.OPTIONS, *options, *build.SOURCES, *exports, "-Wl,--strip-all", "-o", partial]
         )
-    partial.rename(folder)
+        partial.replace(folder / module)
     return folder
 
 

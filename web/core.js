@@ -134,22 +134,25 @@ class Stream {
   }
 }
 
-/** Speech to tokens of symbols of mean power 1. */
-export class Encoder extends Stream {
-  constructor(core) {
-    super(core, "encoder", 1, FRAME);
-    this.token = core.room(4 * core.tokenFloats(Math.max(...core.rates)));
-  }
-
+/** A stream of tokens, at first of the default rate. */
+class TokenStream extends Stream {
   reset() {
     super.reset();
     this.rate = this.core.defaultRate;
   }
 
-  /** Rate [uses/s] of the tokens that become ready from now on, one of `core.rates`. */
+  /** Rate [uses/s] of the tokens from now on, one of `core.rates`. */
   setRate(rate) {
     this.call("set_rate", this.stream, rate);
     this.rate = rate;
+  }
+}
+
+/** Speech to tokens of symbols of mean power 1. */
+export class Encoder extends TokenStream {
+  constructor(core) {
+    super(core, "encoder", 1, FRAME);
+    this.token = core.room(4 * core.tokenFloats(Math.max(...core.rates)));
   }
 
   /**
@@ -180,7 +183,7 @@ export class Features extends Stream {
 }
 
 /** Received tokens to speech. */
-export class Decoder extends Stream {
+export class Decoder extends TokenStream {
   constructor(core) {
     const most = core.tokenFloats(Math.max(...core.rates));
     super(core, "decoder", 1, 2 * most); // values, then gains
@@ -188,17 +191,6 @@ export class Decoder extends Stream {
     this.received = core.room(16); // aether_received of a machine of 32 bits
     this.samples = core.room(4 * (core.tokenSamples + core.behind));
     this.rows = core.room((4 * FEATURES * core.tokenSamples) / FRAME);
-  }
-
-  reset() {
-    super.reset();
-    this.rate = this.core.defaultRate;
-  }
-
-  /** Rate [uses/s] of the tokens that come. */
-  setRate(rate) {
-    this.call("set_rate", this.stream, rate);
-    this.rate = rate;
   }
 
   /**

@@ -145,6 +145,28 @@ def test_the_built_page_holds_all_and_stays_light(builder: ModuleType, page: Pat
     assert builder.weight(page) <= builder.PAGE_LIMIT
 
 
+def test_two_processes_may_compile_at_once(
+    builder: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core = builder.core_build()
+    monkeypatch.setattr(builder, "ROOT", tmp_path)
+    monkeypatch.setattr(builder.importlib.util, "find_spec", lambda _: True)
+    made: list[Path] = []
+
+    def compiled(words: list[object]) -> None:
+        Path(str(words[-1])).write_bytes(b"module")
+        made.append(Path(str(words[-1])))
+        for module in builder.MODULES:  # the other process is done meanwhile
+            (made[0].parent / module).write_bytes(b"module")
+
+    monkeypatch.setattr(core, "compile_c", lambda _, words: compiled(words))
+    monkeypatch.setattr(builder, "core_build", lambda: core)
+    folder = builder.wasm()
+    assert {path.name for path in folder.iterdir()} == set(builder.MODULES)
+    assert builder.wasm() == folder
+    assert len(made) == len(builder.MODULES)
+
+
 def test_a_folder_of_something_else_is_kept(builder: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("kept")
     with pytest.raises(FileExistsError, match="holds something else than a page"):

@@ -65,6 +65,7 @@ from aether_lite.vocoder.discriminators import SpectrogramDiscriminators
 from aether_lite.vocoder.fargan import CONTEXT_ROWS, emphasised_frames
 from aether_lite.vocoder.hnsf import KIND, HarmonicNoise, load_hnsf
 from aether_lite.vocoder.registry import save_public_checkpoint
+from aether_lite.vocoder.synthesis import frozen
 
 SPECTRAL_BETAS = (0.8, 0.95)  # Opus, FARGAN stage 1
 FROZEN_IN_ADVERSARIAL = ("cond_net.", "sig_net.cond_gain_dense.")
@@ -250,7 +251,8 @@ class VocoderTask(Task):
 
     def validate(self, step: int, logger: RunLogger) -> Validation:
         out = Path(self.config.out)
-        made = [synthesize(rows.to(self.context.device), self.average).cpu() for rows in self.features]
+        vocoder = frozen(self.average)
+        made = [synthesize(rows, vocoder) for rows in self.features]
         numbers = self._measured(made)
         logger.validation(step, "vocoder", numbers)
         logger.say(f"step {step}: " + ", ".join(f"{name} {value:.4f}" for name, value in numbers.items()))

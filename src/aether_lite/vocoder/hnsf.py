@@ -85,7 +85,6 @@ class HarmonicNoise(VocoderNetwork):
     """
 
     kind = KIND
-    delay = DELAY
     first_row = FIRST_ROW
     context_rows = CONTEXT_ROWS
     mel_points: Tensor
